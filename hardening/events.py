@@ -1,0 +1,117 @@
+"""What a response says, in one vocabulary for all formats.
+
+A codec turns frames into events; transforms take and give events; no transform knows a
+vendor. `index` is the choice (OpenAI) or the content block (Anthropic) that an event is of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hardening.facts import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Visible answer text: a delta of a stream, or the whole of a body."""
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of the reasoning trace; `inline` when it stood between tags in the visible text."""
+
+    index: int
+    text: str
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningEnd:
+    """The trace of this index is over."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What takes the place of a trace; `inline` when it belongs between tags in the visible text."""
+
+    index: int
+    text: str
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """An opaque blob that stands for reasoning: a signature, encrypted content, a redacted block."""
+
+    index: int
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Logprobs:
+    """Rows of log-probabilities as the raw JSON array that stands in the frame.
+
+    `of` names the text that the rows belong to. Schema: a list of objects with `token`,
+    `logprob` (nats), `bytes`, `top_logprobs` (a list of the same without `top_logprobs`).
+    """
+
+    index: int
+    raw: bytes
+    of: Literal["text", "reasoning", "refusal"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A value that no policy that acts lets out: token ids, prompt rows, hidden states, tool traces."""
+
+    index: int
+    kind: Literal["ids", "rows", "states", "trace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Arguments of a tool call, in characters; they are part of the answer."""
+
+    index: int
+    chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The upstream ended this index with its own reason."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSeen:
+    """The upstream's own count so far; the last one counts."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The upstream reported an error inside the response."""
+
+
+Event = (
+    Text
+    | Reasoning
+    | ReasoningEnd
+    | Summary
+    | Seal
+    | Logprobs
+    | Withheld
+    | Tool
+    | Finish
+    | UsageSeen
+    | Failed
+)

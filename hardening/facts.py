@@ -1,0 +1,254 @@
+"""The nouns that all rooms share: frozen values, no behaviour beyond construction.
+
+Times are seconds. Identifiers of callers are already keyed hashes or names that the app
+gave; a raw key, a prompt or a trace is never part of any of these values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Show = Literal["full", "summary", "none"]
+Inline = Literal["never", "tagged", "starts_open"]
+UsageTerms = Literal["keep", "round", "drop"]
+AtLimit = Literal["cut", "slow", "finish"]
+Mode = Literal["enforce", "shadow"]
+Unit = Literal[
+    "requests", "tokens", "prompt", "completion", "reasoning", "streams", "logprob_values", "embeddings"
+]
+RefusalKind = Literal[
+    "forbidden", "rate_limit", "quota", "unreadable", "too_large", "unauthenticated", "unavailable", "internal"
+]
+Outcome = Literal["complete", "cut", "disconnected", "refused", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who asks.
+
+    `id` is a name the app gave or the keyed hash of a credential or address. `proven` says
+    whether somebody vouched for it; `network` is the keyed hash of the client's network, the
+    pool that unproven requests spend.
+    """
+
+    id: str
+    org: str | None = None
+    groups: tuple[str, ...] = ()
+    proven: bool = True
+    network: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What a request asks for, as far as a policy may look at it.
+
+    `top_logprobs` is None where no log-probabilities are asked. `max_tokens` is None where the
+    caller names no bound. `headers` are lower-case names, for `match: {header: ...}` only.
+    """
+
+    door: str
+    format: str
+    model: str = ""
+    stream: bool = False
+    choices: int = 1
+    max_tokens: int | None = None
+    top_logprobs: int | None = None
+    body_bytes: int = 0
+    prompt_bytes: int = 0
+    client: str = ""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One allowance: `amount` units every `per_s` seconds, at most `burst` at once."""
+
+    name: str
+    unit: Unit
+    amount: float
+    per_s: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A claim on one limit; the store multiplies `amount` by `by_band[band]` for the band it reads."""
+
+    limit: Limit
+    scope_key: str
+    amount: float
+    by_band: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the store knows of an account: `risk` in 0..1, its band, how long and how often seen."""
+
+    risk: float = 0.0
+    band: str | None = None
+    requests: int = 0
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """What is left of one limit after a call: `remaining` units, full again in `reset_s`."""
+
+    limit: Limit
+    remaining: float
+    reset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A reservation that a store gave out; only that store can read `token`."""
+
+    token: int
+    charges: tuple[Charge, ...]
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The store's one answer before the app: a lease, or which limit refused and for how long."""
+
+    granted: bool
+    lease: Lease | None
+    standing: Standing
+    limits: tuple[LimitState, ...] = ()
+    refused_by: str | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one exchange; `completion` always includes `reasoning`."""
+
+    prompt: int = 0
+    completion: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not answered; each format writes it in its own shape."""
+
+    status: int
+    kind: RefusalKind
+    message: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningTerms:
+    """What becomes of a reasoning trace; `max_tokens` bounds the summary."""
+
+    show: Show = "full"
+    max_tokens: int = 160
+    seal: bool = False
+    inline: Inline = "tagged"
+
+
+@dataclass(frozen=True, slots=True)
+class LogprobTerms:
+    """At most `top` tokens a position (0 none, None all), on a grid of `step` nats, noise sigma in nats."""
+
+    top: int | None = None
+    step: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingTerms:
+    """Embedding values on a grid of `step`, with keyed noise `noise` relative to the norm."""
+
+    step: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What shall happen to one request; a refusal is one too.
+
+    `enforced` is False in shadow: then nothing changes and the Decision is only reported.
+    `exempt` means that no term acts. `charge` multiplies what limits count.
+    """
+
+    rule: str | None = None
+    band: str | None = None
+    enforced: bool = True
+    exempt: bool = False
+    refusal: Refusal | None = None
+    reasoning: ReasoningTerms = ReasoningTerms()
+    logprobs: LogprobTerms = LogprobTerms()
+    embeddings: EmbeddingTerms = EmbeddingTerms()
+    limits: tuple[str, ...] = ()
+    usage: UsageTerms = "keep"
+    at_limit: AtLimit = "cut"
+    max_tokens: int | None = None
+    pace_per_s: float | None = None
+    charge: float = 1.0
+    disclose: bool = True
+
+    @property
+    def acts(self) -> bool:
+        """Whether any byte of a response may be changed."""
+        return self.enforced and not self.exempt
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """Tokens as reserved and settled; `source` says where the settled figure came from."""
+
+    prompt: int
+    completion: int
+    reasoning: int
+    reserved: int
+    settled: int
+    source: Literal["usage", "events", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class AddedTime:
+    """Microseconds that this library added, before the app, on the body, after it."""
+
+    before: float
+    body: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyId:
+    """Which policy decided."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was done to one exchange, for metrics and audit; holds no text of it."""
+
+    time: float
+    request_id: str
+    policy: PolicyId
+    mode: Mode
+    account: str
+    proven: bool
+    door: str
+    format: str
+    model: str
+    status: int
+    rule: str | None
+    band: str | None
+    risk: float
+    reasons: tuple[str, ...]
+    decision: Decision
+    would: Decision | None
+    changed: tuple[str, ...]
+    tokens: TokenCount
+    limits: tuple[LimitState, ...]
+    added_us: AddedTime
+    outcome: Outcome
