@@ -1,0 +1,67 @@
+"""Cut model responses to a policy, per account: `app.add_middleware(HardeningMiddleware, policy=...)`.
+
+Names are loaded when they are first used, so that what only reads policies imports no kernels.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hardening.asgi.middleware import HardeningMiddleware
+    from hardening.errors import AccountError, HardeningError, PolicyError, StartError, StateError, WireError
+    from hardening.facts import Account, Decision, Receipt, RequestFacts
+    from hardening.policy import Policy, find_preset, load_policy
+    from hardening.state import StateStore
+
+__all__ = [
+    "Account",
+    "AccountError",
+    "Decision",
+    "HardeningError",
+    "HardeningMiddleware",
+    "Policy",
+    "PolicyError",
+    "Receipt",
+    "RequestFacts",
+    "StartError",
+    "StateError",
+    "StateStore",
+    "WireError",
+    "__version__",
+    "find_preset",
+    "load_policy",
+]
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "hardening.asgi.middleware": ("HardeningMiddleware",),
+    "hardening.errors": (
+        "AccountError",
+        "HardeningError",
+        "PolicyError",
+        "StartError",
+        "StateError",
+        "WireError",
+    ),
+    "hardening.facts": ("Account", "Decision", "Receipt", "RequestFacts"),
+    "hardening.policy": ("Policy", "find_preset", "load_policy"),
+    "hardening.state": ("StateStore",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from the room where it lives."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'hardening' has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted({*globals(), *__all__})
