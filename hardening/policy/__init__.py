@@ -1,0 +1,26 @@
+"""What an operator wrote, loaded and compiled, and the two pure questions about a request."""
+
+from __future__ import annotations
+
+from hardening.policy.charges import Charges, charges, extended, settled
+from hardening.policy.compiled import DoorTerms, FailureTerms, KeyPlace, Policy, Runtime
+from hardening.policy.decide import decide, would
+from hardening.policy.load import load_policy
+from hardening.policy.presets import find_preset, preset_names
+
+__all__ = [
+    "Charges",
+    "DoorTerms",
+    "FailureTerms",
+    "KeyPlace",
+    "Policy",
+    "Runtime",
+    "charges",
+    "decide",
+    "extended",
+    "find_preset",
+    "load_policy",
+    "preset_names",
+    "settled",
+    "would",
+]

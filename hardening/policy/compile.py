@@ -1,0 +1,135 @@
+"""The typed file -> the prepared `Policy`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from types import MappingProxyType
+
+import orjson
+
+from hardening.facts import Limit, Mode
+from hardening.policy.compiled import (
+    DoorTerms,
+    FailureTerms,
+    Groups,
+    KeyPlace,
+    Layer,
+    Policy,
+    Prior,
+    Runtime,
+    Trial,
+)
+from hardening.policy.matching import PatternTable
+from hardening.policy.model import Accounts, AuditFile, KeySource, LimitSpec, PolicyFile, RuntimeSpec
+from hardening.policy.rulebook import Rulebook
+from hardening.policy.settings import Enforcement
+from hardening.policy.terms import UNSAID, Terms, overlay
+from hardening.policy.unbuilt import notes
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a policy is called where it does not say so itself, and whether it is one of our presets."""
+
+    name: str = "policy"
+    preset: bool = False
+
+
+def compile_policy(file: PolicyFile, *, mode: Mode | None, origin: Origin) -> Policy:
+    """The prepared policy of a file that is without faults; `mode` overrides the file's own."""
+    bands = sorted(file.risk.bands.items(), key=lambda item: (item[1].enter, item[0]))
+    layers = [Layer(name, band.terms(), band.enter, band.leave) for name, band in bands]
+    new = file.risk.new
+    if new is not None:
+        layers.append(Layer(None, new.terms()))
+    defaults = overlay(UNSAID, file.defaults.terms())
+    unproven = file.accounts.unproven.limits
+    return Policy(
+        name=file.name or origin.name,
+        digest=digest_of(file),
+        mode=mode or file.mode,
+        disclose=file.disclose,
+        preset=origin.preset,
+        identify=file.accounts.identify,
+        trusted_proxies=file.accounts.trusted_proxies,
+        doors=DoorTerms(MappingProxyType(dict(file.doors.own)), file.doors.unknown),
+        limits=MappingProxyType({name: _limit(name, spec) for name, spec in file.limits.items()}),
+        on_failure=FailureTerms(**file.on_failure.model_dump()),
+        runtime=_runtime(file.runtime),
+        groups=_groups(file.accounts),
+        rulebook=Rulebook(file.rules, defaults),
+        layers=tuple(layers),
+        prior=Prior(new.until.requests, new.until.age or 0.0) if new is not None else None,
+        enforced_rules=_enforced([(rule.mode, rule.name) for rule in file.rules]),
+        enforced_layers=_enforced(
+            [(band.mode, name) for name, band in bands] + ([("enforce", "")] if new else [])
+        ),
+        trials=tuple(_trials(file)),
+        unproven_limits=unproven if unproven is not None else defaults.limits or (),
+        notes=notes(_settings(file), file.doors.own, bands=bool(bands)),
+    )
+
+
+def digest_of(file: PolicyFile) -> str:
+    """The first 12 hex digits of the SHA-256 of what the file says, without `runtime` and `extends`.
+
+    Only what is written counts, so a key that a later release adds changes no digest.
+    """
+    said = file.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"runtime", "extends"})
+    return sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+
+
+def _limit(name: str, spec: LimitSpec) -> Limit:
+    return Limit(name, spec.unit, spec.amount, spec.per or 0.0, spec.burst or spec.amount)
+
+
+def _groups(accounts: Accounts) -> Groups:
+    rows = [(entry, 1 << index) for index, ids in enumerate(accounts.groups.values()) for entry in ids]
+    return Groups(tuple(accounts.groups), PatternTable(rows))
+
+
+def _enforced(parts: list[tuple[Mode | None, str]]) -> int:
+    return sum(1 << index for index, (mode, _) in enumerate(parts) if mode != "shadow")
+
+
+def _trials(file: PolicyFile) -> Iterator[Trial]:
+    """Every rule and band that acts for a share of the accounts."""
+
+    def share_of(part: Enforcement) -> float:
+        return 1.0 if part.enforce is None else part.enforce
+
+    for index, rule in enumerate(file.rules):
+        if share_of(rule) < 1:
+            yield Trial(f"rule/{rule.name}", share_of(rule), rule_bit=1 << index)
+    for index, (name, band) in enumerate(
+        sorted(file.risk.bands.items(), key=lambda item: (item[1].enter, item[0]))
+    ):
+        if share_of(band) < 1:
+            yield Trial(f"band/{name}", share_of(band), layer_bit=1 << index)
+
+
+def _settings(file: PolicyFile) -> Iterator[tuple[str, Terms]]:
+    """Every place of the file that holds settings."""
+    yield "defaults", file.defaults.terms()
+    for rule in file.rules:
+        yield f"rules.{rule.name}", rule.terms()
+    if file.risk.new is not None:
+        yield "risk.new", file.risk.new.terms()
+    for name, band in file.risk.bands.items():
+        yield f"risk.bands.{name}", band.terms()
+
+
+def _runtime(spec: RuntimeSpec) -> Runtime:
+    return Runtime(
+        state=spec.state,
+        key=_place(spec.keys.current) if spec.keys.current else None,
+        previous_keys=tuple(_place(source) for source in spec.keys.previous),
+        audit=f"file:{spec.audit.file}" if isinstance(spec.audit, AuditFile) else spec.audit,
+        max_body=spec.max_body,
+    )
+
+
+def _place(source: KeySource) -> KeyPlace:
+    return KeyPlace("file", source.file) if source.file is not None else KeyPlace("env", source.env or "")

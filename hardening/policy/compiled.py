@@ -1,0 +1,219 @@
+"""What a loaded policy is: prepared tables and plain values, ready for requests.
+
+`Policy` is immutable as far as decisions go: its tables only remember answers that they would give again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Literal
+
+from hardening.facts import Account, Decision, Limit, Mode, RequestFacts, Standing
+from hardening.policy.matching import PatternTable, Texts, remember
+from hardening.policy.rulebook import Rulebook, Walk
+from hardening.policy.terms import Terms, stricter
+
+
+@dataclass(frozen=True, slots=True)
+class DoorTerms:
+    """The app's own paths with the format each speaks (or `pass`), and what unknown paths get."""
+
+    own: Mapping[str, str]
+    unknown: Literal["report", "block"]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureTerms:
+    """What happens when a body, the store or our own code fails, or unknown text appears."""
+
+    unreadable: Literal["block", "pass"]
+    store: Literal["local", "reject", "allow"]
+    internal: Literal["block", "pass"]
+    unknown_text: Literal["report", "hide"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """Where a secret is read: the file, or the variable of the environment, of this name."""
+
+    kind: Literal["file", "env"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Where the software runs. `state` may hold a password, so it is not shown.
+
+    `audit` is `stdout`, `none`, or `file:` and a path; `max_body` is in bytes.
+    """
+
+    state: str = field(repr=False)
+    key: KeyPlace | None
+    previous_keys: tuple[KeyPlace, ...]
+    audit: str
+    max_body: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Terms that standing lays over the walk: a band of risk, or (band None) the prior for new accounts."""
+
+    band: str | None
+    terms: Terms
+    enter: float = 0.0
+    leave: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Something that acts for a share of the accounts: bits of `rules` or of `layers`."""
+
+    name: str
+    share: float
+    rule_bit: int = 0
+    layer_bit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An account is new until both are passed."""
+
+    requests: int
+    age_s: float
+
+    def holds(self, standing: Standing) -> bool:
+        """Whether an account of this standing is new."""
+        return standing.requests < self.requests or standing.age_s < self.age_s
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Which groups are declared, in file order, and who is in them."""
+
+    names: Texts
+    table: PatternTable
+    remembered: dict[tuple[str, str | None, Texts], Texts] = field(default_factory=dict, repr=False)
+
+    def of(self, account: Account) -> Texts:
+        """The declared groups of an account, in file order; none while nobody vouched for it."""
+        if not account.proven or not self.names:
+            return ()
+        key = (account.id, account.org, account.groups)
+        known = self.remembered.get(key)
+        if known is None:
+            bits = self.table.bits((account.id, account.org) if account.org else (account.id,))
+            known = tuple(
+                name for index, name in enumerate(self.names) if bits >> index & 1 or name in account.groups
+            )
+            remember(self.remembered, key, known)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a walk charges: limits with their factor per band, and the bounds on what may be used."""
+
+    walk: Walk
+    claims: tuple[tuple[Limit, Mapping[str, float]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Answers that were worked out before; each table is bounded."""
+
+    decisions: dict[tuple[int, int, bool], Decision] = field(default_factory=dict)
+    plans: dict[tuple[int, int, bool], Plan] = field(default_factory=dict)
+    shares: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Policy:
+    """A policy, compiled: `charges` and `decide` read it, and nothing in it changes.
+
+    `digest` is the short hash of what it says outside `runtime`. `preset` is whether it is one of ours.
+    """
+
+    name: str
+    digest: str
+    mode: Mode
+    disclose: bool
+    preset: bool
+    identify: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    doors: DoorTerms
+    limits: Mapping[str, Limit]
+    on_failure: FailureTerms
+    runtime: Runtime
+    groups: Groups
+    rulebook: Rulebook
+    layers: tuple[Layer, ...]
+    prior: Prior | None
+    enforced_rules: int
+    enforced_layers: int
+    trials: tuple[Trial, ...]
+    unproven_limits: tuple[str, ...]
+    notes: tuple[str, ...]
+    memory: Memory = field(default_factory=Memory, repr=False)
+
+    def key_group(self, account: Account) -> str:
+        """The group that keyed transforms use: the first declared one of the account, else `default`."""
+        groups = self.groups.of(account)
+        return groups[0] if groups else "default"
+
+    def hits(self, facts: RequestFacts, account: Account, now: float) -> int:
+        """The rules that hold for a request, as bits, whether they are enforced or not."""
+        return self.rulebook.hits(facts, account, self.groups.of(account), now)
+
+    def enforced_for(self, account: Account) -> tuple[int, int]:
+        """The rules and layers that act for this account, as bits; the others are in shadow."""
+        if not self.trials:
+            return self.enforced_rules, self.enforced_layers
+        # An unproven caller chooses his id, so he could draw until a share leaves him out.
+        who = account.id if account.proven else account.network
+        known = self.memory.shares.get(who)
+        if known is None:
+            known = self._drawn(who)
+            remember(self.memory.shares, who, known)
+        return known
+
+    def _drawn(self, who: str) -> tuple[int, int]:
+        rules, layers = self.enforced_rules, self.enforced_layers
+        for trial in self.trials:
+            digest = blake2b(f"{trial.name}\0{who}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+            if int.from_bytes(digest) >= trial.share * 2**64:
+                rules &= ~trial.rule_bit
+                layers &= ~trial.layer_bit
+        return rules, layers
+
+    def layers_of(self, standing: Standing) -> int:
+        """The layers that hold for a standing, as bits: every band up to its own, and the prior.
+
+        A band includes those below it, so that more risk never means looser terms. A band that
+        this policy does not have is read as the risk says.
+        """
+        bits = 0
+        if standing.band is not None:
+            names = [layer.band for layer in self.layers]
+            if standing.band in names:
+                bits = (2 << names.index(standing.band)) - 1
+            else:
+                bits = sum(1 << i for i, layer in enumerate(self.layers) if standing.risk >= layer.leave)
+        if self.prior is not None:
+            prior_bit = 1 << (len(self.layers) - 1)
+            bits = bits | prior_bit if self.prior.holds(standing) else bits & ~prior_bit
+        return bits
+
+    def over(self, walk: Walk, layers: int) -> tuple[Terms, str | None]:
+        """The walk's terms with the layers over them, and the highest band among these."""
+        terms, band = walk.terms, None
+        for index, layer in enumerate(self.layers):
+            if layers >> index & 1:
+                terms = stricter(terms, layer.terms)
+                band = layer.band or band
+        return terms, band
+
+    def unenforced(self) -> tuple[str, ...]:
+        """Settings of this policy whose mechanism is not built yet, each with what happens instead."""
+        return self.notes

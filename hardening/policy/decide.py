@@ -1,0 +1,89 @@
+"""`decide`: what shall happen to one request, as a value. Pure; a refusal is a Decision too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hardening.facts import (
+    Account,
+    Decision,
+    EmbeddingTerms,
+    LogprobTerms,
+    ReasoningTerms,
+    RequestFacts,
+    Standing,
+)
+from hardening.policy.compiled import Policy
+from hardening.policy.matching import remember
+from hardening.policy.terms import Terms
+from hardening.policy.unbuilt import withheld
+
+
+def decide(policy: Policy, facts: RequestFacts, account: Account, standing: Standing, now: float) -> Decision:
+    """What this policy does to this request; in shadow, what it would do, with `enforced` False.
+
+    `now` is in seconds since 1970.
+    """
+    rules, layers = policy.enforced_for(account)
+    hits = policy.hits(facts, account, now) & rules
+    return _decision(policy, hits, policy.layers_of(standing) & layers, account.proven)
+
+
+def would(
+    policy: Policy, facts: RequestFacts, account: Account, standing: Standing, now: float
+) -> Decision | None:
+    """The Decision with every shadow part enforced, or None where nothing of it is in shadow."""
+    decision = decide(policy, facts, account, standing, now)
+    whole = _decision(policy, policy.hits(facts, account, now), policy.layers_of(standing), account.proven)
+    whole = replace(whole, enforced=True)
+    return whole if whole != decision else None
+
+
+def _decision(policy: Policy, hits: int, layers: int, proven: bool) -> Decision:
+    """The Decision for these rules and layers, worked out once for each combination."""
+    key = (hits, layers, proven)
+    known = policy.memory.decisions.get(key)
+    if known is None:
+        known = _worked_out(policy, hits, layers, proven)
+        remember(policy.memory.decisions, key, known)
+    return known
+
+
+def _worked_out(policy: Policy, hits: int, layers: int, proven: bool) -> Decision:
+    walk = policy.rulebook.walk(hits, proven=proven)
+    enforced = policy.mode == "enforce"
+    if walk.exempt:
+        return Decision(rule=walk.rule, enforced=enforced, exempt=True, disclose=policy.disclose)
+    terms, band = policy.over(walk, layers)
+    limits = (terms.limits or ()) if proven else policy.unproven_limits
+    if walk.refusal is not None:
+        limits = ()
+    return replace(
+        _from_terms(withheld(terms)),
+        rule=walk.rule,
+        band=band,
+        enforced=enforced,
+        refusal=walk.refusal,
+        limits=limits,
+        disclose=policy.disclose,
+    )
+
+
+def _from_terms(terms: Terms) -> Decision:
+    """The terms of a whole walk, in which only bounds may be unsaid, as a Decision."""
+    return Decision(
+        reasoning=ReasoningTerms(
+            terms.show or "full", terms.summary_tokens or 160, bool(terms.seal), terms.inline or "tagged"
+        ),
+        logprobs=LogprobTerms(
+            None if terms.top in (None, "all") else int(terms.top),
+            terms.logprob_step or 0.0,
+            terms.logprob_noise or 0.0,
+        ),
+        embeddings=EmbeddingTerms(terms.embedding_step or 0.0, terms.embedding_noise or 0.0),
+        usage=terms.usage or "keep",
+        at_limit=terms.at_limit or "cut",
+        max_tokens=terms.max_tokens,
+        pace_per_s=terms.pace_per_s,
+        charge=terms.charge or 1.0,
+    )

@@ -1,0 +1,126 @@
+"""Text and environment -> `Policy`, or one PolicyError with every fault of the file.
+
+`load_text` is pure: the environment and the reader of parents are arguments. `load_policy` is the thin
+edge that reads files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping as Env
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from hardening.errors import PolicyError, PolicyFault
+from hardening.policy.compile import Origin, compile_policy
+from hardening.policy.compiled import Policy
+from hardening.policy.environment import mode_of, with_environment
+from hardening.policy.faults import fault_at, faults_of
+from hardening.policy.inherit import merged
+from hardening.policy.model import PolicyFile
+from hardening.policy.nodes import MAX_BYTES, Leaf, Mapping, Mark, plain, read_nodes
+from hardening.policy.presets import find_preset, preset_names
+from hardening.policy.references import child, own_faults, reference_faults
+
+MAX_PARENTS = 8
+UNNAMED = Origin()
+NO_ENVIRONMENT: Env[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A policy text and what it is called in messages; `identity` is the same for the same file."""
+
+    file: str
+    identity: str
+    data: bytes
+
+
+Parents = Callable[[str, Source], Source]
+"""Finds what `extends` names, seen from the file that says so; raises PolicyError at 1:1 when it cannot."""
+
+
+def load_policy(source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT) -> Policy:
+    """The compiled policy of a file, or of a preset by its name; raises PolicyError with all faults.
+
+    `environment` gives the values of `${NAME}` and of the twins (`HARDENING_STATE`, ...).
+    """
+    is_preset = isinstance(source, str) and source in preset_names()
+    path = find_preset(str(source)) if is_preset else Path(source)
+    return load_text(
+        _read(path),
+        environment=environment,
+        parents=_read_parent,
+        origin=Origin(name=path.parent.name if path.stem == "policy" else path.stem, preset=is_preset),
+    )
+
+
+def load_text(
+    source: Source, *, environment: Env[str, str], parents: Parents, origin: Origin = UNNAMED
+) -> Policy:
+    """The compiled policy of a text; raises PolicyError with all faults."""
+    root, faults = _with_parents(source, parents)
+    root = with_environment(root, environment, faults)
+    mode = mode_of(environment, faults)
+    faults.extend(reference_faults(root))
+    model: PolicyFile | None = None
+    try:
+        model = PolicyFile.model_validate(plain(root))
+    except ValidationError as error:
+        faults.extend(faults_of(error, root))
+    if model is None or faults:
+        raise PolicyError(tuple(dict.fromkeys(faults)))
+    return compile_policy(model, mode=mode, origin=origin)
+
+
+def _with_parents(source: Source, parents: Parents) -> tuple[Mapping, list[PolicyFault]]:
+    """The nodes of a file over those of its parents, and the faults of each file by itself."""
+    chain: list[Mapping] = []
+    faults: list[PolicyFault] = []
+    seen: set[str] = set()
+    while True:
+        root, found = read_nodes(source.data, source.file)
+        faults += [*found, *own_faults(root)]
+        chain.append(root)
+        seen.add(source.identity)
+        parent = child(root, "extends")
+        if not isinstance(parent, Leaf) or not isinstance(parent.value, str):
+            break
+        try:
+            following = parents(parent.value, source)
+        except PolicyError as error:
+            faults.append(fault_at(parent.mark, error.faults[0].message))
+            break
+        if following.identity in seen or len(chain) > MAX_PARENTS:
+            why = (
+                "goes round in a circle"
+                if following.identity in seen
+                else f"is deeper than {MAX_PARENTS} files"
+            )
+            faults.append(fault_at(parent.mark, f"found an `extends` that {why}"))
+            break
+        source = following
+    whole = chain.pop()
+    for nearer in reversed(chain):
+        whole = merged(whole, nearer)
+    return whole, faults
+
+
+def _read(path: Path) -> Source:
+    """The file's bytes, at most one more than allowed."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        known = ", ".join(preset_names())
+        message = f"cannot be read: {error.strerror} (allowed: a policy file, or a preset: {known})"
+        raise PolicyError((fault_at(Mark(str(path), 1, 1), message),)) from None
+    return Source(file=str(path), identity=str(path.resolve()), data=data)
+
+
+def _read_parent(name: str, source: Source) -> Source:
+    """What `extends` names: a preset, or a path seen from the file's own folder."""
+    return _read(find_preset(name) if name in preset_names() else Path(source.file).parent / name)
