@@ -1,0 +1,234 @@
+"""The store of one process: limits, leases and standing in its own memory, without waiting.
+
+What is lost when the process ends: everything. Each worker process counts for itself. Not for
+several threads at once; the event loop of one process is its place.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import OrderedDict
+
+from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState, Standing
+from hardening.state import buckets
+from hardening.state.store import Evidence
+
+_OVERFLOW = "\0overflow"
+"""The scope that newcomers share while no account may be forgotten; no real scope has its name."""
+
+_LOOKS = 8
+"""Accounts looked at for one to forget when a newcomer finds the store full."""
+
+_NEW = Standing()
+
+
+class _Bucket:
+    """One limit of one scope, in the numbers of `state.buckets`; `leases` are the open ones on it."""
+
+    __slots__ = ("held", "leases", "spent_until")
+
+    def __init__(self) -> None:
+        self.spent_until = 0.0
+        self.held = 0.0
+        self.leases = 0
+
+    def release(self, units: float) -> None:
+        self.leases -= 1
+        self.held = buckets.release(self.held, units) if self.leases else 0.0
+
+    def spend(self, limit: Limit, units: float, now: float) -> None:
+        self.spent_until = buckets.spend(limit, self.spent_until, units, now)
+
+
+class _Scope:
+    """What is known under one scope key: its buckets by limit, and the standing of a proven account."""
+
+    __slots__ = ("buckets", "first_seen", "requests")
+
+    def __init__(self, now: float) -> None:
+        self.buckets: dict[str, _Bucket] = {}
+        self.first_seen = now
+        self.requests = 0
+
+    def bucket(self, limit_name: str) -> _Bucket:
+        found = self.buckets.get(limit_name)
+        if found is None:
+            found = self.buckets[limit_name] = _Bucket()
+        return found
+
+    def is_idle(self, now: float) -> bool:
+        """Whether all limits are whole and no lease is open, so that forgetting gives nobody anything."""
+        return all(b.leases == 0 and b.spent_until <= now for b in self.buckets.values())
+
+
+_Part = tuple[Charge, _Bucket, float]
+"""One reservation of a lease: a charge, its bucket, and the units that it came to in the band."""
+
+
+class _Open:
+    """A lease that is neither settled nor expired, with the standing that it was priced by."""
+
+    __slots__ = ("expires_at", "parts", "standing")
+
+    def __init__(self, parts: list[_Part], standing: Standing, expires_at: float) -> None:
+        self.parts = parts
+        self.standing = standing
+        self.expires_at = expires_at
+
+
+def _units(charge: Charge, band: str | None) -> float:
+    """What a charge comes to in a band; a negative amount or a NaN counts as nothing."""
+    units = charge.amount if band is None else charge.amount * charge.by_band.get(band, 1.0)
+    return max(0.0, units)
+
+
+class MemoryStore:
+    """A `StateStore` that answers at once; bounded in accounts, and a flood cannot wash anybody.
+
+    When `max_accounts` is reached, the account longest unused goes whose limits are all whole
+    again. Where there is none, newcomers share the limits of one overflow scope until there is.
+    """
+
+    def __init__(self, *, max_accounts: int = 100_000, lease_s: float = 1800.0) -> None:
+        self.expired_leases = 0
+        """Leases that ran out and were spent as reserved."""
+        self.late_settlements = 0
+        """Settlements of leases that were settled or had expired; they changed nothing."""
+        self._max_accounts = max_accounts
+        self._lease_s = lease_s
+        self._now = 0.0
+        self._tokens = itertools.count(1)
+        self._scopes: OrderedDict[str, _Scope] = OrderedDict()
+        self._overflow = _Scope(0.0)
+        # All leases live equally long, so the order of their last extension is that of expiry.
+        self._leases: OrderedDict[int, _Open] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Accounts, networks and other scopes that are remembered."""
+        return len(self._scopes)
+
+    @property
+    def open_leases(self) -> int:
+        """Leases that are neither settled nor expired, as of the last call."""
+        return len(self._leases)
+
+    def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        """Reserve all `charges` or none; see `StateStore.admit`."""
+        now = self._pass_time(now)
+        home = self._scope(account.id) if account.proven else self._overflow
+        # Whoever shares the overflow is as new as can be, however long that has been in use.
+        standing = _NEW if home is self._overflow else self._standing(home)
+        parts = self._reserve(charges, standing)
+        if isinstance(parts, Admission):
+            return parts
+        home.requests += 1
+        token = next(self._tokens)
+        expires_at = now + self._lease_s
+        self._leases[token] = _Open(parts, standing, expires_at)
+        return Admission(True, Lease(token, charges, expires_at), standing, self._states(parts))
+
+    def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
+        """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
+        now = self._pass_time(now)
+        opened = self._leases.get(lease.token)
+        if opened is None:
+            return Admission(False, None, _NEW)
+        parts = self._reserve(charges, opened.standing)
+        if isinstance(parts, Admission):
+            return parts
+        opened.parts += parts
+        opened.expires_at = now + self._lease_s
+        self._leases.move_to_end(lease.token)
+        longer = Lease(lease.token, lease.charges + charges, opened.expires_at)
+        return Admission(True, longer, opened.standing, self._states(parts))
+
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence) -> None:
+        """Replace what the lease reserved by what was used, once; see `StateStore.settle`.
+
+        Standing here is age and number of requests: `evidence` changes neither.
+        """
+        opened = self._leases.pop(lease.token, None)
+        if opened is None:
+            self.late_settlements += 1
+            return
+        now, band = self._now, opened.standing.band
+        used = [(charge.limit.name, charge.scope_key) for charge in actual]
+        homes = {}
+        for charge, bucket, units in opened.parts:
+            bucket.release(units)
+            key = (charge.limit.name, charge.scope_key)
+            homes[key] = bucket
+            if key not in used:
+                bucket.spend(charge.limit, units, now)
+        for charge, key in zip(actual, used, strict=True):
+            bucket = homes.get(key) or self._scope(charge.scope_key).bucket(charge.limit.name)
+            bucket.spend(charge.limit, _units(charge, band), now)
+
+    def _pass_time(self, now: float) -> float:
+        """The store's time, which never goes back, after spending every lease that ran out by then."""
+        self._now = now = max(now, self._now)
+        while self._leases:
+            token, opened = next(iter(self._leases.items()))
+            if opened.expires_at > now:
+                break
+            del self._leases[token]
+            self.expired_leases += 1
+            for charge, bucket, units in opened.parts:
+                bucket.release(units)
+                bucket.spend(charge.limit, units, now)
+        return now
+
+    def _scope(self, key: str) -> _Scope:
+        """The scope of this key, made if need be; the overflow where there is no room."""
+        scope = self._scopes.get(key)
+        if scope is not None:
+            self._scopes.move_to_end(key)
+            return scope
+        if len(self._scopes) >= self._max_accounts and not self._forget_one():
+            return self._overflow
+        scope = self._scopes[key] = _Scope(self._now)
+        return scope
+
+    def _forget_one(self) -> bool:
+        """Forget the longest unused idle scope among a few; those that must stay go to the back."""
+        for _ in range(min(_LOOKS, len(self._scopes))):
+            key, scope = next(iter(self._scopes.items()))
+            if scope.is_idle(self._now):
+                del self._scopes[key]
+                return True
+            self._scopes.move_to_end(key)
+        return False
+
+    def _standing(self, scope: _Scope) -> Standing:
+        return Standing(0.0, None, scope.requests, self._now - scope.first_seen)
+
+    def _reserve(self, charges: tuple[Charge, ...], standing: Standing) -> list[_Part] | Admission:
+        """All charges held, or the refusal with nothing held."""
+        parts: list[_Part] = []
+        refusing: list[_Part] = []
+        for charge in charges:
+            bucket = self._scope(charge.scope_key).bucket(charge.limit.name)
+            units = _units(charge, standing.band)
+            bucket.held += units
+            bucket.leases += 1
+            parts.append((charge, bucket, units))
+            if not buckets.fits(charge.limit, bucket.spent_until, bucket.held, self._now):
+                refusing.append(parts[-1])
+        if not refusing:
+            return parts
+        for _, bucket, units in parts:
+            bucket.release(units)
+        waits = [(self._wait_s(part, parts), part[0].limit.name) for part in refusing]
+        wait_s, name = max(waits, key=lambda wait: math.inf if wait[0] is None else wait[0])
+        return Admission(False, None, standing, self._states(parts), refused_by=name, retry_after_s=wait_s)
+
+    def _wait_s(self, part: _Part, parts: list[_Part]) -> float | None:
+        """Seconds until all that this request asks of the part's bucket would fit."""
+        charge, bucket, _ = part
+        asked = sum(units for _, other, units in parts if other is bucket)
+        return buckets.retry_after_s(charge.limit, bucket.spent_until, bucket.held, asked, self._now)
+
+    def _states(self, parts: list[_Part]) -> tuple[LimitState, ...]:
+        now = self._now
+        return tuple([buckets.state_of(c.limit, b.spent_until, b.held, now) for c, b, _ in parts])

@@ -1,0 +1,58 @@
+"""What every state store does: reserve before the app, extend while a stream runs, settle once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Protocol
+
+from hardening.facts import Account, Admission, Charge, Lease
+
+Evidence = Mapping[str, float]
+"""What one exchange says about its account: signal values in 0..1 by the signal's name."""
+
+
+class StateStore(Protocol):
+    """Limits and standing of accounts; answers at once, or with something to await.
+
+    `now` is in seconds of one clock that never goes back; a store with a clock of its own
+    ignores it. A `Charge` is multiplied by its factor for the band that the store reads, and
+    what settles a lease by the same factor. An unproven account has no standing; its charges
+    carry the scope of its network.
+    """
+
+    def admit(
+        self, account: Account, charges: tuple[Charge, ...], now: float
+    ) -> Admission | Awaitable[Admission]:
+        """Reserve all `charges` or none; the answer carries the standing before this request.
+
+        A refused request costs nothing. `retry_after_s` is None where waiting does not help.
+
+        Raises:
+            StateError: the store did not answer.
+        """
+        ...
+
+    def extend(
+        self, lease: Lease, charges: tuple[Charge, ...], now: float
+    ) -> Admission | Awaitable[Admission]:
+        """Reserve more on a lease, all or nothing, and start its time to live anew.
+
+        Without charges it only says that the stream is alive. On a lease that is over it is
+        refused, with `refused_by` None.
+
+        Raises:
+            StateError: the store did not answer.
+        """
+        ...
+
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence) -> Awaitable[None] | None:
+        """Replace what the lease reserved by what was used, once.
+
+        A reserved charge that `actual` does not name, by limit and scope, is spent as reserved:
+        a request that shall cost nothing is settled with amounts of 0. What `actual` names beyond
+        the reservation is spent too. A lease that was settled or has expired is left alone.
+
+        Raises:
+            StateError: the store did not answer.
+        """
+        ...
