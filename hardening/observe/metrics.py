@@ -1,0 +1,167 @@
+"""Prometheus metrics in the app's own registry; no label names an account, a model or a path.
+
+Series are those of `prometheus_client`, so several processes add up where the app set
+PROMETHEUS_MULTIPROC_DIR.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
+from hardening.facts import Mode, PolicyId, Receipt
+
+_SECONDS = (5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1)
+"""Upper bounds of the histogram of added time, from a parse to a stall that callers notice."""
+
+_SERIES = 256
+"""Label combinations of one metric; what comes beyond is counted as `other`."""
+
+_OTHER = "other"
+
+
+class _Series:
+    """The children of one counter by their label values, looked up once and bounded in number."""
+
+    def __init__(self, counter: Counter, labels: int) -> None:
+        self._counter = counter
+        self._other = (_OTHER,) * labels
+        self._children: dict[tuple[str, ...], Counter] = {}
+
+    def add(self, amount: float, *values: str) -> None:
+        child = self._children.get(values)
+        if child is None:
+            if len(self._children) >= _SERIES:
+                values = self._other
+            child = self._children[values] = self._counter.labels(*values)
+        child.inc(amount)
+
+
+class Metrics:
+    """Counters of what this library did; one instance a registry, see `metrics_in`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Create every series.
+
+        Raises:
+            ValueError: the registry already has a series of one of these names.
+        """
+
+        def series(name: str, text: str, *labels: str) -> _Series:
+            return _Series(Counter(name, text, labels, registry=registry), len(labels))
+
+        self._requests = series("hardening_requests", "Requests to a door.", "door", "outcome")
+        self._refusals = series("hardening_refusals", "Requests refused by policy or limit.", "door", "kind")
+        self._changes = series("hardening_changes", "Responses changed.", "door", "mechanism")
+        self._tokens = series("hardening_tokens", "Tokens settled; completion includes reasoning.", "kind")
+        self._unread = series("hardening_unread_bodies", "Bodies that could not be read.", "door")
+        self._reloads = series("hardening_policy_reloads", "Attempts to load a changed policy.", "outcome")
+        self._alarms = series("hardening_alarms", "What an operator should look at.", "kind")
+        self._store_errors = Counter("hardening_store_errors", "Failed store calls.", registry=registry)
+        self._unclaimed = Counter(
+            "hardening_unclaimed_output", "Model output on paths that are no door.", registry=registry
+        )
+        self._dropped = Counter(
+            "hardening_receipts_dropped", "Receipts that the audit lost.", registry=registry
+        )
+        self._in_flight = Gauge(
+            "hardening_streams_in_flight",
+            "Streams being answered.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._policy = Gauge(
+            "hardening_policy_info",
+            "1 for the policy in force, 0 for earlier ones.",
+            ("name", "digest", "mode"),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        added = Histogram(
+            "hardening_added_seconds",
+            "Time added before the app, on the body, after it.",
+            ("phase",),
+            registry=registry,
+            buckets=_SECONDS,
+        )
+        self._before, self._body, self._after = (added.labels(p) for p in ("before", "body", "after"))
+        self._in_force: Gauge | None = None
+
+    def take(self, receipt: Receipt) -> None:
+        """Count one finished exchange."""
+        door = receipt.door
+        self._requests.add(1, door, receipt.outcome)
+        refusal = receipt.decision.refusal
+        if refusal is not None and receipt.outcome == "refused":
+            self._refusals.add(1, door, refusal.kind)
+        for mechanism in receipt.changed:
+            self._changes.add(1, door, mechanism)
+        tokens = receipt.tokens
+        if tokens.prompt > 0:
+            self._tokens.add(tokens.prompt, "prompt")
+        if tokens.completion > 0:
+            self._tokens.add(tokens.completion, "completion")
+        if tokens.reasoning > 0:
+            self._tokens.add(tokens.reasoning, "reasoning")
+        added = receipt.added_us
+        self._before.observe(added.before * 1e-6)
+        # A refusal has neither body nor end; a zero would only pull the quantiles down.
+        if added.body > 0.0:
+            self._body.observe(added.body * 1e-6)
+        if added.after > 0.0:
+            self._after.observe(added.after * 1e-6)
+
+    def stream_started(self) -> None:
+        """Count a stream as in flight."""
+        self._in_flight.inc()
+
+    def stream_ended(self) -> None:
+        """Take a stream out of those in flight."""
+        self._in_flight.dec()
+
+    def store_failed(self) -> None:
+        """Count a call that the state store did not answer."""
+        self._store_errors.inc()
+
+    def body_unread(self, door: str) -> None:
+        """Count a body that could not be read as its door's format."""
+        self._unread.add(1, door)
+
+    def output_unclaimed(self) -> None:
+        """Count a response on a path that is no door and that looks like model output."""
+        self._unclaimed.inc()
+
+    def receipts_dropped(self, count: int = 1) -> None:
+        """Count receipts that the audit lost."""
+        self._dropped.inc(count)
+
+    def alarm(self, kind: str) -> None:
+        """Count something that an operator should look at; `kind` is one of a fixed few."""
+        self._alarms.add(1, kind)
+
+    def policy_in_force(self, policy: PolicyId, mode: Mode) -> None:
+        """Show `policy` as the one that decides from now on."""
+        if self._in_force is not None:
+            self._in_force.set(0)
+        self._in_force = self._policy.labels(policy.name, policy.digest, mode)
+        self._in_force.set(1)
+
+    def policy_reloaded(self, outcome: Literal["applied", "rejected"]) -> None:
+        """Count an attempt to load a changed policy."""
+        self._reloads.add(1, outcome)
+
+
+_made: WeakKeyDictionary[CollectorRegistry, Metrics] = WeakKeyDictionary()
+_making = threading.Lock()
+
+
+def metrics_in(registry: CollectorRegistry = REGISTRY) -> Metrics:
+    """The metrics of this registry: made at the first call, the same object at every other."""
+    with _making:
+        metrics = _made.get(registry)
+        if metrics is None:
+            metrics = _made[registry] = Metrics(registry)
+        return metrics
