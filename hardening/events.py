@@ -21,12 +21,20 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Reasoning:
-    """A piece of the reasoning trace; `inline` when it stood between tags in the visible text."""
+class TextCopy:
+    """The visible text once more beside `Text`: the same piece, or all of it so far."""
 
     index: int
     text: str
-    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of the reasoning trace; `tags` are the marks around it where it stood in the visible text."""
+
+    index: int
+    text: str
+    tags: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +46,11 @@ class ReasoningEnd:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What takes the place of a trace; `inline` when it belongs between tags in the visible text."""
+    """What takes the place of a trace; it belongs between `tags` where the trace stood there."""
 
     index: int
     text: str
-    inline: bool = False
+    tags: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,7 @@ class Failed:
 
 Event = (
     Text
+    | TextCopy
     | Reasoning
     | ReasoningEnd
     | Summary

@@ -1,0 +1,383 @@
+"""One request and its response, without I/O: bytes in, bytes out, and what it came to.
+
+The same object serves ASGI, tests and benchmarks. What arrives is cut into frames, frames
+into events; transforms act on events; what nothing touched leaves as the bytes that came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hardening.errors import WireError
+from hardening.events import Logprobs, Reasoning, Text
+from hardening.facts import Decision, Refusal, RequestFacts, Usage
+from hardening.rewrite import Rewriter
+from hardening.transform.chain import Chain, Makers
+from hardening.transform.tally import Tally
+from hardening.wire.codec import Codec
+from hardening.wire.frame import Frame
+from hardening.wire.requests import Edits
+from hardening.wire.shapes import Kind, Lane, Shapes, lane_of, string_text
+from hardening.wire.sse import SseFrame, SseFramer
+
+BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
+MAX_BODY_BYTES = 64 * 1024 * 1024  # of a response that is one JSON text
+_QUESTION_BYTES = 8192  # at either end of a request, where values of the question are looked for
+_QUESTION_VALUES = 32  # more than these are a list of guesses, not a question
+_SHAPES_A_STREAM = 4
+
+_value = re.compile(rb"\d[\d.,]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the exchanges of a process share; `pass_unreadable` as the policy's `on_failure` says."""
+
+    makers: Makers
+    pass_unreadable: bool = False
+    shapes: dict[str, Shapes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Headers that may go out; with `hold` not before the first byte, or the end, of the body."""
+
+    headers: list[tuple[bytes, bytes]]
+    hold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an exchange came to: tokens and their source, what was changed, what looked wrong."""
+
+    usage: Usage
+    source: Literal["usage", "events", "none"]
+    changed: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+class Exchange:
+    """The way of one request through one Decision."""
+
+    def __init__(
+        self,
+        codec: Codec,
+        facts: RequestFacts,
+        decision: Decision,
+        tools: Tools,
+        *,
+        reserved_tokens: int | None = None,
+        bytes_per_token: float = 4.0,
+    ) -> None:
+        """Prepare for one response; `reserved_tokens` None means that nothing bounds its length."""
+        self._codec = codec
+        self._facts = facts
+        self._decision = decision
+        self._acts = decision.acts
+        self._pass_unreadable = tools.pass_unreadable or not self._acts
+        self._question = b""
+        self._chain = Chain(decision, tools.makers, self._question_values)
+        self._hidden = self._chain.hidden
+        self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
+        self._rewriter = Rewriter(self._chain, self._tally)
+        self._bytes_per_token = bytes_per_token
+        self._granted_bytes = None if reserved_tokens is None else int(reserved_tokens * bytes_per_token)
+        self._read: Callable[[bytes], bytes] = self._sniff
+        self._declared_sse = False
+        self._framer = SseFramer()
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._stream = codec.stream()
+        self._lane: Lane | None = None
+        self._shapes = tools.shapes.setdefault(codec.name, Shapes())
+        self._learnt = 0
+        self._met: set[Kind] = set()
+        self._reasons: set[str] = set()
+        self._closed = False
+        self.wake_at: float | None = None
+
+    @property
+    def treatment(self) -> dict[str, str | int | bool]:
+        """What this exchange may change, for disclosure; empty where nothing."""
+        told: dict[str, str | int | bool] = {}
+        if self._hidden is not None:
+            told["reasoning"] = self._decision.reasoning.show
+        if self._acts and self._decision.logprobs.top is not None:
+            told["logprobs"] = self._decision.logprobs.top
+        return told
+
+    def request(self, body: bytes) -> bytes:
+        """The body for the app: the same object, or one that asks for no more than is allowed."""
+        if not self._acts:
+            return body
+        self._question = body[:_QUESTION_BYTES] + b" " + body[-_QUESTION_BYTES:]
+        edits = Edits(
+            max_tokens=self._decision.max_tokens,
+            top_logprobs=self._decision.logprobs.top if self._facts.top_logprobs is not None else None,
+            drop_resent=self._hidden is not None and b'"thinking"' in body,
+        )
+        return body if edits == Edits() else self._codec.edit_request(body, edits)
+
+    def _question_values(self) -> frozenset[str]:
+        values = {found.decode().rstrip(".,") for found in _value.findall(self._question)}
+        return frozenset(values) if len(values) <= _QUESTION_VALUES else frozenset()
+
+    def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
+        """How the response is read, by its content type. A stream of events is not held."""
+        kind = b"".join(value for name, value in headers if name.lower() == b"content-type")
+        self._declared_sse = kind.lower().lstrip().startswith(b"text/event-stream")
+        return Start(headers, hold=self._acts and not self._declared_sse)
+
+    def receive(self, data: bytes, now: float) -> bytes:
+        """What leaves for a piece of the response; the same object where it is untouched.
+
+        Raises WireError where the policy acts and the body cannot be read.
+        """
+        lane = self._lane
+        if (
+            lane is not None
+            and data.startswith(lane.prefix)
+            and data.endswith(lane.suffix)
+            and len(data) >= lane.least
+            and not self._framer.pending
+        ):
+            out = self._in_lane(lane, data)
+            if out is not None:
+                return out
+        if self._closed:
+            return b""
+        if not self._acts:
+            return self._watch(data)
+        out = self._read(data)
+        self.wake_at = (self.wake_at or now + BEAT_S) if self._chain.holding else None
+        return out
+
+    def _watch(self, data: bytes) -> bytes:
+        """Read for the token counts alone; what cannot be read is not counted."""
+        try:
+            self._read(data)
+        except WireError:
+            self._reasons.add("unreadable_body")
+            self._read = self._pass
+        return data
+
+    # -- frames whose surroundings are known
+
+    def _in_lane(self, lane: Lane, data: bytes) -> bytes | None:
+        """What leaves for a frame of the lane; None where it must be read in full."""
+        if lane.kind is Kind.ROWS:
+            return self._rows_in_lane(lane, data)
+        piece = data[lane.head : lane.tail]
+        if 10 in piece or 13 in piece:
+            return None
+        plain = 34 not in piece and 92 not in piece
+        if lane.kind is Kind.TEXT:
+            if not plain:
+                text = string_text(piece)
+                if text is None or not self._chain.untagged(text.encode("utf-8", "replace")):
+                    return None
+            elif not self._chain.untagged(piece):
+                return None
+            self._tally.bytes += len(piece)
+            return data
+        text = piece.decode("utf-8", "replace") if plain else string_text(piece)
+        if text is None:
+            return None
+        self._tally.bytes += len(piece)
+        self._tally.reasoning_bytes += len(piece)
+        if self._hidden is None:
+            return data
+        self._hidden.take(lane.index, text)
+        return b""
+
+    def _rows_in_lane(self, lane: Lane, data: bytes) -> bytes | None:
+        end = data.find(b'"', lane.head)
+        at = end + len(lane.middle)
+        piece = data[lane.head : end]
+        if not data.startswith(lane.middle, end) or 92 in piece or 10 in data[lane.head : lane.tail]:
+            return None
+        rows_of = self._chain.rows
+        if rows_of is not None:
+            rows = data[at : lane.tail]
+            cut = rows_of.cut(rows, piece) if self._chain.untagged(piece) else None
+            if cut is None:
+                return None
+            if cut != rows:
+                data = data[:at] + cut + data[lane.tail :]
+                self._rewriter.changed.add("logprobs")
+        self._tally.bytes += len(piece)
+        return data
+
+    def _learn(self, frame: Frame, out: bytes) -> None:
+        """Take a frame that was read in full as the lane of those to come."""
+        self._lane = None
+        kind = self._kind(frame, out)
+        if kind is None:
+            return
+        self._lane = lane_of(frame, kind)
+        if self._lane is not None and kind in self._met and self._learnt < _SHAPES_A_STREAM:
+            self._shapes.learn(frame, kind)
+            self._learnt += 1
+        self._met.add(kind)
+
+    def _kind(self, frame: Frame, out: bytes) -> Kind | None:
+        kinds = [type(event) for event, _ in frame.events]
+        if kinds == [Reasoning] and (not out or self._hidden is None):
+            return Kind.REASONING
+        if not self._chain.settled:
+            return None
+        if kinds == [Text] and out == frame.source:
+            return Kind.TEXT
+        return Kind.ROWS if kinds == [Text, Logprobs] else None
+
+    # -- bodies
+
+    def _sniff(self, data: bytes) -> bytes:
+        """Tell by its first byte what the body is; white space before it leaves at once."""
+        rest = data.lstrip(b" \t\r\n")
+        if not rest:
+            return data
+        first = rest.removeprefix(b"\xef\xbb\xbf")[:1]
+        if first in (b"{", b"["):
+            self._chain.read_inline(whole=True)
+            self._read = self._gather
+        elif self._declared_sse or rest.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+            self._read = self._frames
+        else:
+            self._reasons.add("unreadable_body")
+            if not self._pass_unreadable:
+                raise WireError(self._codec.name, 0, "expected a JSON text or server-sent events")
+            self._read = self._pass
+        head = data[: len(data) - len(rest)]
+        out = self._read(rest)
+        return data if out is rest else head + out
+
+    def _pass(self, data: bytes) -> bytes:
+        return data
+
+    def _gather(self, data: bytes) -> bytes:
+        self._body.append(data)
+        self._body_bytes += len(data)
+        if self._body_bytes > MAX_BODY_BYTES:
+            raise WireError(self._codec.name, MAX_BODY_BYTES, f"a body of more than {MAX_BODY_BYTES} bytes")
+        return b""
+
+    def _frames(self, data: bytes) -> bytes:
+        out = [self._event(raw) for raw in self._framer.feed(data)]
+        if len(out) == 1:
+            return data if out[0] == data else out[0]
+        return b"".join(out)
+
+    def _event(self, raw: bytes) -> bytes:
+        """What leaves for one whole server-sent event."""
+        lane = self._shapes.lane(raw) if self._met else None
+        if lane is not None and (lane.kind is Kind.REASONING or self._chain.settled):
+            out = self._in_lane(lane, raw)
+            if out is not None:
+                self._lane = lane
+                return out
+        event = SseFrame(raw)
+        data = event.data
+        if not data:
+            return self._silent(event)
+        if data.startswith(b"[DONE]"):
+            return self._rewriter.rest() + raw
+        try:
+            frame = self._codec.frame(event.raw, event.data_at, event.data_end, source=raw)
+        except WireError:
+            if event.lines:  # a stream that lost its empty lines: each line is an event
+                return b"".join(self._event(line) for line in event.lines)
+            return self._unreadable(raw)
+        out = self._rewriter.frame(frame)
+        if out:
+            self._stream.note(frame, eol=event.eol, data=data)
+        self._learn(frame, out)
+        return out
+
+    def _silent(self, event: SseFrame) -> bytes:
+        """A comment or an empty event: it keeps a connection alive and must not carry a trace."""
+        if event.odd or self._chain.repeats(event.source.decode("utf-8", "replace")):
+            return self._unreadable(event.source)
+        return event.source
+
+    def _unreadable(self, raw: bytes) -> bytes:
+        self._reasons.add("unreadable_frame")
+        return raw if self._pass_unreadable else b""
+
+    # -- the end
+
+    def end(self, now: float) -> bytes:
+        """What is left when the upstream has ended. Raises WireError as `receive` does."""
+        self.wake_at = None
+        if self._closed:
+            return b""
+        self._closed = True
+        if self._read == self._frames:
+            rest = self._framer.rest()
+            out = self._event(rest) if rest else b""
+            return (out + self._rewriter.rest()) if self._acts else b""
+        if self._read != self._gather:
+            return b""
+        try:
+            return self._whole(b"".join(self._body))
+        except WireError:
+            self._reasons.add("unreadable_body")
+            if not self._pass_unreadable:
+                raise
+            return b"".join(self._body) if self._acts else b""
+
+    def _whole(self, body: bytes) -> bytes:
+        start = 3 if body.startswith(b"\xef\xbb\xbf") else 0
+        out = self._rewriter.frame(self._codec.frame(body, start), whole=True)
+        return out if self._acts else b""
+
+    def wake(self, now: float) -> bytes:
+        """A heart-beat in the format, while a trace is held back."""
+        self.wake_at = now + BEAT_S
+        return b"" if self._framer.pending else self._stream.beat()
+
+    @property
+    def owed(self) -> int:
+        """Tokens counted beyond what was reserved; 0 where nothing bounds them."""
+        if self._granted_bytes is None or self._tally.bytes <= self._granted_bytes:
+            return 0
+        return int((self._tally.bytes - self._granted_bytes) / self._bytes_per_token) + 1
+
+    def granted(self, tokens: int) -> None:
+        """The store gave `tokens` more."""
+        if self._granted_bytes is not None:
+            self._granted_bytes += int(tokens * self._bytes_per_token)
+
+    def cut(self, now: float) -> bytes:
+        """End the stream the way the format ends one that reached its length; a trace stays hidden."""
+        self._reasons.add("cut")
+        return self._close(self._stream.cut(self._tally.usage))
+
+    def fail(self, now: float, refusal: Refusal, request_id: str = "") -> bytes:
+        """End a stream that has begun with the format's own error."""
+        return self._close(self._stream.fail(refusal, request_id))
+
+    def _close(self, last: bytes) -> bytes:
+        self.wake_at = None
+        self._closed = True
+        self._lane = None
+        return self._rewriter.rest() + last
+
+    def settlement(self) -> Settlement:
+        """What the exchange came to, when it is over."""
+        alarms = self._chain.inline.alarms if self._chain.inline else set()
+        return Settlement(
+            usage=self._tally.usage,
+            source=self._tally.source,
+            changed=tuple(sorted(self._changed())),
+            reasons=tuple(sorted(self._reasons | alarms)),
+        )
+
+    def _changed(self) -> set[str]:
+        if not self._acts:
+            return set()
+        hid = {"reasoning"} if self._hidden is not None and self._hidden.chars else set()
+        return self._rewriter.changed | hid

@@ -1,0 +1,165 @@
+"""One frame through the chain: which bytes leave for it, and which frames come before it."""
+
+from __future__ import annotations
+
+from hardening.events import (
+    Event,
+    Failed,
+    Finish,
+    Logprobs,
+    Reasoning,
+    Seal,
+    Summary,
+    Text,
+    TextCopy,
+    Tool,
+    Withheld,
+)
+from hardening.transform.chain import Chain
+from hardening.transform.tally import Tally
+from hardening.wire.frame import Frame
+from hardening.wire.roles import Role
+from hardening.wire.scan import Site
+
+_DELTA = b'"content_block_delta"'
+_KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs)
+
+
+class Rewriter:
+    """Edits frames as the chain says, and writes frames of its own in the shape of earlier ones.
+
+    `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `copies`.
+    """
+
+    __slots__ = ("_begun", "_chain", "_tally", "_templates", "changed")
+
+    def __init__(self, chain: Chain, tally: Tally) -> None:
+        self._chain = chain
+        self._tally = tally
+        self._templates: dict[tuple[int, type[Event]], Frame] = {}
+        self._begun: set[int] = set()
+        self.changed: set[str] = set()
+
+    def frame(self, frame: Frame, *, whole: bool = False) -> bytes:
+        """What leaves for a frame: nothing, the frame, or it with edits, after new frames.
+
+        With `whole` the frame is all there is, so what the chain still owes stands in it too.
+        """
+        self._chain.start_frame()
+        edits: dict[Site, bytes] = {}
+        before: list[bytes] = []
+        worth = False
+        for event, site in frame.events:
+            self._tally.feed(event)
+            outs = self._chain.feed(event)
+            rest = [out for out in outs if not self._written(frame, event, out, edits, before)]
+            self._edit(frame, event, site, rest, edits)
+            worth = worth or any(isinstance(out, _KEEPS_FRAME) or _says(out) for out in outs)
+        if whole:
+            for out in self._chain.flush():
+                self._written(frame, out, out, edits, before)
+        self._keep(frame)
+        masked = self._copies(frame)
+        if edits and not worth and not masked and not whole and self._is_void(frame):
+            return b"".join(before)
+        self._begun.update(site.owner.index for site in frame.sites if site.role is Role.SPEAKER)
+        return b"".join(before) + frame.render(edits, masked)
+
+    def rest(self) -> bytes:
+        """The frames that the chain still owes at the end of a stream."""
+        return b"".join(self._new(event) for event in self._chain.flush())
+
+    def _written(
+        self, frame: Frame, event: Event, out: Event, edits: dict[Site, bytes], before: list[bytes]
+    ) -> bool:
+        """Put what belongs elsewhere into its place: a summary, or text held back from earlier frames."""
+        if isinstance(out, Summary) and out.tags is None:
+            site = next((site for own, site in frame.events if _is_trace(own, out.index)), None)
+            if site is None:
+                before.append(self._new(out))
+            else:
+                edits[site] = frame.written(site, out.text)
+            return True
+        if isinstance(out, Text | Summary) and not isinstance(event, Text):
+            before.append(self._new(out))
+            return True
+        return False
+
+    def _edit(
+        self, frame: Frame, event: Event, site: Site, outs: list[Event], edits: dict[Site, bytes]
+    ) -> None:
+        if len(outs) == 1 and outs[0] is event:
+            return
+        if isinstance(event, Text):
+            text = "".join(_spoken(out) for out in outs)
+            if text != event.text:
+                edits[site] = frame.written(site, text)
+                self.changed.add("reasoning")
+        elif isinstance(event, Logprobs):
+            kept = next((out.raw for out in outs if isinstance(out, Logprobs)), b"[]")
+            edits[site] = kept
+            self.changed.add("logprobs")
+        elif not outs or isinstance(event, TextCopy):
+            edits.setdefault(site, frame.written(site, ""))
+            self.changed.add(
+                "logprobs" if isinstance(event, Withheld) and event.kind == "rows" else "reasoning"
+            )
+
+    def _copies(self, frame: Frame) -> list[tuple[int, int]]:
+        """Strings that no table knows and that repeat a hidden trace."""
+        if not frame.unknown or self._chain.hidden is None:
+            return []
+        found = [span for span in frame.unknown if self._chain.repeats(frame.string(*span))]
+        if found:
+            self.changed.add("copies")
+        return found
+
+    def _keep(self, frame: Frame) -> None:
+        """Remember the first frame of each index that can carry text or a trace, to write more like it."""
+        for event, site in frame.events:
+            if isinstance(event, Text | Reasoning) and site.role is not Role.SEAL:
+                self._templates.setdefault((event.index, type(event)), frame)
+
+    def _new(self, event: Event) -> bytes:
+        """A frame that says `event` in the shape of an earlier one; nothing where none can be."""
+        if not isinstance(event, Summary | Text):
+            return b""
+        kind = Reasoning if isinstance(event, Summary) and event.tags is None else Text
+        frame = self._templates.get((event.index, kind))
+        if frame is None:
+            return b""
+        edits: dict[Site, bytes] = {}
+        text = _spoken(event) if kind is Text else event.text
+        for own, site in frame.events:
+            if isinstance(own, kind) and own.index == event.index:
+                edits[site] = frame.written(site, text)
+                text = ""
+            else:
+                edits[site] = b"null" if isinstance(own, Finish) else frame.written(site, "")
+        return frame.render(edits)
+
+    def _is_void(self, frame: Frame) -> bool:
+        """Whether a frame whose payload is gone can go as well: it begins nothing and ends nothing.
+
+        A number of empty frames would tell how long the trace was.
+        """
+        return not frame.unknown and all(
+            site.owner.index in self._begun if site.role is Role.SPEAKER else frame.value(site) == _DELTA
+            for site in frame.sites
+            if site.role in (Role.SPEAKER, Role.KIND)
+        )
+
+
+def _is_trace(event: Event, index: int) -> bool:
+    return isinstance(event, Reasoning) and event.index == index
+
+
+def _says(event: Event) -> bool:
+    return isinstance(event, Text | Summary | TextCopy) and bool(event.text)
+
+
+def _spoken(event: Event) -> str:
+    """The event as visible text."""
+    if isinstance(event, Summary) and event.tags is not None:
+        return f"{event.tags[0]}\n{event.text}\n{event.tags[1]}\n"
+    return event.text if isinstance(event, Text) else ""

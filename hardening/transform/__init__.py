@@ -1,0 +1,1 @@
+"""What a Decision does to events: feed(event) gives events, flush() gives the rest."""

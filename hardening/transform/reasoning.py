@@ -1,0 +1,163 @@
+"""Traces held back and, where the policy says so, summarised when they end.
+
+No path gives raw text back: not an unclosed trace, not a cut, not an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal, Protocol
+
+from hardening.events import (
+    Event,
+    Finish,
+    Logprobs,
+    Reasoning,
+    ReasoningEnd,
+    Seal,
+    Summary,
+    Text,
+    Tool,
+    Withheld,
+)
+
+_HELD_CHARS = 1 << 18  # of a trace, for telling copies of it in unknown fields
+_SEARCHED_CHARS = 1 << 16  # of an unknown field
+_PIECE = 20  # characters of a trace that are one too many
+_RUN = 10  # half of it
+
+
+class Summarising(Protocol):
+    """What makes a summary: fed with the trace, asked once at its end."""
+
+    def feed(self, text: str) -> None:
+        """Take a piece of the trace."""
+        ...
+
+    def finish(self, question_values: frozenset[str]) -> str:
+        """The summary; values in `question_values` may stand in it."""
+        ...
+
+
+class HeldReasoning:
+    """Takes Reasoning out and gives a Summary at the end of each trace.
+
+    `question_values` is asked only when a trace ends. `chars` counts what was hidden.
+    """
+
+    def __init__(
+        self,
+        show: Literal["summary", "none"],
+        *,
+        summariser: Callable[[], Summarising],
+        question_values: Callable[[], frozenset[str]],
+    ) -> None:
+        self._summariser = summariser if show == "summary" else None
+        self._question_values = question_values
+        self._traces: dict[int, _Trace] = {}
+        self.chars = 0
+        self.summaries = 0
+        self._pieces = _Pieces()
+
+    @property
+    def holding(self) -> bool:
+        """Whether a trace is open, so that the stream is silent."""
+        return any(trace.open for trace in self._traces.values())
+
+    def take(self, index: int, text: str, tags: tuple[str, str] | None = None) -> None:
+        """Hold a piece of the trace of `index`."""
+        trace = self._traces.get(index)
+        if trace is None:
+            trace = self._traces[index] = _Trace()
+        if not trace.open:
+            trace.open = True
+            trace.tags = tags
+            trace.summary = self._summariser() if self._summariser else None
+        self.chars += len(text)
+        if trace.summary is not None:
+            trace.summary.feed(text)
+        self._pieces.add(text)
+
+    def feed(self, event: Event) -> Iterator[Event]:
+        """The event, unless it tells the trace; a Summary before what follows a trace."""
+        if isinstance(event, Reasoning):
+            self.take(event.index, event.text, event.tags)
+            return
+        if isinstance(event, Withheld) and event.kind in ("trace", "ids"):
+            return
+        if isinstance(event, Logprobs) and event.of == "reasoning":
+            return
+        if isinstance(event, Seal) and event.index in self._traces:
+            return
+        if isinstance(event, Tool | Finish | ReasoningEnd) or (isinstance(event, Text) and event.text):
+            yield from self._end(event.index)
+        yield event
+
+    def flush(self) -> Iterator[Event]:
+        """The summaries of traces that nothing closed."""
+        for index in self._traces:
+            yield from self._end(index)
+
+    def _end(self, index: int) -> Iterator[Event]:
+        trace = self._traces.get(index)
+        if trace is None or not trace.open:
+            return
+        trace.open = False
+        summary, trace.summary = trace.summary, None
+        text = summary.finish(self._question_values()) if summary else ""
+        if text:
+            self.summaries += 1
+            yield Summary(index, text, trace.tags)
+
+    def repeats(self, text: str) -> bool:
+        """Whether `text` holds a piece of a trace seen so far that is long enough to matter."""
+        return self._pieces.stand_in(text)
+
+
+class _Pieces:
+    """Finds any 20 characters of a growing trace in other texts, in time linear in these.
+
+    Every 20 characters in a row hold one aligned run of 10; those are the index.
+    """
+
+    __slots__ = ("_aligned", "_new", "_trace")
+
+    def __init__(self) -> None:
+        self._trace = ""
+        self._new: list[str] = []
+        self._aligned: set[str] = set()
+
+    def add(self, text: str) -> None:
+        if len(self._trace) < _HELD_CHARS:
+            self._new.append(text)
+
+    def stand_in(self, text: str) -> bool:
+        if self._new:
+            self._index("".join(self._new))
+            self._new.clear()
+        if not self._aligned:
+            return False
+        last = min(len(text), _SEARCHED_CHARS) - _RUN
+        return any(text[at : at + _RUN] in self._aligned and self._around(text, at) for at in range(last + 1))
+
+    def _index(self, text: str) -> None:
+        start = len(self._trace) // _RUN * _RUN
+        self._trace += text
+        whole = len(self._trace) - _RUN
+        self._aligned.update(self._trace[at : at + _RUN] for at in range(start, whole + 1, _RUN))
+
+    def _around(self, text: str, at: int) -> bool:
+        first = max(0, at - (_PIECE - _RUN))
+        return any(
+            text[start : start + _PIECE] in self._trace
+            for start in range(first, min(at, len(text) - _PIECE) + 1)
+        )
+
+
+class _Trace:
+    __slots__ = ("open", "summary", "tags")
+
+    def __init__(self) -> None:
+        self.open = False
+        self.tags: tuple[str, str] | None = None
+        self.summary: Summarising | None = None

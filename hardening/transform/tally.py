@@ -1,0 +1,76 @@
+"""What a response came to in tokens: the upstream's own count, else one from what passed."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from hardening.events import Event, Finish, Reasoning, Text, Tool, UsageSeen
+from hardening.facts import Usage
+
+
+class Tally:
+    """Counts the bytes of text, trace and tool calls, and keeps the upstream's last usage."""
+
+    __slots__ = ("_bytes_per_token", "_prompt_bytes", "_seen", "bytes", "finished", "reasoning_bytes")
+
+    def __init__(self, *, prompt_bytes: int, bytes_per_token: float) -> None:
+        self._prompt_bytes = prompt_bytes
+        self._bytes_per_token = bytes_per_token
+        self._seen: Usage | None = None
+        self.bytes = 0  # of all that the model wrote
+        self.reasoning_bytes = 0  # of these, the trace
+        self.finished = False
+
+    def feed(self, event: Event) -> None:
+        """Count an event as it came from the upstream."""
+        if isinstance(event, Text):
+            self.bytes += len(event.text.encode("utf-8", "replace"))
+        elif isinstance(event, Reasoning):
+            size = len(event.text.encode("utf-8", "replace"))
+            self.bytes += size
+            self.reasoning_bytes += size
+        elif isinstance(event, Tool):
+            self.bytes += event.chars
+        elif isinstance(event, Finish):
+            self.finished = True
+        elif isinstance(event, UsageSeen):
+            old, new = self._seen or Usage(), event.usage
+            self._seen = Usage(
+                new.prompt or old.prompt, new.completion or old.completion, new.reasoning or old.reasoning
+            )
+
+    @property
+    def counted(self) -> Usage:
+        """Tokens by the bytes that passed so far."""
+        return Usage(
+            self._tokens(self._prompt_bytes), self._tokens(self.bytes), self._tokens(self.reasoning_bytes)
+        )
+
+    @property
+    def source(self) -> Literal["usage", "events", "none"]:
+        """Where `usage` comes from."""
+        if self._seen is not None:
+            return "usage"
+        return "events" if self.bytes else "none"
+
+    @property
+    def usage(self) -> Usage:
+        """The upstream's count; by the bytes where it gave none.
+
+        A stream that was ended before its finish may hold only a first count: then the larger of
+        the two stands, since hidden and cut tokens cost as well.
+        """
+        counted, seen = self.counted, self._seen
+        if seen is None:
+            return counted if self.bytes else Usage()
+        if self.finished:
+            return Usage(seen.prompt or counted.prompt, seen.completion, seen.reasoning)
+        return Usage(
+            seen.prompt or counted.prompt,
+            max(seen.completion, counted.completion),
+            max(seen.reasoning, counted.reasoning),
+        )
+
+    def _tokens(self, size: int) -> int:
+        return math.ceil(size / self._bytes_per_token)

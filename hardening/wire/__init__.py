@@ -1,0 +1,1 @@
+"""Bytes to frames to events and back, per format; knows no policy."""

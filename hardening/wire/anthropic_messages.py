@@ -1,0 +1,123 @@
+"""Anthropic messages and their imitators.
+
+Sources: Anthropic API reference, messages and streaming messages; anthropic-sdk-python
+(read 2026-11-23).
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from hardening.facts import Refusal, RefusalKind, Usage
+from hardening.wire.frame import Frame
+from hardening.wire.roles import Role, compile_table
+
+NAME = "anthropic_messages"
+
+_BLOCK = "{content[],message.content[],content_block}"
+RESPONSE = compile_table(
+    {
+        "type": Role.KIND,
+        "index": Role.INDEX,
+        f"{_BLOCK}.text": Role.TEXT,
+        f"{_BLOCK}.{{thinking,reasoning,reasoning_content}}": Role.REASONING,
+        f"{_BLOCK}.{{signature,data,encrypted_content}}": Role.SEAL,
+        f"{_BLOCK}.{{input,content,citations,caller}}": Role.TOOL,
+        "delta.text": Role.TEXT,
+        "delta.{thinking,reasoning,reasoning_content}": Role.REASONING,
+        "delta.{signature,encrypted_content}": Role.SEAL,
+        "delta.{partial_json,citation,content}": Role.TOOL,
+        "{reasoning_content,reasoning,message.reasoning_content,message.reasoning}": Role.REASONING,
+        "{stop_reason,delta.stop_reason}": Role.FINISH,
+        "{usage,message.usage}": Role.USAGE,
+        "{token_ids,prompt_token_ids,message.prompt_token_ids}": Role.IDS,
+        "error": Role.FAILED,
+        "error.{failed_generation,debug}": Role.TRACE,
+        "{id,message.id}": Role.VOLATILE,
+    },
+    owners=("content[]", "message.content[]"),
+    guarded=("content[]", "message.content[]", "content_block", "delta"),
+)
+
+REQUEST = compile_table(
+    {
+        "max_tokens": Role.ASK_TOKENS,
+        "{logprobs,n_probs}": Role.ASK_LOGPROBS,
+        "top_logprobs": Role.ASK_TOP,
+        "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
+        "messages[].content": Role.PARTS,
+        "messages[].content[]": Role.PART,
+    }
+)
+BOUND = b"max_tokens"
+
+_KINDS: dict[RefusalKind, str] = {
+    "forbidden": "permission_error",
+    "rate_limit": "rate_limit_error",
+    "quota": "rate_limit_error",
+    "unreadable": "invalid_request_error",
+    "too_large": "request_too_large",
+    "unauthenticated": "authentication_error",
+    "unavailable": "overloaded_error",
+    "internal": "api_error",
+}
+
+
+def error_body(refusal: Refusal, request_id: str) -> bytes:
+    """The error object that Anthropic's clients raise from."""
+    error = {"type": _KINDS[refusal.kind], "message": refusal.message}
+    return orjson.dumps({"type": "error", "error": error, "request_id": request_id})
+
+
+class Stream:
+    """What a stream of this format needs to say something itself: which blocks are open."""
+
+    __slots__ = ("_ended", "_eol", "_open", "_started")
+
+    def __init__(self) -> None:
+        self._eol = b"\n"
+        self._open: set[int] = set()
+        self._started = False
+        self._ended = False
+
+    def note(self, frame: Frame, *, eol: bytes, data: bytes) -> None:
+        """Learn from a frame that leaves."""
+        self._eol = eol
+        for site in frame.sites:
+            if site.role is not Role.KIND:
+                continue
+            kind = frame.text(site)
+            if kind == "content_block_start":
+                self._open.add(site.owner.index)
+            elif kind == "content_block_stop":
+                self._open.discard(site.owner.index)
+            self._started = self._started or kind == "message_start"
+            self._ended = self._ended or kind == "message_stop"
+
+    def beat(self) -> bytes:
+        """A ping, allowed anywhere between the start and the end of a message."""
+        return self._event("ping", {"type": "ping"}) if self._started and not self._ended else b""
+
+    def cut(self, usage: Usage) -> bytes:
+        """The format's own end for a stream that is out of tokens."""
+        closed = [
+            self._event("content_block_stop", {"type": "content_block_stop", "index": index})
+            for index in sorted(self._open)
+        ]
+        delta: dict[str, object] = {
+            "type": "message_delta",
+            "delta": {"stop_reason": "max_tokens", "stop_sequence": None},
+            "usage": {"output_tokens": usage.completion},
+        }
+        return (
+            b"".join(closed)
+            + self._event("message_delta", delta)
+            + self._event("message_stop", {"type": "message_stop"})
+        )
+
+    def fail(self, refusal: Refusal, request_id: str) -> bytes:
+        """An error after the first byte."""
+        return b"event: error" + self._eol + b"data: " + error_body(refusal, request_id) + self._eol * 2
+
+    def _event(self, name: str, value: dict[str, object]) -> bytes:
+        return b"event: " + name.encode() + self._eol + b"data: " + orjson.dumps(value) + self._eol * 2

@@ -1,0 +1,198 @@
+"""One frame of a response: its bytes, the events in them, and the same bytes with edits.
+
+Edits replace values and never members, so that a client finds every field it expects, of
+the type it expects: a string becomes empty, a list becomes empty, rows become null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hardening.errors import WireError
+from hardening.events import (
+    Event,
+    Failed,
+    Finish,
+    Logprobs,
+    Reasoning,
+    ReasoningEnd,
+    Seal,
+    Text,
+    TextCopy,
+    Tool,
+    UsageSeen,
+    Withheld,
+)
+from hardening.wire.roles import Node, Role
+from hardening.wire.scan import Site, Walk, read_json, read_string, write_string
+from hardening.wire.traces import is_readable, trace_of, with_text
+from hardening.wire.usage import read_usage
+
+_ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
+_WITHHELD = {
+    Role.IDS: "ids",
+    Role.ROWS: "rows",
+    Role.LOGPROBS_OTHER: "rows",
+    Role.STATES: "states",
+    Role.TRACE: "trace",
+}
+_SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
+_NULL = frozenset({Role.FINISH, Role.USAGE, Role.FAILED})  # absent rather than empty
+_IN_HOLDER = frozenset({*_ROWS, Role.LOGPROBS_OTHER})
+_EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
+_BLOCK_END = b'"content_block_stop"'
+_AFTER_ALL = 1 << 30
+
+# The trace is read before the answer that follows it, whatever order a body has.
+_RANK: dict[type[Event], int] = {
+    Reasoning: 0,
+    Withheld: 1,
+    Seal: 2,
+    ReasoningEnd: 3,
+    Text: 4,
+    TextCopy: 5,
+    Logprobs: 6,
+    Tool: 7,
+    Finish: 8,
+    UsageSeen: 9,
+    Failed: 9,
+}
+
+
+def _order(pair: tuple[Event, Site]) -> tuple[int, int]:
+    event = pair[0]
+    whole = isinstance(event, UsageSeen | Failed)
+    return (_AFTER_ALL if whole else event.index, _RANK[type(event)])  # type: ignore[union-attr]
+
+
+class Frame:
+    """A frame as read: `events` in the order of their meaning, each with its site.
+
+    `raw` holds the JSON value from `start` to `end`; `source` is what leaves when nothing is edited;
+    `unknown` are the spans of long strings that the format's table does not know.
+    """
+
+    __slots__ = ("_deltas", "events", "format", "raw", "sites", "source", "unknown")
+
+    def __init__(self, raw: bytes, start: int, end: int, *, table: Node, format: str, source: bytes) -> None:
+        self.raw = raw
+        self.source = source
+        self.format = format
+        read_json(raw[start:end], format=format)
+        walk = Walk(raw, start, table, format=format)
+        self.sites = walk.sites
+        self.unknown = walk.unknown
+        self._deltas = {site.owner.index for site in self.sites if site.role is Role.TEXT}
+        try:
+            self.events = self._events()
+        except RecursionError:
+            raise WireError(format, start, "a reasoning value nested too deep") from None
+
+    def value(self, site: Site) -> bytes:
+        """The bytes of a site."""
+        return self.raw[site.start : site.end]
+
+    def _events(self) -> list[tuple[Event, Site]]:
+        found: list[tuple[Event, Site]] = []
+        traces: dict[int, list[tuple[Reasoning, Site]]] = {}
+        for site in self.sites:
+            if self.value(site) in _EMPTY:
+                continue
+            event = self._event(site)
+            if isinstance(event, Reasoning):
+                traces.setdefault(event.index, []).append((event, site))
+            elif event is not None:
+                found.append((event, site))
+        for copies in traces.values():
+            found += self._one_trace(copies)
+        return sorted(found, key=_order)
+
+    def _one_trace(self, copies: list[tuple[Reasoning, Site]]) -> list[tuple[Event, Site]]:
+        """The first plain string is the trace, or the first value of another shape; the rest are copies."""
+        copies.sort(key=lambda pair: (pair[1].role is Role.SEAL, self.raw[pair[1].start] != 34))
+        first, *rest = copies
+        return [first, *((Withheld(event.index, "trace"), site) for event, site in rest)]
+
+    def _event(self, site: Site) -> Event | None:
+        role, index = site.role, site.owner.index
+        if role in _SPOKEN:
+            text = self.text(site)
+            copy = role is Role.TEXT_COPY or (role is Role.TEXT_WHOLE and index in self._deltas)
+            return TextCopy(index, text) if copy else Text(index, text)
+        if role is Role.REASONING:
+            text = trace_of(read_json(self.value(site), format=self.format))
+            return Reasoning(index, text) if text else None
+        if role is Role.SEAL:
+            seal = self.text(site)
+            return Reasoning(index, seal) if is_readable(seal) else Seal(index, seal)
+        if role in _ROWS:
+            return Logprobs(index, self.value(site), _ROWS[role])  # type: ignore[arg-type]
+        if role in _WITHHELD:
+            return Withheld(index, _WITHHELD[role])  # type: ignore[arg-type]
+        return self._plain_event(site)
+
+    def _plain_event(self, site: Site) -> Event | None:
+        role, index = site.role, site.owner.index
+        if role is Role.TOOL or role is Role.REFUSAL:
+            return Tool(index, site.end - site.start)
+        if role is Role.FINISH:
+            return Finish(index, self.text(site))
+        if role is Role.KIND:
+            return ReasoningEnd(index) if self.value(site) == _BLOCK_END else None
+        if role is Role.FAILED:
+            return Failed()
+        if role is Role.USAGE:
+            usage = read_usage(read_json(self.value(site), format=self.format))
+            return UsageSeen(usage) if usage else None
+        return None
+
+    def text(self, site: Site) -> str:
+        """The text of a string site; empty for any other value."""
+        if self.raw[site.start] != 34:
+            return ""
+        return self.string(site.start, site.end)
+
+    def string(self, start: int, end: int) -> str:
+        """The text of the JSON string at `start:end`."""
+        return read_string(self.raw[start:end], format=self.format, offset=start)
+
+    def written(self, site: Site, text: str) -> bytes:
+        """The value of `site` with `text` in it, in the shape it has."""
+        raw = self.value(site)
+        if site.role in _NULL:
+            return b"null"
+        if raw[:1] == b'"':
+            return write_string("" if site.role is Role.SEAL else text)
+        if raw[:1] in (b"[", b"{") and site.role is Role.REASONING:
+            return with_text(raw, text, format=self.format)
+        return b"[]" if raw[:1] == b"[" else b"{}" if raw[:1] == b"{" else b"null"
+
+    def render(self, edits: Mapping[Site, bytes], masked: list[tuple[int, int]] | None = None) -> bytes:
+        """The frame with the sites in `edits` replaced and the strings in `masked` emptied."""
+        if not edits and not masked:
+            return self.source
+        spans = [(site.start, site.end, value) for site, value in edits.items()]
+        spans += [(site.start, site.end, b"null") for site in self._emptied_holders(edits)]
+        spans += [(start, end, b'""') for start, end in masked or ()]
+        pieces: list[bytes] = []
+        at = 0
+        for start, end, value in sorted(spans, key=lambda span: (span[0], -span[1])):
+            if start < at:
+                continue
+            pieces += (self.raw[at:start], value)
+            at = end
+        pieces.append(self.raw[at:])
+        return b"".join(pieces)
+
+    def _emptied_holders(self, edits: Mapping[Site, bytes]) -> list[Site]:
+        emptied = []
+        for holder in self.sites:
+            if holder.role is Role.HOLDER and self.value(holder) not in _EMPTY:
+                inside = [
+                    edits.get(site, self.value(site))
+                    for site in self.sites
+                    if site.role in _IN_HOLDER and holder.start < site.start < holder.end
+                ]
+                if inside and all(value in _EMPTY for value in inside):
+                    emptied.append(holder)
+        return emptied

@@ -1,0 +1,144 @@
+"""OpenAI chat completions and their imitators.
+
+Sources: OpenAI API reference, chat object and chunk object; the servers' own extensions as
+read in vLLM 0.33, SGLang 0.5, llama.cpp, LiteLLM 1.109, Groq, OpenRouter, DeepSeek, Mistral
+(all read 2026-11-23). A dialect is a row here, not a branch.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from hardening.facts import Refusal, RefusalKind, Usage
+from hardening.wire.frame import Frame
+from hardening.wire.roles import Role, compile_table
+from hardening.wire.scan import read_json
+
+NAME = "openai_chat"
+
+_SPOKEN = "choices[].{message,delta}"
+RESPONSE = compile_table(
+    {
+        "choices[].index": Role.INDEX,
+        f"{_SPOKEN}.role": Role.SPEAKER,
+        "choices[].delta.{content,content[].text}": Role.TEXT,
+        "choices[].message.{content,content[].text}": Role.TEXT_WHOLE,
+        f"{_SPOKEN}.content[].{{thinking,reasoning}}": Role.REASONING,
+        f"{_SPOKEN}.content[].signature": Role.SEAL,
+        "choices[].text": Role.TEXT_COPY,
+        f"{_SPOKEN}.refusal": Role.REFUSAL,
+        f"{_SPOKEN}.{{reasoning_content,reasoning,reasoning_text,thinking}}": Role.REASONING,
+        f"{_SPOKEN}.{{reasoning_details,thinking_blocks,reasoning_items}}": Role.REASONING,
+        f"{_SPOKEN}.{{encrypted_content,reasoning_opaque,thought_signature,signature}}": Role.SEAL,
+        "{reasoning_content,reasoning,thinking}": Role.REASONING,
+        f"{_SPOKEN}.tool_calls": Role.TOOL,
+        f"{_SPOKEN}.function_call": Role.TOOL,
+        f"{_SPOKEN}.{{audio,annotations,images,citations,search_results}}": Role.TOOL,
+        "{citations,search_results,related_questions,annotations}": Role.TOOL,
+        f"{_SPOKEN}.{{executed_tools,tool_plan}}": Role.TRACE,
+        "choices[].finish_reason": Role.FINISH,
+        "choices[].logprobs": Role.HOLDER,
+        "choices[].logprobs.content": Role.LOGPROBS,
+        "choices[].logprobs.reasoning_content": Role.LOGPROBS_REASONING,
+        "choices[].logprobs.refusal": Role.LOGPROBS_REFUSAL,
+        "choices[].logprobs.{tokens,token_ids,token_logprobs,top_logprobs,text_offset}": Role.LOGPROBS_OTHER,
+        "choices[].{token_ids,prompt_token_ids,response_token_ids}": Role.IDS,
+        "{token_ids,prompt_token_ids,response_token_ids,sglext,prompt_text}": Role.IDS,
+        "{prompt_logprobs,choices[].prompt_logprobs}": Role.ROWS,
+        "{hidden_states,choices[].hidden_states,choices[].routed_experts}": Role.STATES,
+        "{__verbose,_debug_info,x_groq.debug,choices[].meta_info,output_messages,trace}": Role.TRACE,
+        "{error,x_groq.error}": Role.FAILED,
+        "{error,x_groq.error}.{failed_generation,debug}": Role.TRACE,
+        "{usage,x_groq.usage,choices[].usage}": Role.USAGE,
+        "{id,created,system_fingerprint,obfuscation,choices[].obfuscation}": Role.VOLATILE,
+    },
+    owners=("choices[]",),
+    guarded=("choices[]", _SPOKEN, f"{_SPOKEN}.provider_specific_fields", f"{_SPOKEN}.content[]"),
+)
+
+REQUEST = compile_table(
+    {
+        "{max_tokens,max_completion_tokens}": Role.ASK_TOKENS,
+        "{logprobs,n_probs}": Role.ASK_LOGPROBS,
+        "top_logprobs": Role.ASK_TOP,
+        "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
+    }
+)
+BOUND = b"max_completion_tokens"
+
+_KINDS: dict[RefusalKind, tuple[str, str | None]] = {
+    "forbidden": ("permission_error", "forbidden"),
+    "rate_limit": ("rate_limit_error", "rate_limit_exceeded"),
+    "quota": ("insufficient_quota", "insufficient_quota"),
+    "unreadable": ("invalid_request_error", None),
+    "too_large": ("invalid_request_error", "request_too_large"),
+    "unauthenticated": ("authentication_error", "invalid_api_key"),
+    "unavailable": ("server_error", "unavailable"),
+    "internal": ("server_error", None),
+}
+
+
+def error_body(refusal: Refusal, request_id: str) -> bytes:
+    """The error object that OpenAI's clients raise from."""
+    kind, code = _KINDS[refusal.kind]
+    error = {"message": refusal.message, "type": kind, "param": None, "code": code}
+    return orjson.dumps({"error": error})
+
+
+class Stream:
+    """What a stream of this format needs to say something itself: its identity and open choices."""
+
+    __slots__ = ("_eol", "_finished", "_head", "_seen")
+
+    def __init__(self) -> None:
+        self._head: dict[str, object] | None = None
+        self._eol = b"\n"
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
+
+    def note(self, frame: Frame, *, eol: bytes, data: bytes) -> None:
+        """Learn from a frame that leaves."""
+        self._eol = eol
+        for site in frame.sites:
+            if site.role is Role.SPEAKER or site.role is Role.TEXT:
+                self._seen.add(site.owner.index)
+            elif site.role is Role.FINISH and frame.text(site):
+                self._finished.add(site.owner.index)
+        if self._head is None:
+            value = read_json(data, format=NAME)
+            names = ("id", "object", "created", "model", "system_fingerprint")
+            self._head = (
+                {name: value[name] for name in names if name in value} if isinstance(value, dict) else {}
+            )
+
+    def beat(self) -> bytes:
+        """A chunk that says nothing; empty before the first real chunk and after the last choice."""
+        open_choices = self._seen - self._finished
+        if self._head is None or not open_choices:
+            return b""
+        return self._chunk([_choice(min(open_choices), None)])
+
+    def cut(self, usage: Usage) -> bytes:
+        """The format's own end for a stream that is out of tokens."""
+        choices = [_choice(index, "length") for index in sorted((self._seen or {0}) - self._finished)]
+        total = {
+            "prompt_tokens": usage.prompt,
+            "completion_tokens": usage.completion,
+            "total_tokens": usage.prompt + usage.completion,
+        }
+        return self._chunk(choices) + self._chunk([], usage=total) + self._data(b"[DONE]")
+
+    def fail(self, refusal: Refusal, request_id: str) -> bytes:
+        """An error after the first byte."""
+        return self._data(error_body(refusal, request_id))
+
+    def _chunk(self, choices: list[dict[str, object]], **more: object) -> bytes:
+        head = self._head or {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
+        return self._data(orjson.dumps({**head, "choices": choices, **more}))
+
+    def _data(self, data: bytes) -> bytes:
+        return b"data: " + data + self._eol + self._eol
+
+
+def _choice(index: int, finish: str | None) -> dict[str, object]:
+    return {"index": index, "delta": {}, "finish_reason": finish}

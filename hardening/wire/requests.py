@@ -1,0 +1,197 @@
+"""Requests: what they ask for, and the same bytes asking for less.
+
+Every server parses in its own way: encodings, duplicate keys, keys in another case. Reading
+takes the largest of what stands there; editing changes every occurrence.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from hardening.errors import WireError
+from hardening.facts import RequestFacts
+from hardening.wire.roles import Node, Role
+from hardening.wire.scan import Site, Walk, read_json
+
+_ALL = 1 << 20  # what a negative or absent bound means: as many as there are
+_top_key = re.compile(rb"\{[ \t\n\r]*").match
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What a request must not ask for beyond; None leaves a field as it is.
+
+    `top_logprobs` 0 asks for none at all. `drop_resent` takes out reasoning blocks that carry no
+    signature, which can only be summaries written here.
+    """
+
+    max_tokens: int | None = None
+    top_logprobs: int | None = None
+    drop_resent: bool = False
+
+
+def as_utf8(body: bytes) -> bytes:
+    """The body in UTF-8 without byte order mark; JSON in UTF-16 or UTF-32 is told by its zero bytes."""
+    encoding = json.detect_encoding(body)
+    if encoding == "utf-8":
+        return body
+    try:
+        return body.decode(encoding).encode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise WireError("request", error.start, f"expected JSON in {encoding}") from None
+
+
+def read_request(
+    body: bytes, *, format: str, door: str, client: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> RequestFacts:
+    """The facts of a chat or messages request. Raises WireError where the body is no JSON object."""
+    value = read_json(as_utf8(body), format=format)
+    if not isinstance(value, dict):
+        raise WireError(format, 0, "expected a JSON object")
+    asked = _Asked()
+    for key, element in value.items():
+        asked.take(key if key.islower() else key.lower(), element)
+    return RequestFacts(
+        door=door,
+        format=format,
+        model=asked.model,
+        stream=asked.stream,
+        choices=asked.choices,
+        max_tokens=asked.max_tokens,
+        top_logprobs=asked.rows,
+        body_bytes=len(body),
+        prompt_bytes=len(body),
+        client=client,
+        headers=headers,
+    )
+
+
+class _Asked:
+    __slots__ = ("choices", "logprobs", "max_tokens", "model", "stream", "top")
+
+    def __init__(self) -> None:
+        self.model = ""
+        self.stream = False
+        self.choices = 1
+        self.max_tokens: int | None = None
+        self.logprobs = False
+        self.top = 0
+
+    @property
+    def rows(self) -> int | None:
+        return self.top if self.logprobs or self.top else None
+
+    def take(self, key: str, value: object) -> None:
+        if key == "model":
+            self.model = value if isinstance(value, str) else self.model
+        elif key == "stream":
+            self.stream = self.stream or bool(value)
+        elif key in ("n", "best_of"):
+            self.choices = max(self.choices, min(_integer(value) or 1, _ALL))
+        elif key in ("max_tokens", "max_completion_tokens"):
+            if (bound := _integer(value)) is not None:
+                self.max_tokens = max(self.max_tokens or 0, bound)
+        elif key in ("logprobs", "top_logprobs", "n_probs"):
+            self._take_rows(value)
+
+    def _take_rows(self, value: object) -> None:
+        self.logprobs = self.logprobs or bool(value)
+        if not isinstance(value, bool) and (top := _integer(value)) is not None:
+            self.top = max(self.top, _ALL if top < 0 else top)
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= 2**53:
+        return None
+    return int(value)
+
+
+def edit_request(body: bytes, edits: Edits, *, table: Node, format: str, insert: bytes | None) -> bytes:
+    """The body asking for no more than `edits` allow; the same object where nothing has to change.
+
+    `insert` is the key that bounds an answer where the body names none. Sizes and unknown fields
+    stay as they are.
+    """
+    text = as_utf8(body)
+    walk = Walk(text, 0, table, format=format, fold=True)
+    spans = [
+        (site.start, site.end, new) for site in walk.sites if (new := _less(text, site, edits)) is not None
+    ]
+    if edits.drop_resent:
+        spans += _without_resent(text, walk.sites)
+    bounded = any(site.role is Role.ASK_TOKENS for site in walk.sites)
+    if edits.max_tokens is not None and insert is not None and not bounded:
+        spans.append(_inserted(text, b'"%b":%d' % (insert, edits.max_tokens)))
+    if not spans:
+        return body
+    return splice(text, spans)
+
+
+def splice(text: bytes, spans: list[tuple[int, int, bytes]]) -> bytes:
+    """`text` with each `(start, end, new)` put in place; an edit inside an earlier one is skipped."""
+    pieces: list[bytes] = []
+    at = 0
+    for start, end, new in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if start < at:
+            continue
+        pieces += (text[at:start], new)
+        at = end
+    pieces.append(text[at:])
+    return b"".join(pieces)
+
+
+def _less(text: bytes, site: Site, edits: Edits) -> bytes | None:
+    """The new value of a site that asks for too much, else None."""
+    raw = text[site.start : site.end]
+    if site.role is Role.ASK_TOKENS and edits.max_tokens is not None:
+        return None if _within(raw, edits.max_tokens) else b"%d" % edits.max_tokens
+    if edits.top_logprobs is None or raw == b"null":
+        return None
+    if site.role is Role.ASK_TOP:
+        if edits.top_logprobs == 0:
+            return b"null"
+        return None if _within(raw, edits.top_logprobs) else b"%d" % edits.top_logprobs
+    if site.role is Role.ASK_LOGPROBS:
+        if edits.top_logprobs == 0:
+            return None if raw == b"false" else b"false"
+        known = raw in (b"true", b"false") or _within(raw, edits.top_logprobs)
+        return None if known else b"%d" % edits.top_logprobs
+    return b"null" if site.role is Role.ASK_ROWS else None
+
+
+def _within(raw: bytes, bound: int) -> bool:
+    return raw.isdigit() and len(raw) < 16 and int(raw) <= bound
+
+
+def _inserted(text: bytes, member: bytes) -> tuple[int, int, bytes]:
+    start = text.index(b"{")
+    opened = _top_key(text, start)
+    at = opened.end() if opened else start + 1
+    empty = text[at : at + 1] == b"}"
+    return (at, at, member if empty else member + b",")
+
+
+def _without_resent(text: bytes, sites: list[Site]) -> list[tuple[int, int, bytes]]:
+    """Lists of content blocks without the thinking blocks whose signature is empty."""
+    blocks: dict[Site, list[bytes]] = {}
+    parts: Site | None = None
+    for site in sites:  # in the order of the text: a list, then its elements
+        if site.role is Role.PARTS:
+            blocks[parts := site] = []
+        elif site.role is Role.PART and parts is not None and site.start < parts.end:
+            blocks[parts].append(text[site.start : site.end])
+    spans = []
+    for parts, found in blocks.items():
+        kept = [block for block in found if not _is_own_summary(block)]
+        if kept and len(kept) < len(found):
+            spans.append((parts.start, parts.end, b"[" + b",".join(kept) + b"]"))
+    return spans
+
+
+def _is_own_summary(block: bytes) -> bool:
+    if b"thinking" not in block:
+        return False
+    value = read_json(block, format="request")
+    return isinstance(value, dict) and value.get("type") == "thinking" and not value.get("signature")

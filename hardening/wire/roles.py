@@ -1,0 +1,104 @@
+"""What stands where: tables of field paths, compiled to a tree that one walk follows.
+
+A path names keys from the root of a frame, `[]` for the elements of a list, `{a,b}` for
+alternatives: `choices[].{message,delta}.content`.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator, Mapping
+
+
+class Role(enum.Enum):
+    """What a value means for the response, in terms that all formats share."""
+
+    TEXT = enum.auto()  # visible answer
+    TEXT_WHOLE = enum.auto()  # all of it in one body; beside a delta a copy
+    TEXT_COPY = enum.auto()  # the answer once more, whole or in part
+    REFUSAL = enum.auto()  # visible text in place of an answer
+    REASONING = enum.auto()  # the trace, in any shape
+    SEAL = enum.auto()  # opaque stand-in for the trace
+    LOGPROBS = enum.auto()  # rows of the visible text
+    LOGPROBS_REASONING = enum.auto()  # rows of the trace
+    LOGPROBS_REFUSAL = enum.auto()  # rows of a refusal
+    LOGPROBS_OTHER = enum.auto()  # rows in a shape that is not cut but dropped
+    HOLDER = enum.auto()  # object that is null when nothing in it is left
+    IDS = enum.auto()  # token ids of prompt or answer
+    ROWS = enum.auto()  # log-probabilities of the prompt or of chosen tokens
+    STATES = enum.auto()  # hidden states, routing
+    TRACE = enum.auto()  # what the model did on the way: tool runs, debug doubles
+    TOOL = enum.auto()  # arguments of a call
+    FINISH = enum.auto()  # why it ended
+    KIND = enum.auto()  # the frame's own name of what it is
+    USAGE = enum.auto()  # token counts
+    FAILED = enum.auto()  # an error object
+    INDEX = enum.auto()  # number of the owner
+    SPEAKER = enum.auto()  # who speaks
+    VOLATILE = enum.auto()  # changes from frame to frame and means nothing
+    ASK_TOKENS = enum.auto()  # request: bound of the answer
+    ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
+    ASK_TOP = enum.auto()  # request: alternatives a row
+    ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
+    PARTS = enum.auto()  # request: the content blocks of a message
+    PART = enum.auto()  # request: one of them
+
+
+class Node:
+    """One place in a frame: its role, its known keys, its elements."""
+
+    __slots__ = ("guarded", "items", "keys", "owner", "role")
+
+    def __init__(self) -> None:
+        self.role: Role | None = None
+        self.keys: dict[bytes, Node] = {}
+        self.items: Node | None = None
+        self.owner = False
+        self.guarded = False
+
+    def child(self, key: str) -> Node:
+        """The node under `key`, `[]` for elements, made where it is missing."""
+        if key == "[]":
+            if self.items is None:
+                self.items = Node()
+            return self.items
+        return self.keys.setdefault(key.encode(), Node())
+
+
+def compile_table(
+    roles: Mapping[str, Role], *, owners: tuple[str, ...] = (), guarded: tuple[str, ...] = ()
+) -> Node:
+    """The tree of a table of paths.
+
+    `owners` are the objects whose number (`index`, else their position) an event carries;
+    in `guarded` objects an unknown key whose name speaks of reasoning is reasoning.
+    """
+    root = Node()
+    for path, role in roles.items():
+        for node in _nodes(root, path):
+            node.role = role
+    for path in owners:
+        for node in _nodes(root, path):
+            node.owner = True
+    for path in guarded:
+        for node in _nodes(root, path):
+            node.guarded = True
+    return root
+
+
+def _nodes(root: Node, pattern: str) -> Iterator[Node]:
+    for path in _expand(pattern):
+        node = root
+        for part in re.findall(r"[^.\[\]]+|\[\]", path):
+            node = node.child(part)
+        yield node
+
+
+def _expand(pattern: str) -> Iterator[str]:
+    found = re.search(r"\{([^{}]*)\}", pattern)
+    if found is None:
+        yield pattern
+        return
+    for alternative in found[1].split(","):
+        yield from _expand(pattern[: found.start()] + alternative + pattern[found.end() :])

@@ -1,0 +1,217 @@
+"""One walk over the bytes of a JSON value that tells where each governed value stands.
+
+A parser's tree forgets positions and all but the last of duplicate keys; both matter here,
+since a frame is edited in place and an earlier duplicate leaves with it. The walk sees
+every occurrence. It follows the table only as deep as the table goes and skips what is
+unknown without recursion, so its depth does not depend on the input.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import orjson
+
+from hardening.errors import WireError
+from hardening.wire.roles import Node, Role
+
+_WS = rb"[ \t\n\r]*+"
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_key = re.compile(_WS + rb"(" + _STRING + rb")" + _WS + rb":" + _WS, re.DOTALL).match
+_scalar = re.compile(_STRING + rb"|[^ \t\n\r,\]}\[{\"]++", re.DOTALL).match
+_next = re.compile(_WS + rb"([,}\]])" + _WS, re.DOTALL).match
+_space = re.compile(_WS).match
+_nested = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL).finditer
+
+# Names that imitators give to traces; sizes, switches and seals of a trace are not the trace.
+_speaks_of_reasoning = re.compile(rb"reason|think|thought|chain_of|rationale|scratchpad", re.I).search
+_is_about_reasoning = re.compile(
+    rb"finish|stop|tokens?$|effort$|_id$|signature|opaque|encrypted|format$|budget|time|status", re.I
+).search
+
+_QUOTE = 34
+UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
+
+
+class Owner:
+    """The object that a value belongs to: a choice, a content block, or the frame itself."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+class Site:
+    """A governed value: its role and the bytes `start:end` where it stands."""
+
+    __slots__ = ("end", "owner", "role", "start")
+
+    def __init__(self, role: Role, start: int, end: int, owner: Owner) -> None:
+        self.role = role
+        self.start = start
+        self.end = end
+        self.owner = owner
+
+
+class Walk:
+    """The result of a walk: governed sites, and the spans of long strings that no table knows."""
+
+    __slots__ = ("_fold", "_format", "_raw", "sites", "unknown")
+
+    def __init__(self, raw: bytes, start: int, table: Node, *, format: str, fold: bool = False) -> None:
+        """Walk `raw` from `start`; with `fold` keys match in any case, as some servers read them."""
+        self._raw = raw
+        self._format = format
+        self._fold = fold
+        self.sites: list[Site] = []
+        self.unknown: list[tuple[int, int]] = []
+        self._value(table, _skip_space(raw, start), Owner(0))
+
+    def _value(self, node: Node, at: int, owner: Owner) -> int:
+        first = self._raw[at : at + 1]
+        if first == b"{" and node.keys:
+            return self._inside(node, self._object, node, at, owner)
+        if first == b"[" and node.items is not None:
+            return self._inside(node, self._array, node.items, at, owner)
+        end = self._end(at, unknown=node.role is None)
+        if node.role is not None:
+            self._found(node.role, at, end, owner)
+        return end
+
+    def _inside(
+        self, node: Node, follow: Callable[[Node, int, Owner], int], into: Node, at: int, owner: Owner
+    ) -> int:
+        """Follow a container; where it has a meaning of its own it is a site before its contents."""
+        if node.role is None or node.role is Role.TEXT or node.role is Role.TEXT_WHOLE:
+            return follow(into, at + 1, owner)
+        site = Site(node.role, at, at, owner)
+        self.sites.append(site)
+        site.end = follow(into, at + 1, owner)
+        return site.end
+
+    def _found(self, role: Role, at: int, end: int, owner: Owner) -> None:
+        if role is Role.INDEX:
+            value = self._raw[at:end]
+            owner.index = int(value) if value.isdigit() and len(value) < 7 else owner.index
+        else:
+            self.sites.append(Site(role, at, end, owner))
+
+    def _object(self, node: Node, at: int, owner: Owner) -> int:
+        raw = self._raw
+        at = _skip_space(raw, at)
+        if raw[at : at + 1] == b"}":
+            return at + 1
+        while True:
+            key = _key(raw, at)
+            if key is None:
+                raise self._broken(at, "a key and a colon")
+            name = key[1][1:-1]
+            if 92 in name:
+                name = read_string(key[1], format=self._format, offset=at).encode("utf-8", "surrogatepass")
+            at = self._member(node, name, key.end(), owner)
+            after = _next(raw, at)
+            if after is None or after[1] == b"]":
+                raise self._broken(at, "a comma or the end of the object")
+            at = after.end() if after[1] == b"," else after.end(1)
+            if after[1] == b"}":
+                return at
+
+    def _member(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
+        child = node.keys.get(name.lower() if self._fold else name)
+        if child is not None:
+            if child.owner and self._raw[at : at + 1] == b"{":
+                owner = Owner(owner.index)
+            return self._value(child, at, owner)
+        end = self._end(at, unknown=True)
+        if (
+            node.guarded
+            and self._raw[at : at + 1] in b'"[{'
+            and _speaks_of_reasoning(name)
+            and not _is_about_reasoning(name)
+        ):
+            self.sites.append(Site(Role.REASONING, at, end, owner))
+        return end
+
+    def _array(self, node: Node, at: int, owner: Owner) -> int:
+        raw = self._raw
+        at = _skip_space(raw, at)
+        if raw[at : at + 1] == b"]":
+            return at + 1
+        position = 0
+        while True:
+            at = self._value(node, at, Owner(position) if node.owner else owner)
+            after = _next(raw, at)
+            if after is None or after[1] == b"}":
+                raise self._broken(at, "a comma or the end of the list")
+            at = after.end() if after[1] == b"," else after.end(1)
+            if after[1] == b"]":
+                return at
+            position += 1
+
+    def _end(self, at: int, *, unknown: bool) -> int:
+        """Where the value that starts at `at` ends; long strings inside are noted where unknown."""
+        raw = self._raw
+        if raw[at : at + 1] not in (b"{", b"["):
+            scalar = _scalar(raw, at)
+            if scalar is None:
+                raise self._broken(at, "a value")
+            if unknown and scalar.end() - at > UNKNOWN_TEXT_BYTES:
+                self.unknown.append(scalar.span())
+            return scalar.end()
+        depth = 0
+        for found in _nested(raw, at):
+            first = raw[found.start()]
+            if first == _QUOTE:
+                if unknown and found.end() - found.start() > UNKNOWN_TEXT_BYTES:
+                    self.unknown.append(found.span())
+            elif first in b"[{":
+                depth += 1
+            else:
+                depth -= 1
+                if depth == 0:
+                    return found.end()
+        raise self._broken(at, "the end of an object or a list")
+
+    def _broken(self, at: int, expected: str) -> WireError:
+        return WireError(self._format, at, f"expected {expected}")
+
+
+def _skip_space(raw: bytes, at: int) -> int:
+    found = _space(raw, at)
+    return found.end() if found else at
+
+
+def read_json(raw: bytes, *, format: str) -> object:
+    """The value of a JSON text, also where it holds NaN, lone surrogates or bad UTF-8.
+
+    Raises WireError for anything else that is no JSON; never quotes the text.
+    """
+    try:
+        value: object = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:
+            value = json.loads(raw.decode("utf-8-sig", "surrogateescape"))
+        except ValueError as error:
+            raise WireError(format, getattr(error, "pos", 0), "expected a JSON value") from None
+        except RecursionError:
+            raise WireError(format, 0, "nested deeper than 1,000 levels") from None
+    return value
+
+
+def read_string(raw: bytes, *, format: str, offset: int = 0) -> str:
+    """The text of a JSON string with its quotes; lone surrogates and bad bytes are kept as such."""
+    value = read_json(raw, format=format)
+    if not isinstance(value, str):
+        raise WireError(format, offset, "expected a string")
+    return value
+
+
+def write_string(text: str) -> bytes:
+    """The JSON string of a text, ASCII-escaped only where UTF-8 cannot hold it."""
+    try:
+        return orjson.dumps(text)
+    except orjson.JSONEncodeError:
+        return json.dumps(text).encode()

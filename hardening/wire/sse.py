@@ -1,0 +1,108 @@
+"""Server-sent events: bytes to frames, and frames to bytes.
+
+Source: the WHATWG HTML standard, section 9.2 (read 2026-11-23). Frames partition the input:
+joined again, untouched frames are the bytes that came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hardening.errors import WireError
+
+# A line end and an empty line. A CR that ends a chunk closes the line at once: the LF that
+# may follow is then an empty line of its own at the head of the next frame.
+_border = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_line = re.compile(rb"([^\r\n]*)(?>\r\n|\n|\r|\Z)")
+_SILENT = frozenset({b"", b"id", b"retry"})  # an empty name begins a comment
+_BOM = b"\xef\xbb\xbf"
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+
+
+class SseFrame:
+    """One event: the bytes it came as, and those to edit, with the place of its data in them.
+
+    `lines` are the source's lines where it has several of data, else empty.
+    """
+
+    __slots__ = ("data_at", "data_end", "eol", "event", "lines", "odd", "raw", "source")
+
+    def __init__(self, source: bytes) -> None:
+        self.source = self.raw = source
+        self.event = b""
+        self.odd = False  # holds a line that is no field: not an event stream, or a broken one
+        self.eol = b"\r\n" if b"\r\n" in source else b"\r" if b"\n" not in source else b"\n"
+        self.lines: tuple[bytes, ...] = ()
+        self.data_at = self.data_end = 0
+        self._read(3 if source.startswith(_BOM) else 0)
+
+    @property
+    def data(self) -> bytes:
+        """The event's data; empty where the frame has none, such as a comment."""
+        return self.raw[self.data_at : self.data_end]
+
+    def _read(self, at: int) -> None:
+        data: list[tuple[int, int]] = []
+        for line in _line.finditer(self.source, at):
+            name, _, value = line[1].partition(b":")
+            if name == b"data":
+                start = line.end(1) - len(value)
+                data.append((start + value.startswith(b" "), line.end(1)))
+            elif name == b"event":
+                self.event = value.removeprefix(b" ")
+            elif name not in _SILENT:
+                self.odd = True
+        if len(data) > 1:
+            self._join([self.source[start:end] for start, end in data])
+        elif data:
+            self.data_at, self.data_end = data[0]
+
+    def _join(self, parts: list[bytes]) -> None:
+        """Several data lines are one text with line feeds between; an edit writes them as one line."""
+        self.lines = tuple(self.source.splitlines(keepends=True))  # bytes: at CR, LF, CRLF only
+        head = b"event: " + self.event + self.eol if self.event else b""
+        text = b" ".join(parts)
+        self.raw = head + b"data: " + text + self.eol + self.eol
+        self.data_at = len(head) + len(b"data: ")
+        self.data_end = self.data_at + len(text)
+
+
+class SseFramer:
+    """Cuts a stream into frames, whatever its chunks; holds at most one unfinished frame."""
+
+    __slots__ = ("_limit", "_searched", "pending")
+
+    def __init__(self, limit_bytes: int = MAX_FRAME_BYTES) -> None:
+        self.pending = bytearray()
+        self._searched = 0
+        self._limit = limit_bytes
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The frames that `data` completes. Raises WireError when one grows over the limit."""
+        held = self.pending
+        if held:
+            held += data
+        buffer = held or data
+        frames: list[bytes] = []
+        start = 0
+        while found := _border.search(buffer, max(start, self._searched)):
+            frames.append(bytes(buffer[start : found.end()]))
+            start = found.end()
+            self._searched = 0
+        if held:
+            del held[:start]
+        else:
+            held += data[start:]
+        self._searched = max(0, len(held) - 3)
+        if len(held) > self._limit:
+            raise WireError("sse", self._limit, f"a frame of more than {self._limit} bytes")
+        return frames
+
+    def rest(self) -> bytes:
+        """What stands after the last border; some servers leave the last empty line out."""
+        rest = bytes(self.pending)
+        self.pending.clear()
+        self._searched = 0
+        return rest

@@ -1,0 +1,126 @@
+"""Reasoning values in any shape: a string, a list of parts, an object.
+
+Imitators put a trace under many names and shapes; what they share is that text stands in
+strings, and that opaque stand-ins (signatures, encrypted data) stand under a few names.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Iterator
+
+import orjson
+
+from hardening.wire.scan import read_json, write_string
+
+_OPAQUE = frozenset({"signature", "data", "encrypted_content", "encrypted", "thought_signature"})
+_LABELS = frozenset({"type", "id", "index", "format", "provider", "role", "status", "object"})
+
+_INFLATED_BYTES = 4096  # enough of a compressed blob to tell text from noise
+_TEXT_SHARE = 0.9
+
+
+def trace_of(value: object) -> str:
+    """The readable text in a reasoning value, its strings joined in order."""
+    return "".join(_texts(value))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for element in value:
+            yield from _texts(element)
+    elif isinstance(value, dict):
+        for key, element in value.items():
+            if key in _OPAQUE:
+                if isinstance(element, str) and is_readable(element):
+                    yield element
+            elif key not in _LABELS:
+                yield from _texts(element)
+
+
+def with_text(raw: bytes, text: str, *, format: str) -> bytes:
+    """The reasoning value `raw` with `text` for its trace, in the same shape.
+
+    The first place that holds text takes it; every other text is emptied or dropped, what is
+    opaque stays. With an empty `text` an object that held only text is dropped from its list.
+    """
+    value = read_json(raw, format=format)
+    if isinstance(value, str):
+        return write_string(text)
+    rest = [text] if text else []
+    kept = _replaced(value, rest)
+    if kept is None:
+        return b"[]" if isinstance(value, list) else b"{}"
+    return orjson.dumps(kept)
+
+
+def _replaced(value: object, rest: list[str]) -> object:
+    """`value` with the one text in `rest` at its first text; None where nothing is left."""
+    if isinstance(value, str):
+        return rest.pop() if rest else None
+    if isinstance(value, list):
+        kept = [new for element in value if (new := _replaced(element, rest)) is not None]
+        return kept or None
+    if isinstance(value, dict):
+        return _replaced_object(value, rest)
+    return value
+
+
+def _replaced_object(value: dict[str, object], rest: list[str]) -> object:
+    new: dict[str, object] = {}
+    worth = False
+    for key, element in value.items():
+        if key in _LABELS or not isinstance(element, str | list | dict):
+            new[key] = element
+        elif key in _OPAQUE:
+            if isinstance(element, str) and not is_readable(element):
+                new[key] = element
+                worth = True
+        elif (kept := _replaced(element, rest)) is not None:
+            new[key] = kept
+            worth = True
+    return new if worth else None
+
+
+def is_readable(blob: str) -> bool:
+    """Whether a seal is none: text that anybody can read, plain, in base64 or deflated.
+
+    Some servers fill `encrypted_content` with the trace itself, or with base64 of its
+    deflated form under a name of their own.
+    """
+    if not blob:
+        return False
+    if blob.count(" ") > len(blob) / 20:
+        return True
+    body = blob.rpartition(".")[2]
+    for decode in (base64.b64decode, base64.urlsafe_b64decode):
+        try:
+            data = decode(body + "=" * (-len(body) % 4))
+        except (binascii.Error, ValueError):
+            continue
+        if _is_text(data) or _is_text(_inflated(data)):
+            return True
+    return False
+
+
+def _inflated(data: bytes) -> bytes:
+    for window in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):
+        try:
+            return zlib.decompressobj(window).decompress(data, _INFLATED_BYTES)
+        except zlib.error:
+            continue
+    return b""
+
+
+def _is_text(data: bytes) -> bool:
+    if len(data) < 16:
+        return False
+    text = data.decode("utf-8", "replace")
+    return (
+        sum(character.isprintable() or character.isspace() for character in text) > _TEXT_SHARE * len(text)
+        and text.count("\ufffd") < len(text) / 20
+    )
