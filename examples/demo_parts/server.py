@@ -14,13 +14,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CALL_ID = b"x-demo-call"
 """Request header that names a call, so that its bytes can be found again."""
 
+Bodies = defaultdict[str, list[bytes]]
+
 
 class Recorder:
     """Pure ASGI: passes everything on and keeps each named call's body, message by message."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, bodies: Bodies | None = None) -> None:
         self.app = app
-        self.bodies: dict[str, list[bytes]] = defaultdict(list)
+        self.bodies = Bodies(list) if bodies is None else bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -10,6 +10,9 @@ from fractions import Fraction
 from teacher.arithmetic import Step
 
 NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
+HUGE = re.compile(r"\d{13}")
+LONGEST = 1_000
+"""Characters of a question that the readers' patterns are tried on; beyond it is no short problem."""
 WORDS = (
     "zero",
     "one",
@@ -70,7 +73,9 @@ def read_problem(question: str, readers: tuple[Reader, ...]) -> Problem | None:
 
     A reading that leaves a number of the question unused is no understanding.
     """
-    text = tidy(question[:2000])
+    if len(question) > LONGEST or HUGE.search(question):
+        return None
+    text = tidy(question)
     said = {value(digits) for digits in re.findall(NUMBER, text)}
     for reader in readers:
         try:

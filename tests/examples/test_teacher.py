@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,7 @@ from teacher.tokens import split
 
 NUMBER = r"-?\d+(?:\.\d+)?(?:/\d+)?"
 EQUATION = re.compile(rf"({NUMBER}) ([-+\u00d7\u00f7]) ({NUMBER}) = ({NUMBER})(?: remainder (\d+))?")
-DO = {
+DO: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "\u00d7": lambda a, b: a * b,
@@ -23,7 +25,7 @@ DO = {
 small = st.integers(2, 900)
 
 
-def said(question: str, part: str, **how: object) -> str:
+def said(question: str, part: str, **how: Any) -> str:
     return "".join(token.text for token in teach(question, **how) if token.part == part)
 
 

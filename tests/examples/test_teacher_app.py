@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import anthropic
 import openai
@@ -39,7 +40,7 @@ def claude(address: str) -> Iterator[anthropic.Anthropic]:
         yield client
 
 
-def same_row(row: object, token: Token, top: int) -> bool:
+def same_row(row: Any, token: Token, top: int) -> bool:
     """Whether a row of the SDK says what the teacher's distribution says."""
     alternatives = [(other.token, other.logprob) for other in row.top_logprobs]
     return (row.token, row.logprob, bytes(row.bytes)) == (
@@ -49,7 +50,7 @@ def same_row(row: object, token: Token, top: int) -> bool:
     ) and (alternatives == list(token.top[:top]))
 
 
-def test_chat_whole(gpt: openai.OpenAI) -> None:
+def test_chat_whole(gpt: Any) -> None:
     reply = gpt.chat.completions.create(model="teacher", messages=ASK, logprobs=True, top_logprobs=20)
     choice = reply.choices[0]
     assert (choice.message.reasoning_content, choice.message.content) == (TRACE, ANSWER)
@@ -62,7 +63,7 @@ def test_chat_whole(gpt: openai.OpenAI) -> None:
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + len(TOKENS)
 
 
-def test_chat_streamed(gpt: openai.OpenAI) -> None:
+def test_chat_streamed(gpt: Any) -> None:
     stream = gpt.chat.completions.create(
         model="teacher",
         messages=ASK,
@@ -88,14 +89,14 @@ def test_chat_streamed(gpt: openai.OpenAI) -> None:
     assert len({(chunk.id, chunk.created) for chunk in chunks}) == 1
 
 
-def test_chat_stream_without_options_has_no_usage_and_no_logprobs(gpt: openai.OpenAI) -> None:
+def test_chat_stream_without_options_has_no_usage_and_no_logprobs(gpt: Any) -> None:
     chunks = list(gpt.chat.completions.create(model="teacher", messages=ASK, stream=True))
     assert all(
         chunk.choices and chunk.choices[0].logprobs is None and chunk.usage is None for chunk in chunks
     )
 
 
-def test_chat_stream_helper_puts_the_parts_together(gpt: openai.OpenAI) -> None:
+def test_chat_stream_helper_puts_the_parts_together(gpt: Any) -> None:
     with gpt.chat.completions.stream(model="teacher", messages=ASK, logprobs=True, top_logprobs=2) as stream:
         final = stream.get_final_completion()
     assert final.choices[0].message.content == ANSWER
@@ -105,7 +106,7 @@ def test_chat_stream_helper_puts_the_parts_together(gpt: openai.OpenAI) -> None:
 
 @pytest.mark.parametrize("limit", [1, THOUGHT, THOUGHT + 1, len(TOKENS) - 1])
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-def test_chat_is_cut_at_the_callers_limit(gpt: openai.OpenAI, name: str, limit: int) -> None:
+def test_chat_is_cut_at_the_callers_limit(gpt: Any, name: str, limit: int) -> None:
     reply = gpt.chat.completions.create(model="teacher", messages=ASK, **{name: limit})
     message = reply.choices[0].message
     assert message.reasoning_content + message.content == "".join(token.text for token in TOKENS[:limit])
@@ -113,12 +114,12 @@ def test_chat_is_cut_at_the_callers_limit(gpt: openai.OpenAI, name: str, limit: 
     assert reply.usage.completion_tokens == limit
 
 
-def test_chat_at_exactly_its_length_is_not_cut(gpt: openai.OpenAI) -> None:
+def test_chat_at_exactly_its_length_is_not_cut(gpt: Any) -> None:
     reply = gpt.chat.completions.create(model="teacher", messages=ASK, max_tokens=len(TOKENS))
     assert reply.choices[0].finish_reason == "stop"
 
 
-def test_chat_reads_text_parts_and_the_last_message(gpt: openai.OpenAI) -> None:
+def test_chat_reads_text_parts_and_the_last_message(gpt: Any) -> None:
     parts = [{"type": "text", "text": QUESTION}]
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": parts}]
     reply = gpt.chat.completions.create(model="teacher", messages=messages)
@@ -130,7 +131,7 @@ def test_chat_reads_text_parts_and_the_last_message(gpt: openai.OpenAI) -> None:
     [({"top_logprobs": 21, "logprobs": True}, "top_logprobs"), ({"n": 2}, "n"), ({"top_logprobs": 3}, None)],
 )
 def test_chat_refuses_what_it_cannot_do_in_its_own_shape(
-    gpt: openai.OpenAI, fields: dict, param: str
+    gpt: Any, fields: dict[str, Any], param: str
 ) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         gpt.chat.completions.create(model="teacher", messages=ASK, **fields)
@@ -139,7 +140,7 @@ def test_chat_refuses_what_it_cannot_do_in_its_own_shape(
     assert (param or "top_logprobs") in refused.value.message
 
 
-def test_messages_whole(claude: anthropic.Anthropic) -> None:
+def test_messages_whole(claude: Any) -> None:
     reply = claude.messages.create(
         model="teacher", messages=ASK, max_tokens=4000, thinking={"type": "enabled", "budget_tokens": 2000}
     )
@@ -151,7 +152,7 @@ def test_messages_whole(claude: anthropic.Anthropic) -> None:
     assert reply.usage.output_tokens_details.thinking_tokens == THOUGHT
 
 
-def test_messages_streamed(claude: anthropic.Anthropic) -> None:
+def test_messages_streamed(claude: Any) -> None:
     with claude.messages.stream(
         model="teacher", messages=ASK, max_tokens=4000, thinking={"type": "adaptive"}
     ) as stream:
@@ -168,7 +169,7 @@ def test_messages_streamed(claude: anthropic.Anthropic) -> None:
     assert kinds[-1] == "message_stop"
 
 
-def test_messages_raw_events_in_order(claude: anthropic.Anthropic) -> None:
+def test_messages_raw_events_in_order(claude: Any) -> None:
     request = {"model": "teacher", "messages": ASK, "max_tokens": 4000, "thinking": {"type": "adaptive"}}
     events = list(claude.messages.create(**request, stream=True))
     steps = [
@@ -187,7 +188,7 @@ def test_messages_raw_events_in_order(claude: anthropic.Anthropic) -> None:
     ]
 
 
-def test_messages_without_thinking_have_one_text_block(claude: anthropic.Anthropic) -> None:
+def test_messages_without_thinking_have_one_text_block(claude: Any) -> None:
     request = {"model": "teacher", "messages": ASK, "max_tokens": 100}
     whole = claude.messages.create(**request)
     with claude.messages.stream(**request) as stream:
@@ -197,7 +198,7 @@ def test_messages_without_thinking_have_one_text_block(claude: anthropic.Anthrop
 
 
 @pytest.mark.parametrize("limit", [1, THOUGHT, THOUGHT + 2])
-def test_messages_are_cut_at_the_callers_limit(claude: anthropic.Anthropic, limit: int) -> None:
+def test_messages_are_cut_at_the_callers_limit(claude: Any, limit: int) -> None:
     request = {"model": "teacher", "messages": ASK, "max_tokens": limit, "thinking": {"type": "adaptive"}}
     whole = claude.messages.create(**request)
     with claude.messages.stream(**request) as stream:
@@ -209,13 +210,13 @@ def test_messages_are_cut_at_the_callers_limit(claude: anthropic.Anthropic, limi
     ]
 
 
-def test_messages_refuse_in_their_own_shape(claude: anthropic.Anthropic) -> None:
+def test_messages_refuse_in_their_own_shape(claude: Any) -> None:
     with pytest.raises(anthropic.BadRequestError) as refused:
         claude.messages.create(model="teacher", messages=ASK, max_tokens=0)
     assert refused.value.body["error"]["type"] == "invalid_request_error"
 
 
-def test_logprobs_are_finite_json(gpt: openai.OpenAI) -> None:
+def test_logprobs_are_finite_json(gpt: Any) -> None:
     reply = gpt.chat.completions.create(
         model="teacher", messages=ASK, logprobs=True, top_logprobs=20, temperature=0
     )
