@@ -1,0 +1,177 @@
+"""What is known of a request before the app hears of it: who, what, and what shall happen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from inspect import isawaitable
+from typing import Any
+
+from starlette.types import Receive, Scope
+
+from hardening.asgi import headers as head
+from hardening.asgi.body import read_body
+from hardening.asgi.encoding import unpack
+from hardening.asgi.refusals import limit_refusal
+from hardening.asgi.service import Service
+from hardening.errors import AccountError, StateError, WireError
+from hardening.facts import Account, Admission, Decision, Refusal, RequestFacts, Standing
+from hardening.identity import ANONYMOUS
+from hardening.policy import Charges, charges, decide, would
+from hardening.state import StateStore
+from hardening.wire.doors import Door
+
+# A method whose request carries no body that could be read as the format.
+_BODILESS = frozenset({"GET", "DELETE"})
+_NO_ADMISSION = Admission(True, None, Standing())
+
+
+class Case:
+    """One request at a claimed door, filled in from left to right; `refusal` ends it.
+
+    `readable` says whether the request's body was understood, so that it may be edited.
+    """
+
+    __slots__ = (
+        "account",
+        "admission",
+        "before_s",
+        "body",
+        "claim",
+        "decision",
+        "door",
+        "facts",
+        "prompt_tokens",
+        "readable",
+        "reasons",
+        "received",
+        "refusal",
+        "request_id",
+        "store",
+        "would",
+    )
+
+    def __init__(self, door: Door, request_id: str) -> None:
+        self.door = door
+        self.request_id = request_id
+        self.account = Account(ANONYMOUS, proven=False)
+        self.received = self.body = b""
+        self.readable = False
+        self.facts = RequestFacts(door.name, door.codec.name)
+        self.prompt_tokens = 0
+        self.claim = Charges(None, (), 0)
+        self.admission = _NO_ADMISSION
+        self.store: StateStore | None = None
+        self.decision = Decision()
+        self.would: Decision | None = None
+        self.refusal: Refusal | None = None
+        self.reasons: list[str] = []
+        self.before_s = 0.0
+
+
+async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> None:
+    """Take a request up to its Decision.
+
+    Raises:
+        ClientGone, BodyTooLarge: as `read_body`.
+    """
+    began = service.now()
+    await _identify(case, service, scope)
+    waiting = service.now()
+    case.received = await read_body(scope, receive, service.policy.runtime.max_body)
+    resumed = service.now()
+    _read(case, service, scope)
+    if case.refusal is None:
+        await _admit(case, service)
+    case.before_s = waiting - began + service.now() - resumed
+
+
+async def _identify(case: Case, service: Service, scope: Scope) -> None:
+    try:
+        named = None
+        if service.identify is not None:
+            found = service.identify(scope)
+            named = await found if isawaitable(found) else found
+        case.account = service.identifier.identify(scope, named, service.now())
+    except AccountError as fault:
+        _refuse(case, service, Refusal(401, "unauthenticated", str(fault)))
+
+
+def _read(case: Case, service: Service, scope: Scope) -> None:
+    """The facts of the request; of a body that nobody understands, only where it was sent."""
+    client = scope.get("client")
+    headers = scope["headers"]
+    address = client[0] if client else ""
+    case.body = case.received
+    case.facts = replace(case.facts, client=address, headers=tuple(headers), body_bytes=len(case.received))
+    if not case.received and scope["method"] in _BODILESS:
+        return
+    try:
+        coding = head.find(headers, b"content-encoding")
+        case.body = unpack(case.received, coding, service.policy.runtime.max_body)
+        case.facts = case.door.codec.read_request(
+            case.body, door=case.door.name, client=address, headers=tuple(headers)
+        )
+        case.readable = True
+    except WireError as fault:
+        case.body = case.received
+        service.unread(case.door.name, "request")
+        case.reasons.append("unreadable_request")
+        if service.policy.on_failure.unreadable == "block":
+            _refuse(case, service, Refusal(400, "unreadable", f"the request cannot be read: {fault}"))
+
+
+def _refuse(case: Case, service: Service, refusal: Refusal) -> None:
+    """Refuse, or in shadow only say so."""
+    case.reasons.append(f"refusal_{refusal.kind}")
+    if service.policy.mode == "enforce" and case.refusal is None:
+        case.refusal = refusal
+
+
+async def _admit(case: Case, service: Service) -> None:
+    """Reserve, read the standing, decide."""
+    policy, facts, account, wall = service.policy, case.facts, case.account, service.clock.wall()
+    case.prompt_tokens = int(facts.prompt_bytes / service.ratio.of(account.id))
+    case.claim = charges(policy, facts, account, case.prompt_tokens, wall)
+    if case.claim.refusal is None:
+        await _reserve(case, service)
+    standing = case.admission.standing
+    case.decision = decide(policy, facts, account, standing, wall)
+    case.would = would(policy, facts, account, standing, wall)
+    if case.refusal is None and case.decision.acts:
+        case.refusal = case.claim.refusal or case.decision.refusal
+    if not case.admission.granted:
+        no = limit_refusal(case.admission, tuple(charge.limit for charge in case.claim.charges))
+        if case.claim.enforced:
+            case.refusal = case.refusal or no
+        else:
+            case.would = replace(case.would or case.decision, refusal=no)
+
+
+async def _reserve(case: Case, service: Service) -> None:
+    case.store = service.store
+    try:
+        admission = service.store.admit(case.account, case.claim.charges, service.now())
+        case.admission = await admission if isawaitable(admission) else admission
+    except StateError as fault:
+        service.store_failed("admit", fault)
+        case.reasons.append("store_failed")
+        terms = service.policy.on_failure.store
+        case.store = None
+        if terms == "local":
+            case.store = service.local
+            case.admission = service.local.admit(case.account, case.claim.charges, service.now())
+        elif terms == "reject":
+            _refuse(case, service, Refusal(503, "unavailable", "limits cannot be checked now", 5.0))
+
+
+def app_scope(scope: Scope, case: Case, body: bytes) -> Scope:
+    """The scope of an app whose answer may change: no way around the body, and a plain answer asked.
+
+    `body` is what the app will read; where it is not what came, the headers say so.
+    """
+    edited = None if body is case.received else body
+    extensions: Mapping[str, Any] = scope.get("extensions") or {}
+    # An allow-list by kind: what a server may let an app do to its response, seen or not yet invented.
+    kept = {name: value for name, value in extensions.items() if not name.startswith("http.response.")}
+    return {**scope, "headers": head.for_app(scope["headers"], edited), "extensions": kept}

@@ -1,0 +1,121 @@
+"""Header lists in, header lists out: what a request or response may still say once its bytes change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+Headers = list[tuple[bytes, bytes]]
+Treatment = Mapping[str, str | int | float | bool]
+
+DISCLOSURE = b"x-hardening"
+
+# True only of the bytes that the app wrote, so false once these change.
+_OF_THE_BYTES = frozenset(
+    {
+        b"accept-ranges",
+        b"content-digest",
+        b"content-length",
+        b"content-md5",
+        b"content-range",
+        b"digest",
+        b"etag",
+        b"last-modified",
+        b"repr-digest",
+        b"signature",
+        b"signature-input",
+        b"trailer",
+    }
+)
+# Servers that count tokens or their price in headers: TGI, LiteLLM, vLLM's packed embeddings.
+_OF_THE_LENGTH = frozenset(
+    {
+        b"metadata",
+        b"server-timing",
+        b"x-compute-characters",
+        b"x-compute-time",
+        b"x-generated-tokens",
+        b"x-inference-time",
+        b"x-litellm-response-cost",
+        b"x-prompt-tokens",
+        b"x-time-per-token",
+        b"x-total-time",
+    }
+)
+# What would make the app answer with other bytes than a plain, whole, unpacked body.
+_NOT_ASKED = frozenset({DISCLOSURE, b"accept-encoding", b"if-range", b"range", b"te"})
+
+
+def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """The first value of `name` (lower case), or None; ASGI servers send lower-case names, apps need not."""
+    for key, value in headers:
+        if key == name or key.lower() == name:
+            return value
+    return None
+
+
+def without(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> Headers:
+    """The headers whose name is not among `names` (lower case)."""
+    return [pair for pair in headers if pair[0].lower() not in names]
+
+
+def for_app(headers: Iterable[tuple[bytes, bytes]], body: bytes | None) -> Headers:
+    """What the app is told: a plain answer is wanted; `body` (None: as it came) is what it will read."""
+    if body is None:
+        kept = without(headers, _NOT_ASKED)
+    else:
+        gone = _NOT_ASKED | {b"content-length", b"content-encoding", b"content-digest", b"transfer-encoding"}
+        kept = [(name, _without_charset(name, value)) for name, value in without(headers, gone)]
+        kept.append((b"content-length", b"%d" % len(body)))
+    kept.append((b"accept-encoding", b"identity"))
+    return kept
+
+
+def for_client(
+    headers: Iterable[tuple[bytes, bytes]],
+    *,
+    length: int | None,
+    treatment: Treatment,
+    hide_lengths: bool = False,
+) -> Headers:
+    """The head of a response whose bytes changed or may change; `length` is None for a stream."""
+    gone = _OF_THE_BYTES | {DISCLOSURE, b"content-encoding", b"cache-control"}
+    kept = without(headers, gone | _OF_THE_LENGTH if hide_lengths else gone)
+    if length is not None:
+        kept.append((b"content-length", b"%d" % length))
+    kept.append((b"cache-control", b"private, no-store"))
+    return disclosed(kept, treatment)
+
+
+def disclosed(headers: Iterable[tuple[bytes, bytes]], treatment: Treatment) -> Headers:
+    """The headers with our own `x-hardening` instead of any that came from upstream."""
+    kept = without(headers, frozenset({DISCLOSURE}))
+    if treatment:
+        kept.append((DISCLOSURE, dictionary(treatment)))
+    return kept
+
+
+def dictionary(members: Treatment) -> bytes:
+    """An RFC 9651 dictionary: text as tokens or strings, numbers, booleans as ?0 and ?1."""
+    return ", ".join(f"{name}={_item(value)}" for name, value in members.items()).encode("ascii")
+
+
+def _item(value: str | int | float | bool) -> str:
+    if isinstance(value, bool):
+        return "?1" if value else "?0"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        # RFC 9651 4.1.5: at most three digits after the point, at least one.
+        return f"{value:.3f}".rstrip("0") + ("0" if f"{value:.3f}".endswith("000") else "")
+    if value[:1].isalpha() and all(c.isalnum() or c in "!#$%&'*+-.^_`|~:/" for c in value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _without_charset(name: bytes, value: bytes) -> bytes:
+    """An edited body is UTF-8, whatever the caller's was."""
+    if name.lower() != b"content-type":
+        return value
+    parts = value.split(b";")
+    return b";".join(part for part in parts if not part.strip().lower().startswith(b"charset="))

@@ -1,0 +1,210 @@
+"""`HardeningMiddleware`: which request is ours, and what has to be ready before it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
+
+from prometheus_client import REGISTRY
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hardening import kernels
+from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only
+from hardening.asgi.refusals import refusal_messages
+from hardening.asgi.responder import MARK, Responder
+from hardening.asgi.service import Identify, OnReceipt, Options, Service
+from hardening.clock import SystemClock
+from hardening.errors import HardeningError
+from hardening.facts import Refusal
+from hardening.observe import LOG
+from hardening.policy import Policy
+from hardening.state import StateStore
+from hardening.wire.doors import Door, Doors
+
+# Paths that are known to be no door, for each method; an app has some dozens, a scanner any number.
+_QUIET_PATHS = 1024
+_NOT_READY = Refusal(503, "unavailable", "this service is not ready: its policy could not be started", 30.0)
+_NO_DOOR = Refusal(403, "forbidden", "this path is not open")
+_BUILT_IN = Doors()
+
+
+class HardeningMiddleware:
+    """Pure ASGI middleware that cuts model responses to a policy, per account.
+
+    Args:
+        app: the ASGI app to stand before.
+        policy: a policy file, a preset's name, or a `Policy`; else HARDENING_POLICY names it.
+        identify: tells the account of a scope: an `Account`, an id, or None for unknown.
+        state: a store of limits and standing in place of the one that the policy names.
+        signals: further signals of risk.
+        on_receipt: is given the `Receipt` of each request; what it raises is logged.
+
+    Making one never fails and starts nothing. What cannot be used is told at `lifespan.startup`;
+    an app without lifespan answers 503 at every door.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        policy: str | Path | Policy | None = None,
+        identify: Identify | None = None,
+        state: StateStore | None = None,
+        signals: tuple[object, ...] = (),
+        on_receipt: OnReceipt | None = None,
+    ) -> None:
+        self.app = app
+        self.options = Options(
+            policy=policy,
+            identify=identify,
+            state=state,
+            signals=tuple(signals),
+            on_receipt=on_receipt,
+            environment=os.environ,
+            argv=tuple(sys.argv),
+            clock=SystemClock(),
+            registry=REGISTRY,
+        )
+        self.fault: HardeningError | None = None
+        """Why the service could not be started, if it could not."""
+        self.service: Service | None = None
+        """What answers requests; None until the first of them, or `lifespan.startup`."""
+        self._quiet: dict[str, set[str]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is ours, pass everything else untouched."""
+        try:
+            quiet = scope["path"] in self._quiet[scope["method"]]
+        except KeyError:
+            quiet = False
+        if quiet:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    # -- requests
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._started()
+        door = self._door(scope)
+        if service is None:
+            await self._not_ready(door, scope, receive, send)
+        elif door is None:
+            await self._no_door(service, scope, receive, send)
+        elif scope["method"] == "OPTIONS" or service.policy.digest in scope.get(MARK, ()):
+            # The same policy further out acts already: two would charge twice.
+            await self.app(scope, receive, send)
+        elif scope["method"] == "HEAD":
+            await self.app(scope, receive, bodiless(send))
+        elif door.codec is None:
+            await self._unspoken(service, scope, receive, send)
+        else:
+            await Responder(service, door, scope=scope, receive=receive, send=send).respond(self.app)
+
+    def _door(self, scope: Scope) -> Door | None:
+        path, root = scope["path"], scope.get("root_path", "")
+        if root and path.startswith(root):
+            path = path[len(root) :]
+        doors = _BUILT_IN if self.service is None else self.service.doors
+        return doors.match(path)
+
+    async def _not_ready(self, door: Door | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """503 at every door; without a policy any path that takes a request may be one."""
+        if is_asked_only(scope["method"]) and door is None:
+            await self.app(scope, receive, send)
+        else:
+            await _say(send, door, _NOT_READY)
+
+    async def _no_door(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        if not is_asked_only(method) and service.left_alone.match(path) is None:
+            if service.policy.doors.unknown == "block" and service.policy.mode == "enforce":
+                await _say(send, None, _NO_DOOR)
+                return
+            send = Sniffing(send, service.metrics.output_unclaimed).send
+        self._be_quiet(method, path)
+        await self.app(scope, receive, send)
+
+    def _be_quiet(self, method: str, path: str) -> None:
+        paths = self._quiet.setdefault(method, set())
+        if len(paths) >= _QUIET_PATHS:
+            paths.clear()
+        paths.add(path)
+
+    async def _unspoken(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+        """A door whose format is not built: closed, for what leaves there cannot be read."""
+        if service.policy.mode == "enforce":
+            await _say(send, None, _NO_DOOR)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Deny a websocket at a door: what it says is not read here."""
+        service = self._started()
+        if self._door(scope) is None or (service is not None and service.policy.mode == "shadow"):
+            await self.app(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "not open"})
+
+    # -- start and stop
+
+    def _started(self) -> Service | None:
+        """The service; where no lifespan came, made now, while the plain twins serve."""
+        if self.service is None and self.fault is None and self._open():
+            threading.Thread(target=self._warm, name="hardening-warm", daemon=True).start()
+        return self.service
+
+    def _open(self) -> bool:
+        """Make the service, or keep why it cannot be made."""
+        try:
+            self.service = Service(self.options)
+        except HardeningError as fault:
+            self.fault = fault
+            LOG.error("hardening cannot start: %s", fault)
+            return False
+        return True
+
+    def _warm(self) -> None:
+        """Compile the kernels and say what started."""
+        service = self.service
+        if service is not None:
+            service.announce(kernels.warm().seconds)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start before the app and stop after it."""
+        message = await receive()
+        self.fault = None
+        if not self._open():
+            await send({"type": "lifespan.startup.failed", "message": str(self.fault)})
+            return
+        await asyncio.to_thread(self._warm)
+        first: list[Message] = [message]
+
+        async def app_receive() -> Message:
+            return first.pop() if first else await receive()
+
+        async def app_send(message: Message) -> None:
+            if message["type"] in ("lifespan.startup.failed", "lifespan.shutdown.complete"):
+                self._close()
+            await send(message)
+
+        await self.app(scope, app_receive, app_send)
+
+    def _close(self) -> None:
+        service, self.service = self.service, None
+        if service is not None:
+            service.close()
+
+
+async def _say(send: Send, door: Door | None, refusal: Refusal) -> None:
+    for message in refusal_messages(None if door is None else door.codec, refusal, ""):
+        await send(message)

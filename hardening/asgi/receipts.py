@@ -1,0 +1,54 @@
+"""What was done to one request, as a Receipt."""
+
+from __future__ import annotations
+
+from hardening.asgi.case import Case
+from hardening.asgi.service import Service
+from hardening.exchange import Settlement
+from hardening.facts import AddedTime, Outcome, PolicyId, Receipt, TokenCount, Usage
+
+
+def receipt_of(
+    case: Case,
+    service: Service,
+    *,
+    settlement: Settlement,
+    usage: Usage,
+    status: int,
+    outcome: Outcome,
+    body_s: float,
+    after_s: float,
+) -> Receipt:
+    """The receipt of a request that is over."""
+    policy = service.policy
+    reserved = case.prompt_tokens + case.claim.completion_reserve if case.admission.lease else 0
+    return Receipt(
+        time=service.clock.wall(),
+        request_id=case.request_id,
+        policy=PolicyId(policy.name, policy.digest),
+        mode=policy.mode,
+        account=case.account.id,
+        proven=case.account.proven,
+        door=case.door.name,
+        format=case.door.codec.name,
+        model=case.facts.model,
+        status=status,
+        rule=case.decision.rule,
+        band=case.decision.band,
+        risk=case.admission.standing.risk,
+        reasons=tuple(dict.fromkeys([*case.reasons, *settlement.reasons])),
+        decision=case.decision,
+        would=case.would,
+        changed=settlement.changed,
+        tokens=TokenCount(
+            prompt=usage.prompt,
+            completion=usage.completion,
+            reasoning=usage.reasoning,
+            reserved=reserved,
+            settled=usage.prompt + usage.completion,
+            source=settlement.source,
+        ),
+        limits=case.admission.limits,
+        added_us=AddedTime(case.before_s * 1e6, body_s * 1e6, after_s * 1e6),
+        outcome=outcome,
+    )

@@ -1,0 +1,66 @@
+"""A no, written: the messages of a refusal in the shape of the API that was asked."""
+
+from __future__ import annotations
+
+import math
+
+import orjson
+from starlette.types import Message
+
+from hardening.asgi.headers import Headers
+from hardening.facts import Admission, Limit, Refusal
+from hardening.wire.codec import Codec
+
+# openai-python sleeps up to 120 s when told, anthropic-python whatever it is told: beyond a minute
+# a caller is better off with the error.
+_WORTH_WAITING_S = 60.0
+# A limit over this long is a quota: "insufficient_quota" rather than "rate_limit_exceeded".
+_QUOTA_S = 86_400.0
+_SPANS = ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))
+
+
+def refusal_messages(codec: Codec | None, refusal: Refusal, request_id: str) -> list[Message]:
+    """The two ASGI messages of a refusal; plain JSON where the path speaks no known format."""
+    if codec is None:
+        body = orjson.dumps({"error": {"message": refusal.message, "type": refusal.kind}})
+        status = refusal.status
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    else:
+        status, headers, body = codec.refusal(refusal, request_id)
+    headers = [*headers, *_retry(refusal), (b"cache-control", b"private, no-store")]
+    return [
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": body, "more_body": False},
+    ]
+
+
+def limit_refusal(admission: Admission, limits: tuple[Limit, ...]) -> Refusal:
+    """The refusal for an admission that was not granted."""
+    limit = next((limit for limit in limits if limit.name == admission.refused_by), None)
+    if limit is None:
+        return Refusal(429, "rate_limit", "a limit is used up", admission.retry_after_s)
+    wait_s = admission.retry_after_s
+    kind = "rate_limit" if limit.per_s < _QUOTA_S and wait_s is not None else "quota"
+    return Refusal(429, kind, f"the limit of {_amount(limit)} is used up", wait_s)
+
+
+def _retry(refusal: Refusal) -> Headers:
+    """When to come back; SDKs that would sleep too long, or in vain, are told not to."""
+    if refusal.status not in (429, 503):
+        return []
+    if refusal.retry_after_s is None:
+        return [(b"x-should-retry", b"false")]
+    wait = [(b"retry-after", b"%d" % max(1, math.ceil(refusal.retry_after_s)))]
+    if refusal.retry_after_s > _WORTH_WAITING_S:
+        wait.append((b"x-should-retry", b"false"))
+    return wait
+
+
+def _amount(limit: Limit) -> str:
+    if limit.unit == "streams":
+        return f"{limit.amount:,.0f} streams at once"
+    for seconds, name in _SPANS:
+        if limit.per_s >= seconds and limit.per_s % seconds == 0:
+            count = int(limit.per_s // seconds)
+            return f"{limit.amount:,.0f} {limit.unit} per {name if count == 1 else f'{count} {name}s'}"
+    return f"{limit.amount:,.0f} {limit.unit} per {limit.per_s:g} seconds"

@@ -1,0 +1,261 @@
+"""One request at a claimed door: the case, the app between our `receive` and `send`, the bill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
+from inspect import isawaitable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hardening.asgi.body import BodyTooLarge, ClientGone
+from hardening.asgi.case import Case, app_scope, fill
+from hardening.asgi.headers import Treatment
+from hardening.asgi.inbound import Inbound, Replay
+from hardening.asgi.receipts import receipt_of
+from hardening.asgi.refusals import refusal_messages
+from hardening.asgi.response import Response
+from hardening.asgi.service import Service
+from hardening.asgi.watched import Watched
+from hardening.errors import StateError, WireError
+from hardening.exchange import Exchange, Settlement
+from hardening.facts import Admission, Charge, Outcome, Refusal, Usage
+from hardening.policy import extended, settled
+from hardening.wire.doors import Door
+
+MARK = "hardening"
+"""The scope key under which a request carries the digests of the policies that already act on it."""
+
+_UNTOLD = Settlement(Usage(), "none", (), ())
+
+
+class Responder:
+    """Answers one request; the `Control` of its own response."""
+
+    def __init__(self, service: Service, door: Door, *, scope: Scope, receive: Receive, send: Send) -> None:
+        self._service = service
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._case = Case(door, service.next_id())
+        self._exchange: Exchange | None = None
+        self._response: Response | Watched | None = None
+        self._inbound: Inbound | None = None
+        self._over = False
+        self.now = service.now
+
+    async def respond(self, app: ASGIApp) -> None:
+        """Answer the request, with the app or in its place."""
+        case = self._case
+        try:
+            await fill(case, self._service, self._scope, self._receive)
+        except ClientGone:
+            return
+        except BodyTooLarge as fault:
+            await self._too_large(app, fault)
+            return
+        except Exception as fault:  # noqa: BLE001  our own fault before the app: the policy says what follows
+            if self.passes(fault):
+                await app(self._scope, Inbound(case.received, self._receive).receive, self._send)
+                return
+            case.refusal = Refusal(500, "internal", "the request cannot be handled")
+        if case.refusal is not None:
+            await self._refuse(case.refusal)
+        else:
+            await self._answer(app)
+
+    async def _too_large(self, app: ASGIApp, fault: BodyTooLarge) -> None:
+        limit = self._service.policy.runtime.max_body
+        self._service.unread(self._case.door.name, "request")
+        if self._service.policy.mode == "enforce":
+            message = f"the request body is larger than {limit:,} bytes"
+            await self._refuse(Refusal(413, "too_large", message))
+        else:
+            await app(self._scope, Replay(fault.taken, self._receive).receive, self._send)
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        self._case.refusal = refusal
+        try:
+            for message in self.refusal(refusal):
+                await self._send(message)
+        finally:
+            await self.over("refused")
+
+    async def _answer(self, app: ASGIApp) -> None:
+        """Call the app; whatever becomes of it, the lease is settled once and nothing keeps running."""
+        case = self._case
+        exchange = self._exchange = self._open_exchange()
+        acts = case.decision.acts
+        body = case.body if acts else case.received
+        if acts and case.readable:
+            body = exchange.request(body)
+        inbound = self._inbound = Inbound(body, self._receive)
+        scope = app_scope(self._scope, case, body) if acts else dict(self._scope)
+        scope[MARK] = (*self._scope.get(MARK, ()), self._service.policy.digest)
+        response: Response | Watched
+        if acts:
+            response = Response(exchange=exchange, control=self, inbound=inbound, send=self._send)
+        else:
+            response = Watched(exchange=exchange, control=self, send=self._send)
+        self._response = response
+        try:
+            await app(scope, inbound.receive, response.send)
+            if isinstance(response, Response):
+                await response.app_returned()
+        except Exception:
+            if isinstance(response, Response):
+                await response.app_raised()
+            raise
+        finally:
+            response.close()
+            await self.over("disconnected" if inbound.gone else "error")
+            _share(scope, self._scope)
+
+    def _open_exchange(self) -> Exchange:
+        case, service = self._case, self._service
+        return Exchange(
+            case.door.codec,
+            case.facts,
+            case.decision,
+            service.tools,
+            reserved_tokens=case.claim.completion_reserve if case.admission.lease else None,
+            bytes_per_token=service.ratio.of(case.account.id),
+        )
+
+    # -- what the response asks of us
+
+    @property
+    def treatment(self) -> Treatment:
+        """What `x-hardening` says."""
+        if not self._case.decision.disclose or self._exchange is None:
+            return {}
+        policy = self._service.policy
+        told: dict[str, str | int | float | bool] = dict(self._exchange.treatment)
+        if policy.preset:
+            told["policy"] = policy.name
+        return told
+
+    @property
+    def hides_lengths(self) -> bool:
+        """Whether headers that count tokens must go."""
+        return self._case.decision.usage != "keep"
+
+    def passes(self, fault: Exception) -> bool:
+        """Whether the policy lets what follows `fault` leave unhardened; counts and reports the fault."""
+        service = self._service
+        if isinstance(fault, WireError):
+            service.unread(self._case.door.name, "response")
+            self._case.reasons.append("unreadable_response")
+            return service.policy.on_failure.unreadable == "pass"
+        service.faulted(fault)
+        self._case.reasons.append("internal_fault")
+        return service.policy.on_failure.internal == "pass"
+
+    def refusal(self, refusal: Refusal) -> list[Message]:
+        """The messages of a refusal in the shape of the door's API."""
+        return refusal_messages(self._case.door.codec, refusal, self._case.request_id)
+
+    def extend(self) -> bool | Awaitable[bool]:
+        """Reserve what the exchange owes; False where the response must be cut."""
+        case, exchange = self._case, self._exchange
+        assert exchange is not None
+        owed = exchange.owed
+        lease = case.admission.lease
+        if lease is None or case.store is None or case.decision.at_limit == "finish":
+            exchange.granted(owed)
+            return True
+        try:
+            answer = case.store.extend(lease, extended(case.claim, owed), self.now())
+        except StateError as fault:
+            return self._unextended(owed, fault)
+        if isawaitable(answer):
+            return self._extend_later(owed, answer)
+        return self._extended(owed, answer)
+
+    async def _extend_later(self, owed: int, answer: Awaitable[Admission]) -> bool:
+        try:
+            return self._extended(owed, await answer)
+        except StateError as fault:
+            return self._unextended(owed, fault)
+
+    def _extended(self, owed: int, admission: Admission) -> bool:
+        assert self._exchange is not None
+        if not admission.granted and self._case.claim.enforced:
+            return False
+        if admission.lease is not None:
+            self._case.admission = replace(self._case.admission, lease=admission.lease)
+        self._exchange.granted(owed)
+        return True
+
+    def _unextended(self, owed: int, fault: StateError) -> bool:
+        """Where the store is lost in mid-stream only `reject` ends the answer."""
+        assert self._exchange is not None
+        self._service.store_failed("extend", fault)
+        if self._service.policy.on_failure.store == "reject":
+            return False
+        self._exchange.granted(owed)
+        return True
+
+    async def over(self, outcome: Outcome) -> None:
+        """Settle and write the receipt; only the first call counts."""
+        if self._over:
+            return
+        self._over = True
+        ended = self.now()
+        case, service = self._case, self._service
+        settlement = _UNTOLD if self._exchange is None else self._exchange.settlement()
+        status = self._status(case.refusal)
+        if self._response is not None and self._response.answered is not None:
+            service.identifier.answered(case.account, self._response.answered, ended)
+        usage = self._usage(settlement, status)
+        if settlement.source == "usage":
+            service.ratio.learn(case.account.id, case.facts.prompt_bytes, usage.prompt)
+        try:
+            await self._settle(usage, status)
+        except StateError as fault:
+            service.store_failed("settle", fault)
+        service.observe(
+            receipt_of(
+                case,
+                service,
+                settlement=settlement,
+                usage=usage,
+                status=status,
+                outcome=outcome,
+                body_s=0.0 if self._response is None else self._response.body_s,
+                after_s=self.now() - ended,
+            )
+        )
+
+    def _status(self, refusal: Refusal | None) -> int:
+        if refusal is not None:
+            return refusal.status
+        return (self._response.status if self._response is not None else 0) or 500
+
+    def _usage(self, settlement: Settlement, status: int) -> Usage:
+        """What is charged: the server's count, else ours; an answer that failed has cost no tokens."""
+        if status >= 400 and settlement.source == "none":
+            return Usage()
+        if settlement.usage.prompt:
+            return settlement.usage
+        return replace(settlement.usage, prompt=self._case.prompt_tokens)
+
+    async def _settle(self, usage: Usage, status: int) -> None:
+        case = self._case
+        lease = case.admission.lease
+        if lease is None or case.store is None:
+            return
+        actual = settled(case.claim, usage)
+        if case.refusal is not None or (case.account.proven and status in (401, 403)):
+            # Whoever is refused with a proven account's name may not be that account.
+            actual = tuple(Charge(one.limit, one.scope_key, 0.0, one.by_band) for one in actual)
+        done = case.store.settle(lease, actual, {})
+        if isawaitable(done):
+            await asyncio.shield(done)
+
+
+def _share(inner: Scope, outer: Scope) -> None:
+    """Let middlewares outside see what routing has found (`route`, `endpoint`), as without us."""
+    for key in inner.keys() - outer.keys() - {MARK}:
+        outer[key] = inner[key]

@@ -1,0 +1,314 @@
+"""The way back of one request: the app's messages in, hardened messages out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from inspect import isawaitable
+from typing import Protocol
+
+from starlette.types import Message, Send
+
+from hardening.asgi import headers as head
+from hardening.asgi.beats import Beats
+from hardening.asgi.encoding import Unpacker
+from hardening.asgi.inbound import Inbound
+from hardening.errors import WireError
+from hardening.exchange import Exchange
+from hardening.facts import Outcome, Refusal
+
+# What one response may unpack to: the longest answers known are a few megabytes.
+UNPACKED_BYTES = 256 * 1024 * 1024
+
+_START, _BODY = "http.response.start", "http.response.body"
+# Messages that let a body leave without its bytes being seen here.
+_AROUND = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
+
+
+class Control(Protocol):
+    """What a response asks of the request that it belongs to."""
+
+    @property
+    def treatment(self) -> head.Treatment:
+        """What `x-hardening` says; empty where nothing is disclosed."""
+        ...
+
+    @property
+    def hides_lengths(self) -> bool:
+        """Whether headers that count tokens must go."""
+        ...
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        ...
+
+    def passes(self, fault: Exception) -> bool:
+        """Whether the policy lets what follows `fault` leave unhardened; counts and reports the fault."""
+        ...
+
+    def refusal(self, refusal: Refusal) -> list[Message]:
+        """The messages of a refusal in the shape of the door's API."""
+        ...
+
+    def extend(self) -> bool | Awaitable[bool]:
+        """Reserve what the exchange owes; False where the response must be cut."""
+        ...
+
+    async def over(self, outcome: Outcome) -> None:
+        """Settle; only the first call counts."""
+        ...
+
+
+async def _nothing() -> None:
+    """A send that has nothing to send."""
+
+
+class Response:
+    """The app's `send` while its answer is hardened.
+
+    The head waits until its headers are certain: for a body that is changed as a whole, until its
+    end. `answered` is the app's own status, `status` the one that left.
+    """
+
+    __slots__ = (
+        "_beats",
+        "_clock",
+        "_control",
+        "_exchange",
+        "_flowing",
+        "_inbound",
+        "_kept",
+        "_opened",
+        "_passing",
+        "_raw",
+        "_send",
+        "_start",
+        "_stopped",
+        "_unpacker",
+        "answered",
+        "body_s",
+        "status",
+    )
+
+    def __init__(self, *, exchange: Exchange, control: Control, inbound: Inbound, send: Send) -> None:
+        self._exchange = exchange
+        self._control = control
+        self._clock = control.now
+        self._inbound = inbound
+        self._send = send
+        self._beats = Beats(exchange, clock=control.now, send=send, on_fault=self._beat_failed)
+        self._start: Message | None = None
+        self._kept = False
+        self._raw: list[bytes] = []
+        self._unpacker: Unpacker | None = None
+        # The one state of the hot path: the head is out, and what comes is a stream that is not packed.
+        self._flowing = False
+        self._opened = self._passing = self._stopped = False
+        self.answered: int | None = None
+        self.status = 0
+        self.body_s = 0.0
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Take one message of the app; what is awaited is what leaves for it."""
+        if not self._flowing or not message.get("more_body", False):
+            return self._take(message)
+        now = self._clock()
+        data = message["body"]
+        exchange = self._exchange
+        try:
+            out = exchange.receive(data, now)
+        except Exception as fault:  # noqa: BLE001  our fault, not the app's: the policy says what follows
+            return self._fault(fault, message)
+        self.body_s += self._clock() - now
+        if exchange.owed or (out and not self._beats.undisturbed()):
+            return self._carefully(out)
+        if out is data:
+            return self._send(message)
+        if out:
+            return self._send({"type": _BODY, "body": out, "more_body": True})
+        self._beats.arm()
+        return _nothing()
+
+    async def app_returned(self) -> None:
+        """End what the app left open; where it said nothing at all, its server will."""
+        if not self._stopped and self._start is not None and not self._inbound.gone:
+            await self._end_badly(Refusal(502, "internal", "the model server ended its answer too early"))
+
+    async def app_raised(self) -> None:
+        """End an open stream in its own format; before the head, what stands outside answers."""
+        if self._opened and not self._stopped and not self._inbound.gone:
+            try:
+                await self._end_badly(Refusal(502, "internal", "the model server failed"))
+            except OSError:
+                self._inbound.gone = True
+
+    def close(self) -> None:
+        """Let nothing more leave, and no timer ring."""
+        self._stopped = True
+        self._flowing = False
+        self._beats.stop()
+        self._inbound.stop()
+
+    async def _take(self, message: Message) -> None:
+        """Any message that is not the next piece of a running stream."""
+        kind = message["type"]
+        if self._stopped:
+            return
+        if self._passing:
+            await self._pass(message)
+        elif kind == _START:
+            await self._begin(message)
+        elif kind == _BODY:
+            await self._piece(message)
+        elif kind in _AROUND:
+            await self._fault(WireError("asgi", 0, f"found {kind}, which nobody offered"), message)
+        # Early hints, trailers, debug: not offered by our scope, and nobody has read what they carry.
+
+    async def _begin(self, message: Message) -> None:
+        self.answered = self.status = message["status"]
+        self._start = message
+        headers = list(message.get("headers", ()))
+        coding = head.find(headers, b"content-encoding")
+        try:
+            if coding is not None and coding.strip().lower() != b"identity":
+                self._unpacker = Unpacker(coding, UNPACKED_BYTES)
+            start = self._exchange.start(self.status, headers)
+        except Exception as fault:  # noqa: BLE001  as in send
+            await self._fault(fault, message)
+            return
+        self._kept = start.hold
+        if not self._kept:
+            await self._open(self._changed(start.headers, None))
+            self._flowing = self._unpacker is None
+
+    async def _open(self, headers: head.Headers) -> None:
+        self._opened = True
+        async with self._beats:
+            await self._send({"type": _START, "status": self.status, "headers": headers})
+
+    async def _piece(self, message: Message) -> None:
+        """A piece of a whole body, a packed piece, or the last piece of anything."""
+        now = self._clock()
+        data = bytes(message.get("body", b""))
+        last = not message.get("more_body", False)
+        if self._kept:
+            self._raw.append(data)
+        try:
+            out = self._hardened(data, last=last, now=now)
+        except Exception as fault:  # noqa: BLE001  as in send
+            await self._fault(fault, message)
+            return
+        self.body_s += self._clock() - now
+        if self._kept and last:
+            await self._whole(out)
+        elif last:
+            await self._finish(out)
+        else:
+            await self._early(out)
+
+    def _hardened(self, data: bytes, *, last: bool, now: float) -> bytes:
+        if self._unpacker is not None:
+            data = self._unpacker.feed(data)
+            if last:
+                self._unpacker.end()
+        out = self._exchange.receive(data, now)
+        if not last:
+            return out
+        rest = self._exchange.end(now)
+        return out + rest if rest else out
+
+    async def _early(self, out: bytes) -> None:
+        """Send a piece; the first bytes that may leave before the end take a held head with them."""
+        if self._kept and out:
+            assert self._start is not None
+            self._kept = False
+            self._raw.clear()
+            await self._open(self._changed(list(self._start.get("headers", ())), None))
+            self._flowing = self._unpacker is None
+        await self._carefully(out)
+
+    async def _whole(self, body: bytes) -> None:
+        """Send a body that was held to its end; one that no rule touched leaves with its own headers."""
+        assert self._start is not None
+        headers = list(self._start.get("headers", ()))
+        if self._unpacker is None and body == b"".join(self._raw):
+            headers = head.disclosed(headers, self._control.treatment)
+        else:
+            headers = self._changed(headers, len(body))
+        await self._open(headers)
+        await self._finish(body)
+
+    def _changed(self, headers: head.Headers, length: int | None) -> head.Headers:
+        control = self._control
+        return head.for_client(
+            headers, length=length, treatment=control.treatment, hide_lengths=control.hides_lengths
+        )
+
+    async def _carefully(self, out: bytes) -> None:
+        """Send a piece while beats may be due or tokens are owed."""
+        async with self._beats:
+            if self._exchange.owed and not await self._extended():
+                await self._finish(out + self._exchange.cut(self._clock()), "cut")
+            elif out:
+                await self._send({"type": _BODY, "body": out, "more_body": True})
+
+    async def _extended(self) -> bool:
+        granted = self._control.extend()
+        return await granted if isawaitable(granted) else granted
+
+    async def _finish(self, out: bytes, outcome: Outcome = "complete") -> None:
+        """Send the last bytes and settle; what the app still sends goes nowhere."""
+        self.close()
+        await self._beats.ended()
+        await self._send({"type": _BODY, "body": out, "more_body": False})
+        await self._control.over(outcome)
+
+    async def _fault(self, fault: Exception, message: Message) -> None:
+        """What the policy wants where we cannot read or where we failed."""
+        if self._stopped:
+            return
+        if self._control.passes(fault):
+            self._passing = True
+            self._flowing = False
+            self._beats.stop()
+            await self._pass(message)
+        else:
+            unreadable = isinstance(fault, WireError)
+            words = "the model server's answer cannot be read" if unreadable else "the answer cannot be given"
+            await self._end_badly(Refusal(502 if unreadable else 500, "internal", words))
+
+    async def _pass(self, message: Message) -> None:
+        """Send what the app said as it said it; a held head and what lay behind it first."""
+        await self._beats.ended()
+        if self._start is not None and not self._opened and message["type"] == _BODY:
+            self._opened = True
+            await self._send(self._start)
+            message = {**message, "body": b"".join(self._raw)}
+        elif message["type"] == _START:
+            self._opened = True
+        await self._send(message)
+        if message["type"] == _BODY and not message.get("more_body", False):
+            self.close()
+            await self._control.over("complete")
+
+    def _beat_failed(self, fault: Exception) -> None:
+        """A beat broke: the next piece of the app meets the same fault, and answers for it."""
+        self._control.passes(fault)
+
+    async def _end_badly(self, refusal: Refusal) -> None:
+        """End an open stream in its own format; where nothing has left yet, answer in its place."""
+        self.close()
+        await self._beats.ended()
+        if self._opened:
+            await self._send({"type": _BODY, "body": self._last_words(), "more_body": False})
+        else:
+            self.status = refusal.status
+            for message in self._control.refusal(refusal):
+                await self._send(message)
+        await self._control.over("error")
+
+    def _last_words(self) -> bytes:
+        try:
+            return self._exchange.fail(self._clock())
+        except Exception as fault:  # noqa: BLE001  as in send; here nothing is left but to end the body
+            self._control.passes(fault)
+            return b""

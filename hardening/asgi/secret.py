@@ -1,0 +1,50 @@
+"""Where this installation's secret comes from, and when there must be one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hardening.errors import StartError
+from hardening.identity import Keys
+from hardening.policy import KeyPlace, Runtime
+
+_SERVERS = ("daphne", "fastapi", "granian", "gunicorn", "hypercorn", "uvicorn")
+
+
+def read_keys(runtime: Runtime, environment: Mapping[str, str]) -> Keys:
+    """The keys of the secrets that the policy names; without one, of a secret of this process.
+
+    Raises:
+        StartError: a secret cannot be read, or is too short.
+    """
+    current = None if runtime.key is None else _secret(runtime.key, environment)
+    previous = [_secret(place, environment) for place in runtime.previous_keys]
+    return Keys.of(current, previous if current is not None else ())
+
+
+def worker_count(environment: Mapping[str, str], argv: Sequence[str]) -> int:
+    """How many processes the command line of a known server asks for; 1 where nothing says."""
+    words = environment.get("GUNICORN_CMD_ARGS", "").split()
+    if argv and any(name in Path(argv[0]).as_posix() for name in _SERVERS):
+        words += argv[1:]
+    counts = [environment.get("WEB_CONCURRENCY", "")]
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word in ("-w", "--workers"):
+            counts.append(following)
+        elif word.startswith("--workers="):
+            counts.append(word.partition("=")[2])
+        elif word.startswith("-w"):
+            counts.append(word[2:])
+    return max([1, *(int(text) for text in counts if text.isdecimal())])
+
+
+def _secret(place: KeyPlace, environment: Mapping[str, str]) -> bytes:
+    if place.kind == "env":
+        if place.name not in environment:
+            raise StartError(f"key: the variable {place.name} is not set")
+        return environment[place.name].encode()
+    try:
+        return Path(place.name).read_bytes().strip(b"\r\n")
+    except OSError as fault:
+        raise StartError(f"key: {place.name} cannot be read: {fault.strerror}") from fault

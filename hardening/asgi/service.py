@@ -1,0 +1,177 @@
+"""What one process needs to answer requests, made at its start and shared by all of them."""
+
+from __future__ import annotations
+
+import secrets
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from starlette.types import Scope
+
+from hardening import __version__
+from hardening.asgi.estimate import PromptRatio
+from hardening.asgi.secret import read_keys, worker_count
+from hardening.asgi.tools import make_tools
+from hardening.clock import Clock
+from hardening.errors import StartError
+from hardening.facts import Account, PolicyId, Receipt
+from hardening.identity import Identifier, Keys
+from hardening.observe import LOG, AuditWriter, Metrics, StartReport, metrics_in, start_line
+from hardening.policy import Policy, load_policy
+from hardening.state import MemoryStore, StateStore, open_store
+from hardening.wire.doors import PASS, Door, Doors
+
+Named = Account | str | None
+Identify = Callable[[Scope], Named | Awaitable[Named]]
+OnReceipt = Callable[[Receipt], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the middleware was given, and the clock, environment and registry that it stands in."""
+
+    policy: str | Path | Policy | None
+    identify: Identify | None
+    state: StateStore | None
+    signals: tuple[object, ...]
+    on_receipt: OnReceipt | None
+    environment: Mapping[str, str]
+    argv: tuple[str, ...]
+    clock: Clock
+    registry: CollectorRegistry
+
+
+class Service:
+    """The policy with everything that serves it.
+
+    `now` gives monotonic seconds. Making one opens nothing and starts no thread.
+
+    Raises:
+        PolicyError, StartError, StateError: what `Options` and the environment say cannot be used.
+    """
+
+    def __init__(self, options: Options) -> None:
+        policy = self.policy = policy_of(options)
+        keys = read_keys(policy.runtime, options.environment)
+        _check_key(policy, options, keys)
+        self.clock = options.clock
+        self.now = options.clock.monotonic
+        self.identify = options.identify
+        self.doors = Doors(policy.doors.own)
+        self.left_alone = Doors(_passing(policy.doors.own))
+        self.store = open_store(policy.runtime.state) if options.state is None else options.state
+        self.local = MemoryStore()
+        self.identifier = Identifier(keys, order=policy.identify, trusted_proxies=policy.trusted_proxies)
+        self.ratio = PromptRatio()
+        self.metrics: Metrics = metrics_in(options.registry)
+        self.metrics.policy_in_force(PolicyId(policy.name, policy.digest), policy.mode)
+        self.audit = _audit(policy.runtime.audit, self.metrics)
+        self.tools = make_tools(policy)
+        self._on_receipt = options.on_receipt
+        self._keys = keys
+        self._own_store = options.state is not None
+        self._prefix = secrets.token_hex(6)
+        self._numbers = count(1)
+
+    def next_id(self) -> str:
+        """A new request id, unlike any of another process."""
+        return f"req_{self._prefix}{next(self._numbers):08x}"
+
+    def door(self, path: str) -> Door | None:
+        """The door of a path below the app's own root."""
+        return self.doors.match(path)
+
+    def observe(self, receipt: Receipt) -> None:
+        """Count, audit and hand over a receipt; what the app's callback raises is only logged."""
+        self.metrics.take(receipt)
+        if self.audit is not None:
+            self.audit.put(receipt)
+        if self._on_receipt is not None:
+            try:
+                self._on_receipt(receipt)
+            except Exception as fault:  # noqa: BLE001  the app's callback must not end the app's answer
+                LOG.error("on_receipt failed: %s", where(fault))
+
+    def unread(self, door: str) -> None:
+        """Count a body that could not be read."""
+        self.metrics.body_unread(door)
+
+    def store_failed(self, act: str, fault: Exception) -> None:
+        """Count and log a call that the store did not answer."""
+        self.metrics.store_failed()
+        LOG.warning("the state store failed to %s: %s", act, fault)
+
+    def faulted(self, fault: Exception) -> None:
+        """Log a fault of our own: its kind and place, never its text, which may hold a trace."""
+        self.metrics.alarm("internal_fault")
+        LOG.error("internal fault: %s", where(fault))
+
+    def announce(self, kernels_s: float | None) -> None:
+        """Write the one line that says what started."""
+        policy = self.policy
+        report = StartReport(
+            version=__version__,
+            policy=PolicyId(policy.name, policy.digest),
+            mode=policy.mode,
+            store=f"{type(self.store).__name__}://" if self._own_store else policy.runtime.state,
+            has_key=self._keys.durable,
+            kernels_s=kernels_s,
+            doors=self.doors.names,
+            not_enforced=policy.unenforced(),
+            warnings=() if self._keys.durable else ("no key: no seals, and ids last as long as the process",),
+        )
+        LOG.info("%s", start_line(report))
+
+    def close(self) -> None:
+        """Write what is pending."""
+        if self.audit is not None:
+            self.audit.close()
+
+
+def where(fault: BaseException) -> str:
+    """The kind of an error and the line that raised it; never its text."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return type(fault).__name__ + place
+
+
+def policy_of(options: Options) -> Policy:
+    """The policy that the code or the environment names.
+
+    Raises:
+        PolicyError, StartError: it cannot be read, or none is named.
+    """
+    if isinstance(options.policy, Policy):
+        return options.policy
+    named = options.policy or options.environment.get("HARDENING_POLICY")
+    if not named:
+        raise StartError("no policy: pass policy=... or set HARDENING_POLICY (a path, or a preset's name)")
+    return load_policy(named, options.environment)
+
+
+def _passing(own: Mapping[str, str]) -> dict[str, str]:
+    """The paths that the policy leaves alone, as rows of a table that can find them."""
+    return {path: "openai_chat" for path, format in own.items() if format == PASS}
+
+
+def _audit(target: str, metrics: Metrics) -> AuditWriter | None:
+    if target == "none":
+        return None
+    place = "stdout" if target == "stdout" else Path(target.removeprefix("file:"))
+    return AuditWriter(place, on_drop=metrics.receipts_dropped)
+
+
+def _check_key(policy: Policy, options: Options, keys: Keys) -> None:
+    """What only makes sense with a secret that other processes share fails without one."""
+    if keys.durable:
+        return
+    workers = worker_count(options.environment, options.argv)
+    if workers > 1:
+        raise StartError(f"found {workers} workers and no key: set HARDENING_KEY or HARDENING_KEY_FILE")
+    if options.state is None and not policy.runtime.state.startswith("memory://"):
+        scheme = policy.runtime.state.partition("://")[0]
+        raise StartError(f"found a {scheme} store and no key: set HARDENING_KEY or HARDENING_KEY_FILE")

@@ -1,0 +1,72 @@
+"""What the heads of requests and responses may still say once bytes change."""
+
+from __future__ import annotations
+
+import pytest
+
+from hardening.asgi import headers as head
+
+SENT = [
+    (b"content-type", b"application/json; charset=utf-16"),
+    (b"Accept-Encoding", b"gzip, br"),
+    (b"content-length", b"9"),
+    (b"content-encoding", b"gzip"),
+    (b"range", b"bytes=0-9"),
+    (b"X-Hardening", b"reasoning=full"),
+    (b"authorization", b"Bearer k"),
+]
+
+
+def test_the_app_is_asked_for_a_plain_whole_answer_and_its_other_headers_stay() -> None:
+    assert head.for_app(SENT, None) == [
+        (b"content-type", b"application/json; charset=utf-16"),
+        (b"content-length", b"9"),
+        (b"content-encoding", b"gzip"),
+        (b"authorization", b"Bearer k"),
+        (b"accept-encoding", b"identity"),
+    ]
+
+
+def test_an_edited_body_has_its_own_length_no_coding_and_no_other_charset() -> None:
+    assert head.for_app(SENT, b"{}") == [
+        (b"content-type", b"application/json"),
+        (b"authorization", b"Bearer k"),
+        (b"content-length", b"2"),
+        (b"accept-encoding", b"identity"),
+    ]
+
+
+def test_a_changed_response_loses_what_was_true_of_its_bytes() -> None:
+    upstream = [
+        (b"Content-Length", b"100"),
+        (b"ETag", b'"a"'),
+        (b"content-md5", b"x"),
+        (b"repr-digest", b"x"),
+        (b"cache-control", b"public"),
+        (b"x-hardening", b"forged"),
+        (b"content-type", b"application/json"),
+        (b"x-generated-tokens", b"812"),
+    ]
+    changed = head.for_client(upstream, length=7, treatment={"reasoning": "none"})
+    assert changed == [
+        (b"content-type", b"application/json"),
+        (b"x-generated-tokens", b"812"),
+        (b"content-length", b"7"),
+        (b"cache-control", b"private, no-store"),
+        (b"x-hardening", b"reasoning=none"),
+    ]
+    hidden = head.for_client(upstream, length=None, treatment={}, hide_lengths=True)
+    assert hidden == [(b"content-type", b"application/json"), (b"cache-control", b"private, no-store")]
+
+
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ({"reasoning": "summary", "logprobs": 5, "sealed": True}, b"reasoning=summary, logprobs=5, sealed=?1"),
+        ({"step": 0.25, "whole": 2.0, "sealed": False}, b"step=0.25, whole=2.0, sealed=?0"),
+        ({"policy": "base line"}, b'policy="base line"'),
+        ({"policy": 'a"\\'}, b'policy="a\\"\\\\"'),
+    ],
+)
+def test_the_disclosure_is_an_rfc_9651_dictionary(members: head.Treatment, text: bytes) -> None:
+    assert head.dictionary(members) == text
