@@ -20,7 +20,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
-from starlette.testclient import TestClient
 from teacher import teach
 
 from hardening import HardeningMiddleware
@@ -58,6 +57,8 @@ app = Starlette(
 
 def main() -> None:
     """Ask the app once, in this process."""
+    from starlette.testclient import TestClient
+
     seen = {"reasoning_content": "", "content": ""}
     body = {"model": "teacher", "stream": True, "messages": [{"role": "user", "content": QUESTION}]}
     with TestClient(app) as client:

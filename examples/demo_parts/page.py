@@ -76,7 +76,7 @@ def card(reply: Reply, chip: str, kept: list[str]) -> str:
     )
     parts = [
         f"<article class='card'><header><h3>{escape(reply.caller.title)}</h3><span class='chip {chip}'>{chip}</span></header>",
-        f"<p class='meta'>HTTP {reply.status}, {len(reply.chunks)} chunks, {len(reply.body):,} bytes</p>",
+        f"<p class='meta'>HTTP {reply.status}, {count(reply)}, {len(reply.body):,} bytes</p>",
         f"<p class='meta'>{header}</p>",
     ]
     if reply.refusal:
@@ -89,6 +89,11 @@ def card(reply: Reply, chip: str, kept: list[str]) -> str:
     if reply.api == "openai":
         parts.append(alternatives(reply))
     return "".join([*parts, "</article>"])
+
+
+def count(reply: Reply) -> str:
+    """How many pieces the body came in."""
+    return "1 chunk" if len(reply.chunks) == 1 else f"{len(reply.chunks):,} chunks"
 
 
 def nothing(text: str) -> str:

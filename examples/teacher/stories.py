@@ -58,7 +58,7 @@ def comings_and_goings(text: str) -> Problem | None:
         return None
     owner = "There remain" if who.lower() == "there" else f"{who[0].upper()}{who[1:]} ends up with"
     goal = f"the number of {thing} at the end of the story"
-    return Problem("stock", tuple(facts), goal, tuple(steps), f"{owner} {quantity(now, thing)}")
+    return Problem("counting", tuple(facts), goal, tuple(steps), f"{owner} {quantity(now, thing)}")
 
 
 def moves(story: str, begin: int) -> list[Move]:

@@ -213,7 +213,8 @@ def test_messages_are_cut_at_the_callers_limit(claude: Any, limit: int) -> None:
 def test_messages_refuse_in_their_own_shape(claude: Any) -> None:
     with pytest.raises(anthropic.BadRequestError) as refused:
         claude.messages.create(model="teacher", messages=ASK, max_tokens=0)
-    assert refused.value.body["error"]["type"] == "invalid_request_error"
+    body: Any = refused.value.body
+    assert body["error"]["type"] == "invalid_request_error"
 
 
 def test_logprobs_are_finite_json(gpt: Any) -> None:
