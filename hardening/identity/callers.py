@@ -23,7 +23,9 @@ CONSUMER_HEADER = b"x-consumer-id"
 _ID_BYTES = 11
 _ID_CHARS = 256
 _CREDENTIAL_BYTES = 8192
-_PLACES = 4096
+_REMEMBERED = 4096
+"""Peers, and hashed accounts, that are kept ready; never a credential."""
+
 _AUTHORIZATION = b"authorization"
 _CREDENTIAL_HEADERS = frozenset({_AUTHORIZATION, b"x-api-key", b"api-key", b"x-goog-api-key"})
 
@@ -92,7 +94,7 @@ class Identifier:
         self._key_headers = tuple(source.header for source in self._sources if source.kind == "key")
         self._wanted = _CREDENTIAL_HEADERS.union((CONSUMER_HEADER,), (s.header for s in self._sources))
         self._trusted = tuple(_network(text) for text in trusted_proxies)
-        self._place = functools.lru_cache(maxsize=_PLACES)(self._locate)
+        self._place = functools.lru_cache(maxsize=_REMEMBERED)(self._locate)
 
     def identify(self, scope: Mapping[str, Any], named: Account | str | None, now: float) -> Account:
         """The account of this request; `named` is what the app handed over, `now` is monotonic.
@@ -113,7 +115,7 @@ class Identifier:
             name = place.client if source.digest is None else self._hashed(source, source.digest, seen)
             if name is not None:
                 proven = self.ledger.is_proven(name + place.network, now)
-                return Account(id=name, proven=proven, network=place.network)
+                return _hashed_account(name, place.network, proven)
         return Account(id=ANONYMOUS, proven=False, network=place.network)
 
     def answered(self, account: Account, status: int, now: float) -> None:
@@ -173,6 +175,11 @@ class Identifier:
             client=self._client_hash(address.packed[:narrow]),
             trusted=any(address in network for network in self._trusted),
         )
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _hashed_account(name: str, network: str, proven: bool) -> Account:
+    return Account(id=name, proven=proven, network=network)
 
 
 def _network(text: str) -> _Network:

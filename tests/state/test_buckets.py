@@ -1,0 +1,108 @@
+"""The arithmetic of one bucket, against a discrete simulation that drains in small ticks."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hardening.facts import Limit
+from hardening.state import buckets
+
+MINUTE = Limit("minute", "tokens", amount=60.0, per_s=60.0, burst=120.0)
+STREAMS = Limit("open", "streams", amount=2.0, per_s=1.0, burst=2.0)
+
+acts = st.lists(
+    st.tuples(
+        st.integers(0, 40),  # ticks of a quarter second that pass
+        st.sampled_from(["reserve", "settle"]),
+        st.integers(0, 150),  # units
+    ),
+    max_size=60,
+)
+
+
+class Simulated:
+    """A leaking bucket in quarter units: what was used drains a tick at a time, what is held does not."""
+
+    def __init__(self, burst: int) -> None:
+        self.burst = 4 * burst
+        self.level = 0
+        self.held = 0
+
+    def tick(self) -> None:
+        self.level = max(0, self.level - 1)
+
+    def fits(self, units: int) -> bool:
+        return self.level + self.held + 4 * units <= self.burst
+
+
+@given(acts)
+def test_reservations_and_settlements_equal_the_simulation(schedule):
+    oracle = Simulated(burst=120)
+    spent_until = held = now = 0.0
+    open_units: list[int] = []
+    for ticks, act, units in schedule:
+        for _ in range(ticks):
+            oracle.tick()
+        now += ticks / 4
+        if act == "reserve":
+            assert buckets.fits(MINUTE, spent_until, held + units, now) == oracle.fits(units)
+            if oracle.fits(units):
+                oracle.held += 4 * units
+                held += units
+                open_units.append(units)
+        elif open_units:
+            reserved = open_units.pop(0)
+            used = min(units, reserved)
+            oracle.held -= 4 * reserved
+            oracle.level += 4 * used
+            held = buckets.release(held, reserved)
+            spent_until = buckets.spend(MINUTE, spent_until, used, now)
+        left = buckets.state_of(MINUTE, spent_until, held, now).remaining
+        assert left == pytest.approx((oracle.burst - oracle.level - oracle.held) / 4, abs=1e-6)
+
+
+def test_a_full_bucket_gives_its_burst_and_no_more():
+    assert buckets.fits(MINUTE, 0.0, 120.0, now=5.0)
+    assert not buckets.fits(MINUTE, 0.0, 120.1, now=5.0)
+
+
+@given(st.floats(0, 120), st.floats(0, 120), st.floats(0, 120))
+def test_waiting_as_told_is_enough_and_not_too_long(used, held, asked):
+    spent_until = buckets.spend(MINUTE, 0.0, used, now=0.0)
+    wait_s = buckets.retry_after_s(MINUTE, spent_until, held, asked, now=0.0)
+    assert wait_s is not None
+    all_spent = buckets.spend(MINUTE, spent_until, held, now=0.0)
+    assert buckets.fits(MINUTE, all_spent, asked, now=wait_s + 1e-6)
+    if wait_s > 0.01:
+        assert not buckets.fits(MINUTE, all_spent, asked, now=wait_s - 0.01)
+
+
+def test_no_wait_is_told_where_none_helps():
+    assert buckets.retry_after_s(MINUTE, 0.0, 0.0, 121.0, now=0.0) is None
+    assert buckets.retry_after_s(STREAMS, 0.0, 2.0, 1.0, now=0.0) is None
+
+
+def test_streams_are_held_and_never_spent():
+    assert buckets.spend(STREAMS, 0.0, 1.0, now=9.0) == 0.0
+    assert buckets.fits(STREAMS, 0.0, 2.0, now=0.0)
+    assert not buckets.fits(STREAMS, 0.0, 3.0, now=1e9)
+
+
+def test_reset_is_the_time_until_all_is_back():
+    state = buckets.state_of(MINUTE, spent_until=10.0, held=20.0, now=4.0)
+    assert (state.remaining, state.reset_s) == (pytest.approx(94.0), pytest.approx(26.0))
+
+
+def test_a_debt_beyond_the_burst_shows_as_nothing_left():
+    assert buckets.state_of(MINUTE, spent_until=500.0, held=0.0, now=0.0).remaining == 0.0
+
+
+def test_rounding_leaves_nothing_held():
+    held = 0.0
+    for _ in range(10):
+        held += 0.1
+    for _ in range(10):
+        held = buckets.release(held, 0.1)
+    assert held == 0.0
