@@ -33,6 +33,7 @@ RESPONSE = compile_table(
         "{token_ids,prompt_token_ids,message.prompt_token_ids}": Role.IDS,
         "error": Role.FAILED,
         "error.{failed_generation,debug}": Role.TRACE,
+        "{model,message.model}": Role.NAME,
         "{id,message.id}": Role.VOLATILE,
     },
     owners=("content[]", "message.content[]"),

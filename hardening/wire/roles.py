@@ -36,6 +36,7 @@ class Role(enum.Enum):
     FAILED = enum.auto()  # an error object
     INDEX = enum.auto()  # number of the owner
     SPEAKER = enum.auto()  # who speaks
+    NAME = enum.auto()  # what the frame, the model or the server is called
     VOLATILE = enum.auto()  # changes from frame to frame and means nothing
     ASK_TOKENS = enum.auto()  # request: bound of the answer
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
