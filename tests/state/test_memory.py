@@ -57,9 +57,9 @@ def test_debtors_who_stand_first_do_not_keep_the_store_full():
     for number in range(11):
         spend(store, f"debtor {number}", 60.0, 0.0)
     spend(store, "clean", 0.0, 0.0)
-    spend(store, "first", 0.0, 0.0)
-    spend(store, "second", 0.0, 0.0)
-    assert store.admit(Account("second"), (), 1.0).standing.requests == 1
+    assert spend(store, "first", 60.0, 0.0)  # takes the place of the clean one
+    assert spend(store, "second", 60.0, 0.0)  # takes the overflow, which is whole
+    assert not spend(store, "third", 60.0, 0.0)
 
 
 def test_whoever_shares_the_overflow_looks_new_each_time():
