@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
+
+from hardening.asgi.middleware import HardeningMiddleware
+from hardening.asgi.service import Identify
+from hardening.clock import Clock, SystemClock
+from hardening.facts import Receipt
+from hardening.policy import Policy, find_preset
+from hardening.policy.load import Source, load_text
+from hardening.state import StateStore
 
 PIECE = 20
 """The shortest piece of a trace, in characters, that counts as a leak."""
@@ -13,6 +25,9 @@ PIECE = 20
 _SEPARATOR = re.compile(r"\r\n|\n|\r")
 _ESCAPE = re.compile(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt])')
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+_ENVIRONMENT: Mapping[str, str] = {"HARDENING_KEY": "a key for tests, and for nothing else"}
 
 
 class ManualClock:
@@ -34,6 +49,59 @@ class ManualClock:
         """Let both readings go on by `seconds`."""
         self._monotonic += seconds
         self._wall += seconds
+
+
+class Hardened(HardeningMiddleware):
+    """The middleware in a test: by itself, without threads; the plain twins of the kernels serve."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        policy: str | Path | Policy,
+        *,
+        identify: Identify | None,
+        state: StateStore | None,
+        clock: Clock,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.receipts: list[Receipt] = []
+        """What was done, request by request."""
+        super().__init__(app, policy, identify, state, on_receipt=self.receipts.append)
+        self.options = replace(
+            self.options, clock=clock, environment=environment, argv=(), registry=CollectorRegistry()
+        )
+
+    def _warm_beside(self) -> None:
+        """Nothing: a test that wants compiled kernels calls `kernels.warm` itself."""
+
+
+def harden(
+    app: ASGIApp,
+    policy: str | Path | Policy = "baseline",
+    *,
+    identify: Identify | None = None,
+    state: StateStore | None = None,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] = _ENVIRONMENT,
+) -> Hardened:
+    """`app` behind a policy: a path, a preset, a `Policy`, or the text of a policy file.
+
+    Metrics, environment and time are the test's own, and there is a key, so accounts keep their ids.
+
+    Raises:
+        PolicyError: the text is no policy.
+    """
+    if isinstance(policy, str) and "\n" in policy:
+        source = Source("policy.yaml", "policy.yaml", policy.encode())
+        policy = load_text(source, environment=environment, parents=_preset)
+    return Hardened(
+        app, policy, identify=identify, state=state, clock=clock or SystemClock(), environment=environment
+    )
+
+
+def _preset(name: str, child: Source) -> Source:  # noqa: ARG001  the protocol's second argument
+    path = find_preset(name)
+    return Source(str(path), str(path), path.read_bytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +140,8 @@ def _pieces(text: str, grams: set[str]) -> Iterator[str]:
 def _views(raw: bytes) -> Iterator[tuple[str, str]]:
     text = raw.decode("utf-8", "replace")
     yield "text", text
-    yield "unescaped text", _unescaped(text)
+    if "\\" in text:
+        yield "unescaped text", _unescaped(text)
     fields: dict[str, list[str]] = {}
     for document in _documents(text):
         _collect(document, "", fields)

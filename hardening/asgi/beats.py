@@ -25,7 +25,17 @@ class Sleeper(Protocol):
 class Beats:
     """Wakes a sleeper in time and sends what it says, never while another send is under way."""
 
-    __slots__ = ("_clock", "_loop", "_on_fault", "_send", "_sending", "_sleeper", "_stopped", "_task", "_timer")
+    __slots__ = (
+        "_clock",
+        "_loop",
+        "_on_fault",
+        "_send",
+        "_sending",
+        "_sleeper",
+        "_stopped",
+        "_task",
+        "_timer",
+    )
 
     def __init__(
         self,

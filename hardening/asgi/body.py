@@ -6,6 +6,7 @@ from starlette.types import Message, Receive, Scope
 
 from hardening.asgi.headers import find
 
+
 class ClientGone(Exception):
     """The client closed the connection before its request was complete."""
 

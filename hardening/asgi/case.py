@@ -19,6 +19,7 @@ from hardening.facts import Account, Admission, Decision, Refusal, RequestFacts,
 from hardening.identity import ANONYMOUS
 from hardening.policy import Charges, charges, decide, would
 from hardening.state import StateStore
+from hardening.wire.codec import Codec
 from hardening.wire.doors import Door
 
 # A method whose request carries no body that could be read as the format.
@@ -38,6 +39,7 @@ class Case:
         "before_s",
         "body",
         "claim",
+        "codec",
         "decision",
         "door",
         "facts",
@@ -51,13 +53,14 @@ class Case:
         "would",
     )
 
-    def __init__(self, door: Door, request_id: str) -> None:
+    def __init__(self, door: Door, codec: Codec, request_id: str) -> None:
         self.door = door
+        self.codec = codec
         self.request_id = request_id
         self.account = Account(ANONYMOUS, proven=False)
         self.received = self.body = b""
         self.readable = False
-        self.facts = RequestFacts(door.name, door.codec.name)
+        self.facts = RequestFacts(door.name, codec.name)
         self.prompt_tokens = 0
         self.claim = Charges(None, (), 0)
         self.admission = _NO_ADMISSION
@@ -109,13 +112,13 @@ def _read(case: Case, service: Service, scope: Scope) -> None:
     try:
         coding = head.find(headers, b"content-encoding")
         case.body = unpack(case.received, coding, service.policy.runtime.max_body)
-        case.facts = case.door.codec.read_request(
+        case.facts = case.codec.read_request(
             case.body, door=case.door.name, client=address, headers=tuple(headers)
         )
         case.readable = True
     except WireError as fault:
         case.body = case.received
-        service.unread(case.door.name, "request")
+        service.unread(case.door.name)
         case.reasons.append("unreadable_request")
         if service.policy.on_failure.unreadable == "block":
             _refuse(case, service, Refusal(400, "unreadable", f"the request cannot be read: {fault}"))

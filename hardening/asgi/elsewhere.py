@@ -59,7 +59,9 @@ class Sniffing:
     def _look(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             kind = find(message.get("headers", ()), b"content-type") or b""
-            self._typed = kind.startswith((b"application/json", b"text/event-stream", b"application/x-ndjson"))
+            self._typed = kind.startswith(
+                (b"application/json", b"text/event-stream", b"application/x-ndjson")
+            )
         elif not self._typed:
             self._head = None
         elif message["type"] == "http.response.body" and self._head is not None:

@@ -99,7 +99,7 @@ def dictionary(members: Treatment) -> bytes:
     return ", ".join(f"{name}={_item(value)}" for name, value in members.items()).encode("ascii")
 
 
-def _item(value: str | int | float | bool) -> str:
+def _item(value: str | float | bool) -> str:
     if isinstance(value, bool):
         return "?1" if value else "?0"
     if isinstance(value, int):

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hardening import kernels
+from hardening.asgi.case import Case
 from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.responder import MARK, Responder
@@ -29,6 +30,7 @@ _QUIET_PATHS = 1024
 _NOT_READY = Refusal(503, "unavailable", "this service is not ready: its policy could not be started", 30.0)
 _NO_DOOR = Refusal(403, "forbidden", "this path is not open")
 _BUILT_IN = Doors()
+_OVER = ("lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed")
 
 
 class HardeningMiddleware:
@@ -107,7 +109,8 @@ class HardeningMiddleware:
         elif door.codec is None:
             await self._unspoken(service, scope, receive, send)
         else:
-            await Responder(service, door, scope=scope, receive=receive, send=send).respond(self.app)
+            case = Case(door, door.codec, service.next_id())
+            await Responder(service, case, scope=scope, receive=receive, send=send).respond(self.app)
 
     def _door(self, scope: Scope) -> Door | None:
         path, root = scope["path"], scope.get("root_path", "")
@@ -160,18 +163,22 @@ class HardeningMiddleware:
     def _started(self) -> Service | None:
         """The service; where no lifespan came, made now, while the plain twins serve."""
         if self.service is None and self.fault is None and self._open():
-            threading.Thread(target=self._warm, name="hardening-warm", daemon=True).start()
+            self._warm_beside()
         return self.service
 
     def _open(self) -> bool:
         """Make the service, or keep why it cannot be made."""
         try:
             self.service = Service(self.options)
+            self._quiet = {}
         except HardeningError as fault:
             self.fault = fault
             LOG.error("hardening cannot start: %s", fault)
             return False
         return True
+
+    def _warm_beside(self) -> None:
+        threading.Thread(target=self._warm, name="hardening-warm", daemon=True).start()
 
     def _warm(self) -> None:
         """Compile the kernels and say what started."""
@@ -193,7 +200,7 @@ class HardeningMiddleware:
             return first.pop() if first else await receive()
 
         async def app_send(message: Message) -> None:
-            if message["type"] in ("lifespan.startup.failed", "lifespan.shutdown.complete"):
+            if message["type"] in _OVER:
                 self._close()
             await send(message)
 

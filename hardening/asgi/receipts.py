@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hardening.asgi.case import Case
 from hardening.asgi.service import Service
 from hardening.exchange import Settlement
@@ -30,14 +32,14 @@ def receipt_of(
         account=case.account.id,
         proven=case.account.proven,
         door=case.door.name,
-        format=case.door.codec.name,
+        format=case.codec.name,
         model=case.facts.model,
         status=status,
         rule=case.decision.rule,
         band=case.decision.band,
         risk=case.admission.standing.risk,
         reasons=tuple(dict.fromkeys([*case.reasons, *settlement.reasons])),
-        decision=case.decision,
+        decision=case.decision if case.refusal is None else replace(case.decision, refusal=case.refusal),
         would=case.would,
         changed=settlement.changed,
         tokens=TokenCount(

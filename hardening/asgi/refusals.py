@@ -8,7 +8,7 @@ import orjson
 from starlette.types import Message
 
 from hardening.asgi.headers import Headers
-from hardening.facts import Admission, Limit, Refusal
+from hardening.facts import Admission, Limit, Refusal, RefusalKind
 from hardening.wire.codec import Codec
 
 # openai-python sleeps up to 120 s when told, anthropic-python whatever it is told: beyond a minute
@@ -40,7 +40,7 @@ def limit_refusal(admission: Admission, limits: tuple[Limit, ...]) -> Refusal:
     if limit is None:
         return Refusal(429, "rate_limit", "a limit is used up", admission.retry_after_s)
     wait_s = admission.retry_after_s
-    kind = "rate_limit" if limit.per_s < _QUOTA_S and wait_s is not None else "quota"
+    kind: RefusalKind = "rate_limit" if limit.per_s < _QUOTA_S and wait_s is not None else "quota"
     return Refusal(429, kind, f"the limit of {_amount(limit)} is used up", wait_s)
 
 

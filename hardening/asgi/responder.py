@@ -22,7 +22,6 @@ from hardening.errors import StateError, WireError
 from hardening.exchange import Exchange, Settlement
 from hardening.facts import Admission, Charge, Outcome, Refusal, Usage
 from hardening.policy import extended, settled
-from hardening.wire.doors import Door
 
 MARK = "hardening"
 """The scope key under which a request carries the digests of the policies that already act on it."""
@@ -33,12 +32,12 @@ _UNTOLD = Settlement(Usage(), "none", (), ())
 class Responder:
     """Answers one request; the `Control` of its own response."""
 
-    def __init__(self, service: Service, door: Door, *, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, service: Service, case: Case, *, scope: Scope, receive: Receive, send: Send) -> None:
         self._service = service
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._case = Case(door, service.next_id())
+        self._case = case
         self._exchange: Exchange | None = None
         self._response: Response | Watched | None = None
         self._inbound: Inbound | None = None
@@ -67,7 +66,7 @@ class Responder:
 
     async def _too_large(self, app: ASGIApp, fault: BodyTooLarge) -> None:
         limit = self._service.policy.runtime.max_body
-        self._service.unread(self._case.door.name, "request")
+        self._service.unread(self._case.door.name)
         if self._service.policy.mode == "enforce":
             message = f"the request body is larger than {limit:,} bytes"
             await self._refuse(Refusal(413, "too_large", message))
@@ -115,7 +114,7 @@ class Responder:
     def _open_exchange(self) -> Exchange:
         case, service = self._case, self._service
         return Exchange(
-            case.door.codec,
+            case.codec,
             case.facts,
             case.decision,
             service.tools,
@@ -145,7 +144,7 @@ class Responder:
         """Whether the policy lets what follows `fault` leave unhardened; counts and reports the fault."""
         service = self._service
         if isinstance(fault, WireError):
-            service.unread(self._case.door.name, "response")
+            service.unread(self._case.door.name)
             self._case.reasons.append("unreadable_response")
             return service.policy.on_failure.unreadable == "pass"
         service.faulted(fault)
@@ -154,7 +153,12 @@ class Responder:
 
     def refusal(self, refusal: Refusal) -> list[Message]:
         """The messages of a refusal in the shape of the door's API."""
-        return refusal_messages(self._case.door.codec, refusal, self._case.request_id)
+        return refusal_messages(self._case.codec, refusal, self._case.request_id)
+
+    def last_words(self, refusal: Refusal) -> bytes:
+        """The end of a stream that has begun, with the format's own error."""
+        assert self._exchange is not None
+        return self._exchange.fail(self.now(), refusal, self._case.request_id)
 
     def extend(self) -> bool | Awaitable[bool]:
         """Reserve what the exchange owes; False where the response must be cut."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from inspect import isawaitable
-from typing import Protocol
 
 from starlette.types import Message, Send
 
 from hardening.asgi import headers as head
 from hardening.asgi.beats import Beats
+from hardening.asgi.control import Control
 from hardening.asgi.encoding import Unpacker
 from hardening.asgi.inbound import Inbound
 from hardening.errors import WireError
@@ -22,40 +23,6 @@ UNPACKED_BYTES = 256 * 1024 * 1024
 _START, _BODY = "http.response.start", "http.response.body"
 # Messages that let a body leave without its bytes being seen here.
 _AROUND = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
-
-
-class Control(Protocol):
-    """What a response asks of the request that it belongs to."""
-
-    @property
-    def treatment(self) -> head.Treatment:
-        """What `x-hardening` says; empty where nothing is disclosed."""
-        ...
-
-    @property
-    def hides_lengths(self) -> bool:
-        """Whether headers that count tokens must go."""
-        ...
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-        ...
-
-    def passes(self, fault: Exception) -> bool:
-        """Whether the policy lets what follows `fault` leave unhardened; counts and reports the fault."""
-        ...
-
-    def refusal(self, refusal: Refusal) -> list[Message]:
-        """The messages of a refusal in the shape of the door's API."""
-        ...
-
-    def extend(self) -> bool | Awaitable[bool]:
-        """Reserve what the exchange owes; False where the response must be cut."""
-        ...
-
-    async def over(self, outcome: Outcome) -> None:
-        """Settle; only the first call counts."""
-        ...
 
 
 async def _nothing() -> None:
@@ -112,7 +79,9 @@ class Response:
         if not self._flowing or not message.get("more_body", False):
             return self._take(message)
         now = self._clock()
-        data = message["body"]
+        data = message.get("body", b"")
+        if type(data) is not bytes:  # ASGI allows whatever is like bytes
+            data = bytes(data)
         exchange = self._exchange
         try:
             out = exchange.receive(data, now)
@@ -136,10 +105,8 @@ class Response:
     async def app_raised(self) -> None:
         """End an open stream in its own format; before the head, what stands outside answers."""
         if self._opened and not self._stopped and not self._inbound.gone:
-            try:
+            with suppress(OSError):  # the app's own error is on its way already
                 await self._end_badly(Refusal(502, "internal", "the model server failed"))
-            except OSError:
-                self._inbound.gone = True
 
     def close(self) -> None:
         """Let nothing more leave, and no timer ring."""
@@ -183,7 +150,7 @@ class Response:
     async def _open(self, headers: head.Headers) -> None:
         self._opened = True
         async with self._beats:
-            await self._send({"type": _START, "status": self.status, "headers": headers})
+            await self._say({"type": _START, "status": self.status, "headers": headers})
 
     async def _piece(self, message: Message) -> None:
         """A piece of a whole body, a packed piece, or the last piece of anything."""
@@ -249,7 +216,7 @@ class Response:
             if self._exchange.owed and not await self._extended():
                 await self._finish(out + self._exchange.cut(self._clock()), "cut")
             elif out:
-                await self._send({"type": _BODY, "body": out, "more_body": True})
+                await self._say({"type": _BODY, "body": out, "more_body": True})
 
     async def _extended(self) -> bool:
         granted = self._control.extend()
@@ -259,8 +226,15 @@ class Response:
         """Send the last bytes and settle; what the app still sends goes nowhere."""
         self.close()
         await self._beats.ended()
-        await self._send({"type": _BODY, "body": out, "more_body": False})
+        await self._say({"type": _BODY, "body": out, "more_body": False})
         await self._control.over(outcome)
+
+    async def _say(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:
+            self._inbound.gone = True
+            raise
 
     async def _fault(self, fault: Exception, message: Message) -> None:
         """What the policy wants where we cannot read or where we failed."""
@@ -299,16 +273,16 @@ class Response:
         self.close()
         await self._beats.ended()
         if self._opened:
-            await self._send({"type": _BODY, "body": self._last_words(), "more_body": False})
+            await self._say({"type": _BODY, "body": self._last_words(refusal), "more_body": False})
         else:
             self.status = refusal.status
             for message in self._control.refusal(refusal):
-                await self._send(message)
+                await self._say(message)
         await self._control.over("error")
 
-    def _last_words(self) -> bytes:
+    def _last_words(self, refusal: Refusal) -> bytes:
         try:
-            return self._exchange.fail(self._clock())
+            return self._control.last_words(refusal)
         except Exception as fault:  # noqa: BLE001  as in send; here nothing is left but to end the body
             self._control.passes(fault)
             return b""

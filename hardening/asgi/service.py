@@ -161,8 +161,8 @@ def _passing(own: Mapping[str, str]) -> dict[str, str]:
 def _audit(target: str, metrics: Metrics) -> AuditWriter | None:
     if target == "none":
         return None
-    place = "stdout" if target == "stdout" else Path(target.removeprefix("file:"))
-    return AuditWriter(place, on_drop=metrics.receipts_dropped)
+    place = Path(target.removeprefix("file:"))
+    return AuditWriter("stdout" if target == "stdout" else place, on_drop=metrics.receipts_dropped)
 
 
 def _check_key(policy: Policy, options: Options, keys: Keys) -> None:

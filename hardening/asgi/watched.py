@@ -7,15 +7,26 @@ from collections.abc import Awaitable
 from starlette.types import Message, Send
 
 from hardening.asgi import headers as head
+from hardening.asgi.control import Control
 from hardening.asgi.encoding import Unpacker
-from hardening.asgi.response import UNPACKED_BYTES, Control
+from hardening.asgi.response import UNPACKED_BYTES
 from hardening.exchange import Exchange
 
 
 class Watched:
     """The app's `send` in shadow and for the exempt: counts what passes, changes no byte and no header."""
 
-    __slots__ = ("_clock", "_control", "_exchange", "_reading", "_send", "_unpacker", "answered", "body_s", "status")
+    __slots__ = (
+        "_clock",
+        "_control",
+        "_exchange",
+        "_reading",
+        "_send",
+        "_unpacker",
+        "answered",
+        "body_s",
+        "status",
+    )
 
     def __init__(self, *, exchange: Exchange, control: Control, send: Send) -> None:
         self._exchange = exchange

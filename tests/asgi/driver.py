@@ -131,7 +131,8 @@ async def ask(
     gone = asyncio.Event()
     pieces = [body] if isinstance(body, bytes) else list(body)
     inbound = [
-        {"type": "http.request", "body": piece, "more_body": at + 1 < len(pieces)} for at, piece in enumerate(pieces)
+        {"type": "http.request", "body": piece, "more_body": at + 1 < len(pieces)}
+        for at, piece in enumerate(pieces)
     ]
 
     async def receive() -> Message:
@@ -150,9 +151,8 @@ async def ask(
         if on_send is not None:
             await on_send(message)
         if message["type"] == "http.response.body":
-            if disconnect_after is not None and bodies + 1 >= disconnect_after:
-                gone.set()
-            elif not message.get("more_body", False):
+            left = disconnect_after is not None and bodies + 1 >= disconnect_after
+            if left or not message.get("more_body", False):
                 gone.set()
 
     try:
@@ -181,7 +181,11 @@ def replies(
                 break
         if seen is not None:
             seen.append((scope, body))
-        start = {"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), *headers]}
+        start = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", kind), *headers],
+        }
         await send(start)
         for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})

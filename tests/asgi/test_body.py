@@ -28,7 +28,10 @@ def test_one_message_gives_the_same_object() -> None:
 
 
 def test_pieces_are_joined_and_a_message_may_lack_its_body() -> None:
-    assert reading([piece(b"01", True), {"type": "http.request", "more_body": True}, piece(b"2", False)]) == b"012"
+    assert (
+        reading([piece(b"01", True), {"type": "http.request", "more_body": True}, piece(b"2", False)])
+        == b"012"
+    )
 
 
 def test_an_announced_length_over_the_limit_is_refused_before_anything_is_read() -> None:

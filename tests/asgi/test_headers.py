@@ -62,7 +62,10 @@ def test_a_changed_response_loses_what_was_true_of_its_bytes() -> None:
 @pytest.mark.parametrize(
     ("members", "text"),
     [
-        ({"reasoning": "summary", "logprobs": 5, "sealed": True}, b"reasoning=summary, logprobs=5, sealed=?1"),
+        (
+            {"reasoning": "summary", "logprobs": 5, "sealed": True},
+            b"reasoning=summary, logprobs=5, sealed=?1",
+        ),
         ({"step": 0.25, "whole": 2.0, "sealed": False}, b"step=0.25, whole=2.0, sealed=?0"),
         ({"policy": "base line"}, b'policy="base line"'),
         ({"policy": 'a"\\'}, b'policy="a\\"\\\\"'),
