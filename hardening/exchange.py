@@ -12,22 +12,20 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hardening.errors import WireError
-from hardening.events import Logprobs, Reasoning, Text
 from hardening.facts import Decision, Refusal, RequestFacts, Usage
+from hardening.lanes import Lanes
 from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain, Makers
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
-from hardening.wire.frame import Frame
 from hardening.wire.requests import Edits
-from hardening.wire.shapes import Kind, Lane, Shapes, lane_of, string_text
+from hardening.wire.shapes import Shapes
 from hardening.wire.sse import SseFrame, SseFramer
 
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 MAX_BODY_BYTES = 64 * 1024 * 1024  # of a response that is one JSON text
 _QUESTION_BYTES = 8192  # at either end of a request, where values of the question are looked for
 _QUESTION_VALUES = 32  # more than these are a list of guesses, not a question
-_SHAPES_A_STREAM = 4
 
 _value = re.compile(rb"\d[\d.,]*")
 
@@ -91,10 +89,8 @@ class Exchange:
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._stream = codec.stream()
-        self._lane: Lane | None = None
-        self._shapes = tools.shapes.setdefault(codec.name, Shapes())
-        self._learnt = 0
-        self._met: set[Kind] = set()
+        shapes = tools.shapes.setdefault(codec.name, Shapes())
+        self._lanes = Lanes(self._chain, self._tally, shapes, self._rewriter.changed)
         self._reasons: set[str] = set()
         self._closed = False
         self.wake_at: float | None = None
@@ -136,17 +132,11 @@ class Exchange:
 
         Raises WireError where the policy acts and the body cannot be read.
         """
-        lane = self._lane
-        if (
-            lane is not None
-            and data.startswith(lane.prefix)
-            and data.endswith(lane.suffix)
-            and len(data) >= lane.least
-            and not self._framer.pending
-        ):
-            out = self._in_lane(lane, data)
-            if out is not None:
-                return out
+        lane = self._lanes.lane
+        if lane is not None and data.startswith(lane.prefix) and not self._framer.pending:
+            known = self._lanes.take(lane, data)
+            if known is not None:
+                return known
         if self._closed:
             return b""
         if not self._acts:
@@ -163,75 +153,6 @@ class Exchange:
             self._reasons.add("unreadable_body")
             self._read = self._pass
         return data
-
-    # -- frames whose surroundings are known
-
-    def _in_lane(self, lane: Lane, data: bytes) -> bytes | None:
-        """What leaves for a frame of the lane; None where it must be read in full."""
-        if lane.kind is Kind.ROWS:
-            return self._rows_in_lane(lane, data)
-        piece = data[lane.head : lane.tail]
-        if 10 in piece or 13 in piece:
-            return None
-        plain = 34 not in piece and 92 not in piece
-        if lane.kind is Kind.TEXT:
-            if not plain:
-                text = string_text(piece)
-                if text is None or not self._chain.untagged(text.encode("utf-8", "replace")):
-                    return None
-            elif not self._chain.untagged(piece):
-                return None
-            self._tally.bytes += len(piece)
-            return data
-        text = piece.decode("utf-8", "replace") if plain else string_text(piece)
-        if text is None:
-            return None
-        self._tally.bytes += len(piece)
-        self._tally.reasoning_bytes += len(piece)
-        if self._hidden is None:
-            return data
-        self._hidden.take(lane.index, text)
-        return b""
-
-    def _rows_in_lane(self, lane: Lane, data: bytes) -> bytes | None:
-        end = data.find(b'"', lane.head)
-        at = end + len(lane.middle)
-        piece = data[lane.head : end]
-        if not data.startswith(lane.middle, end) or 92 in piece or 10 in data[lane.head : lane.tail]:
-            return None
-        rows_of = self._chain.rows
-        if rows_of is not None:
-            rows = data[at : lane.tail]
-            cut = rows_of.cut(rows, piece) if self._chain.untagged(piece) else None
-            if cut is None:
-                return None
-            if cut != rows:
-                data = data[:at] + cut + data[lane.tail :]
-                self._rewriter.changed.add("logprobs")
-        self._tally.bytes += len(piece)
-        return data
-
-    def _learn(self, frame: Frame, out: bytes) -> None:
-        """Take a frame that was read in full as the lane of those to come."""
-        self._lane = None
-        kind = self._kind(frame, out)
-        if kind is None:
-            return
-        self._lane = lane_of(frame, kind)
-        if self._lane is not None and kind in self._met and self._learnt < _SHAPES_A_STREAM:
-            self._shapes.learn(frame, kind)
-            self._learnt += 1
-        self._met.add(kind)
-
-    def _kind(self, frame: Frame, out: bytes) -> Kind | None:
-        kinds = [type(event) for event, _ in frame.events]
-        if kinds == [Reasoning] and (not out or self._hidden is None):
-            return Kind.REASONING
-        if not self._chain.settled:
-            return None
-        if kinds == [Text] and out == frame.source:
-            return Kind.TEXT
-        return Kind.ROWS if kinds == [Text, Logprobs] else None
 
     # -- bodies
 
@@ -273,12 +194,9 @@ class Exchange:
 
     def _event(self, raw: bytes) -> bytes:
         """What leaves for one whole server-sent event."""
-        lane = self._shapes.lane(raw) if self._met else None
-        if lane is not None and (lane.kind is Kind.REASONING or self._chain.settled):
-            out = self._in_lane(lane, raw)
-            if out is not None:
-                self._lane = lane
-                return out
+        known = self._lanes.change(raw)
+        if known is not None:
+            return known
         event = SseFrame(raw)
         data = event.data
         if not data:
@@ -294,7 +212,7 @@ class Exchange:
         out = self._rewriter.frame(frame)
         if out:
             self._stream.note(frame, eol=event.eol, data=data)
-        self._learn(frame, out)
+        self._lanes.learn(frame, out)
         return out
 
     def _silent(self, event: SseFrame) -> bytes:
@@ -363,7 +281,7 @@ class Exchange:
     def _close(self, last: bytes) -> bytes:
         self.wake_at = None
         self._closed = True
-        self._lane = None
+        self._lanes.lane = None
         return self._rewriter.rest() + last
 
     def settlement(self) -> Settlement:

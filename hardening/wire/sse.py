@@ -7,7 +7,6 @@ joined again, untouched frames are the bytes that came.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from hardening.errors import WireError
 
