@@ -99,7 +99,7 @@ def harden(
     )
 
 
-def _preset(name: str, child: Source) -> Source:  # noqa: ARG001  the protocol's second argument
+def _preset(name: str, child: Source) -> Source:
     path = find_preset(name)
     return Source(str(path), str(path), path.read_bytes())
 

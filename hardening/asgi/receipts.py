@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 from hardening.asgi.case import Case
 from hardening.asgi.service import Service
@@ -10,18 +10,22 @@ from hardening.exchange import Settlement
 from hardening.facts import AddedTime, Outcome, PolicyId, Receipt, TokenCount, Usage
 
 
-def receipt_of(
-    case: Case,
-    service: Service,
-    *,
-    settlement: Settlement,
-    usage: Usage,
-    status: int,
-    outcome: Outcome,
-    body_s: float,
-    after_s: float,
-) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """How a request ended, and what it cost; times are seconds that were added."""
+
+    settlement: Settlement
+    usage: Usage
+    _: KW_ONLY
+    status: int
+    outcome: Outcome
+    body_s: float
+    after_s: float
+
+
+def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
     """The receipt of a request that is over."""
+    settlement, usage = spent.settlement, spent.usage
     policy = service.policy
     reserved = case.prompt_tokens + case.claim.completion_reserve if case.admission.lease else 0
     return Receipt(
@@ -34,7 +38,7 @@ def receipt_of(
         door=case.door.name,
         format=case.codec.name,
         model=case.facts.model,
-        status=status,
+        status=spent.status,
         rule=case.decision.rule,
         band=case.decision.band,
         risk=case.admission.standing.risk,
@@ -51,6 +55,6 @@ def receipt_of(
             source=settlement.source,
         ),
         limits=case.admission.limits,
-        added_us=AddedTime(case.before_s * 1e6, body_s * 1e6, after_s * 1e6),
-        outcome=outcome,
+        added_us=AddedTime(case.before_s * 1e6, spent.body_s * 1e6, spent.after_s * 1e6),
+        outcome=spent.outcome,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from inspect import isawaitable
 
@@ -13,7 +13,7 @@ from hardening.asgi.body import BodyTooLarge, ClientGone
 from hardening.asgi.case import Case, app_scope, fill
 from hardening.asgi.headers import Treatment
 from hardening.asgi.inbound import Inbound, Replay
-from hardening.asgi.receipts import receipt_of
+from hardening.asgi.receipts import Spent, receipt_of
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.response import Response
 from hardening.asgi.service import Service
@@ -42,6 +42,7 @@ class Responder:
         self._response: Response | Watched | None = None
         self._inbound: Inbound | None = None
         self._over = False
+        self._settling: asyncio.Future[None] | None = None
         self.now = service.now
 
     async def respond(self, app: ASGIApp) -> None:
@@ -108,6 +109,7 @@ class Responder:
             raise
         finally:
             response.close()
+            inbound.stop()
             await self.over("disconnected" if inbound.gone else "error")
             _share(scope, self._scope)
 
@@ -202,10 +204,15 @@ class Responder:
         return True
 
     async def over(self, outcome: Outcome) -> None:
-        """Settle and write the receipt; only the first call counts."""
-        if self._over:
-            return
-        self._over = True
+        """Settle and write the receipt; only the first call counts, all return when it is done."""
+        if not self._over:
+            self._over = True
+            self._bill(outcome)
+        if self._settling is not None:
+            # Whoever waits here may be cancelled by an app that has what it wanted; the settling goes on.
+            await asyncio.shield(self._settling)
+
+    def _bill(self, outcome: Outcome) -> None:
         ended = self.now()
         case, service = self._case, self._service
         settlement = _UNTOLD if self._exchange is None else self._exchange.settlement()
@@ -215,22 +222,14 @@ class Responder:
         usage = self._usage(settlement, status)
         if settlement.source == "usage":
             service.ratio.learn(case.account.id, case.facts.prompt_bytes, usage.prompt)
-        try:
-            await self._settle(usage, status)
-        except StateError as fault:
-            service.store_failed("settle", fault)
-        service.observe(
-            receipt_of(
-                case,
-                service,
-                settlement=settlement,
-                usage=usage,
-                status=status,
-                outcome=outcome,
-                body_s=0.0 if self._response is None else self._response.body_s,
-                after_s=self.now() - ended,
-            )
-        )
+
+        def report() -> None:
+            body_s = 0.0 if self._response is None else self._response.body_s
+            after_s = self.now() - ended
+            spent = Spent(settlement, usage, status=status, outcome=outcome, body_s=body_s, after_s=after_s)
+            service.observe(receipt_of(case, service, spent))
+
+        self._settle(usage, status, report)
 
     def _status(self, refusal: Refusal | None) -> int:
         if refusal is not None:
@@ -245,18 +244,33 @@ class Responder:
             return settlement.usage
         return replace(settlement.usage, prompt=self._case.prompt_tokens)
 
-    async def _settle(self, usage: Usage, status: int) -> None:
+    def _settle(self, usage: Usage, status: int, report: Callable[[], None]) -> None:
+        """Tell the store what was used, then `report`; at once, or in a task where the store must be awaited."""
         case = self._case
         lease = case.admission.lease
         if lease is None or case.store is None:
+            report()
             return
         actual = settled(case.claim, usage)
         if case.refusal is not None or (case.account.proven and status in (401, 403)):
             # Whoever is refused with a proven account's name may not be that account.
             actual = tuple(Charge(one.limit, one.scope_key, 0.0, one.by_band) for one in actual)
-        done = case.store.settle(lease, actual, {})
-        if isawaitable(done):
-            await asyncio.shield(done)
+        try:
+            done = case.store.settle(lease, actual, {})
+        except StateError as fault:
+            self._service.store_failed("settle", fault)
+        else:
+            if isawaitable(done):
+                self._settling = asyncio.ensure_future(self._settled(done, report))
+                return
+        report()
+
+    async def _settled(self, done: Awaitable[None], report: Callable[[], None]) -> None:
+        try:
+            await done
+        except StateError as fault:
+            self._service.store_failed("settle", fault)
+        report()
 
 
 def _share(inner: Scope, outer: Scope) -> None:

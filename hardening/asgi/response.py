@@ -113,7 +113,6 @@ class Response:
         self._stopped = True
         self._flowing = False
         self._beats.stop()
-        self._inbound.stop()
 
     async def _take(self, message: Message) -> None:
         """Any message that is not the next piece of a running stream."""
@@ -228,6 +227,8 @@ class Response:
         await self._beats.ended()
         await self._say({"type": _BODY, "body": out, "more_body": False})
         await self._control.over(outcome)
+        if outcome != "complete":
+            self._inbound.stop()  # last: an app that hears of it may cancel the task that runs here
 
     async def _say(self, message: Message) -> None:
         try:
@@ -279,6 +280,7 @@ class Response:
             for message in self._control.refusal(refusal):
                 await self._say(message)
         await self._control.over("error")
+        self._inbound.stop()
 
     def _last_words(self, refusal: Refusal) -> bytes:
         try:

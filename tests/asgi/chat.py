@@ -57,7 +57,9 @@ def whole(*, trace: str = TRACE, answer: str = ANSWER) -> bytes:
     ).encode()
 
 
-PLAIN_JSON = b'{"id":"chatcmpl-1","object":"chat.completion","choices":[{"index":0,"message":{"content":"hi"}}]}'
+PLAIN_JSON = (
+    b'{"id":"chatcmpl-1","object":"chat.completion","choices":[{"index":0,"message":{"content":"hi"}}]}'
+)
 
 HIDE = """\
 version: 1

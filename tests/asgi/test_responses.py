@@ -38,7 +38,13 @@ def test_a_chunk_that_nothing_touches_is_the_very_message_of_the_app() -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/event-stream")],
+            }
+        )
         for body in chunks:
             sent.append({"type": "http.response.body", "body": body, "more_body": True})
             await send(sent[-1])
@@ -51,7 +57,9 @@ def test_a_chunk_that_nothing_touches_is_the_very_message_of_the_app() -> None:
 def test_the_head_of_a_whole_body_waits_and_tells_its_true_length() -> None:
     body = whole()
     headers = [(b"content-length", b"%d" % len(body)), (b"etag", b'"1"'), (b"x-request-id", b"7")]
-    answer = run(ask(harden(replies([body[:40], body[40:]], kind=b"application/json", headers=headers), HIDE), BODY))
+    answer = run(
+        ask(harden(replies([body[:40], body[40:]], kind=b"application/json", headers=headers), HIDE), BODY)
+    )
     assert find_leaks(answer.body, TRACE) == []
     assert answer.headers["content-length"] == str(len(answer.body))
     assert "etag" not in answer.headers
@@ -72,7 +80,9 @@ def test_a_whole_body_that_nothing_touches_keeps_its_own_headers() -> None:
 def test_a_packed_answer_is_unpacked_and_hardened(coding: bytes) -> None:
     pack = gzip.compress if coding == b"gzip" else zlib.compress
     packed = pack(b"".join(stream()))
-    app = replies([packed[i : i + 7] for i in range(0, len(packed), 7)], headers=[(b"content-encoding", coding)])
+    app = replies(
+        [packed[i : i + 7] for i in range(0, len(packed), 7)], headers=[(b"content-encoding", coding)]
+    )
     answer = run(ask(harden(app, HIDE), BODY))
     assert "content-encoding" not in answer.headers
     assert content(answer.body).strip() == ANSWER
@@ -96,7 +106,13 @@ def test_no_file_leaves_past_the_middleware(kind: str) -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         offered.append(scope["extensions"])
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
         await send({"type": kind, "path": "/etc/hostname", "file": 3})
 
     extensions = {kind: {}, "http.response.trailers": {}, "tls": {"server_cert": None}}
@@ -135,7 +151,13 @@ def test_a_held_trace_is_bridged_by_beats_that_never_break_a_frame() -> None:
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/event-stream")],
+            }
+        )
         for frame in frames:
             for part in (frame[:9], frame[9:]):
                 await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -144,7 +166,9 @@ def test_a_held_trace_is_bridged_by_beats_that_never_break_a_frame() -> None:
 
     hardened = harden(slow, HIDE, clock=LoopClock())
     answer = run(ask(hardened, BODY))
-    parsed = [json.loads(part[6:]) for part in answer.body.decode().split("\n\n") if part.startswith("data: {")]
+    parsed = [
+        json.loads(part[6:]) for part in answer.body.decode().split("\n\n") if part.startswith("data: {")
+    ]
     assert content(answer.body).strip() == ANSWER
     assert len(parsed) > len(stream(trace="")) + 10
     assert find_leaks(answer.chunks, TRACE) == []
@@ -163,7 +187,13 @@ def test_a_beat_and_a_chunk_are_never_under_way_at_once() -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"text/event-stream")],
+            }
+        )
         for frame in stream():
             await send({"type": "http.response.body", "body": frame, "more_body": True})
             await asyncio.sleep(3.7)

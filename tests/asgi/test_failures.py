@@ -1,0 +1,404 @@
+"""Whatever breaks, and wherever: one receipt, one settlement, no task left, an end that clients can read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import anyio
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from hardening import Receipt, StateError
+from hardening.exchange import Exchange
+from hardening.facts import Account, Admission, Charge, Lease
+from hardening.state import MemoryStore
+from hardening.testing import find_leaks, harden
+from tests.asgi.chat import BODY, HIDE, PLAIN_JSON, TRACE, stream, whole
+from tests.asgi.driver import Answer, LoopClock, ask, replies, run
+
+SSE = [(b"content-type", b"text/event-stream")]
+
+
+class CountingStore(MemoryStore):
+    """The memory store, and how often it was asked to settle."""
+
+    settled = 0
+
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Any) -> None:
+        self.settled += 1
+        super().settle(lease, actual, evidence)
+
+
+class LaterStore:
+    """The memory store behind a network: everything is awaited."""
+
+    def __init__(self) -> None:
+        self.inner = CountingStore()
+
+    async def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        await asyncio.sleep(0)
+        return self.inner.admit(account, charges, now)
+
+    async def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
+        await asyncio.sleep(0)
+        return self.inner.extend(lease, charges, now)
+
+    async def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Any) -> None:
+        await asyncio.sleep(0)
+        self.inner.settle(lease, actual, evidence)
+
+
+class BrokenStore:
+    """A store that answers nothing but what it is told to."""
+
+    def __init__(self, *broken: str) -> None:
+        self.broken = broken
+        self.inner = MemoryStore()
+
+    def _or_break(self, act: str, *arguments: Any) -> Any:
+        if act in self.broken:
+            raise StateError("no answer from redis://:secret@host")
+        return getattr(self.inner, act)(*arguments)
+
+    def admit(self, *arguments: Any) -> Any:
+        return self._or_break("admit", *arguments)
+
+    def extend(self, *arguments: Any) -> Any:
+        return self._or_break("extend", *arguments)
+
+    def settle(self, *arguments: Any) -> Any:
+        return self._or_break("settle", *arguments)
+
+
+STORES = [CountingStore, LaterStore]
+
+
+def settled_once(store: Any) -> bool:
+    counting = getattr(store, "inner", store)
+    return bool(counting.settled == 1 and counting.open_leases == 0 and counting.late_settlements == 0)
+
+
+def waits_for_disconnect(frames: list[bytes]) -> Any:
+    """Streams like Starlette: hears of a disconnect through receive, and then stops."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+        async def heard() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        async def streamed() -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": SSE})
+            for frame in frames:
+                await send({"type": "http.response.body", "body": frame, "more_body": True})
+                await asyncio.sleep(1.0)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        async with anyio.create_task_group() as tasks:
+
+            async def first(act: Any) -> None:
+                await act()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(first, streamed)
+            await first(heard)
+
+    return app
+
+
+def outcomes(receipts: list[Receipt]) -> list[str]:
+    return [receipt.outcome for receipt in receipts]
+
+
+# -- the client
+
+
+@pytest.mark.parametrize("store_class", STORES)
+@pytest.mark.parametrize("mode", ["enforce", "shadow"])
+def test_a_client_that_leaves_at_any_event_is_settled_once(store_class: Any, mode: str) -> None:
+    frames = stream(trace="one two three four five six", answer="seven eight")
+    for after in range(1, len(stream(trace="", answer="seven eight"))):
+        store = store_class()
+        policy = HIDE + f"mode: {mode}\n"
+        hardened = harden(waits_for_disconnect(frames), policy, clock=LoopClock(), state=store)
+        run(ask(hardened, BODY, disconnect_after=after))
+        assert outcomes(hardened.receipts) == ["disconnected"]
+        assert settled_once(store)
+
+
+@pytest.mark.parametrize("fails_after", [0, 1, 3])
+def test_a_send_that_fails_is_a_client_that_left(fails_after: int) -> None:
+    store = CountingStore()
+    hardened = harden(replies(stream()), HIDE, state=store)
+    answer = run(ask(hardened, BODY, send_fails_after=fails_after))
+    assert isinstance(answer.raised, OSError)
+    assert outcomes(hardened.receipts) == ["disconnected"]
+    assert settled_once(store)
+
+
+def test_a_send_of_a_whole_body_that_fails_is_a_client_that_left() -> None:
+    hardened = harden(replies([whole()], kind=b"application/json"), HIDE)
+    run(ask(hardened, BODY, send_fails_after=0))
+    assert outcomes(hardened.receipts) == ["disconnected"]
+
+
+def test_a_client_that_leaves_before_its_request_is_whole_costs_nothing() -> None:
+    async def main() -> list[Message]:
+        sent: list[Message] = []
+        messages: list[Message] = [
+            {"type": "http.request", "body": b"{", "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+
+        async def receive() -> Message:
+            return messages.pop(0)
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/messages", "headers": [], "client": None}
+        await hardened(scope, receive, send)
+        return sent
+
+    store = CountingStore()
+    hardened = harden(replies(stream()), HIDE, state=store)
+    assert run(main()) == []
+    assert (store.settled, store.open_leases) == (0, 0)
+
+
+# -- the app
+
+
+def raising(frames: list[bytes], headers: Any = SSE) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if frames:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for frame in frames:
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+        raise RuntimeError("out of memory")
+
+    return app
+
+
+@pytest.mark.parametrize("store_class", STORES)
+def test_an_app_that_raises_before_its_answer_is_left_to_what_stands_outside(store_class: Any) -> None:
+    store = store_class()
+    hardened = harden(raising([]), HIDE, state=store)
+    answer = run(ask(hardened, BODY))
+    assert isinstance(answer.raised, RuntimeError)
+    assert answer.messages == []
+    assert outcomes(hardened.receipts) == ["error"]
+    assert settled_once(store)
+
+
+def test_an_app_that_raises_within_a_held_body_is_left_to_what_stands_outside() -> None:
+    answer = run(ask(harden(raising([whole()[:50]], [(b"content-type", b"application/json")]), HIDE), BODY))
+    assert isinstance(answer.raised, RuntimeError)
+    assert answer.messages == []
+
+
+@pytest.mark.parametrize("frames", range(1, len(stream(trace="one two"))))
+def test_an_app_that_raises_in_mid_stream_ends_it_in_the_formats_own_words(frames: int) -> None:
+    store = CountingStore()
+    hardened = harden(raising(stream(trace="one two")[:frames]), HIDE, state=store)
+    answer = run(ask(hardened, BODY))
+    assert isinstance(answer.raised, RuntimeError)
+    assert answer.ended
+    assert "error" in json.loads(answer.body.decode().split("\n\n")[-2][6:])
+    assert "out of memory" not in answer.body.decode()
+    assert outcomes(hardened.receipts) == ["error"]
+    assert settled_once(store)
+
+
+@pytest.mark.parametrize("kind", [b"text/event-stream", b"application/json"])
+def test_an_app_that_returns_without_an_end_is_ended(kind: bytes) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": stream()[0], "more_body": True})
+
+    hardened = harden(app, HIDE)
+    answer = run(ask(hardened, BODY))
+    assert answer.ended
+    assert b'"error"' in answer.body
+    assert outcomes(hardened.receipts) == ["error"]
+
+
+def test_an_app_that_returns_without_a_word_is_left_to_its_server() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+
+    hardened = harden(app, HIDE)
+    assert run(ask(hardened, BODY)).messages == []
+    assert outcomes(hardened.receipts) == ["error"]
+
+
+@pytest.mark.parametrize("store_class", STORES)
+def test_a_server_that_stops_settles_open_streams(store_class: Any) -> None:
+    store = store_class()
+    hardened = harden(waits_for_disconnect(stream()), HIDE, clock=LoopClock(), state=store)
+
+    async def stopped() -> None:
+        task = asyncio.create_task(ask(hardened, BODY))
+        await asyncio.sleep(20.5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(stopped())
+    assert outcomes(hardened.receipts) == ["error"]
+    assert settled_once(store)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_proven_account_is_not_charged_for_refusals_of_the_app(status: int) -> None:
+    store = MemoryStore()
+    app = replies([b'{"error": {"message": "bad key"}}'], kind=b"application/json", status=status)
+    hardened = harden(app, HIDE, state=store, identify=lambda scope: "acct_7")
+
+    async def flood() -> Answer:
+        for _ in range(50):
+            answer = await ask(hardened, BODY)
+        return answer
+
+    assert run(flood()).status == status
+    left = {state.limit.name: state.remaining for state in hardened.receipts[-1].limits}
+    assert left["calls"] == pytest.approx(999)
+
+
+# -- our own parts
+
+
+@pytest.mark.parametrize(("internal", "status"), [("block", 500), ("pass", 200)])
+def test_a_fault_of_ours_before_the_head_follows_the_policy(
+    internal: str, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(self: Exchange, data: bytes, now: float) -> bytes:
+        raise KeyError(TRACE)
+
+    monkeypatch.setattr(Exchange, "receive", broken)
+    store = CountingStore()
+    app = replies([whole()], kind=b"application/json")
+    hardened = harden(app, HIDE + f"on_failure: {{internal: {internal}}}\n", state=store)
+    answer = run(ask(hardened, BODY))
+    assert (answer.status, answer.ended) == (status, True)
+    assert (answer.body == whole()) is (internal == "pass")
+    assert TRACE not in caplog.text
+    assert "KeyError" in caplog.text
+    assert settled_once(store)
+
+
+def test_a_fault_of_ours_in_mid_stream_ends_it_and_leaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = Exchange.receive
+    calls = 0
+
+    def breaking(self: Exchange, data: bytes, now: float) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls > 5:
+            raise IndexError(TRACE)
+        return true(self, data, now)
+
+    monkeypatch.setattr(Exchange, "receive", breaking)
+    hardened = harden(replies(stream()), HIDE)
+    answer = run(ask(hardened, BODY))
+    assert answer.ended
+    assert b'"error"' in answer.body
+    assert find_leaks(answer.chunks, TRACE) == []
+    assert outcomes(hardened.receipts) == ["error"]
+
+
+def test_in_shadow_a_fault_of_ours_touches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Exchange, data: bytes, now: float) -> bytes:
+        raise KeyError(TRACE)
+
+    monkeypatch.setattr(Exchange, "receive", broken)
+    hardened = harden(replies(stream()), HIDE + "mode: shadow\n")
+    assert run(ask(hardened, BODY)).chunks[:-1] == stream()
+    assert "internal_fault" in hardened.receipts[0].reasons
+
+
+def test_a_receipt_callback_that_raises_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    hardened = harden(replies([PLAIN_JSON], kind=b"application/json"), HIDE)
+
+    def broken(receipt: Receipt) -> None:
+        raise RuntimeError("callback")
+
+    hardened.options = hardened.options.__class__(
+        **{name: getattr(hardened.options, name) for name in hardened.options.__slots__}
+        | {"on_receipt": broken}
+    )
+    assert run(ask(hardened, BODY)).status == 200
+    assert "on_receipt failed: RuntimeError" in caplog.text
+
+
+# -- the store
+
+
+@pytest.mark.parametrize(("terms", "status"), [("local", 200), ("reject", 503), ("allow", 200)])
+def test_a_store_that_does_not_admit_follows_the_policy(terms: str, status: int) -> None:
+    hardened = harden(
+        replies([whole()], kind=b"application/json"),
+        HIDE + f"on_failure: {{store: {terms}}}\n",
+        state=BrokenStore("admit"),
+    )
+    answer = run(ask(hardened, BODY))
+    assert answer.status == status
+    assert find_leaks(answer.body, TRACE) == []
+    assert hardened.options.registry.get_sample_value("hardening_store_errors_total") == 1
+
+
+def test_the_local_store_limits_while_the_shared_one_is_away() -> None:
+    policy = HIDE.replace("calls: {requests: 1k, per: 1m}", "calls: {requests: 1, per: 30d}")
+    app = replies([PLAIN_JSON], kind=b"application/json")
+    hardened = harden(app, policy, state=BrokenStore("admit"), identify=lambda scope: "acct_7")
+
+    async def twice() -> list[int]:
+        return [(await ask(hardened, BODY)).status for _ in range(2)]
+
+    assert run(twice()) == [200, 429]
+
+
+def test_a_store_that_does_not_settle_costs_the_client_nothing() -> None:
+    hardened = harden(replies(stream()), HIDE, state=BrokenStore("settle"))
+    answer = run(ask(hardened, BODY))
+    assert (answer.ended, outcomes(hardened.receipts)) == (True, ["complete"])
+
+
+SHORT = HIDE.replace("minute: {tokens: 100k, per: 1m}", "minute: {tokens: 60, per: 30d}")
+
+
+def extends(store: Any) -> tuple[Answer, Any, list[str]]:
+    heard: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await waits_for_disconnect(stream(trace="", answer="word " * 200))(scope, receive, send)
+        heard.append((await receive())["type"])
+
+    hardened = harden(app, SHORT, clock=LoopClock(), state=store, identify=lambda scope: "acct_7")
+    return run(ask(hardened, BODY)), hardened, heard
+
+
+@pytest.mark.parametrize("store_class", STORES)
+def test_a_stream_out_of_tokens_is_cut_and_the_app_hears_that_nobody_listens(store_class: Any) -> None:
+    store = store_class()
+    answer, hardened, heard = extends(store)
+    frames = [
+        json.loads(part[6:]) for part in answer.body.decode().split("\n\n") if part.startswith("data: {")
+    ]
+    assert answer.ended
+    assert [c["finish_reason"] for f in frames for c in f["choices"] if c["finish_reason"]] == ["length"]
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+    assert len(answer.body) < len(b"".join(stream(trace="", answer="word " * 200))) / 2
+    assert heard == ["http.disconnect"]
+    assert outcomes(hardened.receipts) == ["cut"]
+    assert settled_once(store)
+
+
+def test_a_store_lost_in_mid_stream_cuts_only_where_the_policy_rejects() -> None:
+    answer, hardened, _ = extends(BrokenStore("extend"))
+    assert outcomes(hardened.receipts) == ["complete"]
+    assert answer.ended
