@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hardening.facts import Account, Charge, Limit, Refusal, RequestFacts, Unit, Usage
-from hardening.policy.compiled import Plan, Policy
+from hardening.policy.compiled import Claim, Plan, Policy
 from hardening.policy.matching import remember
 from hardening.policy.unbuilt import withheld
 
 RESERVE_TOKENS = 1024
 """Completion tokens reserved per choice at first; longer answers extend their lease as they come."""
+
+_ALL_ROWS = 1000
+"""Alternatives reserved per token where a caller asks for all of them (vLLM's -1)."""
+
+_COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning"))
+_NO_BANDS: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,103 +43,119 @@ def charges(policy: Policy, facts: RequestFacts, account: Account, prompt_tokens
     an account that nobody vouched for are charged to the pool of its network.
     """
     plan = _plan(policy, facts, account, now)
-    walk = plan.walk
     enforced = policy.mode == "enforce"
-    if walk.refusal is not None:
-        return Charges(walk.refusal if enforced else None, (), 0, enforced=enforced)
-    if walk.exempt:
+    if plan.refusal is not None:
+        return Charges(plan.refusal if enforced else None, (), 0, enforced=enforced)
+    if plan.exempt:
         return Charges(None, (), 0, enforced=enforced)
-    terms = withheld(walk.terms)
-    reserve = _reserve(facts, terms.max_tokens, plan, prompt_tokens)
-    rows = facts.top_logprobs or 0
-    values = reserve * (rows if terms.top in (None, "all") else min(rows, int(terms.top)))
-    amounts = _amounts(Usage(prompt_tokens, reserve, reserve), values)
-    amounts["requests"] = 1
-    amounts["streams"] = int(facts.stream)
-    amounts["embeddings"] = facts.choices if facts.format.endswith(("_embeddings", "_embed")) else 0
-    factor = terms.charge or 1.0
+    reserve = _reserve(facts, plan, prompt_tokens)
     scope = f"account:{account.id}" if account.proven else f"network:{account.network}"
     claimed = tuple(
-        Charge(limit, scope, amounts[limit.unit] * (1.0 if limit.unit == "streams" else factor), by_band)
-        for limit, by_band in plan.claims
-        if amounts[limit.unit]
+        Charge(claim.limit, scope, amount * claim.factor, claim.by_band)
+        for claim in plan.claims
+        if (amount := _amount(claim.limit.unit, facts, plan, prompt_tokens, reserve))
     )
-    return Charges(None, claimed, reserve, factor, enforced)
+    return Charges(None, claimed, reserve, plan.factor, enforced)
 
 
 def settled(reserved: Charges, usage: Usage, logprob_values: int = 0) -> tuple[Charge, ...]:
     """What the exchange truly used, on the limits that were reserved; streams are given back."""
-    amounts = _amounts(usage, logprob_values)
+    used: dict[Unit, int] = {
+        "tokens": usage.prompt + usage.completion,
+        "prompt": usage.prompt,
+        "completion": usage.completion,
+        "reasoning": usage.reasoning,
+        "logprob_values": logprob_values,
+        "streams": 0,
+    }
     return tuple(
-        Charge(charge.limit, charge.scope_key, _true_amount(charge, amounts, reserved.factor), charge.by_band)
+        Charge(charge.limit, charge.scope_key, used[unit] * reserved.factor, charge.by_band)
+        if (unit := charge.limit.unit) in used
+        else charge
         for charge in reserved.charges
     )
 
 
 def extended(reserved: Charges, tokens: int) -> tuple[Charge, ...]:
-    """The charges for `tokens` more completion tokens on the limits that count them."""
+    """The charges for `tokens` more completion tokens, on the limits that count them."""
     return tuple(
         Charge(charge.limit, charge.scope_key, tokens * reserved.factor, charge.by_band)
         for charge in reserved.charges
-        if charge.limit.unit in ("tokens", "completion", "reasoning")
+        if charge.limit.unit in _COMPLETION_UNITS
     )
 
 
-def _true_amount(charge: Charge, amounts: Mapping[Unit, int], factor: float) -> float:
-    if charge.limit.unit in ("requests", "embeddings"):
-        return charge.amount
-    return amounts.get(charge.limit.unit, 0) * factor
+def _amount(unit: Unit, facts: RequestFacts, plan: Plan, prompt_tokens: int, reserve: int) -> int:
+    """How much of a unit the request may use; 0 where it does not touch it."""
+    if unit == "tokens":
+        return prompt_tokens + reserve
+    if unit == "requests":
+        return 1
+    if unit == "prompt":
+        return prompt_tokens
+    if unit == "streams":
+        return int(facts.stream)
+    if unit == "logprob_values":
+        rows = facts.top_logprobs or 0
+        asked = rows if rows >= 0 else _ALL_ROWS
+        return reserve * (asked if plan.top is None else min(asked, plan.top))
+    if unit == "embeddings":
+        return facts.choices if facts.format.endswith(("_embeddings", "_embed")) else 0
+    return reserve
 
 
-def _amounts(usage: Usage, values: int) -> dict[Unit, int]:
-    return {
-        "tokens": usage.prompt + usage.completion,
-        "prompt": usage.prompt,
-        "completion": usage.completion,
-        "reasoning": usage.reasoning,
-        "logprob_values": values,
-    }
-
-
-def _reserve(facts: RequestFacts, bound: int | None, plan: Plan, prompt_tokens: int) -> int:
+def _reserve(facts: RequestFacts, plan: Plan, prompt_tokens: int) -> int:
     """Completion tokens to reserve: what the bounds allow, and no more than a full limit could grant."""
-    bounds = [value for value in (facts.max_tokens, bound) if value is not None]
-    wanted = min([RESERVE_TOKENS, *bounds]) * max(facts.choices, 1)
-    factor = plan.walk.terms.charge or 1.0
-    for limit, _ in plan.claims:
-        if limit.unit in ("tokens", "completion", "reasoning"):
-            prompt = prompt_tokens if limit.unit == "tokens" else 0
-            wanted = min(wanted, int(limit.burst / factor) - prompt)
+    wanted = RESERVE_TOKENS
+    if facts.max_tokens is not None and facts.max_tokens < wanted:
+        wanted = facts.max_tokens
+    if plan.max_tokens is not None and plan.max_tokens < wanted:
+        wanted = plan.max_tokens
+    wanted *= max(facts.choices, 1)
+    for claim in plan.claims:
+        if claim.limit.unit in _COMPLETION_UNITS:
+            room = int(claim.limit.burst / claim.factor)
+            wanted = min(wanted, room - prompt_tokens if claim.limit.unit == "tokens" else room)
     return max(wanted, 1)
 
 
 def _plan(policy: Policy, facts: RequestFacts, account: Account, now: float) -> Plan:
-    """The walk of this request and the limits it claims from."""
+    """What the rules that this request hits charge, worked out once for each combination."""
     rules, layers = policy.enforced_for(account)
     key = (policy.hits(facts, account, now) & rules, layers, account.proven)
     plan = policy.memory.plans.get(key)
     if plan is None:
-        hits, layers, proven = key
-        walk = policy.rulebook.walk(hits, proven=proven)
-        names = (walk.terms.limits or ()) if proven else policy.unproven_limits
-        claims = tuple(
-            (policy.limits[name], _by_band(policy, policy.limits[name], walk.terms.charge, layers))
-            for name in names
-        )
-        plan = Plan(walk, claims)
+        plan = _worked_out(policy, *key)
         remember(policy.memory.plans, key, plan)
     return plan
 
 
-def _by_band(policy: Policy, limit: Limit, charge: float | None, layers: int) -> Mapping[str, float]:
-    """How much more each band pays than the walk says; a band pays at least what those below it pay."""
+def _worked_out(policy: Policy, hits: int, layers: int, proven: bool) -> Plan:
+    walk = policy.rulebook.walk(hits, proven=proven)
+    if walk.exempt or walk.refusal is not None:
+        return Plan(walk.refusal, walk.exempt)
+    terms = withheld(walk.terms)
+    factor = terms.charge or 1.0
+    names = (terms.limits or ()) if proven else policy.unproven_limits
+    return Plan(
+        refusal=None,
+        exempt=False,
+        claims=tuple(_claim(policy, policy.limits[name], factor, layers) for name in names),
+        factor=factor,
+        max_tokens=terms.max_tokens,
+        top=terms.top if isinstance(terms.top, int) else None,
+    )
+
+
+def _claim(policy: Policy, limit: Limit, factor: float, layers: int) -> Claim:
+    """The claim on one limit; a band pays at least what the walk and the bands below it pay."""
     if limit.unit == "streams":
-        return MappingProxyType({})
-    base = highest = charge or 1.0
-    factors: dict[str, float] = {}
+        return Claim(limit, 1.0, _NO_BANDS)
+    highest = factor
+    by_band: dict[str, float] = {}
     for index, layer in enumerate(policy.layers):
         if layer.band is not None:
             if layers >> index & 1:
                 highest = max(highest, layer.terms.charge or 0.0)
-            factors[layer.band] = highest / base
-    return MappingProxyType(factors)
+            by_band[layer.band] = highest / factor
+    return Claim(limit, factor, MappingProxyType(by_band))

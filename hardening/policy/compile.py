@@ -22,7 +22,8 @@ from hardening.policy.compiled import (
     Trial,
 )
 from hardening.policy.matching import PatternTable
-from hardening.policy.model import Accounts, AuditFile, KeySource, LimitSpec, PolicyFile, RuntimeSpec
+from hardening.policy.model import LimitSpec, PolicyFile
+from hardening.policy.mounting import Accounts, AuditFile, KeySource, RuntimeSpec
 from hardening.policy.rulebook import Rulebook
 from hardening.policy.settings import Enforcement
 from hardening.policy.terms import UNSAID, Terms, overlay

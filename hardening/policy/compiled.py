@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
-from hardening.facts import Account, Decision, Limit, Mode, RequestFacts, Standing
+from hardening.facts import Account, Decision, Limit, Mode, Refusal, RequestFacts, Standing
 from hardening.policy.matching import PatternTable, Texts, remember
 from hardening.policy.rulebook import Rulebook, Walk
 from hardening.policy.terms import Terms, stricter
@@ -112,11 +112,24 @@ class Groups:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a walk charges: limits with their factor per band, and the bounds on what may be used."""
+class Claim:
+    """One limit that a walk charges: its pool's factor, and how much more each band pays."""
 
-    walk: Walk
-    claims: tuple[tuple[Limit, Mapping[str, float]], ...]
+    limit: Limit
+    factor: float
+    by_band: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a walk charges, prepared: an end, or the claims with the bounds on what may be used."""
+
+    refusal: Refusal | None
+    exempt: bool
+    claims: tuple[Claim, ...] = ()
+    factor: float = 1.0
+    max_tokens: int | None = None
+    top: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from hardening.policy.faults import fault_at
 from hardening.policy.inherit import merged
 from hardening.policy.nodes import Leaf, Listing, Mapping, Mark, Node
 
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$\{([^{}]{0,512})\}")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?")
 
 
@@ -70,6 +70,8 @@ def _expanded(node: Node, environment: Env[str, str], faults: list[PolicyFault])
             faults.append(fault_at(node.mark, message))
         return environment.get(name[1]) or name[2] or ""
 
+    if "${" in _VARIABLE.sub("", node.value):
+        faults.append(fault_at(node.mark, "found `${` without its `}` (allowed: ${NAME}, ${NAME:-default})"))
     return Leaf(node.mark, _VARIABLE.sub(value_of, node.value), "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -28,11 +29,20 @@ _ALLOWED = {
 }
 
 
+MAX_FAULTS = 200
+"""How many faults one kind of check reports; a file with more of them was not written by hand."""
+
+MAX_CANDIDATES = 200
+"""With how many names a wrong one is compared."""
+
+MAX_NAMED = 20
+"""How many allowed names a message lists."""
+
+
 def faults_of(error: ValidationError, root: Mapping) -> list[PolicyFault]:
-    """Each error of the model as a fault at its place in the file."""
-    return [
-        _fault(item["type"], item["loc"], item["msg"], item.get("ctx", {}), root) for item in error.errors()
-    ]
+    """Each error of the model, up to a bound, as a fault at its place in the file."""
+    errors = error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
+    return [_fault(item["type"], item["loc"], item["msg"], item.get("ctx", {}), root) for item in errors]
 
 
 def fault_at(mark: Mark, message: str) -> PolicyFault:
@@ -42,8 +52,15 @@ def fault_at(mark: Mark, message: str) -> PolicyFault:
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """`; did you mean ...?` for the nearest candidate, or nothing."""
-    near = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
-    return f"; did you mean `{near[0]}`?" if near and not looks_secret(word) else ""
+    if len(word) > 64 or looks_secret(word):
+        return ""
+    near = difflib.get_close_matches(word, list(islice(candidates, MAX_CANDIDATES)), n=1, cutoff=0.7)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names, the first of them where there are many."""
+    return ", ".join([*names[:MAX_NAMED], *(["..."] if len(names) > MAX_NAMED else [])])
 
 
 def _fault(
@@ -53,6 +70,8 @@ def _fault(
     if kind == "extra_forbidden":
         allowed = _fields(_model_at(location[:-1]))
         key = str(location[-1])
+        if location[:2] == ("runtime", "keys"):  # somebody may have put the secret itself there
+            return fault_at(key_mark, f"found an unknown key (allowed here: {', '.join(allowed)})")
         return fault_at(
             key_mark,
             f"found the unknown key {quoted(key)}{did_you_mean(key, allowed)}"
@@ -73,12 +92,12 @@ def _fault(
 def describe(node: Node) -> str:
     """What stands there, in words that never show a secret."""
     if isinstance(node, Leaf):
-        return "nothing" if node.value is None and not node.text else quoted(node.text)
+        return quoted(node.text) if node.text else "nothing"
     return "a list" if isinstance(node, Listing) else "a mapping"
 
 
 def _words(allowed: str) -> list[str]:
-    return [word for word in re.findall(r"[a-z_]+", allowed) if len(word) > 3]
+    return [word for word in re.findall(r"[a-z_]+(?![a-z_:<])", allowed) if len(word) > 3]
 
 
 def _allowed(kind: str, location: Location, message: str, context: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping as Env
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,7 +19,7 @@ from hardening.errors import PolicyError, PolicyFault
 from hardening.policy.compile import Origin, compile_policy
 from hardening.policy.compiled import Policy
 from hardening.policy.environment import mode_of, with_environment
-from hardening.policy.faults import fault_at, faults_of
+from hardening.policy.faults import MAX_FAULTS, fault_at, faults_of
 from hardening.policy.inherit import merged
 from hardening.policy.model import PolicyFile
 from hardening.policy.nodes import MAX_BYTES, Leaf, Mapping, Mark, plain, read_nodes
@@ -53,7 +54,7 @@ def load_policy(source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT)
     return load_text(
         _read(path),
         environment=environment,
-        parents=_read_parent,
+        parents=read_parent,
         origin=Origin(name=path.parent.name if path.stem == "policy" else path.stem, preset=is_preset),
     )
 
@@ -65,7 +66,7 @@ def load_text(
     root, faults = _with_parents(source, parents)
     root = with_environment(root, environment, faults)
     mode = mode_of(environment, faults)
-    faults.extend(reference_faults(root))
+    faults.extend(islice(reference_faults(root), MAX_FAULTS))
     model: PolicyFile | None = None
     try:
         model = PolicyFile.model_validate(plain(root))
@@ -83,7 +84,7 @@ def _with_parents(source: Source, parents: Parents) -> tuple[Mapping, list[Polic
     seen: set[str] = set()
     while True:
         root, found = read_nodes(source.data, source.file)
-        faults += [*found, *own_faults(root)]
+        faults += [*found, *islice(own_faults(root), MAX_FAULTS)]
         chain.append(root)
         seen.add(source.identity)
         parent = child(root, "extends")
@@ -121,6 +122,6 @@ def _read(path: Path) -> Source:
     return Source(file=str(path), identity=str(path.resolve()), data=data)
 
 
-def _read_parent(name: str, source: Source) -> Source:
+def read_parent(name: str, source: Source) -> Source:
     """What `extends` names: a preset, or a path seen from the file's own folder."""
     return _read(find_preset(name) if name in preset_names() else Path(source.file).parent / name)

@@ -6,98 +6,33 @@ sections (a rule that names a group) are checked on the file's nodes, in `refere
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from hardening.facts import Mode, Unit
-from hardening.policy.quantities import Amount, ByteSize, Count, Day, Network, Seconds
-from hardening.policy.settings import Enforcement, Name, Names, Patterns, Settings, Strict, as_tuple
-
-FORMATS = (
-    "anthropic_messages",
-    "bedrock_converse",
-    "cohere_chat",
-    "cohere_embed",
-    "gemini_embed",
-    "gemini_generate",
-    "mistral_conversations",
-    "ollama_chat",
-    "ollama_embed",
-    "ollama_generate",
-    "openai_chat",
-    "openai_completions",
-    "openai_embeddings",
-    "openai_responses",
-)
-"""Every format that a door of an app may be declared to speak."""
-
-_STORES = ("memory://", "sqlite:///", "redis://", "rediss://", "redis+cluster://")
+from hardening.policy.mounting import Accounts, Doors, OnFailure, RuntimeSpec, split_doors
+from hardening.policy.quantities import Amount, Count, Day, Seconds
+from hardening.policy.settings import Enforcement, Name, Patterns, Settings, Strict, as_tuple
 
 
-def _read_identity(value: object) -> str:
-    allowed = ("app", "bearer", "client")
-    if isinstance(value, str) and (value in allowed or (value.startswith("header:") and len(value) > 7)):
+def _read_version(value: object) -> object:
+    if type(value) is int and value == 1:  # True is 1 too
+        return value
+    raise ValueError("1")
+
+
+def _read_header(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", value):
         return value.lower()
-    raise ValueError("app, bearer, client or header:<name>")
-
-
-def _read_path(value: object) -> str:
-    if isinstance(value, str) and value.startswith("/") and "?" not in value and "#" not in value:
-        return value
-    raise ValueError("a path that begins with /, without query, or `unknown`")
-
-
-def _read_door(value: object) -> str:
-    if isinstance(value, str) and (value == "pass" or value in FORMATS):
-        return value
-    raise ValueError(f"pass or a format ({', '.join(FORMATS)})")
-
-
-def _read_store(value: object) -> str:
-    if isinstance(value, str) and value.startswith(_STORES):
-        return value
-    raise ValueError(f"an address that begins with {', '.join(_STORES)}")
+    raise ValueError("the name of a header, such as x-tenant")
 
 
 def _read_status(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and (400 <= value < 500 or value == 503):
         return value
     raise ValueError("a status from 400 to 499, or 503")
-
-
-class Unproven(Strict):
-    """The pool that requests of one client network spend until somebody vouched for the caller."""
-
-    limits: Names | None = None
-
-
-class Accounts(Strict):
-    """How a caller is told, who may name one, and which groups there are."""
-
-    identify: Annotated[
-        tuple[Annotated[str, BeforeValidator(_read_identity)], ...], BeforeValidator(as_tuple)
-    ] = ("app", "bearer", "header:x-api-key", "client")
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(as_tuple)] = ()
-    unproven: Unproven = Unproven()
-    groups: dict[Name, Annotated[tuple[str, ...], BeforeValidator(as_tuple)]] = Field(default_factory=dict)
-
-
-def _split_doors(value: object) -> object:
-    """`unknown` apart from the paths, which are the other keys."""
-    if not isinstance(value, dict) or "own" in value:
-        return value
-    own = {key: target for key, target in value.items() if key != "unknown"}
-    return {**({"unknown": value["unknown"]} if "unknown" in value else {}), "own": own}
-
-
-class Doors(Strict):
-    """Which of the app's own paths speak which format, and what happens to paths nobody knows."""
-
-    own: dict[Annotated[str, BeforeValidator(_read_path)], Annotated[str, BeforeValidator(_read_door)]] = (
-        Field(default_factory=dict)
-    )
-    unknown: Literal["report", "block"] = "report"
 
 
 class LimitSpec(Strict):
@@ -148,6 +83,9 @@ UNITS: tuple[Unit, ...] = (
 )
 
 
+HeaderName = Annotated[str, BeforeValidator(_read_header)]
+
+
 class Match(Strict):
     """Which requests: all keys must hold, each by any of its patterns (globs with *)."""
 
@@ -155,7 +93,7 @@ class Match(Strict):
     group: Patterns | None = None
     model: Patterns | None = None
     door: Patterns | None = None
-    header: dict[str, Patterns] | None = None
+    header: Annotated[dict[HeaderName, Patterns], Field(min_length=1)] | None = None
     client: Patterns | None = None
 
 
@@ -191,6 +129,12 @@ class Threshold(Strict):
 
     requests: Count = 0
     age: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> Threshold:
+        if not self.requests and self.age is None:
+            raise ValueError("`requests`, `age` or both")
+        return self
 
 
 class New(Settings):
@@ -242,73 +186,16 @@ class RiskSpec(Strict):
     bands: dict[Name, Band] = Field(default_factory=dict)
 
 
-class OnFailure(Strict):
-    """What happens when a body, the store or our own code fails, or unknown text appears."""
-
-    unreadable: Literal["block", "pass"] = "block"
-    store: Literal["local", "reject", "allow"] = "local"
-    internal: Literal["block", "pass"] = "block"
-    unknown_text: Literal["report", "hide"] = "report"
-
-
-class KeySource(Strict):
-    """Where a secret is read: a file, or a variable of the environment; never the secret itself."""
-
-    file: Annotated[str, Field(min_length=1)] | None = None
-    env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
-
-    @model_validator(mode="after")
-    def _one_place(self) -> KeySource:
-        if (self.file is None) == (self.env is None):
-            raise ValueError("exactly one of `file` and `env`")
-        return self
-
-
-class KeySpec(Strict):
-    """The secret in use, and those whose seals are still read."""
-
-    current: KeySource | None = None
-    previous: Annotated[tuple[KeySource, ...], BeforeValidator(as_tuple)] = ()
-
-
-class AuditFile(Strict):
-    """Receipts as JSON Lines into a file."""
-
-    file: str
-
-
-def _read_audit(value: object) -> object:
-    if value in ("stdout", "none"):
-        return value
-    if (
-        isinstance(value, dict)
-        and list(value) == ["file"]
-        and isinstance(value["file"], str)
-        and value["file"]
-    ):
-        return AuditFile(file=value["file"])
-    raise ValueError("stdout, none or {file: PATH}")
-
-
-class RuntimeSpec(Strict):
-    """Where the software runs; outside the digest, and the environment wins."""
-
-    state: Annotated[str, BeforeValidator(_read_store)] = "memory://"
-    keys: KeySpec = KeySpec()
-    audit: Annotated[Literal["stdout", "none"] | AuditFile, BeforeValidator(_read_audit)] = "none"
-    max_body: ByteSize = 32_000_000
-
-
 class PolicyFile(Strict):
     """A whole policy file."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], BeforeValidator(_read_version)]
     extends: Annotated[str, Field(min_length=1)] | None = None
     name: Name | None = None
     mode: Mode = "enforce"
     disclose: bool = True
     accounts: Accounts = Accounts()
-    doors: Annotated[Doors, BeforeValidator(_split_doors)] = Doors()
+    doors: Annotated[Doors, BeforeValidator(split_doors)] = Doors()
     limits: dict[Name, LimitSpec] = Field(default_factory=dict)
     defaults: Settings = Settings()
     rules: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hardening.errors import PolicyFault
-from hardening.policy.faults import did_you_mean, fault_at
+from hardening.policy.faults import did_you_mean, fault_at, listed
 from hardening.policy.nodes import Leaf, Listing, Mapping, Mark, Node, looks_secret, quoted
 
 
@@ -58,7 +58,7 @@ def reference_faults(root: Mapping) -> Iterator[PolicyFault]:
 def _undeclared(node: Node | None, declared: list[str], kind: str) -> Iterator[PolicyFault]:
     for leaf in _items(node) or ([node] if isinstance(node, Leaf) else []):
         if isinstance(leaf, Leaf) and isinstance(leaf.value, str) and leaf.value not in declared:
-            known = ", ".join(declared) or "none is declared"
+            known = listed(declared) or "none is declared"
             hint = did_you_mean(leaf.value, declared)
             yield fault_at(
                 leaf.mark, f"found the undeclared {kind} {quoted(leaf.value)}{hint} (allowed: {known})"

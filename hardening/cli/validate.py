@@ -1,0 +1,92 @@
+"""`hardening validate`: every fault of policy files, with place; imports no kernels."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+
+from hardening.errors import PolicyError, PolicyFault
+from hardening.policy import Policy, find_preset, load_policy, preset_names
+
+FINDINGS = 1
+UNREADABLE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found in one policy; `policy` is None where it has faults."""
+
+    source: str
+    policy: Policy | None
+    faults: tuple[PolicyFault, ...]
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """The verdict as it is reported by `--json`."""
+        policy = self.policy
+        return {
+            "source": self.source,
+            "policy": {"name": policy.name, "digest": policy.digest, "mode": policy.mode} if policy else None,
+            "faults": [asdict(fault) for fault in self.faults],
+            "warnings": list(self.warnings),
+        }
+
+
+def validate(
+    policies: Annotated[
+        list[str], typer.Argument(metavar="PATH_OR_PRESET...", help="Policy files or presets.")
+    ],
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings too.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check policy files: exit 0 when they are fine, 1 with findings, 2 when one cannot be read."""
+    unreadable = [why for source in policies if (why := _unreadable(source))]
+    if unreadable:
+        typer.echo("\n".join(unreadable), err=True)
+        raise typer.Exit(UNREADABLE)
+    verdicts = [_judged(source) for source in policies]
+    found = any(verdict.faults or (strict and verdict.warnings) for verdict in verdicts)
+    if json:
+        report = {"ok": not found, "policies": [verdict.as_json() for verdict in verdicts]}
+        typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print(verdicts)
+    raise typer.Exit(FINDINGS if found else 0)
+
+
+def _unreadable(source: str) -> str | None:
+    """Why a policy cannot be opened, or None."""
+    path = find_preset(source) if source in preset_names() else Path(source)
+    try:
+        with path.open("rb"):
+            return None
+    except OSError as error:
+        return f"{source}: {error.strerror}; give a policy file or a preset ({', '.join(preset_names())})"
+
+
+def _judged(source: str) -> Verdict:
+    try:
+        policy = load_policy(source, os.environ)
+    except PolicyError as error:
+        return Verdict(source, None, error.faults, ())
+    return Verdict(source, policy, (), policy.unenforced())
+
+
+def _print(verdicts: list[Verdict]) -> None:
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for verdict in verdicts:
+        for fault in verdict.faults:
+            console.print(str(fault), style="red")
+        for warning in verdict.warnings:
+            console.print(f"{verdict.source}: warning: {warning}", style="yellow")
+        if verdict.policy is not None:
+            policy = verdict.policy
+            console.print(
+                f"{verdict.source}: {policy.name} {policy.digest} is fine ({policy.mode})", style="green"
+            )

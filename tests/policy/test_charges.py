@@ -1,0 +1,123 @@
+"""What a request reserves, what it settles with, and whose pool it spends."""
+
+from __future__ import annotations
+
+import pytest
+
+from hardening.facts import Account, RequestFacts, Usage
+from hardening.policy import Charges, charges, extended, settled
+from tests.policy.loading import loaded
+
+UNITS = ("tokens", "requests", "prompt", "completion", "reasoning", "logprob_values", "embeddings")
+TEXT = (
+    "version: 1\nlimits:\n"
+    + "".join(f"  {unit}: {{{unit}: 1M, per: 1m, burst: 2M}}\n" for unit in UNITS)
+    + "  streams: {streams: 4}\n  net: {requests: 9, per: 1m}\n  tiny: {tokens: 200, per: 1m}\n"
+    + "defaults: {limits: [%s]}\naccounts: {unproven: {limits: [net]}}\n"
+)
+ALL = TEXT % ", ".join((*UNITS, "streams"))
+STRANGER = Account("victim", proven=False, network="n1")
+
+
+def charged(text: str, account: Account = Account("a"), prompt: int = 100, **facts: object) -> Charges:
+    given = RequestFacts(**{"door": "/d", "format": "openai_chat", **facts})
+    return charges(loaded(text), given, account, prompt, now=0)
+
+
+def amounts(result: Charges) -> dict[str, float]:
+    return {charge.limit.name: charge.amount for charge in result.charges}
+
+
+def test_tokens_are_prompt_and_completion_and_only_touched_units_are_charged() -> None:
+    result = charged(ALL, max_tokens=50)
+    assert amounts(result) == {"tokens": 150, "requests": 1, "prompt": 100, "completion": 50, "reasoning": 50}
+    assert result.completion_reserve == 50
+
+
+def test_streams_log_probabilities_and_embeddings_are_charged_where_asked() -> None:
+    assert amounts(charged(ALL, stream=True))["streams"] == 1
+    assert amounts(charged(ALL, max_tokens=10, top_logprobs=20))["logprob_values"] == 200
+    cut = ALL.replace("defaults: {", "defaults: {logprobs: {top: 5}, ")
+    assert amounts(charged(cut, max_tokens=10, top_logprobs=20))["logprob_values"] == 50
+    assert amounts(charged(cut, max_tokens=10, top_logprobs=-1))["logprob_values"] == 50
+    assert amounts(charged(ALL, format="openai_embeddings", choices=7))["embeddings"] == 7
+
+
+@pytest.mark.parametrize(
+    ("facts", "reserve"),
+    [
+        ({}, 1024),
+        ({"max_tokens": 10**9}, 1024),
+        ({"max_tokens": 9, "choices": 3}, 27),
+        ({"max_tokens": -5}, 1),
+    ],
+)
+def test_the_first_reservation_is_bounded(facts: dict[str, object], reserve: int) -> None:
+    assert charged(ALL, **facts).completion_reserve == reserve
+
+
+def test_a_small_limit_reserves_no_more_than_it_could_ever_grant() -> None:
+    assert charged(TEXT % "tiny").completion_reserve == 100
+    assert charged(TEXT % "tiny", prompt=500).completion_reserve == 1
+
+
+def test_the_policy_bounds_the_reservation_too() -> None:
+    assert charged(ALL.replace("defaults: {", "defaults: {max_tokens: 7, ")).completion_reserve == 7
+
+
+def test_who_is_not_vouched_for_never_spends_the_named_accounts_limits() -> None:
+    for text in (ALL, ALL + "rules: [{name: r, limits: [tokens]}]\n"):
+        result = charged(text, STRANGER)
+        assert [(charge.limit.name, charge.scope_key) for charge in result.charges] == [("net", "network:n1")]
+    assert {charge.scope_key for charge in charged(ALL, Account("victim")).charges} == {"account:victim"}
+
+
+def test_without_a_pool_of_their_own_strangers_spend_the_defaults_per_network() -> None:
+    result = charged(ALL.replace("accounts: {unproven: {limits: [net]}}\n", ""), STRANGER)
+    assert {charge.scope_key for charge in result.charges} == {"network:n1"}
+    assert "tokens" in amounts(result)
+
+
+def test_a_refusal_is_never_charged_and_in_shadow_not_even_given() -> None:
+    refusing = ALL + "rules: [{name: r, refuse: {status: 429}}]\n"
+    result = charged(refusing)
+    assert result.refusal is not None
+    assert (result.refusal.status, result.refusal.kind, result.charges) == (429, "rate_limit", ())
+    shadow = charged(refusing + "mode: shadow\n")
+    assert (shadow.refusal, shadow.charges, shadow.enforced) == (None, (), False)
+
+
+def test_who_is_exempt_is_charged_nothing() -> None:
+    assert charged(ALL + "rules: [{name: r, exempt: true}]\n") == Charges(None, (), 0)
+
+
+BANDS = (
+    "risk: {bands: {watch: {enter: .5, leave: .4, charge: 4x}, low: {enter: .2, leave: .1},"
+    " harden: {enter: .8, leave: .7, charge: 2x}}}\n"
+)
+
+
+def test_a_band_pays_at_least_what_the_bands_below_it_pay() -> None:
+    result = charged(TEXT % "requests, streams" + BANDS, stream=True)
+    by_limit = {charge.limit.name: dict(charge.by_band) for charge in result.charges}
+    assert by_limit == {"requests": {"low": 1.0, "watch": 4.0, "harden": 4.0}, "streams": {}}
+
+
+def test_the_walks_own_factor_is_in_the_amount_and_not_paid_twice() -> None:
+    text = (TEXT % "requests, tokens").replace("defaults: {", "defaults: {charge: 2x, ") + BANDS
+    result = charged(text, max_tokens=50)
+    assert amounts(result) == {"requests": 2, "tokens": 300}
+    assert result.charges[0].by_band["watch"] == 2.0
+    assert [charge.amount for charge in settled(result, Usage(10, 20, 5))] == [2, 60]
+    assert [charge.amount for charge in extended(result, 100)] == [200]
+
+
+def test_settling_takes_the_true_usage_and_gives_streams_back() -> None:
+    result = charged(ALL, stream=True, max_tokens=50, top_logprobs=2)
+    true = {
+        charge.limit.name: charge.amount for charge in settled(result, Usage(7, 30, 20), logprob_values=60)
+    }
+    assert true == {
+        "tokens": 37, "requests": 1, "prompt": 7, "completion": 30, "reasoning": 20, "logprob_values": 60, "streams": 0
+    }  # fmt: skip
+    assert {charge.limit.name for charge in extended(result, 5)} == {"tokens", "completion", "reasoning"}

@@ -1,0 +1,105 @@
+"""The presets say what the design promises, and are found wherever the package lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hardening.facts import Account, Decision, RequestFacts, Standing
+from hardening.policy import charges, decide, find_preset, load_policy, preset_names
+from hardening.policy import presets as presets_module
+from hardening.policy.quantities import start_of
+
+PRESETS = ("baseline", "observe", "strict")
+
+
+def _cases() -> list[object]:
+    found = []
+    for name in PRESETS:
+        table = yaml.safe_load((find_preset(name).parent / "policy_test.yaml").read_text("utf-8"))
+        found += [pytest.param(name, table, case, id=f"{name}: {case['name']}") for case in table["cases"]]
+    return found
+
+
+def _seen(decision: Decision) -> dict[str, object]:
+    return {
+        "rule": decision.rule,
+        "band": decision.band,
+        "enforced": decision.enforced,
+        "refused": decision.refusal is not None,
+        "exempt": decision.exempt,
+        "reasoning": decision.reasoning.show,
+        "inline": decision.reasoning.inline,
+        "logprobs": decision.logprobs.top,
+        "step": decision.logprobs.step,
+        "limits": list(decision.limits),
+        "charge": decision.charge,
+    }
+
+
+@pytest.mark.parametrize(("name", "table", "case"), _cases())
+def test_every_row_of_a_preset_holds(name: str, table: dict, case: dict) -> None:
+    when = case["when"]
+    facts = RequestFacts(door="/v1/x", format=when["door"], model=when.get("model", ""))
+    account = Account(**table["accounts"][when["account"]], network="n")
+    standing = Standing(band=when.get("band"))
+    decision = decide(load_policy(name), facts, account, standing, start_of(str(table["now"])))
+    seen = _seen(decision)
+    assert {key: seen[key] for key in case["then"]} == case["then"]
+
+
+def test_the_presets_are_these() -> None:
+    assert preset_names() == PRESETS
+
+
+def test_a_thousand_requests_a_minute_stay_under_the_limits_of_baseline() -> None:
+    facts = RequestFacts(door="/v1/chat/completions", format="openai_chat", max_tokens=4096)
+    claims = charges(load_policy("baseline"), facts, Account("a"), prompt_tokens=8000, now=0).charges
+    assert {claim.limit.name for claim in claims} == {"requests", "tokens"}
+    assert all(claim.amount * 1000 < claim.limit.amount for claim in claims)
+
+
+def test_baseline_keeps_nothing_on_disk_and_reports_unknown_doors() -> None:
+    policy = load_policy("baseline")
+    assert (policy.runtime.state, policy.runtime.audit) == ("memory://", "none")
+    assert (policy.doors.unknown, policy.on_failure.internal, policy.on_failure.store) == (
+        "report",
+        "block",
+        "local",
+    )
+    assert policy.prior is None
+    assert policy.preset
+
+
+def test_strict_blocks_what_it_cannot_read() -> None:
+    policy = load_policy("strict")
+    assert (policy.doors.unknown, policy.on_failure.unreadable) == ("block", "block")
+
+
+def test_observe_is_baseline_in_shadow() -> None:
+    observe, baseline = load_policy("observe"), load_policy("baseline")
+    assert observe.mode == "shadow"
+    assert observe.limits == baseline.limits
+    assert observe.layers == baseline.layers
+    assert observe.digest != baseline.digest
+
+
+def test_a_preset_is_found_in_the_wheel_before_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel, checkout = tmp_path / "hardening/_policies", tmp_path / "policies"
+    for place in (wheel, checkout):
+        (place / "baseline").mkdir(parents=True)
+        (place / "baseline/policy.yaml").write_text("version: 1\n")
+    monkeypatch.setattr(presets_module, "_PLACES", (wheel, checkout))
+    assert find_preset("baseline") == wheel / "baseline/policy.yaml"
+    (wheel / "baseline/policy.yaml").unlink()
+    assert find_preset("baseline") == checkout / "baseline/policy.yaml"
+
+
+@pytest.mark.parametrize("name", ["", "..", "../policies/baseline", "nope", "baseline/"])
+def test_what_is_no_preset_is_refused_by_name(name: str) -> None:
+    with pytest.raises(KeyError, match="baseline, observe, strict"):
+        find_preset(name)

@@ -1,0 +1,201 @@
+"""Bands only tighten, for random policies; and an unproven caller's facts never loosen anything."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hardening.facts import Account, Decision, RequestFacts, Standing
+from hardening.policy import charges, decide
+from hardening.policy.terms import NOTHING, UNSAID, Terms, overlay, stricter
+from tests.policy.loading import loaded
+
+LIMITS = ("one", "two", "three")
+SHOW = ("full", "summary", "none")
+INLINE = ("never", "tagged", "starts_open")
+USAGE = ("keep", "round", "drop")
+AT_LIMIT = ("finish", "slow", "cut")
+
+
+def _maybe(**values: st.SearchStrategy) -> st.SearchStrategy:
+    return st.fixed_dictionaries({}, optional=values)
+
+
+SAID = {
+    "reasoning": _maybe(
+        show=st.sampled_from(SHOW),
+        max_tokens=st.integers(1, 900),
+        seal=st.booleans(),
+        inline=st.sampled_from(INLINE),
+    ),
+    "logprobs": _maybe(
+        top=st.integers(0, 20) | st.just("all"), step=st.floats(0, 4), noise=st.sampled_from([0, 0, 0.5])
+    ),
+    "embeddings": _maybe(step=st.floats(0, 1), noise=st.floats(0, 1)),
+    "usage": st.sampled_from(USAGE),
+    "at_limit": st.sampled_from(AT_LIMIT),
+    "pace": st.integers(1, 90).map("{}/s".format),
+    "max_tokens": st.integers(1, 5000),
+}
+CHARGE = {"charge": st.integers(1, 30).map("{}x".format)}
+ENDS = {"exempt": st.booleans(), "refuse": st.just({})}
+PICKED = {"limits": st.lists(st.sampled_from(LIMITS), unique=True)}
+MATCH = _maybe(
+    model=st.sampled_from(["m*", "n"]),
+    group=st.sampled_from(["g", "h"]),
+    header=st.just({"x": "1"}),
+    door=st.sampled_from(["openai_chat", "anthropic_messages"]),
+    account=st.sampled_from(["a", "b*"]),
+)
+EXCEPT = MATCH.filter(bool)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> list[dict]:
+    found = []
+    for index in range(draw(st.integers(0, 4))):
+        rule = draw(_maybe(match=MATCH, **{"except": EXCEPT}, **SAID, **CHARGE, **PICKED))
+        if draw(st.integers(0, 4)) == 0:
+            rule |= draw(st.sampled_from([{"exempt": True}, {"refuse": {}}]))
+        found.append({**rule, "name": f"r{index}"})
+    return found
+
+
+POLICIES = st.fixed_dictionaries(
+    {
+        "version": st.just(1),
+        "accounts": st.just({"groups": {"g": ["a"], "h": ["b1"]}}),
+        "limits": st.just({name: {"requests": 5, "per": "1m"} for name in LIMITS}),
+        "defaults": _maybe(**SAID, **CHARGE, **PICKED),
+        "rules": rules(),
+        "risk": st.fixed_dictionaries(
+            {
+                "new": _maybe(**SAID).map(lambda new: {**new, "until": {"requests": 5}}),
+                "bands": st.lists(_maybe(**SAID, **CHARGE), max_size=3).map(
+                    lambda bands: {
+                        f"b{i}": {**band, "enter": 0.2 + i / 5, "leave": 0.1} for i, band in enumerate(bands)
+                    }
+                ),
+            }
+        ),
+    }
+)
+FACTS = st.builds(
+    RequestFacts,
+    door=st.just("/d"),
+    format=st.sampled_from(["openai_chat", "anthropic_messages"]),
+    model=st.sampled_from(["m1", "n", "o"]),
+    headers=st.sampled_from([(), ((b"x", b"1"),)]),
+)
+
+
+def strictness(decision: Decision) -> list[float]:
+    """One number for each field of a Decision; greater is stricter."""
+    if decision.exempt:
+        return [float("-inf")] * 14
+    if decision.refusal is not None:
+        return [float("inf")] * 14
+
+    def most(value: float | None) -> float:
+        return -float("inf") if value is None else -value
+
+    return [
+        SHOW.index(decision.reasoning.show),
+        -decision.reasoning.max_tokens,
+        -decision.reasoning.seal,
+        INLINE.index(decision.reasoning.inline),
+        most(decision.logprobs.top),
+        decision.logprobs.step,
+        decision.logprobs.noise,
+        decision.embeddings.step,
+        decision.embeddings.noise,
+        USAGE.index(decision.usage),
+        AT_LIMIT.index(decision.at_limit),
+        most(decision.max_tokens),
+        most(decision.pace_per_s),
+        decision.charge,
+    ]
+
+
+def at_least_as_strict(left: Decision, right: Decision) -> bool:
+    wider = set(left.limits) >= set(right.limits) or left.refusal is not None or right.exempt
+    return wider and all(a >= b for a, b in zip(strictness(left), strictness(right), strict=True))
+
+
+@settings(max_examples=150, deadline=None)
+@given(POLICIES, FACTS, st.sampled_from(["a", "b1", "c"]), st.booleans())
+def test_bands_and_the_prior_only_tighten(data: dict, facts: RequestFacts, who: str, proven: bool) -> None:
+    policy = loaded(orjson.dumps(data))
+    account = Account(who, proven=proven, network="n")
+    known = {"requests": 9, "age_s": 9.0}
+    last = decide(policy, facts, account, Standing(**known), 0)
+    for name in data["risk"]["bands"]:
+        decision = decide(policy, facts, account, Standing(band=name, **known), 0)
+        assert at_least_as_strict(decision, last)
+        new = decide(policy, facts, account, Standing(band=name), 0)
+        assert at_least_as_strict(new, decision)
+        last = decision
+    for charge in charges(policy, facts, account, 10, 0).charges:
+        factors = [1.0, *charge.by_band.values()]
+        assert factors == sorted(factors)
+
+
+@settings(max_examples=150, deadline=None)
+@given(POLICIES, FACTS, st.sampled_from(["a", "b1", "c"]))
+def test_facts_that_a_stranger_chooses_never_leave_less_than_who_sends_none(
+    data: dict, facts: RequestFacts, who: str
+) -> None:
+    policy = loaded(orjson.dumps(data))
+    plain = RequestFacts(door=facts.door, format=facts.format, model=facts.model)
+    for standing in (Standing(), Standing(requests=9)):
+        claiming = decide(
+            policy, facts, Account(who, groups=("g", "h"), proven=False, network="n"), standing, 0
+        )
+        silent = decide(policy, plain, Account("nobody", proven=False, network="n"), standing, 0)
+        assert at_least_as_strict(claiming, silent)
+
+
+WHOLE = st.builds(
+    Terms,
+    limits=st.none() | st.lists(st.sampled_from(LIMITS), unique=True).map(tuple),
+    show=st.none() | st.sampled_from(SHOW),
+    summary_tokens=st.none() | st.integers(1, 9),
+    seal=st.none() | st.booleans(),
+    inline=st.none() | st.sampled_from(INLINE),
+    top=st.none() | st.integers(0, 9) | st.just("all"),
+    logprob_step=st.none() | st.floats(0, 4),
+    logprob_noise=st.none() | st.floats(0, 4),
+    embedding_step=st.none() | st.floats(0, 4),
+    embedding_noise=st.none() | st.floats(0, 4),
+    usage=st.none() | st.sampled_from(USAGE),
+    at_limit=st.none() | st.sampled_from(AT_LIMIT),
+    max_tokens=st.none() | st.integers(1, 9),
+    pace_per_s=st.none() | st.floats(1, 9),
+    charge=st.none() | st.floats(1, 9),
+)
+
+
+def _same(left: Terms, right: Terms) -> bool:
+    return all(
+        set(a or ()) == set(b or ()) if item.name == "limits" else a == b
+        for item in fields(Terms)
+        for a, b in [(getattr(left, item.name), getattr(right, item.name))]
+    )
+
+
+@given(WHOLE, WHOLE, WHOLE)
+def test_both_merges_are_associative_and_the_stricter_one_has_no_order(a: Terms, b: Terms, c: Terms) -> None:
+    assert _same(stricter(a, stricter(b, c)), stricter(stricter(a, b), c))
+    assert _same(stricter(a, b), stricter(b, a))
+    assert _same(stricter(a, a), a)
+    assert overlay(a, overlay(b, c)) == overlay(overlay(a, b), c)
+    assert overlay(a, NOTHING) == a == stricter(a, NOTHING)
+
+
+def test_every_field_declares_its_order_and_has_a_value_where_nothing_is_said() -> None:
+    assert all("pick" in item.metadata for item in fields(Terms))
+    unsaid = {item.name for item in fields(Terms) if getattr(UNSAID, item.name) is None}
+    assert unsaid == {"max_tokens", "pace_per_s"}
