@@ -1,0 +1,66 @@
+"""The byte and array work of the hot path, compiled where that has been done, plain until then.
+
+Importing this package imports no numba and compiles nothing. `warm` does both, once, outside of any
+request; until it has ended the plain twins answer, with the same results.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from dataclasses import dataclass
+from typing import Protocol
+
+from hardening.clock import Clock, SystemClock
+from hardening.kernels import plain
+from hardening.kernels.grid import Grid
+
+__all__ = ["Grid", "WarmReport", "cut_rows", "ready", "warm"]
+
+
+class Twins(Protocol):
+    """What `plain` and `compiled` both offer."""
+
+    def cut_rows(self, raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid) -> bytes:
+        """The rows of a JSON array with at most `top` values a row, on the grid."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WarmReport:
+    """What warming did: the seconds it took, and how many kernels answer now."""
+
+    seconds: float
+    kernels: int
+
+
+_lock = threading.Lock()
+_twins: Twins = plain
+_kernels = 0
+
+
+def ready() -> bool:
+    """Whether the compiled kernels answer."""
+    return _kernels > 0
+
+
+def warm(clock: Clock | None = None) -> WarmReport:
+    """Compile the kernels or load them from numba's cache, and use them from here on; later calls do nothing."""
+    global _twins, _kernels
+    clock = clock or SystemClock()
+    start = clock.monotonic()
+    with _lock:
+        if not _kernels:
+            compiled = importlib.import_module("hardening.kernels.compiled")
+            count = compiled.warm()
+            _twins, _kernels = compiled, count
+    return WarmReport(clock.monotonic() - start, _kernels)
+
+
+def cut_rows(raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid) -> bytes:
+    """The rows of a JSON array with at most `top` values a row, on the grid; `[]` if it is no such array.
+
+    With `visible` (UTF-8) only rows that spell it stay: all of them, or else the shortest run up to
+    the last one (before tokens that end an answer), or else none.
+    """
+    return _twins.cut_rows(raw, visible=visible, top=top, grid=grid)

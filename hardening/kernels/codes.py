@@ -1,0 +1,19 @@
+"""Numbers that a kernel and its plain twin agree on."""
+
+from __future__ import annotations
+
+NOT_UNDERSTOOD = -1
+"""The kernel cannot read the input for certain; the plain twin must."""
+MISALIGNED = -2
+"""The rows do not spell exactly the visible text."""
+NO_ROOM = -3
+"""The output buffer is too small for the input."""
+
+LOWEST = -9999
+"""The value that stands for "not among the alternatives" (OpenAI) and for -inf (vLLM)."""
+SNAP = 1e-12
+"""Relative error up to which a value counts as lying on the grid, so that stepping twice changes nothing."""
+MAX_ALTERNATIVES = 64
+"""More alternatives in one row than this are left to the plain twin."""
+EXACT_POWERS = 22
+"""Powers of ten up to this one are exact in binary64."""

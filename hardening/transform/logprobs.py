@@ -1,0 +1,50 @@
+"""Rows of log-probabilities, cut to the policy's number of tokens and to its grid of values."""
+
+from __future__ import annotations
+
+import json
+
+from hardening import kernels
+
+
+class LogprobCutter:
+    """Cuts the raw JSON array of rows as OpenAI's `logprobs.content` holds it.
+
+    Of each row at most `top` alternatives stay: the highest, ties in the order given. The token that
+    was drawn keeps a value only where it is one of them, or where fewer than `top` are listed; else it
+    gets -9999.0. Values are floored to multiples of `step` nats; 0 leaves them as they are spelled.
+    Members of a row that are not `token`, `logprob`, `bytes`, `top_logprobs` do not leave.
+    """
+
+    def __init__(self, top: int | None, step: float) -> None:
+        """`top` None keeps all alternatives; ValueError for a negative one, or a step outside 0 to 9999."""
+        if top is not None and top < 0:
+            raise ValueError(f"top is {top}; allowed are 0 and above, or None")
+        self._top = top
+        self._grid = kernels.Grid.of(step)
+
+    def cut(self, raw: bytes, visible: str | bytes | None) -> bytes:
+        """The rows that may leave, as a JSON array; `[]` where none may, or where `raw` is no array.
+
+        With `visible`, the text that the client sees beside these rows, only rows that spell it stay;
+        as `bytes` it is the content of a JSON string, escapes included. None asks for no such check.
+        """
+        if self._top == 0:
+            return b"[]"
+        text = None if visible is None else _utf8(visible)
+        if text is None:
+            return kernels.cut_rows(raw, visible=None, top=self._top, grid=self._grid)
+        # A row without visible text is a position inside what is hidden, or the end of the answer.
+        return kernels.cut_rows(raw, visible=text, top=self._top, grid=self._grid) if text else b"[]"
+
+
+def _utf8(visible: str | bytes) -> bytes:
+    """The UTF-8 of a text, or of the content of a JSON string; half surrogate pairs stay as they are."""
+    if isinstance(visible, bytes):
+        if b"\\" not in visible:
+            return visible
+        try:
+            visible = json.loads(b'"' + visible + b'"', strict=False)
+        except ValueError:
+            return b""  # no text of a JSON string: no row can spell it
+    return str(visible).encode("utf-8", "surrogatepass")

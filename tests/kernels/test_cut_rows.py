@@ -1,0 +1,141 @@
+"""The kernel and its twin are one function: equal bytes for rows of any shape, whole, cut or broken."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from hardening.kernels import compiled, plain
+from hardening.kernels.codes import MISALIGNED, NO_ROOM, NOT_UNDERSTOOD
+from hardening.kernels.grid import Grid
+from hardening.kernels.logprobs import cut_rows as kernel
+
+QUARTER = Grid.of(0.25)
+ROW = b'[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"b","logprob":-0.1}]}]'
+
+tokens = st.text(st.characters(codec=None), max_size=4) | st.sampled_from(
+    ["</s>", "bytes:\\xe2", '"', "\\", ""]
+)
+ordinary = st.floats(-40, 0) | st.integers(-400, 0).map(lambda n: n / 4)
+numbers = ordinary.map(repr) | st.sampled_from(
+    [
+        "-9999.0",
+        "0",
+        "-0",
+        "-0.0",
+        "5e-324",
+        "-1e-310",
+        "-1E2",
+        "NaN",
+        "-Infinity",
+        "null",
+        '"x"',
+        "01",
+        "-1.",
+        "-1.0000000000000002",
+        "-0.25000000000000000001",
+        "-1e400",
+        "9" * 30,
+        "true",
+    ]
+)
+steps = st.sampled_from([0.0, 0.25, 0.1, 0.3, 1.0, 1e-7, 9999.0])
+
+
+@st.composite
+def entries(draw, alternatives=st.none()):
+    token = draw(tokens)
+    members = [
+        ("token", json.dumps(token, ensure_ascii=draw(st.booleans()))),
+        ("logprob", draw(numbers)),
+        ("bytes", draw(st.sampled_from(["null", str(list(token.encode("utf-8", "surrogatepass")))]))),
+    ]
+    rows = draw(alternatives)
+    if rows is not None:
+        members.append(("top_logprobs", f"[{','.join(rows)}]"))
+    members = draw(st.permutations(members))
+    extra = draw(st.sampled_from([()] * 9 + [(("id", "1"),), (members[0],)]))
+    gap = draw(st.sampled_from(["", "", " ", "\n\t"]))
+    return "{" + ("," + gap).join(f'"{name}":{gap}{value}' for name, value in [*members, *extra]) + gap + "}"
+
+
+arrays = st.lists(entries(st.lists(entries(), max_size=6)), max_size=3).map(
+    lambda rows: f"[{','.join(rows)}]".encode("utf-8", "surrogatepass")
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(arrays, st.none() | st.integers(0, 4), steps, st.none() | tokens)
+@example(ROW, 1, 0.25, "a")
+def test_kernel_and_twin_give_equal_bytes(raw, top, step, visible):
+    text = None if visible is None else visible.encode("utf-8", "surrogatepass")
+    arguments = {"visible": text, "top": top, "grid": Grid.of(step)}
+    assert compiled.cut_rows(raw, **arguments) == plain.cut_rows(raw, **arguments)
+
+
+@settings(max_examples=200, deadline=None)
+@given(arrays, st.integers(0, 500), st.integers(0, 255))
+def test_a_cut_or_a_wrong_byte_makes_no_difference_between_them(raw, at, byte):
+    at %= len(raw)
+    for broken in (raw[:at], raw[:at] + bytes([byte]) + raw[at + 1 :]):
+        arguments = {"visible": None, "top": 2, "grid": QUARTER}
+        assert compiled.cut_rows(broken, **arguments) == plain.cut_rows(broken, **arguments)
+
+
+def call(raw: bytes, *, visible: bytes = b"", length: int = -1, room: int | None = None) -> int:
+    """The kernel's own answer, minus where its output begins."""
+    _, _, notes, numbers = compiled._arrays(0)
+    size = len(raw) + max(length, 0)
+    array = np.zeros(room if room is not None else 3 * size + 100, np.uint8)
+    text = np.frombuffer(raw + visible, np.uint8)
+    array[: len(text)] = text[: len(array)]
+    end = kernel(array, len(raw), length, 5, QUARTER.step, QUARTER.unit, QUARTER.places, notes, numbers)
+    return end if end < 0 else end - size
+
+
+def test_every_prefix_of_a_row_is_refused():
+    assert [call(ROW[:end]) for end in range(len(ROW))] == [NOT_UNDERSTOOD] * len(ROW)
+
+
+def test_common_rows_are_understood():
+    row = {
+        "token": " é\n",
+        "logprob": -0.00012511172099038959,
+        "bytes": [32, 195, 169, 10],
+        "top_logprobs": [],
+    }
+    for raw in (orjson.dumps([row]), json.dumps([row]).encode(), json.dumps([row, row], indent=1).encode()):
+        assert call(raw) > 0
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'[{"token":"a","logprob":-1,"rank":3}]',
+        b'[{"token":"a","token":"b","logprob":-1}]',
+        b'[{"token":"\\ud83d","logprob":-1}]',
+        b'[{"token":"\xff","logprob":-1}]',
+        b'[{"token":"a","logprob":NaN}]',
+        b'[{"token":"a","logprob":-1,"bytes":[256]}]',
+        b'[{"token":"a"}]',
+        b'{"token":"a","logprob":-1}',
+        b'[{"token":"a","logprob":-1}] 1',
+    ],
+)
+def test_what_is_not_known_for_certain_is_refused(raw):
+    assert call(raw) == NOT_UNDERSTOOD
+
+
+def test_rows_that_spell_another_text_have_their_own_code():
+    assert call(ROW, visible=b"b", length=1) == MISALIGNED
+    assert call(ROW, visible=b"ab", length=2) == MISALIGNED
+    assert call(ROW, visible=b"a", length=1) > 0
+
+
+def test_a_small_room_is_not_written():
+    assert call(ROW, room=len(ROW) + 10) == NO_ROOM
