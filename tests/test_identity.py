@@ -270,6 +270,20 @@ def test_a_caller_is_proven_by_acceptance_and_no_longer_after_a_rejection():
     assert not identifier.identify(bearer(), None, 3.0).proven
 
 
+def test_a_regular_is_rejected_like_anybody():
+    ledger = ProvenLedger()
+    for status in (200, 200, 403):
+        ledger.mark("a", status, 0.0)
+    assert not ledger.is_proven("a", 1.0)
+    assert len(ledger) == 0
+
+
+def test_whom_the_app_names_takes_no_room_in_the_ledger():
+    identifier = Identifier(KEYS)
+    identifier.answered(identifier.identify(bearer(), "acct_1", 0.0), 200, 0.0)
+    assert len(identifier.ledger) == 0
+
+
 @pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 413, 422, 429, 500, 503])
 def test_only_acceptance_proves(status):
     identifier = Identifier(KEYS)

@@ -12,7 +12,7 @@ Factory = Callable[..., MemoryStore]
 FACTORIES: dict[str, Factory] = {"memory": MemoryStore}
 
 
-@pytest.fixture(params=FACTORIES.values(), ids=FACTORIES.keys())
+@pytest.fixture(params=list(FACTORIES.values()), ids=list(FACTORIES))
 def make_store(request: pytest.FixtureRequest) -> Factory:
     """Makes a store; takes `max_accounts` and `lease_s`."""
     factory: Factory = request.param

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hardening.facts import Account, Charge, Lease, Limit
+from hardening.state import MemoryStore
 
 MINUTE = Limit("minute", "tokens", amount=60.0, per_s=60.0, burst=100.0)
 MONTH = Limit("month", "tokens", amount=1000.0, per_s=2_592_000.0, burst=1000.0)
@@ -21,7 +22,7 @@ def of(limit: Limit, amount: float, scope: str = "anne") -> Charge:
     return Charge(limit, scope, amount)
 
 
-def left(store, limit: Limit, now: float, scope: str = "anne") -> float:
+def left(store: MemoryStore, limit: Limit, now: float, scope: str = "anne") -> float:
     return store.admit(Account("looker", proven=False), (of(limit, 0.0, scope),), now).limits[0].remaining
 
 
