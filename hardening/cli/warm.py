@@ -17,4 +17,4 @@ def warm(json: Annotated[bool, typer.Option("--json", help="Print one JSON objec
     if json:
         typer.echo(orjson.dumps({"seconds": report.seconds, "kernels": report.kernels}).decode())
     else:
-        typer.echo(f"{report.kernels} kernels warm in {report.seconds:.2f} s")
+        typer.echo(f"kernels warm in {report.seconds:.2f} s ({report.kernels})")

@@ -28,7 +28,10 @@ def with_environment(root: Mapping, environment: Env[str, str], faults: list[Pol
     if twins.entries:
         mark, node = entries.get("runtime", (root.mark, Mapping(root.mark, {})))
         if isinstance(node, Mapping):
-            entries["runtime"] = (mark, merged(node, twins))
+            entries["runtime"] = (
+                mark,
+                merged(_without_key(node) if "keys" in twins.entries else node, twins),
+            )
     return Mapping(root.mark, entries)
 
 
@@ -104,3 +107,12 @@ def _twins(environment: Env[str, str], faults: list[PolicyFault]) -> Mapping:
             Mapping(mark, {"current": (mark, Mapping(mark, {place[0]: (mark, place[1])}))}),
         )
     return Mapping(Mark("environment", 1, 1), twins)
+
+
+def _without_key(runtime: Mapping) -> Mapping:
+    """The `runtime` of the file without its current key; previous keys stay."""
+    mark, keys = runtime.entries.get("keys", (runtime.mark, None))
+    if not isinstance(keys, Mapping):
+        return runtime
+    previous = {name: entry for name, entry in keys.entries.items() if name != "current"}
+    return Mapping(runtime.mark, {**runtime.entries, "keys": (mark, Mapping(keys.mark, previous))})

@@ -1,0 +1,114 @@
+"""The command line: exit codes, output for people and for programs, and what it does not import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+from typer.testing import CliRunner, Result
+
+from hardening import __version__
+from hardening.cli import app
+
+FAULTY = "version: 1\nmode: shaddow\nnmae: x\n"
+
+
+def ran(*arguments: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), env=env)
+
+
+def as_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_presets_are_fine_and_warn_about_what_is_not_built() -> None:
+    result = ran("validate", "baseline", "observe", "strict")
+    assert result.exit_code == 0
+    assert "baseline: warning: risk.bands" in result.stdout
+    assert "strict: strict" in result.stdout
+
+
+def test_warnings_are_findings_where_asked(tmp_path: Path) -> None:
+    assert ran("validate", "--strict", "baseline").exit_code == 1
+    clean = tmp_path / "clean.yaml"
+    clean.write_text("version: 1\n")
+    assert ran("validate", "--strict", str(clean)).exit_code == 0
+
+
+def test_every_fault_has_a_line_of_its_own_that_editors_can_jump_to(tmp_path: Path) -> None:
+    path = tmp_path / ("a-rather-long-name-that-would-wrap" * 3 + ".yaml")
+    path.write_text(FAULTY)
+    result = ran("validate", str(path))
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [f"{path}:2:7", f"{path}:3:1"]
+
+
+def test_brackets_in_a_message_are_shown_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("version: 1\nmode: '[red]x[/nope]'\n")
+    assert "found `[red]x[/nope]`" in ran("validate", str(path)).stdout
+
+
+def test_json_is_one_object_with_places(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(FAULTY)
+    result = ran("validate", "--json", str(path), "strict")
+    report = orjson.loads(result.stdout)
+    assert (result.exit_code, report["ok"]) == (1, False)
+    faulty, fine = report["policies"]
+    assert faulty["policy"] is None
+    assert [(fault["line"], fault["column"]) for fault in faulty["faults"]] == [(2, 7), (3, 1)]
+    assert fine["policy"]["name"] == "strict"
+    assert fine["faults"] == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["validate"], ["validate", "nope.yaml"], ["validate", "."], ["nope"], ["serve"]]
+)
+def test_usage_and_unreadable_input_exit_with_two(arguments: list[str]) -> None:
+    assert ran(*arguments).exit_code == 2
+
+
+def test_the_environment_is_validated_too() -> None:
+    result = ran("validate", "baseline", env={"HARDENING_STATE": "mysql://root:geheim@h"})
+    assert result.exit_code == 1
+    assert "HARDENING_STATE:1:1" in result.stdout
+    assert "geheim" not in result.output
+
+
+def test_the_version_is_printed() -> None:
+    assert ran("--version").stdout == f"hardening {__version__}\n"
+
+
+def test_the_module_runs_like_the_command() -> None:
+    done = as_process("-m", "hardening", "validate", "baseline")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "is fine" in done.stdout
+
+
+def test_validating_imports_no_kernels() -> None:
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom hardening.cli import app\n"
+        "assert CliRunner().invoke(app, ['validate', 'baseline']).exit_code == 0\n"
+        "print(sorted({'numba', 'numpy', 'tiktoken', 'starlette'} & set(sys.modules)))"
+    )
+    assert as_process("-c", code).stdout == "[]\n"
+
+
+def test_warming_says_how_long_it_took_and_how_many_there_are() -> None:
+    report = orjson.loads(ran("warm", "--json").stdout)
+    assert report["seconds"] >= 0
+    assert report["kernels"] >= 1
+    assert ran("warm").stdout.startswith("kernels warm in ")
