@@ -1,0 +1,97 @@
+"""Traces between tags: any split, any case, never given back, honest mentions kept."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hardening.events import Event, Finish, Reasoning, Text, TextCopy
+from hardening.transform.inline import TAGS, InlineTraces
+
+
+def split(pieces: list[str], *, mode: str = "tagged", whole: bool = False) -> tuple[str, str, InlineTraces]:
+    traces = InlineTraces(mode, whole=whole)  # type: ignore[arg-type]
+    events: list[Event] = [out for piece in pieces for out in traces.feed(Text(0, piece))]
+    events += traces.feed(Finish(0, "stop"))
+    text = "".join(event.text for event in events if isinstance(event, Text))
+    hidden = "".join(event.text for event in events if isinstance(event, Reasoning))
+    return text, hidden, traces
+
+
+@pytest.mark.parametrize(("opening", "closing"), TAGS)
+@given(cuts=st.lists(st.integers(0, 60), max_size=8))
+def test_every_tag_under_any_split(opening: str, closing: str, cuts: list[int]) -> None:
+    text = f"Hi {opening}secret trace{closing} answer [1] a<b"
+    borders = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    visible, hidden, traces = split([text[a:b] for a, b in itertools.pairwise(borders)])
+    assert (visible, hidden) == ("Hi  answer [1] a<b", "secret trace")
+    assert traces.alarms == set()
+
+
+def test_tags_in_another_case_and_several_traces() -> None:
+    assert split(["<Think>a</THINK>b<think>c</think>d"])[:2] == ("bd", "ac")
+
+
+def test_an_unclosed_trace_is_never_given_back() -> None:
+    assert split(["Hi <think>secret", " more", " and <"])[:2] == ("Hi ", "secret more and <")
+
+
+@pytest.mark.parametrize(
+    "text", ["a < b", "x[0", "<thin", "1 <", "[TH", "<thinker>", "a <b> c", "◁", "<|channel"]
+)
+def test_text_that_only_begins_like_a_tag_leaves_at_the_end(text: str) -> None:
+    assert split(list(text))[0] == text
+
+
+@pytest.mark.parametrize(
+    "text", ["the `<think>` tag", 'use "<think>" or "</think>"', "'</think>'", "say `<think>`"]
+)
+def test_a_quoted_tag_is_honest_text(text: str) -> None:
+    for pieces in ([text], list(text)):
+        visible, hidden, traces = split(pieces)
+        assert (visible, hidden, traces.alarms) == (text, "", set())
+
+
+def test_a_tag_quoted_on_one_side_only_opens() -> None:
+    assert split(['"<think>secret'])[:2] == ('"', "secret")
+    assert split(['"', "<think>", "secret"])[:2] == ('"', "secret")
+
+
+def test_a_bare_closing_tag_raises_an_alarm() -> None:
+    visible, _, traces = split(["trace so far", "end</think>answer"])
+    assert traces.alarms == {"bare_closing_tag"}
+    assert visible == "trace so farendanswer"
+
+
+def test_in_a_whole_body_what_stands_before_a_bare_closing_tag_is_trace() -> None:
+    visible, hidden, traces = split(["secret</think>answer"], whole=True)
+    assert (visible, hidden, traces.alarms) == ("answer", "secret", {"bare_closing_tag"})
+    assert split(["<think>a</think>b</think>c"], whole=True)[:2] == ("c", "ab")
+
+
+def test_starts_open_hides_until_a_tag_closes() -> None:
+    for pieces in (["secret</think>answer"], list("secret</think>answer")):
+        assert split(pieces, mode="starts_open")[:2] == ("answer", "secret")
+    assert split(["never closed"], mode="starts_open")[0] == ""
+
+
+def test_choices_do_not_share_a_trace() -> None:
+    traces = InlineTraces("tagged")
+    events = [out for event in (Text(0, "<think>a"), Text(1, "b")) for out in traces.feed(event)]
+    assert events == [Reasoning(0, "a", ("<think>", "</think>")), Text(1, "b")]
+
+
+def test_a_copy_goes_once_anything_was_hidden_and_stays_before() -> None:
+    traces = InlineTraces("tagged")
+    assert list(traces.feed(TextCopy(0, "ab"))) == [TextCopy(0, "ab")]
+    assert list(traces.feed(TextCopy(0, "<think>a"))) == []
+    list(traces.feed(Text(0, "<think>a</think>")))
+    assert list(traces.feed(TextCopy(0, "ab"))) == []
+
+
+def test_text_without_tags_is_the_same_event() -> None:
+    event = Text(0, "plain text, a list [1, 2] and 3 > 2")
+    assert next(iter(InlineTraces("tagged").feed(event))) is event

@@ -1,0 +1,102 @@
+"""Requests: read as the most generous server would, edited at every occurrence."""
+
+from __future__ import annotations
+
+import codecs
+import json
+
+import pytest
+
+from hardening.errors import WireError
+from hardening.wire.codec import CODECS
+from hardening.wire.requests import Edits
+
+CHAT = CODECS["openai_chat"]
+MESSAGES = CODECS["anthropic_messages"]
+
+
+def facts(body: bytes) -> tuple[str, bool, int, int | None, int | None]:
+    read = CHAT.read_request(body, door="/chat/completions")
+    return read.model, read.stream, read.choices, read.max_tokens, read.top_logprobs
+
+
+def test_plain_facts() -> None:
+    body = b'{"model":"m","stream":true,"n":3,"max_tokens":5,"max_completion_tokens":9,"logprobs":true,"top_logprobs":20}'
+    assert facts(body) == ("m", True, 3, 9, 20)
+    assert facts(b'{"model":"m"}') == ("m", False, 1, None, None)
+    assert facts(b'{"logprobs":true}')[4] == 0
+    assert facts(b'{"logprobs":false}')[4] is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_every_encoding_that_json_servers_detect(encoding: str) -> None:
+    assert facts('{"model":"é","stream":true}'.encode(encoding))[:2] == ("é", True)
+
+
+def test_keys_in_another_case_nan_and_surrogates_are_read() -> None:
+    assert facts(b'{"Model":"m","STREAM":1,"Top_LogProbs":7,"temperature":NaN,"x":"\\ud800"}') == (
+        "m",
+        True,
+        1,
+        None,
+        7,
+    )
+    assert facts(b'{"top_logprobs":-1}')[4] > 1000  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"a":', b"model=m", codecs.BOM_UTF16_LE + b"{"])
+def test_what_is_no_object_is_refused(body: bytes) -> None:
+    with pytest.raises(WireError):
+        facts(body)
+
+
+def test_every_occurrence_is_clamped_and_nothing_else_moves() -> None:
+    body = b'{ "top_logprobs": 20, "x": {"top_logprobs": 20}, "Top_Logprobs":-1 ,"top_logprobs":3,"seed":123456789012345678901234567890}'
+    edited = CHAT.edit_request(body, Edits(top_logprobs=5))
+    assert edited == body.replace(b"20, ", b"5, ", 1).replace(b":-1", b":5")
+
+
+def test_nothing_to_change_gives_the_same_object() -> None:
+    body = b'{"top_logprobs": 2, "logprobs": true, "max_tokens": 3}'
+    assert CHAT.edit_request(body, Edits(max_tokens=3, top_logprobs=5)) is body
+
+
+def test_no_rows_at_all() -> None:
+    edited = json.loads(
+        CHAT.edit_request(
+            b'{"logprobs":true,"top_logprobs":5,"prompt_logprobs":3,"logprob_token_ids":[1]}',
+            Edits(top_logprobs=0),
+        )
+    )
+    assert edited == {
+        "logprobs": False,
+        "top_logprobs": None,
+        "prompt_logprobs": None,
+        "logprob_token_ids": None,
+    }
+
+
+def test_a_bound_is_set_where_the_caller_names_none() -> None:
+    assert json.loads(CHAT.edit_request(b'{"model":"m"}', Edits(max_tokens=7))) == {
+        "max_completion_tokens": 7,
+        "model": "m",
+    }
+    assert json.loads(CHAT.edit_request(b" { }", Edits(max_tokens=7))) == {"max_completion_tokens": 7}
+    assert (
+        CHAT.edit_request(b'{"max_tokens":99,"MAX_COMPLETION_TOKENS":1e9}', Edits(max_tokens=7))
+        == b'{"max_tokens":7,"MAX_COMPLETION_TOKENS":7}'
+    )
+
+
+def test_utf16_is_edited_in_utf8() -> None:
+    edited = CHAT.edit_request('{"top_logprobs": 20}'.encode("utf-16"), Edits(top_logprobs=1))
+    assert edited == b'{"top_logprobs": 1}'
+
+
+def test_our_own_summaries_are_not_sent_upstream_and_real_blocks_are() -> None:
+    own = '{"type":"thinking","thinking":"S","signature":""}'
+    real = '{"type":"thinking","thinking":"T","signature":"Eq=="}'
+    text = '{"type":"text","text":"thinking"}'
+    body = f'{{"messages":[{{"role":"user","content":"q"}},{{"content":[{own}, {real} ,{text}]}},{{"content":[{own}]}}]}}'.encode()
+    edited = MESSAGES.edit_request(body, Edits(drop_resent=True))
+    assert edited == body.replace(f"[{own}, {real} ,{text}]".encode(), f"[{real},{text}]".encode())

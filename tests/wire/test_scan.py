@@ -1,0 +1,119 @@
+"""The walk over JSON bytes: every occurrence, every spelling, no recursion into the unknown."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hardening.errors import WireError
+from hardening.wire.roles import Role, compile_table
+from hardening.wire.scan import Walk, read_json, read_string, write_string
+
+TABLE = compile_table(
+    {"a": Role.TEXT, "c[].i": Role.INDEX, "c[].t": Role.TEXT, "h": Role.HOLDER, "h.x": Role.LOGPROBS},
+    owners=("c[]",),
+    guarded=("c[]",),
+)
+
+
+def found(raw: bytes) -> list[tuple[Role, bytes, int]]:
+    walk = Walk(raw, 0, TABLE, format="test")
+    return [(site.role, raw[site.start : site.end], site.owner.index) for site in walk.sites]
+
+
+def test_duplicate_and_escaped_keys_are_all_seen() -> None:
+    assert found(b'{"a":"1","\\u0061":"2","a":"3"}') == [
+        (Role.TEXT, b'"1"', 0),
+        (Role.TEXT, b'"2"', 0),
+        (Role.TEXT, b'"3"', 0),
+    ]
+
+
+def test_an_owner_has_its_own_number_wherever_it_stands_else_its_position() -> None:
+    raw = b'{"c":[{"t":"x","i":7},{"t":"y"}]}'
+    assert found(raw) == [(Role.TEXT, b'"x"', 7), (Role.TEXT, b'"y"', 1)]
+
+
+def test_white_space_and_escapes_do_not_move_a_site() -> None:
+    raw = b' {\n "z" : "\\"a\\":\\"no\\"" , "a"\t:\r"yes\\\\" } '
+    assert found(raw) == [(Role.TEXT, b'"yes\\\\"', 0)]
+
+
+def test_a_holder_stands_before_what_it_holds() -> None:
+    assert [role for role, _, _ in found(b'{"h":{"x":[1]}}')] == [Role.HOLDER, Role.LOGPROBS]
+
+
+@pytest.mark.parametrize(
+    "name", ["reasoning_v2", "x_thoughts", "Thinking", "chain_of_thought", "re\\u0061soning"]
+)
+def test_a_renamed_trace_is_found_where_the_table_guards(name: str) -> None:
+    assert found(b'{"c":[{"%b":"secret"}]}' % name.encode())[0][0] is Role.REASONING
+
+
+@pytest.mark.parametrize(
+    "name", ["reasoning_tokens", "reasoning_effort", "reasoning_opaque", "thinking_budget", "finish_reason"]
+)
+def test_sizes_and_switches_of_a_trace_are_not_the_trace(name: str) -> None:
+    assert found(b'{"c":[{"%b":"high"}]}' % name.encode()) == []
+
+
+def test_long_strings_that_no_table_knows_are_noted_at_any_depth() -> None:
+    raw = b'{"u":{"v":[{"w":"%b"}]},"short":"abc"}' % (b"x" * 30)
+    walk = Walk(raw, 0, TABLE, format="test")
+    assert [raw[start:end] for start, end in walk.unknown] == [b'"' + b"x" * 30 + b'"']
+
+
+def test_depth_of_the_unknown_is_no_recursion() -> None:
+    deep = b'{"u":' + b"[" * 200_000 + b"]" * 200_000 + b',"a":"1"}'
+    assert found(deep) == [(Role.TEXT, b'"1"', 0)]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["a", "c", "t", "h", "x", "q"]), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON, st.booleans())
+def test_the_walk_agrees_with_a_parser_on_any_json(value: object, spaced: bool) -> None:
+    raw = json.dumps({"a": value, "z": value}, indent=1 if spaced else None).encode()
+    texts = [site for site in found(raw) if site[0] is Role.TEXT and site[2] == 0]
+    assert json.loads(texts[0][1]) == value
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_walked_or_refused(raw: bytes) -> None:
+    with contextlib.suppress(WireError):
+        Walk(b'{"c":[{' + raw, 0, TABLE, format="test")
+
+
+@pytest.mark.parametrize(
+    "raw", [b"{", b'{"a"', b'{"a":}', b'{"a":1]', b'{"c":[1}', b'{"c":[{"t":"x"', b'{"u":[1,2', b'{"a":"x']
+)
+def test_cut_and_crossed_brackets_are_refused_with_a_place(raw: bytes) -> None:
+    with pytest.raises(WireError, match="test, byte"):
+        Walk(raw, 0, TABLE, format="test")
+
+
+def test_what_orjson_refuses_is_read_all_the_same() -> None:
+    assert read_json(b'{"a": NaN, "b": "\\ud83d"}', format="t")["b"] == "\ud83d"  # type: ignore[index]
+    assert read_string(b'"\\ud83d"', format="t") == "\ud83d"
+    assert json.loads(write_string("\ud83d")) == "\ud83d"
+    assert read_json(b'["\xff"]', format="t") == ["\udcff"]
+
+
+@pytest.mark.parametrize("raw", [b"{", b"nul", b"[" * 100_000, b""])
+def test_what_is_no_json_is_refused_without_quoting_it(raw: bytes) -> None:
+    with pytest.raises(WireError) as caught:
+        read_json(b"secret" + raw, format="t")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(WireError):
+        read_json(raw, format="t")
