@@ -100,9 +100,14 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class UsageSeen:
-    """The upstream's own count so far; the last one counts."""
+    """The upstream's own count so far; the last one counts.
+
+    `prompt` and `completion` say whether it names that count; where not, it stands as 0 in `usage`.
+    """
 
     usage: Usage
+    prompt: bool = True
+    completion: bool = True
 
 
 @dataclass(frozen=True, slots=True)

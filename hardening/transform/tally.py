@@ -12,12 +12,21 @@ from hardening.facts import Usage
 class Tally:
     """Counts the bytes of text, trace and tool calls, and keeps the upstream's last usage."""
 
-    __slots__ = ("_bytes_per_token", "_prompt_bytes", "_seen", "bytes", "finished", "reasoning_bytes")
+    __slots__ = (
+        "_bytes_per_token",
+        "_prompt_bytes",
+        "_prompt_named",
+        "_seen",
+        "bytes",
+        "finished",
+        "reasoning_bytes",
+    )
 
     def __init__(self, *, prompt_bytes: int, bytes_per_token: float) -> None:
         self._prompt_bytes = prompt_bytes
         self._bytes_per_token = bytes_per_token
         self._seen: Usage | None = None
+        self._prompt_named = False
         self.bytes = 0  # of all that the model wrote
         self.reasoning_bytes = 0  # of these, the trace
         self.finished = False
@@ -35,10 +44,17 @@ class Tally:
         elif isinstance(event, Finish):
             self.finished = True
         elif isinstance(event, UsageSeen):
-            old, new = self._seen or Usage(), event.usage
-            self._seen = Usage(
-                new.prompt or old.prompt, new.completion or old.completion, new.reasoning or old.reasoning
-            )
+            self._see(event)
+
+    def _see(self, event: UsageSeen) -> None:
+        """Take the later count; one that the later frame leaves out keeps its value, a prompt never shrinks to 0."""
+        old, new = self._seen or Usage(), event.usage
+        self._prompt_named = self._prompt_named or event.prompt
+        self._seen = Usage(
+            new.prompt or old.prompt,
+            new.completion if event.completion else old.completion,
+            new.reasoning or old.reasoning,
+        )
 
     @property
     def counted(self) -> Usage:
@@ -65,7 +81,8 @@ class Tally:
         if seen is None:
             return counted if self.bytes else Usage()
         if self.finished:
-            return Usage(seen.prompt or counted.prompt, seen.completion, seen.reasoning)
+            prompt = seen.prompt if self._prompt_named else counted.prompt
+            return Usage(prompt, seen.completion, seen.reasoning)
         return Usage(
             seen.prompt or counted.prompt,
             max(seen.completion, counted.completion),

@@ -34,6 +34,7 @@ RESPONSE = compile_table(
         "error": Role.FAILED,
         "error.{failed_generation,debug}": Role.TRACE,
         "{model,message.model}": Role.NAME,
+        f"{_BLOCK}.{{name,id,tool_use_id}}": Role.NAME,
         "{id,message.id}": Role.VOLATILE,
     },
     owners=("content[]", "message.content[]"),

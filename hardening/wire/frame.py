@@ -26,7 +26,7 @@ from hardening.events import (
 from hardening.wire.roles import Node, Role
 from hardening.wire.scan import Site, Walk, read_json, read_string, write_string
 from hardening.wire.traces import is_readable, trace_of, with_text
-from hardening.wire.usage import read_usage
+from hardening.wire.usage import named_counts, read_usage
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
 _WITHHELD = {
@@ -142,8 +142,9 @@ class Frame:
         if role is Role.FAILED:
             return Failed()
         if role is Role.USAGE:
-            usage = read_usage(read_json(self.value(site), format=self.format))
-            return UsageSeen(usage) if usage else None
+            value = read_json(self.value(site), format=self.format)
+            usage = read_usage(value)
+            return UsageSeen(usage, *named_counts(value)) if usage else None
         return None
 
     def text(self, site: Site) -> str:

@@ -35,9 +35,10 @@ def read_usage(value: object) -> Usage | None:
     return Usage(prompt or 0, completion or 0, reasoning)
 
 
-def merge_usage(old: Usage, new: Usage) -> Usage:
-    """The later count, field by field; a field that the later frame leaves out keeps its value."""
-    return Usage(new.prompt or old.prompt, new.completion or old.completion, new.reasoning or old.reasoning)
+def named_counts(value: object) -> tuple[bool, bool]:
+    """Whether the usage object `value` names the prompt and the completion; a zero is a count."""
+    known = value if isinstance(value, dict) else {}
+    return _first(known, _PROMPT) is not None, _first(known, _COMPLETION) is not None
 
 
 def _first(value: dict[str, object], names: tuple[str, ...]) -> int | None:
