@@ -135,8 +135,11 @@ class Rewriter:
                 edits[site] = frame.written(site, text)
                 text = ""
             else:
-                edits[site] = b"null" if isinstance(own, Finish) else frame.written(site, "")
-        return frame.render(edits)
+                edits[site] = frame.written(site, "")
+        for site in frame.sites:
+            if site.role is Role.SPEAKER:  # clients add a second role to the first
+                edits[site] = b"null"
+        return frame.render(edits, frame.unknown)
 
     def _is_void(self, frame: Frame) -> bool:
         """Whether a frame whose payload is gone can go as well: it begins nothing and ends nothing.

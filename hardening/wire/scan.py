@@ -72,7 +72,7 @@ class Walk:
 
     def _value(self, node: Node, at: int, owner: Owner) -> int:
         first = self._raw[at : at + 1]
-        if first == b"{" and node.keys:
+        if first == b"{" and (node.keys or node.guarded):
             return self._inside(node, self._object, node, at, owner)
         if first == b"[" and node.items is not None:
             return self._inside(node, self._array, node.items, at, owner)
