@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from hardening.clock import Clock, SystemClock
 from hardening.kernels import plain
 from hardening.kernels.grid import Grid
 
-__all__ = ["Grid", "WarmReport", "cut_rows", "ready", "warm"]
+__all__ = ["Grid", "WarmReport", "centrality", "cut_rows", "ready", "warm"]
 
 
 class Twins(Protocol):
@@ -23,6 +24,10 @@ class Twins(Protocol):
 
     def cut_rows(self, raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid) -> bytes:
         """The rows of a JSON array with at most `top` values a row, on the grid."""
+        ...
+
+    def centrality(self, sentences: Sequence[Sequence[int]]) -> list[int]:
+        """Each sentence's summed likeness to the others."""
         ...
 
 
@@ -64,3 +69,11 @@ def cut_rows(raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid) 
     the last one (before tokens that end an answer), or else none.
     """
     return _twins.cut_rows(raw, visible=visible, top=top, grid=grid)
+
+
+def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:
+    """Each sentence's summed likeness to the others: shared words squared over the product of the sizes.
+
+    A sentence is the ids of its words, ascending and without repeats.
+    """
+    return _twins.centrality(sentences)

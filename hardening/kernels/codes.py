@@ -17,3 +17,5 @@ MAX_ALTERNATIVES = 64
 """More alternatives in one row than this are left to the plain twin."""
 EXACT_POWERS = 22
 """Powers of ten up to this one are exact in binary64."""
+SHARED_SCALE = 1_000_000
+"""Likeness of two equal sentences; whole numbers, so that kernel and twin agree to the last digit."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from hardening.kernels import plain
 from hardening.kernels.codes import MAX_ALTERNATIVES
 from hardening.kernels.grid import Grid
 from hardening.kernels.logprobs import cut_rows as _cut_rows
+from hardening.kernels.ranking import centrality as _centrality
 from hardening.kernels.rows import WIDTH
 
 Bytes = NDArray[np.uint8]
@@ -53,8 +56,20 @@ def cut_rows(raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid) 
     return view[end:last].tobytes()
 
 
+def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:
+    """What `plain.centrality` gives."""
+    scores = np.empty(len(sentences), np.int64)
+    words = np.fromiter(itertools.chain.from_iterable(sentences), np.int64)
+    starts = np.zeros(len(sentences) + 1, np.int64)
+    np.cumsum([len(sentence) for sentence in sentences], out=starts[1:])
+    _centrality(words, starts, scores)
+    found: list[int] = scores.tolist()
+    return found
+
+
 def warm() -> int:
     """Run each kernel once with the types of production; how many they are."""
     grid = Grid.of(0.25)
     cut_rows(b'[{"token":"a","logprob":-0.1}]', visible=b"a", top=1, grid=grid)
-    return 1
+    centrality([[1, 2], [2]])
+    return 2

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TypeGuard
 
+import numpy as np
 import orjson
 
-from hardening.kernels.codes import LOWEST
+from hardening.kernels.codes import LOWEST, SHARED_SCALE
 from hardening.kernels.grid import Grid
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None | orjson.Fragment
@@ -189,3 +191,21 @@ def _escaped(entry: Entry) -> Entry:
     if isinstance(listed, list):
         cut["top_logprobs"] = [_escaped(item) for item in listed if isinstance(item, dict)]
     return cut
+
+
+def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:
+    """Each sentence's summed likeness to the others: shared words squared over the product of the sizes.
+
+    A sentence is the ids of its words, ascending and without repeats.
+    """
+    vocabulary = {word: at for at, word in enumerate(sorted(set().union(*sentences)))}
+    holds = np.zeros((len(sentences), len(vocabulary)))
+    for at, words in enumerate(sentences):
+        holds[at, [vocabulary[word] for word in words]] = 1.0
+    shared = (holds @ holds.T).astype(np.int64)
+    np.fill_diagonal(shared, 0)
+    sizes = np.array([len(words) for words in sentences], np.int64)
+    scores: list[int] = (
+        (shared * shared * SHARED_SCALE // np.maximum(np.outer(sizes, sizes), 1)).sum(axis=1).tolist()
+    )
+    return scores

@@ -1,0 +1,113 @@
+"""A summary of a reasoning trace that leaves out what a student would learn from.
+
+Extractive: sentences that tell a plan, common knowledge or a conclusion, with every value masked that
+the question does not hold; never derivation, checks or self-talk, and never raw text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hardening import kernels
+from hardening.transform.masking import MASK, masked
+from hardening.transform.sentences import Part, Splitter, clause, part
+
+BUDGETS = (40, 80, 160)
+"""Tokens of a summary. Few and fixed: a share of the trace would tell the trace's length."""
+_MOST: dict[Part, int] = {"final": 1, "knowledge": 2, "plan": 3}
+"""Sentences of each part, in the order in which they are told: the conclusion first."""
+_FIRST_KEPT, _LAST_KEPT = 48, 16
+_WORD = re.compile(r"[a-z]{4,}")
+_ALIKE = 2  # of two sentences with one half of the shorter's words in common, one is enough
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    place: int
+    part: Part
+    text: str
+    words: frozenset[str]
+
+
+class Summariser:
+    """Summarises one trace that comes in pieces; the same text whatever the pieces are.
+
+    Holds a bounded number of candidate sentences and less than a thousand characters beside them.
+    """
+
+    def __init__(self, max_tokens: int, count_tokens: Callable[[str], int]) -> None:
+        self._budget = max((size for size in BUDGETS if size <= max_tokens), default=max_tokens)
+        self._count_tokens = count_tokens
+        self._splitter = Splitter()
+        self._places = 0
+        self._first: dict[str, _Candidate] = {}
+        self._last: deque[_Candidate] = deque(maxlen=_LAST_KEPT)
+
+    def feed(self, text: str) -> None:
+        """Take the next piece of the trace."""
+        for sentence in self._splitter.feed(text):
+            self._consider(sentence)
+
+    def finish(self, question_values: frozenset[str]) -> str:
+        """The summary; empty if nothing is safe to tell.
+
+        `question_values` are the numbers of the question, as digits or words; they may stay.
+        """
+        for sentence in self._splitter.flush():
+            self._consider(sentence)
+        chosen = self._within_budget(self._ranked(), question_values)
+        order = tuple(_MOST)
+        chosen.sort(key=lambda pair: (order.index(pair[0].part), pair[0].place))
+        return " ".join(text for _, text in chosen)
+
+    def _consider(self, sentence: str) -> None:
+        self._places += 1
+        kind = part(sentence)
+        if kind not in _MOST:
+            return
+        text = clause(sentence)
+        if not text or text in self._first:
+            return
+        found = _Candidate(self._places, kind, text, frozenset(_WORD.findall(text.lower())))
+        if len(self._first) < _FIRST_KEPT:
+            self._first[text] = found
+        else:
+            self._last.append(found)
+
+    def _ranked(self) -> list[_Candidate]:
+        """The candidates, those that share most with the others first."""
+        candidates = [*self._first.values(), *self._last]
+        if not candidates:
+            return []
+        ids = {word: at for at, word in enumerate(sorted(set().union(*(one.words for one in candidates))))}
+        scores = kernels.centrality([sorted(ids[word] for word in one.words) for one in candidates])
+        ranked = sorted(zip(scores, candidates, strict=True), key=lambda pair: (-pair[0], pair[1].place))
+        return [candidate for _, candidate in ranked]
+
+    def _within_budget(
+        self, ranked: list[_Candidate], question_values: frozenset[str]
+    ) -> list[tuple[_Candidate, str]]:
+        """The best of each part that fit together, with what may be shown of them."""
+        chosen: list[tuple[_Candidate, str]] = []
+        left = self._budget
+        room = dict(_MOST)
+        for candidate in ranked:
+            if not room[candidate.part] or any(_alike(candidate, other) for other, _ in chosen):
+                continue
+            text = masked(candidate.text, question_values)
+            if not text or (candidate.part != "plan" and MASK in text):
+                continue  # a statement lives by its values, a plan does not
+            cost = self._count_tokens(text) + 1  # the space before it
+            if cost <= left:
+                left -= cost
+                room[candidate.part] -= 1
+                chosen.append((candidate, text))
+        return chosen
+
+
+def _alike(one: _Candidate, other: _Candidate) -> bool:
+    fewer = min(len(one.words), len(other.words))
+    return len(one.words & other.words) * _ALIKE > fewer
