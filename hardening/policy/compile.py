@@ -22,7 +22,7 @@ from hardening.policy.compiled import (
     Trial,
 )
 from hardening.policy.matching import PatternTable
-from hardening.policy.model import LimitSpec, PolicyFile
+from hardening.policy.model import Band, LimitSpec, PolicyFile, RiskSpec
 from hardening.policy.mounting import Accounts, AuditFile, KeySource, RuntimeSpec
 from hardening.policy.rulebook import Rulebook
 from hardening.policy.settings import Enforcement
@@ -40,11 +40,7 @@ class Origin:
 
 def compile_policy(file: PolicyFile, *, mode: Mode | None, origin: Origin) -> Policy:
     """The prepared policy of a file that is without faults; `mode` overrides the file's own."""
-    bands = sorted(file.risk.bands.items(), key=lambda item: (item[1].enter, item[0]))
-    layers = [Layer(name, band.terms(), band.enter, band.leave) for name, band in bands]
     new = file.risk.new
-    if new is not None:
-        layers.append(Layer(None, new.terms()))
     defaults = overlay(UNSAID, file.defaults.terms())
     unproven = file.accounts.unproven.limits
     return Policy(
@@ -61,15 +57,18 @@ def compile_policy(file: PolicyFile, *, mode: Mode | None, origin: Origin) -> Po
         runtime=_runtime(file.runtime),
         groups=_groups(file.accounts),
         rulebook=Rulebook(file.rules, defaults),
-        layers=tuple(layers),
+        layers=_layers(file.risk),
         prior=Prior(new.until.requests, new.until.age or 0.0) if new is not None else None,
-        enforced_rules=_enforced([(rule.mode, rule.name) for rule in file.rules]),
-        enforced_layers=_enforced(
-            [(band.mode, name) for name, band in bands] + ([("enforce", "")] if new else [])
-        ),
+        enforced_rules=_enforced([rule.mode for rule in file.rules]),
+        enforced_layers=_enforced([*(band.mode for _, band in _bands(file.risk)), None]),
         trials=tuple(_trials(file)),
         unproven_limits=unproven if unproven is not None else defaults.limits or (),
-        notes=notes(_settings(file), file.doors.own, bands=bool(bands)),
+        notes=notes(
+            _settings(file),
+            file.doors.own,
+            bands=bool(file.risk.bands),
+            hides_unknown=file.on_failure.unknown_text == "hide",
+        ),
     )
 
 
@@ -91,8 +90,20 @@ def _groups(accounts: Accounts) -> Groups:
     return Groups(tuple(accounts.groups), PatternTable(rows))
 
 
-def _enforced(parts: list[tuple[Mode | None, str]]) -> int:
-    return sum(1 << index for index, (mode, _) in enumerate(parts) if mode != "shadow")
+def _bands(risk: RiskSpec) -> list[tuple[str, Band]]:
+    """The bands, the least risk first."""
+    return sorted(risk.bands.items(), key=lambda item: (item[1].enter, item[0]))
+
+
+def _layers(risk: RiskSpec) -> tuple[Layer, ...]:
+    """The bands, and after them the prior for new accounts where there is one."""
+    bands = [Layer(name, band.terms(), band.enter, band.leave) for name, band in _bands(risk)]
+    return (*bands, *([Layer(None, risk.new.terms())] if risk.new is not None else []))
+
+
+def _enforced(modes: list[Mode | None]) -> int:
+    """The parts that are not in shadow, as bits."""
+    return sum(1 << index for index, mode in enumerate(modes) if mode != "shadow")
 
 
 def _trials(file: PolicyFile) -> Iterator[Trial]:
@@ -104,9 +115,7 @@ def _trials(file: PolicyFile) -> Iterator[Trial]:
     for index, rule in enumerate(file.rules):
         if share_of(rule) < 1:
             yield Trial(f"rule/{rule.name}", share_of(rule), rule_bit=1 << index)
-    for index, (name, band) in enumerate(
-        sorted(file.risk.bands.items(), key=lambda item: (item[1].enter, item[0]))
-    ):
+    for index, (name, band) in enumerate(_bands(file.risk)):
         if share_of(band) < 1:
             yield Trial(f"band/{name}", share_of(band), layer_bit=1 << index)
 

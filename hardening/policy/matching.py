@@ -49,9 +49,10 @@ def network_or_glob(pattern: str) -> Test:
 
     def contains(text: str) -> bool:
         try:
-            return ip_address(text) in network
+            address = ip_address(text)
         except ValueError:
             return False
+        return (getattr(address, "ipv4_mapped", None) or address) in network
 
     return contains
 

@@ -14,7 +14,7 @@ BUILT_FORMATS = frozenset(("openai_chat", "anthropic_messages"))
 
 
 def notes(
-    settings: Iterable[tuple[str, Terms]], own_doors: Mapping[str, str], *, bands: bool
+    settings: Iterable[tuple[str, Terms]], own_doors: Mapping[str, str], *, bands: bool, hides_unknown: bool
 ) -> tuple[str, ...]:
     """One sentence for each setting that is written down and not enforced yet."""
     found: dict[str, None] = {}
@@ -22,6 +22,8 @@ def notes(
         found.update(dict.fromkeys(f"{where}.{note}" for note in _notes(terms)))
     if bands:
         found["risk.bands: nothing scores accounts yet, so no account enters a band"] = None
+    if hides_unknown:
+        found["on_failure.unknown_text: unknown text is reported, hiding it is not built yet"] = None
     for path, format in own_doors.items():
         if format != "pass" and format not in BUILT_FORMATS:
             found[f"doors.{path}: {format} is not built yet, so the door is blocked"] = None
@@ -39,11 +41,12 @@ def _notes(terms: Terms) -> Iterable[str]:
         yield "pace: streams are not slowed yet"
     if terms.usage not in (None, "keep"):
         yield "usage: usage is not rounded or dropped yet"
-    if terms.at_limit not in (None, "cut"):
-        yield "at_limit: streams are cut there, slowing and finishing are not built yet"
+    if terms.at_limit == "slow":
+        yield "at_limit: streams are cut there, slowing is not built yet"
 
 
 def withheld(terms: Terms) -> Terms:
     """The terms with everything closed that an unbuilt mechanism would have to soften."""
     top = 0 if terms.logprob_noise else terms.top
-    return replace(terms, seal=False, top=top, at_limit="cut")
+    at_limit = "cut" if terms.at_limit == "slow" else terms.at_limit
+    return replace(terms, seal=False, top=top, at_limit=at_limit)

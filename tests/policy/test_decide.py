@@ -79,6 +79,8 @@ def test_rules_lie_over_each_other_in_order_and_only_where_they_speak() -> None:
         ("header: {a: x, b: y}", {"headers": ((b"b", b"y"), (b"a", b"x"))}, "a", True),
         ("client: 10.0.0.0/8", {"client": "10.1.2.3"}, "a", True),
         ("client: 10.0.0.0/8", {"client": "11.1.2.3"}, "a", False),
+        ("client: 10.0.0.0/8", {"client": "::ffff:10.1.2.3"}, "a", True),
+        ("client: '2001:db8::/32'", {"client": "2001:db8::1"}, "a", True),
         ("client: 10.0.0.0/8", {"client": "testclient"}, "a", False),
         ("model: m, door: openai_chat", {}, "a", True),
         ("model: m, door: other", {}, "a", False),

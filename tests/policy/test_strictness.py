@@ -199,3 +199,29 @@ def test_every_field_declares_its_order_and_has_a_value_where_nothing_is_said() 
     assert all("pick" in item.metadata for item in fields(Terms))
     unsaid = {item.name for item in fields(Terms) if getattr(UNSAID, item.name) is None}
     assert unsaid == {"max_tokens", "pace_per_s"}
+
+
+ORDERS = {
+    "limits": (("one",), ("one", "two")),
+    "show": ("full", "summary"),
+    "summary_tokens": (160, 40),
+    "seal": (True, False),
+    "inline": ("tagged", "starts_open"),
+    "top": ("all", 20),
+    "logprob_step": (0.25, 0.5),
+    "logprob_noise": (0.0, 0.5),
+    "embedding_step": (0.0, 0.1),
+    "embedding_noise": (0.0, 0.1),
+    "usage": ("round", "drop"),
+    "at_limit": ("slow", "cut"),
+    "max_tokens": (100, 10),
+    "pace_per_s": (20.0, 2.0),
+    "charge": (1.0, 4.0),
+}
+
+
+def test_each_order_is_the_one_that_operators_are_told() -> None:
+    assert set(ORDERS) == {item.name for item in fields(Terms)}
+    loose = Terms(**{name: pair[0] for name, pair in ORDERS.items()})
+    strict = Terms(**{name: pair[1] for name, pair in ORDERS.items()})
+    assert stricter(loose, strict) == stricter(strict, loose) == strict
