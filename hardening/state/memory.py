@@ -14,9 +14,6 @@ from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState
 from hardening.state import buckets
 from hardening.state.store import Evidence
 
-_OVERFLOW = "\0overflow"
-"""The scope that newcomers share while no account may be forgotten; no real scope has its name."""
-
 _LOOKS = 8
 """Accounts looked at for one to forget when a newcomer finds the store full."""
 
@@ -153,17 +150,20 @@ class MemoryStore:
             self.late_settlements += 1
             return
         now, band = self._now, opened.standing.band
-        used = [(charge.limit.name, charge.scope_key) for charge in actual]
         homes = {}
         for charge, bucket, units in opened.parts:
             bucket.release(units)
+            homes[charge.limit.name, charge.scope_key] = bucket
+        named = set()
+        for charge in actual:
             key = (charge.limit.name, charge.scope_key)
-            homes[key] = bucket
-            if key not in used:
-                bucket.spend(charge.limit, units, now)
-        for charge, key in zip(actual, used, strict=True):
-            bucket = homes.get(key) or self._scope(charge.scope_key).bucket(charge.limit.name)
+            named.add(key)
+            bucket = homes.get(key) or self._bucket(charge)
             bucket.spend(charge.limit, _units(charge, band), now)
+        if not named.issuperset(homes):
+            for charge, bucket, units in opened.parts:
+                if (charge.limit.name, charge.scope_key) not in named:
+                    bucket.spend(charge.limit, units, now)
 
     def _pass_time(self, now: float) -> float:
         """The store's time, which never goes back, after spending every lease that ran out by then."""
@@ -190,6 +190,9 @@ class MemoryStore:
         scope = self._scopes[key] = _Scope(self._now)
         return scope
 
+    def _bucket(self, charge: Charge) -> _Bucket:
+        return self._scope(charge.scope_key).bucket(charge.limit.name)
+
     def _forget_one(self) -> bool:
         """Forget the longest unused idle scope among a few; those that must stay go to the back."""
         for _ in range(min(_LOOKS, len(self._scopes))):
@@ -208,7 +211,7 @@ class MemoryStore:
         parts: list[_Part] = []
         refusing: list[_Part] = []
         for charge in charges:
-            bucket = self._scope(charge.scope_key).bucket(charge.limit.name)
+            bucket = self._bucket(charge)
             units = _units(charge, standing.band)
             bucket.held += units
             bucket.leases += 1
