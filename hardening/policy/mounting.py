@@ -74,7 +74,7 @@ class Accounts(Strict):
 
 def split_doors(value: object) -> object:
     """`unknown` apart from the paths, which are the other keys."""
-    if not isinstance(value, dict) or "own" in value:
+    if not isinstance(value, dict):
         return value
     own = {key: target for key, target in value.items() if key != "unknown"}
     return {**({"unknown": value["unknown"]} if "unknown" in value else {}), "own": own}

@@ -47,6 +47,7 @@ MISTAKES = [
     ("unproven limit unknown", "version: 1\naccounts: {unproven: {limits: [§trial]}}\n", "undeclared limit"),
     # doors
     ("door without slash", "version: 1\ndoors: {§api/chat: openai_chat}\n", "begins with /"),
+    ("door named like our own field", "version: 1\ndoors: {§own: {/x: pass}}\n", "begins with /"),
     ("door with query", "version: 1\ndoors: {§/chat?x=1: pass}\n", "without query"),
     ("format misspelt", "version: 1\ndoors: {/x: §openai-chat}\n", "did you mean `openai_chat`?"),
     ("unknown doors misspelt", "version: 1\ndoors: {unknown: §blok}\n", "did you mean `block`?"),
