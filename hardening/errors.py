@@ -31,14 +31,17 @@ class PolicyError(HardeningError):
 
     @property
     def file(self) -> str:
+        """The file of the first fault."""
         return self.faults[0].file
 
     @property
     def line(self) -> int:
+        """The line of the first fault."""
         return self.faults[0].line
 
     @property
     def column(self) -> int:
+        """The column of the first fault."""
         return self.faults[0].column
 
 

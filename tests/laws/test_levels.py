@@ -18,7 +18,11 @@ LEVELS = {
     "asgi": 4,
     **dict.fromkeys(("cli", "redteam", "testing", "__init__"), 5),
 }
-PARTS = {"__main__": "cli", "rewrite": "exchange", "lanes": "exchange"}  # modules that belong to a room of another name
+PARTS = {
+    "__main__": "cli",
+    "rewrite": "exchange",
+    "lanes": "exchange",
+}  # modules that belong to a room of another name
 EDGE = {"state", "observe", "asgi", "cli"}
 FORBIDDEN_IN_CORE = {"asyncio", "logging", "selectors", "signal", "socket", "subprocess", "time"}
 ONLY_IN = {"numba": "kernels.jit", "redis": "state"}
