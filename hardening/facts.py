@@ -19,7 +19,14 @@ Unit = Literal[
     "requests", "tokens", "prompt", "completion", "reasoning", "streams", "logprob_values", "embeddings"
 ]
 RefusalKind = Literal[
-    "forbidden", "rate_limit", "quota", "unreadable", "too_large", "unauthenticated", "unavailable", "internal"
+    "forbidden",
+    "rate_limit",
+    "quota",
+    "unreadable",
+    "too_large",
+    "unauthenticated",
+    "unavailable",
+    "internal",
 ]
 Outcome = Literal["complete", "cut", "disconnected", "refused", "error"]
 
