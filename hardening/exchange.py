@@ -201,7 +201,7 @@ class Exchange:
         data = event.data
         if not data:
             return self._silent(event)
-        if data.startswith(b"[DONE]"):
+        if data.strip() == b"[DONE]":
             return self._rewriter.rest() + raw
         try:
             frame = self._codec.frame(event.raw, event.data_at, event.data_end, source=raw)

@@ -54,7 +54,7 @@ RESPONSE = compile_table(
         "{id,created,system_fingerprint,obfuscation,choices[].obfuscation,x_groq.id}": Role.VOLATILE,
     },
     owners=("choices[]",),
-    guarded=("choices[]", _SPOKEN, f"{_SPOKEN}.provider_specific_fields", f"{_SPOKEN}.content[]"),
+    guarded=("", "choices[]", _SPOKEN, f"{_SPOKEN}.provider_specific_fields", f"{_SPOKEN}.content[]"),
 )
 
 REQUEST = compile_table(

@@ -26,7 +26,10 @@ _space = re.compile(_WS).match
 _nested = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL).finditer
 
 # Names that imitators give to traces; sizes, switches and seals of a trace are not the trace.
-_speaks_of_reasoning = re.compile(rb"reason|think|thought|chain_of|rationale|scratchpad", re.I).search
+_speaks_of_reasoning = re.compile(
+    rb"reason|think|thought|chain_of|rationale|scratchpad|monolog|deliberat|reflection|analysis|(?:^|_)cot(?:$|_)",
+    re.I,
+).search
 _is_about_reasoning = re.compile(
     rb"finish|stop|tokens?$|effort$|_id$|signature|opaque|encrypted|format$|budget|time|status", re.I
 ).search
@@ -101,6 +104,8 @@ class Walk:
 
     def _object(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw
+        opened, known = at - 1, len(self.sites)
+        declared = False
         at = _skip_space(raw, at)
         if raw[at : at + 1] == b"}":
             return at + 1
@@ -111,13 +116,25 @@ class Walk:
             name = key[1][1:-1]
             if 92 in name:
                 name = read_string(key[1], format=self._format, offset=at).encode("utf-8", "surrogatepass")
-            at = self._member(node, name, key.end(), owner)
+            at = self._member(node, name, start := key.end(), owner)
+            if node.guarded and name == b"type":
+                declared = declared or bool(_speaks_of_reasoning(raw, start, at))
             after = _next(raw, at)
             if after is None or after[1] == b"]":
                 raise self._broken(at, "a comma or the end of the object")
             at = after.end() if after[1] == b"," else after.end(1)
             if after[1] == b"}":
+                if declared:
+                    self._all_of_it(opened, at, known, owner)
                 return at
+
+    def _all_of_it(self, start: int, end: int, known: int, owner: Owner) -> None:
+        """An object that calls itself reasoning, but holds none under a known name, is all reasoning."""
+        if not any(site.role is Role.REASONING for site in self.sites[known:]):
+            self.sites[known:] = [
+                *(site for site in self.sites[known:] if site.role is Role.KIND),
+                Site(Role.REASONING, start, end, owner),
+            ]
 
     def _member(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
         child = node.keys.get(name.lower() if self._fold else name)

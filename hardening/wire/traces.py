@@ -53,9 +53,15 @@ def with_text(raw: bytes, text: str, *, format: str) -> bytes:
         return write_string(text)
     rest = [text] if text else []
     kept = _replaced(value, rest)
-    if kept is None:
-        return b"[]" if isinstance(value, list) else b"{}"
-    return orjson.dumps(kept)
+    if kept is None and isinstance(value, dict):
+        kept = {key: _emptied(key, element) for key, element in value.items()}
+    return orjson.dumps([] if kept is None else kept)
+
+
+def _emptied(key: str, element: object) -> object:
+    if key in _LABELS or not isinstance(element, str | list | dict):
+        return element
+    return type(element)()
 
 
 def _replaced(value: object, rest: list[str]) -> object:

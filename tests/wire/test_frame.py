@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from hardening.events import (
     Finish,
     Logprobs,
@@ -89,6 +91,17 @@ def test_lists_of_parts() -> None:
     assert events(frame) == [Reasoning(0, "T"), Text(0, "A")]
     out = json.loads(frame.render({frame.events[0][1]: frame.written(frame.events[0][1], "")}))
     assert out["choices"][0]["delta"]["content"][0] == {"type": "thinking", "thinking": []}
+
+
+@pytest.mark.parametrize("kind", ["reasoning", "thinking", "reasoning.text", "thought"])
+@pytest.mark.parametrize("field", ["text", "value", "content"])
+def test_a_part_that_calls_itself_reasoning_is(kind: str, field: str) -> None:
+    part = {"type": kind, field: "T", "id": "p1"}
+    body = {"choices": [{"message": {"content": [part, {"type": "text", "text": "A"}]}}]}
+    frame = CHAT.frame(json.dumps(body).encode())
+    assert events(frame) == [Reasoning(0, "T"), Text(0, "A")]
+    out = json.loads(frame.render({frame.events[0][1]: frame.written(frame.events[0][1], "")}))
+    assert out["choices"][0]["message"]["content"][0] == {**part, field: ""}
 
 
 def test_everything_else_a_chat_frame_says() -> None:

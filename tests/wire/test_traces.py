@@ -33,7 +33,10 @@ def test_a_text_takes_the_first_place_and_what_is_opaque_stays() -> None:
     assert json.loads(with_text(json.dumps(DETAILS).encode(), "", format="t")) == [DETAILS[1]]
     assert with_text(b'[{"type":"text","text":"x"}]', "", format="t") == b"[]"
     assert with_text(b'"x"', "", format="t") == b'""'
-    assert with_text(b'{"text":"x"}', "", format="t") == b"{}"
+    assert (
+        with_text(b'{"type":"reasoning","text":"x","n":1}', "", format="t")
+        == b'{"type":"reasoning","text":"","n":1}'
+    )
 
 
 TRACE = "We need to find the number of apples that are left. " * 20
