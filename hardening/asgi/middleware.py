@@ -6,19 +6,20 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hardening import kernels
 from hardening.asgi.case import Case
 from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.responder import MARK, Responder
-from hardening.asgi.service import Identify, OnReceipt, Options, Service
+from hardening.asgi.service import Identify, OnReceipt, Options, Service, where
 from hardening.clock import SystemClock
-from hardening.errors import HardeningError
+from hardening.errors import HardeningError, StartError
 from hardening.facts import Refusal
 from hardening.observe import LOG
 from hardening.policy import Policy
@@ -168,32 +169,44 @@ class HardeningMiddleware:
 
     def _open(self) -> bool:
         """Make the service, or keep why it cannot be made."""
-        try:
+        self.fault = None
+        with self._failing():
             self.service = Service(self.options)
             self._quiet = {}
-        except HardeningError as fault:
-            self.fault = fault
-            LOG.error("hardening cannot start: %s", fault)
-            return False
-        return True
+        return self.fault is None
 
     def _warm_beside(self) -> None:
         threading.Thread(target=self._warm, name="hardening-warm", daemon=True).start()
 
     def _warm(self) -> None:
-        """Compile the kernels and say what started."""
+        """Make what was opened fast and exact; where that must not fail and does, nothing is open."""
         service = self.service
         if service is not None:
-            service.announce(kernels.warm().seconds)
+            with self._failing():
+                service.warm()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Without a service no door opens: keep and log whatever is raised within."""
+        try:
+            yield
+        except HardeningError as fault:
+            self.fault = fault
+        except Exception as fault:  # noqa: BLE001  a fault that nobody foresaw opens no door either
+            self.fault = StartError(f"internal fault: {where(fault)}")
+        else:
+            return
+        self.service = None
+        LOG.error("hardening cannot start: %s", self.fault)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start before the app and stop after it."""
         message = await receive()
-        self.fault = None
-        if not self._open():
+        if self._open():
+            await asyncio.to_thread(self._warm)
+        if self.fault is not None:
             await send({"type": "lifespan.startup.failed", "message": str(self.fault)})
             return
-        await asyncio.to_thread(self._warm)
         first: list[Message] = [message]
 
         async def app_receive() -> Message:
@@ -201,15 +214,15 @@ class HardeningMiddleware:
 
         async def app_send(message: Message) -> None:
             if message["type"] in _OVER:
-                self._close()
+                await self._close()
             await send(message)
 
         await self.app(scope, app_receive, app_send)
 
-    def _close(self) -> None:
+    async def _close(self) -> None:
         service, self.service = self.service, None
         if service is not None:
-            service.close()
+            await service.close()
 
 
 async def _say(send: Send, door: Door | None, refusal: Refusal) -> None:

@@ -99,6 +99,7 @@ class Responder:
         else:
             response = Watched(exchange=exchange, control=self, send=self._send)
         self._response = response
+        self._service.entered(stream=case.facts.stream)
         try:
             await app(scope, inbound.receive, response.send)
             if isinstance(response, Response):
@@ -111,6 +112,7 @@ class Responder:
             response.close()
             inbound.stop()
             await self.over("disconnected" if inbound.gone else "error")
+            self._service.left(stream=case.facts.stream)
             _share(scope, self._scope)
 
     def _open_exchange(self) -> Exchange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from hardening.errors import StartError
@@ -26,10 +27,10 @@ def read_keys(runtime: Runtime, environment: Mapping[str, str]) -> Keys:
 def worker_count(environment: Mapping[str, str], argv: Sequence[str]) -> int:
     """How many processes the command line of a known server asks for; 1 where nothing says."""
     words = environment.get("GUNICORN_CMD_ARGS", "").split()
-    if argv and any(name in Path(argv[0]).as_posix() for name in _SERVERS):
+    if argv and any(name in part for name in _SERVERS for part in Path(argv[0]).parts[-2:]):
         words += argv[1:]
     counts = [environment.get("WEB_CONCURRENCY", "")]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word in ("-w", "--workers"):
             counts.append(following)
         elif word.startswith("--workers="):

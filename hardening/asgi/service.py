@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +16,7 @@ from starlette.types import Scope
 from hardening import __version__
 from hardening.asgi.estimate import PromptRatio
 from hardening.asgi.secret import read_keys, worker_count
-from hardening.asgi.tools import make_tools
+from hardening.asgi.tools import Toolbox
 from hardening.clock import Clock
 from hardening.errors import StartError
 from hardening.facts import Account, PolicyId, Receipt
@@ -28,6 +29,9 @@ from hardening.wire.doors import PASS, Door, Doors
 Named = Account | str | None
 Identify = Callable[[Scope], Named | Awaitable[Named]]
 OnReceipt = Callable[[Receipt], None]
+
+_CLOSING_S = 2.0
+_CLOSING_LOOKS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +74,14 @@ class Service:
         self.metrics: Metrics = metrics_in(options.registry)
         self.metrics.policy_in_force(PolicyId(policy.name, policy.digest), policy.mode)
         self.audit = _audit(policy.runtime.audit, self.metrics)
-        self.tools = make_tools(policy)
+        self._toolbox = Toolbox(policy)
+        self.tools = self._toolbox.tools
         self._on_receipt = options.on_receipt
         self._keys = keys
         self._own_store = options.state is not None
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
+        self._answering = 0
 
     def next_id(self) -> str:
         """A new request id, unlike any of another process."""
@@ -110,8 +116,23 @@ class Service:
         self.metrics.alarm("internal_fault")
         LOG.error("internal fault: %s", where(fault))
 
-    def announce(self, kernels_s: float | None) -> None:
-        """Write the one line that says what started."""
+    def warm(self) -> None:
+        """Make the tools fast and exact, and write the one line that says what started.
+
+        Raises:
+            StartError: there is no tokenizer, and the policy blocks what cannot be read or known.
+        """
+        warnings = [] if self._keys.durable else ["no key: no seals, and ids last as long as the process"]
+        kernels_s: float | None = None
+        try:
+            kernels_s = self._toolbox.warm()
+        except StartError as fault:
+            if self.policy.on_failure.unreadable == "block":
+                raise
+            warnings.append(f"tokens are estimated: {fault}")
+        self._announce(kernels_s, tuple(warnings))
+
+    def _announce(self, kernels_s: float | None, warnings: tuple[str, ...]) -> None:
         policy = self.policy
         report = StartReport(
             version=__version__,
@@ -122,12 +143,29 @@ class Service:
             kernels_s=kernels_s,
             doors=self.doors.names,
             not_enforced=policy.unenforced(),
-            warnings=() if self._keys.durable else ("no key: no seals, and ids last as long as the process",),
+            warnings=warnings,
         )
         LOG.info("%s", start_line(report))
 
-    def close(self) -> None:
-        """Write what is pending."""
+    def entered(self, *, stream: bool) -> None:
+        """A request went to the app."""
+        self._answering += 1
+        if stream:
+            self.metrics.stream_started()
+
+    def left(self, *, stream: bool) -> None:
+        """A request that had entered is settled."""
+        self._answering -= 1
+        if stream:
+            self.metrics.stream_ended()
+
+    async def close(self) -> None:
+        """Wait a little for requests that the server is ending, then write what is pending."""
+        # Servers cancel what is open and stop us in the same breath, some with a signal right after.
+        for _ in range(_CLOSING_LOOKS):
+            if not self._answering:
+                break
+            await asyncio.sleep(_CLOSING_S / _CLOSING_LOOKS)
         if self.audit is not None:
             self.audit.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
 
@@ -61,7 +62,5 @@ def test_a_body_that_ends_too_early_is_refused(coding: bytes, packed: bytes) -> 
 
 @given(st.binary(max_size=200), st.sampled_from([b"gzip", b"deflate"]))
 def test_any_bytes_unpack_or_raise_a_wire_error(data: bytes, coding: bytes) -> None:
-    try:
+    with contextlib.suppress(WireError):
         assert len(unpack(data, coding, 1000)) <= 1000
-    except WireError:
-        pass

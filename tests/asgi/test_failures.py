@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -327,10 +328,7 @@ def test_a_receipt_callback_that_raises_hurts_nobody(caplog: pytest.LogCaptureFi
     def broken(receipt: Receipt) -> None:
         raise RuntimeError("callback")
 
-    hardened.options = hardened.options.__class__(
-        **{name: getattr(hardened.options, name) for name in hardened.options.__slots__}
-        | {"on_receipt": broken}
-    )
+    hardened.options = replace(hardened.options, on_receipt=broken)
     assert run(ask(hardened, BODY)).status == 200
     assert "on_receipt failed: RuntimeError" in caplog.text
 

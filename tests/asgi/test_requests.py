@@ -196,7 +196,8 @@ def test_in_shadow_no_byte_and_no_header_changes_but_the_receipt_tells() -> None
     assert header(seen[0][0], b"accept-encoding") == [b"gzip"]
     receipt = hardened.receipts[0]
     assert (receipt.mode, receipt.changed, receipt.tokens.completion) == ("shadow", (), 60)
-    assert receipt.would is not None and receipt.would.enforced
+    assert receipt.would is not None
+    assert receipt.would.enforced
 
 
 @pytest.mark.parametrize("body", [b"x" * 1001, [b"x" * 600, b"x" * 600], b"{"])
