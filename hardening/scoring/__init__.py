@@ -1,0 +1,1 @@
+"""What is told of requests by measuring them: tokens, features, signals, risk."""

@@ -9,7 +9,7 @@ from importlib.resources import files
 from types import FunctionType
 
 from tiktoken import Encoding
-from tiktoken_ext import openai_public
+from tiktoken_ext import openai_public  # type: ignore[import-untyped]
 
 from hardening.errors import StartError
 

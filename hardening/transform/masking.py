@@ -19,7 +19,7 @@ _PARTS = (
 )
 _ONE = r"(?<!no )(?<!any )(?<!each )(?<!every )(?<!which )(?<!this )(?<!that )(?<!the )one(?! of\b)(?! another\b)"
 _VALUE = re.compile(
-    r"[$€£#]?\b\d[\d,.:/]*(?<![,.:/])(?:st|nd|rd|th)?\b|[\u00b2\u00b3\u00b9\u00bc-\u00be\u2150-\u215e]"
+    r"[$€£#]?\b\w*\d[\w,.:/]*(?<![,.:/])|[\u00b2\u00b3\u00b9\u00bc-\u00be\u2150-\u215e]"
     rf"|\b(?:{_ONES}|{_TENS}|{_PARTS}|{_ONE})\b(?:[- ](?:one|{_ONES}|{_PARTS})\b)*"
     r"|(?<![\w'’])[b-hj-z](?![\w'’])",
     re.IGNORECASE,

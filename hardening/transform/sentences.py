@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from hardening.transform import cues
+
 Part = Literal["self_talk", "derivation", "check", "knowledge", "plan", "final"]
 
-LONGEST = 400
-"""Characters of a sentence; a longer one is dropped, so that an endless one holds no memory."""
+_LONGEST = 400  # characters of a sentence; a longer one is dropped, so that an endless one holds no memory
 _PENDING = 512  # characters gathered before they are split: flat cost per delta
 _FENCES = ("```", "~~~")
 
 _END = re.compile(r"[.!?]+[\"')\]*]*(?=\s)|\n")
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_SPACED = str.maketrans({**dict.fromkeys('.,;:!?"()[]-—–*_#>“”', " "), "’": "'"})
 _LEAD = re.compile(
     r"(?:[\s*_#>\-•]+|\(?(?:step\s+)?\d{1,2}[.):]+\s+"
     r"|(?:okay|ok|well|now|next|first(?:ly| of all)?|second(?:ly)?|third(?:ly)?|then|finally|alright|right|"
@@ -30,28 +31,11 @@ _CLAUSE = re.compile(
     re.S | re.I,
 )
 
-_SELF_TALK = re.compile(
-    r"\b(?:wait|hmm+|hm|oh|uh|um|hold on|let me (?:think|see|try|re|start|break)\w*|let's (?:think|see|try)|not (?:\w+ )?sure"
-    r"|unsure|confus\w+|mistaken?|mistakes|wrong|incorrect|tricky|interesting|wonder\w*|maybe|perhaps|might|"
-    r"alternatively|actually|anyway|guess|i (?:think|suppose|believe|feel|doubt|mean|made|missed|forgot)|never ?mind|"
-    r"on second thought|no,|yes,|sorry|stuck|step by step|i have (?:this|a|the)|i've got|seems?)\b|[?…]|\.\.\.",
-    re.IGNORECASE,
+_MATHS = frozenset(
+    "=+*/^\u00d7\u00f7\u2248<>\u2264\u2265\u221a\u2211\u220f\u222b\u00b1\u2208\u2200\u2203\u2192\u21d2\u2234%|{}\\`~$_"
 )
-_CHECK = re.compile(
-    r"\b(?:re-?check\w*|double|check\w*|verif\w+|confirm\w*|test\w*|plug\w*|makes? sense|consistent|match\w*|"
-    r"for (?:example|instance)|say|suppose|imagine|e\.g|counter-?example|try\w*|sanity)\b",
-    re.IGNORECASE,
-)
-_DERIVATION = re.compile(
-    r"\b(?:therefore|thus|hence|so|consequently|accordingly|implies|implying|follows|means|meaning|gives?|yields?|"
-    r"results?|resulting|equals?|equal to|becomes?|leaves?|leaving|left|gets?|got|obtain\w*|simplif\w*|substitut\w*|"
-    r"plus|minus|times|multipl\w*|divid\w*|subtract\w*|add\w*|sum(?:med|ming|s)?|total(?:s|ing)|halv\w*|doubl\w*|"
-    r"tripl\w*|squar(?:e|ed|ing)|per|each|remaining|spen[dt]\w*|earn\w*|bought|sold|cost|costs|in this case|"
-    r"must be|has to be|would be|will be|can't|cannot|because|due to|that's|this is|these are|from (?:this|that|above)|"
-    r"as (?:above|before)|previous\w*|earlier|again)\b",
-    re.IGNORECASE,
-)
-_MATHS = re.compile(r"[=+*/^×÷≈<>≤≥√∑∏∫±∈∀∃→⇒∴%|{}\\`~$_]|\w\s?[-−]\s\w|\d[-−]\d|[\"“][^\"”]{24,}")
+_DOUBT = ("?", "...", "\u2026")
+_EXPRESSION = re.compile(r"\w\s?[-\u2212]\s\w|\d[-\u2212]\d|[\"\u201c][^\"\u201d]{24,}")
 _PLAN = re.compile(
     r"(?:(?:i|we|you)\s*(?:'ll|will|shall|must|should|(?:need|have|want|ought|'d like|am going|are going)\s+to|"
     r"'re going to|'m going to|'m trying to|am trying to|can (?:use|start|begin|look|consider|apply))\s+\w+"
@@ -82,12 +66,9 @@ _POINTING = re.compile(
     r"my|mine|our|the (?:first|second|third|other|next|last|result|answer|above|same))\b",
     re.IGNORECASE,
 )
-_ENGLISH = frozenset(
-    re.findall(
-        r"\w+",
-        "a an the of to in is are and or that for with on by from as at be can need we i will it how many which what "
-        "have has their its find use when between",
-    )
+_SELF_TALK_PHRASES, _CHECK_PHRASES, _DERIVATION_PHRASES = (
+    tuple(f" {phrase} " for phrase in phrases)
+    for phrases in (cues.SELF_TALK_PHRASES, cues.CHECK_PHRASES, cues.DERIVATION_PHRASES)
 )
 _FEWEST_WORDS, _MOST_WORDS = 5, 32
 _ENGLISH_SHARE = 0.25
@@ -103,6 +84,8 @@ class Splitter:
         self._pieces: list[str] = []
         self._length = 0
         self._hidden = ""
+        self._quoted = False
+        self._too_long = False
 
     def feed(self, text: str) -> list[str]:
         """The sentences that ended so far; most calls give none and only keep the piece."""
@@ -120,16 +103,25 @@ class Splitter:
         start = 0
         found = []
         for match in _END.finditer(text):
+            start = self._pass_over(text, start, match.end())
             sentence = text[start : match.end()].strip()
             start = match.end()
-            if self._stands_in_prose(sentence) and len(sentence) <= LONGEST:
+            if self._stands_in_prose(sentence) and sentence and not self._too_long:
                 found.append(sentence)
-        rest = text[start:]
-        if len(rest) > LONGEST + 1:  # too long whatever follows; its last character may end it
-            rest = f"{rest[:LONGEST]}xx{rest[-1]}"
-        self._pieces = [rest]
+            self._too_long = False
+            self._quoted = self._quoted and match[0] != "\n"
+        start = self._pass_over(text, start, len(text))
+        self._pieces = [text[start:]]
         self._length = 0
         return found
+
+    def _pass_over(self, text: str, start: int, end: int) -> int:
+        """Leave out the front of a sentence that is too long, in steps that no piece of the text moves."""
+        while end - start > _LONGEST:
+            self._stands_in_prose(text[start : start + _LONGEST])
+            self._too_long = True
+            start += _LONGEST
+        return start
 
     def _stands_in_prose(self, sentence: str) -> bool:
         """Whether a sentence is neither in nor at the border of a block; keeps track of blocks."""
@@ -146,28 +138,55 @@ class Splitter:
             if at >= 0:
                 self._hidden = "" if closed in sentence[at + len(opened) :] else closed
                 return False
-        return not sentence.startswith((">", "|", "    "))
+        self._quoted = self._quoted or sentence.startswith((">", "|"))
+        return not self._quoted
 
 
 def part(sentence: str) -> Part:
     """What part a sentence plays in a trace; "derivation" where no rule claims it."""
-    if _SELF_TALK.search(sentence):
+    told = _words(sentence)
+    words = frozenset(told)
+    phrases = f" {' '.join(told)} "
+    if not words.isdisjoint(cues.SELF_TALK) or any(mark in sentence for mark in _DOUBT):
         return "self_talk"
-    if _CHECK.search(sentence):
+    if not words.isdisjoint(cues.CHECK):
         return "check"
-    if _MATHS.search(sentence):
+    if not _MATHS.isdisjoint(sentence) or words.isdisjoint(cues.COMMON):
         return "derivation"
-    bare = _LEAD.sub("", sentence, count=1) if _LEAD.match(sentence) else sentence
+    if any(phrase in phrases for phrase in _SELF_TALK_PHRASES):
+        return "self_talk"
+    if any(phrase in phrases for phrase in _CHECK_PHRASES):
+        return "check"
+    return _told_part(sentence)
+
+
+def _told_part(sentence: str) -> Part:
+    """The part of a sentence that neither doubts nor checks nor calculates."""
+    bare = _bare(sentence)
+    main = _CLAUSE.sub("", bare)
+    if _EXPRESSION.search(main):
+        return "derivation"
     if _FINAL.match(bare):
         return "final"
-    clause = _CLAUSE.sub("", bare)
-    if _DERIVATION.search(clause):
+    told = _words(main)
+    phrases = f" {' '.join(told)} "
+    if not cues.DERIVATION.isdisjoint(told) or any(phrase in phrases for phrase in _DERIVATION_PHRASES):
         return "derivation"
-    if _PLAN.match(clause):
+    if _PLAN.match(main):
         return "plan"
-    if _KNOWLEDGE.match(clause) and not _POINTING.match(_RECALL.sub("", clause)):
+    if _KNOWLEDGE.match(main) and not _POINTING.match(_RECALL.sub("", main)):
         return "knowledge"
     return "derivation"
+
+
+def _words(sentence: str) -> list[str]:
+    return sentence.lower().translate(_SPACED).split()
+
+
+def _bare(sentence: str) -> str:
+    """The sentence without bullets, step numbers and words that only lead in."""
+    lead = _LEAD.match(sentence)
+    return sentence[lead.end() :] if lead else sentence
 
 
 def clause(sentence: str) -> str:
@@ -175,18 +194,19 @@ def clause(sentence: str) -> str:
 
     What follows "so", "because", a colon or a bracket is where derivations stand.
     """
-    bare = _RECALL.sub(
-        "", _CLAUSE.sub("", _LEAD.sub("", sentence, count=1) if _LEAD.match(sentence) else sentence)
-    )
-    bare = bare.strip(" \t\r\n.,!?*_\"'")
+    bare = _RECALL.sub("", _CLAUSE.sub("", _bare(sentence))).strip(" \t\r\n.,!?*_\"'")
     if bare.count('"') % 2:
         bare = bare.replace('"', "")
-    words = _WORD.findall(bare)
-    if not _FEWEST_WORDS <= len(words) <= _MOST_WORDS or not _is_english(words):
+    words = _words(bare)
+    if (
+        not _FEWEST_WORDS <= len(words) <= _MOST_WORDS
+        or words[-1] in cues.OPEN_ENDS
+        or not _is_english(words)
+    ):
         return ""
     return f"{bare[0].upper()}{bare[1:]}."
 
 
 def _is_english(words: list[str]) -> bool:
-    common = sum(word.lower() in _ENGLISH for word in words)
-    return common >= _ENGLISH_SHARE * len(words) and all(word.replace("’", "'").isascii() for word in words)
+    common = sum(word in cues.COMMON for word in words)
+    return common >= _ENGLISH_SHARE * len(words) and "".join(words).isascii()

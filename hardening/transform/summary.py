@@ -21,6 +21,7 @@ _MOST: dict[Part, int] = {"final": 1, "knowledge": 2, "plan": 3}
 """Sentences of each part, in the order in which they are told: the conclusion first."""
 _FIRST_KEPT, _LAST_KEPT = 48, 16
 _WORD = re.compile(r"[a-z]{4,}")
+_FEWEST_WORDS = 3
 _ALIKE = 2  # of two sentences with one half of the shorter's words in common, one is enough
 
 
@@ -69,9 +70,10 @@ class Summariser:
         if kind not in _MOST:
             return
         text = clause(sentence)
-        if not text or text in self._first:
+        words = frozenset(_WORD.findall(text.lower()))
+        if len(words) < _FEWEST_WORDS or text in self._first:
             return
-        found = _Candidate(self._places, kind, text, frozenset(_WORD.findall(text.lower())))
+        found = _Candidate(self._places, kind, text, words)
         if len(self._first) < _FIRST_KEPT:
             self._first[text] = found
         else:
