@@ -247,6 +247,12 @@ def test_a_body_that_cannot_be_read_raises_and_gives_nothing(body: bytes) -> Non
     assert TRACE[:10] not in str(caught.value)
 
 
+def test_the_words_of_a_server_that_refused_need_not_be_json() -> None:
+    made = exchange(sse=False)
+    made.start(405, [(b"content-type", b"text/plain")])
+    assert made.receive(b"Method Not Allowed", 0.0) + made.end(0.0) == b"Method Not Allowed"
+
+
 def test_a_policy_may_pass_what_cannot_be_read() -> None:
     from hardening.exchange import Exchange
     from hardening.facts import RequestFacts

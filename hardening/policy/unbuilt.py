@@ -36,7 +36,7 @@ def _notes(terms: Terms) -> Iterable[str]:
     if terms.logprob_noise:
         yield "logprobs.noise: noise is not built yet, so log-probabilities are withheld there"
     if terms.embedding_step or terms.embedding_noise:
-        yield "embeddings: this is not built yet, so doors for embeddings are blocked"
+        yield "embeddings: no embeddings door is read yet; one that this file names is blocked, others are unknown doors"
     if terms.pace_per_s:
         yield "pace: streams are not slowed yet"
     if terms.usage not in (None, "keep"):
