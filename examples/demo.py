@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from threading import Event
 
+from demo_parts import ServingError
+
 MISSING = "demo: the package {0} is missing; scripts/install brings it.\n"
 PAGE = Path(__file__).parents[1] / "build" / "demo.html"
 CURL = """\
@@ -38,14 +40,9 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith("HARDENING_")]:
         del os.environ[name]
     try:
-        from demo_parts.server import ServingError
-    except ModuleNotFoundError as missing:
-        sys.stderr.write(MISSING.format(missing.name))
-        return 2
-    try:
         return serve(options.port) if options.serve else demonstrate(options.page)
     except ModuleNotFoundError as missing:
-        sys.stderr.write(MISSING.format(missing.name))
+        sys.stderr.write(MISSING.format((missing.name or "").partition(".")[0]))
     except ServingError as fault:
         sys.stderr.write(f"demo: {fault}.\n")
     except OSError as fault:
@@ -59,15 +56,15 @@ def demonstrate(page: Path) -> int:
     from demo_parts.page import render
     from rich.console import Console
 
+    page.parent.mkdir(parents=True, exist_ok=True)
     out = Console(width=None if sys.stdout.isatty() else 140)
     with out.status("asking as three accounts, through two SDKs"):
         run = session.run()
         found = claims.check(run)
     with out.status("measuring the added cost"):
-        price = cost.measure(run.bare["openai", True])
-    console.show(out, run, found, price)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(render(run, found, price), encoding="utf-8")
+        prices = cost.measure(run.bare)
+    console.show(out, run, found, prices)
+    page.write_text(render(run, found, prices), encoding="utf-8")
     holds = all(claim.holds for claim in found)
     out.print(f"page: {page}", soft_wrap=True)
     out.print("[green]every claim holds[/]" if holds else "[red bold]not every claim holds[/]")

@@ -4,9 +4,9 @@
 
 prints how much of the thinking each caller gets to see:
 
-    key-of-evals    sees 607 characters of reasoning
-    key-of-customer sees 118 characters of reasoning
-    unknown-key     sees 118 characters of reasoning
+    key-of-evals    sees 851 characters of reasoning
+    key-of-customer sees 71 characters of reasoning
+    unknown-key     sees 71 characters of reasoning
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
     python examples/starlette_app.py
 
-prints what a caller gets to see of the thinking and the answer (your figures may differ):
+prints what a caller gets to see of the thinking, and the answer:
 
-    the model thought 607 characters, the caller sees 118:
-    ...
-    Answer: **The change is $28**.
+    the model thought 851 characters, the caller sees 71:
+    My plan is to start with the price of the pens and to go on from there.
+    The change is $28. (**28**)
 """
 
 from __future__ import annotations

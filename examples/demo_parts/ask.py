@@ -75,6 +75,8 @@ def ask(address: str, recorder: Recorder, caller: Caller, api: Api, streamed: bo
     except (openai.APIStatusError, anthropic.APIStatusError) as refused:
         headers, status = dict(refused.response.headers), refused.status_code
         said = {"refusal": f"{type(refused).__name__}: {reason(refused.body)}"}
+    except (openai.APIError, anthropic.APIError) as broken:
+        headers, status, said = {}, 200, {"refusal": f"{type(broken).__name__}: {broken.message}"}
     chunks = tuple(recorder.bodies[call])
     return Reply(caller, api, streamed, status, chunks, headers, **said)
 

@@ -8,14 +8,14 @@ from rich.table import Table
 
 from demo_parts.ask import QUESTION, WAYS, Reply
 from demo_parts.claims import Claim
-from demo_parts.cost import Cost
+from demo_parts.cost import ROUNDS, Cost
 from demo_parts.page import TITLES, telling
 from demo_parts.session import Session
 
 ALTERNATIVES_SHOWN = 8
 
 
-def show(console: Console, session: Session, claims: tuple[Claim, ...], cost: Cost) -> None:
+def show(console: Console, session: Session, claims: tuple[Claim, ...], costs: tuple[Cost, ...]) -> None:
     """Everything, in the order in which a reader wants it."""
     console.rule("[bold]One answer, three accounts")
     console.print(f"[dim]question[/]  {escape(QUESTION)}\n")
@@ -23,11 +23,7 @@ def show(console: Console, session: Session, claims: tuple[Claim, ...], cost: Co
     console.print(side_by_side(session, "anthropic"))
     console.print(calls(session))
     console.print(checked(claims))
-    console.print(
-        f"added per chunk (20 alternatives, medians of {cost.rounds} rounds): ordinary {cost.ordinary:.1f} us, "
-        f"internal {cost.internal:.1f} us; one JSON parse and write of it takes {cost.parse:.1f} us, "
-        f"the app itself {cost.app:.0f} us ({cost.ordinary / cost.app:.1%} added)"
-    )
+    console.print(price(costs))
 
 
 def side_by_side(session: Session, api: str) -> Table:
@@ -82,4 +78,23 @@ def checked(claims: tuple[Claim, ...]) -> Table:
     for claim in claims:
         verdict = "[green]holds[/]" if claim.holds else "[red bold]FAILS[/]"
         table.add_row(verdict, f"{escape(claim.text)}\n[dim]{escape(claim.figures)}[/]")
+    return table
+
+
+def price(costs: tuple[Cost, ...]) -> Table:
+    """What the middleware adds to a chunk, in microseconds."""
+    table = Table(title=f"Added per chunk, us (medians of {ROUNDS} rounds, in process)", title_justify="left")
+    table.add_column("stream")
+    for name in (
+        "bytes",
+        "ordinary",
+        "internal",
+        "one JSON parse + write",
+        "the app itself",
+        "added to the app",
+    ):
+        table.add_column(name, justify="right")
+    for cost in costs:
+        figures = [f"{us:.1f}" for us in (cost.ordinary, cost.internal, cost.parse, cost.app)]
+        table.add_row(cost.name, f"{cost.chunk_bytes:,.0f}", *figures, f"{cost.ordinary / cost.app:.1%}")
     return table

@@ -4,44 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from teacher.app import create_app
 
 from demo_parts.accounts import INTERNAL, ORDINARY, POLICY, Caller, identify
-from demo_parts.ask import QUESTION, TOP_ASKED, Reply
+from demo_parts.ask import QUESTION, TOP_ASKED, Api, Reply
 from hardening import HardeningMiddleware
 
-ROUNDS = 25
-PATH = "/v1/chat/completions"
-BODY = json.dumps(
-    {
-        "model": "teacher",
-        "messages": [{"role": "user", "content": QUESTION}],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "logprobs": True,
-        "top_logprobs": TOP_ASKED,
-    }
-).encode()
+ROUNDS = 15
+ASKED = [{"role": "user", "content": QUESTION}]
+REQUESTS: dict[Api, tuple[str, dict[str, Any]]] = {
+    "openai": ("/v1/chat/completions", {"logprobs": True, "top_logprobs": TOP_ASKED}),
+    "anthropic": ("/v1/messages", {"max_tokens": 4000, "thinking": {"type": "adaptive"}}),
+}
+NAMES: dict[Api, str] = {
+    "openai": f"OpenAI, {TOP_ASKED} alternatives a chunk",
+    "anthropic": "Anthropic, no log-probabilities",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Medians over interleaved rounds, in microseconds a chunk with 20 alternatives."""
+    """Medians over interleaved rounds, in microseconds a chunk of one recorded stream."""
 
+    name: str
     ordinary: float
     internal: float
-    app: float
     parse: float
-    chunks: int
-    rounds: int
+    app: float
+    chunk_bytes: float
 
 
 class Playback:
@@ -64,28 +63,34 @@ class Playback:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def measure(bare: Reply, clock: Callable[[], float] = perf_counter) -> Cost:
-    """The added time per chunk of a streamed reply, beside the app's own time and one JSON parse."""
-    return asyncio.run(_measure(bare.chunks, clock))
+def measure(
+    bare: Mapping[tuple[Api, bool], Reply], clock: Callable[[], float] = perf_counter
+) -> tuple[Cost, ...]:
+    """What is added to each chunk of the streamed replies, beside the app's own time and one JSON parse."""
+    return tuple(asyncio.run(_measure(api, bare[api, True].chunks, clock)) for api in REQUESTS)
 
 
-async def _measure(chunks: Sequence[bytes], clock: Callable[[], float]) -> Cost:
+async def _measure(api: Api, chunks: Sequence[bytes], clock: Callable[[], float]) -> Cost:
     plain, teacher = Playback(chunks), create_app()
     hardened = HardeningMiddleware(Playback(chunks), policy=POLICY, identify=identify)
-    rounds: list[tuple[float, float, float, float]] = []
+    rounds: list[tuple[float, float, float]] = []
     async with started(hardened):
         for _ in range(ROUNDS):
-            base = await timed(plain, ORDINARY, clock)
-            cut = await timed(hardened, ORDINARY, clock)
-            exempt = await timed(hardened, INTERNAL, clock)
-            rounds.append((cut - base, exempt - base, parse(chunks, clock), base))
-        app = [await timed(teacher, INTERNAL, clock) for _ in range(5)]
-    ordinary, internal, once, _ = (median(column) * 1e6 / len(chunks) for column in zip(*rounds, strict=True))
-    return Cost(ordinary, internal, median(app) * 1e6 / len(chunks), once, len(chunks), ROUNDS)
+            base = await timed(plain, api, ORDINARY, clock)
+            cut = await timed(hardened, api, ORDINARY, clock)
+            exempt = await timed(hardened, api, INTERNAL, clock)
+            rounds.append((cut - base, exempt - base, parse(chunks, clock)))
+        app = median([await timed(teacher, api, INTERNAL, clock) for _ in range(5)])
+    ordinary, internal, once = (median(column) for column in zip(*rounds, strict=True))
+    us = 1e6 / len(chunks)
+    size = sum(map(len, chunks)) / len(chunks)
+    return Cost(NAMES[api], ordinary * us, internal * us, once * us, app * us, size)
 
 
-async def timed(app: ASGIApp, caller: Caller, clock: Callable[[], float]) -> float:
+async def timed(app: ASGIApp, api: Api, caller: Caller, clock: Callable[[], float]) -> float:
     """Seconds from the request to the last byte."""
+    path, fields = REQUESTS[api]
+    body = json.dumps({"model": "teacher", "messages": ASKED, "stream": True} | fields).encode()
     headers = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {caller.key}".encode())]
     scope: Scope = {
         "type": "http",
@@ -93,15 +98,15 @@ async def timed(app: ASGIApp, caller: Caller, clock: Callable[[], float]) -> flo
         "http_version": "1.1",
         "method": "POST",
         "scheme": "http",
-        "path": PATH,
-        "raw_path": PATH.encode(),
+        "path": path,
+        "raw_path": path.encode(),
         "root_path": "",
         "query_string": b"",
         "headers": headers,
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
     }
-    left = [{"type": "http.request", "body": BODY, "more_body": False}]
+    left = [{"type": "http.request", "body": body, "more_body": False}]
     ended = asyncio.Event()
 
     async def receive() -> Message:
@@ -121,7 +126,7 @@ async def timed(app: ASGIApp, caller: Caller, clock: Callable[[], float]) -> flo
 
 def parse(chunks: Sequence[bytes], clock: Callable[[], float]) -> float:
     """Seconds to parse and write every chunk's JSON once with orjson."""
-    texts = [chunk[6:] for chunk in chunks if chunk.startswith(b"data: {")]
+    texts = [line[6:] for chunk in chunks for line in chunk.split(b"\n") if line.startswith(b"data: {")]
     begin = clock()
     for text in texts:
         orjson.dumps(orjson.loads(text))

@@ -8,7 +8,7 @@ from pathlib import Path
 from demo_parts.accounts import POLICY
 from demo_parts.ask import QUESTION, WAYS, Reply, Row
 from demo_parts.claims import Claim, split_leaks
-from demo_parts.cost import Cost
+from demo_parts.cost import ROUNDS, Cost
 from demo_parts.session import Session
 
 STYLE = Path(__file__).with_name("page.css")
@@ -23,7 +23,7 @@ LOWEST = -10.0
 escape = html.escape
 
 
-def render(session: Session, claims: tuple[Claim, ...], cost: Cost) -> str:
+def render(session: Session, claims: tuple[Claim, ...], costs: tuple[Cost, ...]) -> str:
     """The page as HTML text."""
     good = all(claim.holds for claim in claims)
     verdict = f"{sum(claim.holds for claim in claims)} of {len(claims)} claims hold"
@@ -46,7 +46,7 @@ def render(session: Session, claims: tuple[Claim, ...], cost: Cost) -> str:
         wire(session),
         calls(session),
         checked(claims),
-        price(cost),
+        price(costs),
         "<h2>The policy</h2><p class='soft'>Everybody gets <code>defaults</code>; a rule lies over it.</p>",
         f"<pre>{escape(POLICY.read_text('utf-8'))}</pre></main></body></html>\n",
     ]
@@ -174,22 +174,19 @@ def checked(claims: tuple[Claim, ...]) -> str:
     return f"<h2>What was checked</h2><div class='wide'><table>{''.join(rows)}</table></div>"
 
 
-def price(cost: Cost) -> str:
+def price(costs: tuple[Cost, ...]) -> str:
     """What the middleware adds to a chunk."""
-    lines = (
-        ("added for the ordinary account", cost.ordinary),
-        ("added for the internal account", cost.internal),
-        ("one JSON parse and write of the same chunk", cost.parse),
-        ("the app itself", cost.app),
-    )
-    rows = [
-        f"<tr><td>{name}</td><td class='n'>{us:.1f} us</td><td class='n'>{us / cost.app:.1%}</td></tr>"
-        for name, us in lines
-    ]
+    head = "<tr><th>stream</th><th class='n'>chunk</th><th class='n'>added, ordinary</th>"
+    head += "<th class='n'>added, internal</th><th class='n'>one JSON parse and write</th>"
+    head += "<th class='n'>the app itself</th><th class='n'>added to the app</th></tr>"
+    rows = []
+    for cost in costs:
+        figures = [f"{us:.1f} us" for us in (cost.ordinary, cost.internal, cost.parse, cost.app)]
+        cells = (f"{cost.chunk_bytes:,.0f} bytes", *figures, f"{cost.ordinary / cost.app:.1%}")
+        rows.append(f"<tr><td>{cost.name}</td>{''.join(f'<td class=n>{cell}</td>' for cell in cells)}</tr>")
     note = (
-        f"Per chunk with 20 alternatives, in process, one core: medians of {cost.rounds} interleaved rounds over "
-        f"{cost.chunks} chunks, the request's own cost included."
+        f"Microseconds a chunk, in process on one core: medians of {ROUNDS} interleaved rounds, "
+        "the request's own cost shared among its chunks."
     )
-    head = "<tr><th></th><th class='n'>time</th><th class='n'>of the app's time</th></tr>"
     table = f"<div class='wide'><table>{head}{''.join(rows)}</table></div>"
     return f"<h2>What it costs</h2><p class='soft'>{note}</p>{table}"

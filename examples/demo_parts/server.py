@@ -11,6 +11,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from demo_parts import ServingError
+
 CALL_ID = b"x-demo-call"
 """Request header that names a call, so that its bytes can be found again."""
 
@@ -36,10 +38,6 @@ class Recorder:
             await send(message)
 
         await self.app(scope, receive, keep)
-
-
-class ServingError(Exception):
-    """The app's start failed, or the port is taken; the text says which."""
 
 
 @contextmanager

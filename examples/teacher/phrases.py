@@ -23,15 +23,49 @@ GIVEN: Act = (
     "The text tells me this much: {facts}.\n",
 )
 ASKED: Act = (
-    "And I am looking for {goal}.\n",
-    "And the thing I need is {goal}.\n",
-    "The unknown, then, is {goal}.\n",
+    "I have to find {goal}, no more and no less.\n",
+    "I need to find {goal}.\n",
+    "The question is about {goal}, nothing else.\n",
 )
 PLAN: Act = (
-    "My plan: {plan}.\n",
-    "My plan is to go in this order: {plan}.\n",
-    "So I would find {plan}.\n",
+    "My plan is to start with {first} and to go on from there: {plan}.\n",
+    "I will start with {first} and work my way forward: {plan}.\n",
+    "First I need to find {first}; the rest follows: {plan}.\n",
 )
+RULES: dict[str, Act] = {
+    "counting": (
+        "In a story like this the amount grows when things come in and shrinks when things go out.\n",
+        "In a story like this every event is either an addition or a subtraction.\n",
+    ),
+    "shopping": (
+        "The price of several equal things is the price of one of them times their number.\n",
+        "The money that comes back is what the bill leaves of the money handed over.\n",
+    ),
+    "sharing": (
+        "A fair share is the largest whole number that everybody can have.\n",
+        "A fair share is a quotient, and what does not divide evenly is left over.\n",
+    ),
+    "percent": (
+        "A percent is one part in a hundred, whatever the whole may be.\n",
+        "A percent is always meant of the whole before anything was changed.\n",
+    ),
+    "motion": (
+        "The speed is the distance that is covered in one unit of time.\n",
+        "The speed is assumed to be the same all the way.\n",
+    ),
+    "rate": (
+        "A rate is an amount for each unit of time, and it stays the same.\n",
+        "A rate is turned into an amount by the time that the work takes.\n",
+    ),
+    "rectangle": (
+        "A rectangle has two pairs of equal sides.\n",
+        "A rectangle is described completely by two neighbouring sides.\n",
+    ),
+    "sum": (
+        "In an expression brackets are computed before products, and products before sums.\n",
+        "In an expression the innermost bracket is always the first to be computed.\n",
+    ),
+}
 STEP: Act = (
     "Now {finds}: {equation}, so {result}.\n",
     "Now for {finds}. I get {equation}, which means {result}.\n",
@@ -76,7 +110,10 @@ DOUBTS = {
     "/": "One amount is split into equal parts",
     "div": "Only whole pieces count",
 }
-PHRASEBOOK = OPENING + GIVEN + ASKED + PLAN + STEP + DOUBT + CHECK + CLOSING + PUZZLED + ANSWER + SORRY
+RULEBOOK: Act = tuple(phrase for act in RULES.values() for phrase in act)
+PHRASEBOOK = (
+    OPENING + GIVEN + ASKED + PLAN + RULEBOOK + STEP + DOUBT + CHECK + CLOSING + PUZZLED + ANSWER + SORRY
+)
 
 
 def trace(problem: Problem | None) -> tuple[Act, ...]:
@@ -88,7 +125,8 @@ def trace(problem: Problem | None) -> tuple[Act, ...]:
         fill(OPENING, kind=problem.kind),
         fill(GIVEN, facts="; ".join(problem.facts)),
         fill(ASKED, goal=problem.goal),
-        fill(PLAN, plan=plan),
+        RULES[problem.kind],
+        fill(PLAN, plan=plan, first=problem.steps[0].finds),
     ]
     for i, step in enumerate(problem.steps):
         acts.append(fill(STEP, finds=step.finds, equation=step.equation, result=result(step)))

@@ -93,7 +93,7 @@ def test_the_program_shows_checks_and_writes_a_page_of_its_own(tmp_path: Path) -
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("holds") >= 6
     assert "FAILS" not in done.stdout
-    assert "added per chunk" in done.stdout
+    assert "Added per chunk" in done.stdout
     text = page.read_text("utf-8")
     assert "6 of 6 claims hold" in text
     assert not re.search(r"<script|<link|@import|url\(|\b(?:src|href)=|https?://", text)
@@ -108,7 +108,7 @@ def test_a_taken_port_gets_a_sentence() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("package", ["uvicorn", "openai", "anthropic", "fastapi", "rich"])
+@pytest.mark.parametrize("package", ["uvicorn", "openai", "rich"])
 def test_a_missing_package_gets_a_sentence(package: str, tmp_path: Path) -> None:
     program = (
         f"import sys, runpy; sys.modules[{package!r}] = None; sys.path.insert(0, {str(DEMO.parent)!r}); "

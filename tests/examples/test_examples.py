@@ -34,7 +34,7 @@ def test_an_example_is_short_and_prints_what_its_first_lines_say(example: Path) 
     said = re.match(r'"""(.*?)"""', text, re.DOTALL)
     assert said is not None
     assert f"python examples/{example.name}" in said[1]
-    shown = said[1].rpartition(":\n\n")[2]
+    shown = "    " + said[1].partition(":\n\n    ")[2]
     assert output(example) == re.sub(r"(?m)^    ", "", shown)
 
 
