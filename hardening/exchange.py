@@ -85,12 +85,15 @@ class Exchange:
         self._granted_bytes = None if reserved_tokens is None else int(reserved_tokens * bytes_per_token)
         self._read: Callable[[bytes], bytes] = self._sniff
         self._declared_sse = False
+        self._status = 200
         self._framer = SseFramer()
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._stream = codec.stream()
         shapes = tools.shapes.setdefault(codec.name, Shapes())
-        self._lanes = Lanes(self._chain, self._tally, shapes, self._rewriter.changed)
+        self._lanes = Lanes(
+            self._chain, self._tally, grammar=codec.grammar, shapes=shapes, changed=self._rewriter.changed
+        )
         self._reasons: set[str] = set()
         self._closed = False
         self.wake_at: float | None = None
@@ -124,6 +127,7 @@ class Exchange:
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""
         kind = b"".join(value for name, value in headers if name.lower() == b"content-type")
+        self._status = status
         self._declared_sse = kind.lower().lstrip().startswith(b"text/event-stream")
         return Start(headers, hold=self._acts and not self._declared_sse)
 
@@ -169,7 +173,7 @@ class Exchange:
             self._read = self._frames
         else:
             self._reasons.add("unreadable_body")
-            if not self._pass_unreadable:
+            if not self._pass_unreadable and not 400 <= self._status < 500:
                 raise WireError(self._codec.name, 0, "expected a JSON text or server-sent events")
             self._read = self._pass
         head = data[: len(data) - len(rest)]
@@ -187,7 +191,11 @@ class Exchange:
         return b""
 
     def _frames(self, data: bytes) -> bytes:
-        out = [self._event(raw) for raw in self._framer.feed(data)]
+        if not self._framer.pending:
+            known = self._lanes.change(data)
+            if known is not None:
+                return known
+        out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in self._framer.feed(data)]
         if len(out) == 1:
             return data if out[0] == data else out[0]
         return b"".join(out)
@@ -195,8 +203,10 @@ class Exchange:
     def _event(self, raw: bytes) -> bytes:
         """What leaves for one whole server-sent event."""
         known = self._lanes.change(raw)
-        if known is not None:
-            return known
+        return self._whole_event(raw) if known is None else known
+
+    def _whole_event(self, raw: bytes) -> bytes:
+        """`_event` for one whose shape is not known."""
         event = SseFrame(raw)
         data = event.data
         if not data:

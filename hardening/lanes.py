@@ -6,9 +6,23 @@ from hardening.events import Logprobs, Reasoning, Text
 from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
-from hardening.wire.shapes import Kind, Lane, Shapes, lane_of, string_text
+from hardening.wire.grammar import INDEX, PAYLOAD, ROWS, TEXT_KEY, Grammar
+from hardening.wire.scan import write_string
+from hardening.wire.shapes import (
+    Kind,
+    Lane,
+    Shape,
+    Shapes,
+    Skeleton,
+    lane_of,
+    skeleton_of,
+    string_end,
+    string_text,
+)
 
-_SHAPES_A_STREAM = 4  # patterns that one stream may cost, at some 400 us each
+_STRAYS = frozenset(
+    {8, 9}
+)  # frames outside the lane that are read in full, to see whether they share a shape
 
 
 class Lanes:
@@ -18,92 +32,208 @@ class Lanes:
     `changed` is the set that names what was altered.
     """
 
-    __slots__ = ("_chain", "_changed", "_learnt", "_met", "_shapes", "_tally", "lane")
+    __slots__ = (
+        "_calm",
+        "_chain",
+        "_changed",
+        "_grammar",
+        "_met",
+        "_prefix",
+        "_shape",
+        "_shapes",
+        "_skeleton",
+        "_strays",
+        "_tally",
+        "lane",
+    )
 
-    def __init__(self, chain: Chain, tally: Tally, shapes: Shapes, changed: set[str]) -> None:
+    def __init__(
+        self, chain: Chain, tally: Tally, *, grammar: Grammar | None, shapes: Shapes, changed: set[str]
+    ) -> None:
         self._chain = chain
         self._tally = tally
+        self._grammar = grammar
         self._shapes = shapes
         self._changed = changed
-        self._learnt = 0
-        self._met: set[Kind] = set()
+        self._met: set[tuple[Kind, int]] = set()
+        self._calm = chain.settled  # no trace is open, no text is held back
+        self._strays = 0
+        self._prefix = b""
+        self._skeleton: Skeleton | None = None
+        self._shape: Shape | None = None
         self.lane: Lane | None = None
 
     def take(self, lane: Lane, data: bytes) -> bytes | None:
         """What leaves for `data`, which begins as the lane does; None where it must be read in full."""
         if not data.endswith(lane.suffix) or len(data) < lane.least:
             return None
+        head, end = lane.head, len(data) + lane.tail
         if lane.kind is Kind.ROWS:
-            return self._rows(lane, data)
-        piece = data[lane.head : lane.tail]
+            text_end = data.find(b'"', head)
+            if 92 in data[head:text_end]:
+                text_end = string_end(data, head)
+            if not data.startswith(lane.middle, text_end):
+                return None
+            return self._rows(
+                lane.index, data, (head, text_end), (text_end + len(lane.middle), end), lane.bare
+            )
+        if lane.kind is Kind.REASONING:
+            return self._reasoning(lane.index, data, head, end)
+        return self._text(lane.index, data, head, end)
+
+    def change(self, raw: bytes) -> bytes | None:
+        """What leaves for a frame outside the lane whose shape is known; None where it must be read in full."""
+        shape = self._shape
+        if shape is not None and (found := shape.match(raw)) is not None:
+            rows = found.span(2) if shape.kind is Kind.ROWS else None
+            return self._outside(shape.kind, shape.index, raw, found.span(1), rows)
+        if self._grammar is None or not self._met or (found := self._grammar.match(raw)) is None:
+            return None
+        rows = found.span(ROWS) if found.start(ROWS) >= 0 else None
+        if found.start(TEXT_KEY) >= 0:
+            kind = Kind.TEXT if rows is None else Kind.ROWS
+        elif rows is None:
+            kind = Kind.REASONING
+        else:
+            return None
+        index = int(found[INDEX] or 0)
+        self._strays += 1
+        if (kind, index) not in self._met or self._strays in _STRAYS:
+            return None
+        span = found.span(PAYLOAD)
+        if rows is None:
+            self._rejoin(kind, index, raw, span)
+        return self._outside(kind, index, raw, span, rows)
+
+    def _rejoin(self, kind: Kind, index: int, raw: bytes, span: tuple[int, int]) -> None:
+        """Two frames outside the lane that begin alike make the next one."""
+        prefix = raw[: span[0]]
+        if prefix == self._prefix:
+            self.lane = Lane(kind, index, prefix, raw[span[1] :])
+        self._prefix = prefix
+
+    def _outside(
+        self, kind: Kind, index: int, raw: bytes, span: tuple[int, int], rows: tuple[int, int] | None
+    ) -> bytes | None:
+        if rows is not None:
+            return self._rows(index, raw, span, rows, None)
+        if kind is Kind.REASONING:
+            return self._reasoning(index, raw, *span)
+        return self._text(index, raw, *span)
+
+    # -- what leaves for a payload
+
+    def _text(self, index: int, data: bytes, start: int, end: int) -> bytes | None:
+        piece = data[start:end]
+        if 34 not in piece and 92 not in piece:
+            if not piece or 10 in piece or 13 in piece:
+                return None
+            if self._calm and self._chain.untagged(piece):
+                self._tally.bytes += len(piece)
+                return data
+        text = string_text(piece)
+        if not text or self._chain.holding:
+            return None
+        spoken = self._spoken(index, text)
+        if spoken is None:
+            return None
+        self._tally.bytes += len(piece)
+        if spoken == text:
+            return data
+        return data[:start] + write_string(spoken)[1:-1] + data[end:] if spoken else b""
+
+    def _spoken(self, index: int, text: str) -> str | None:
+        if self._calm and self._chain.passes(index, text):
+            return text
+        spoken = self._chain.spoken(index, text)
+        self._calm = self._chain.settled
+        if spoken is not None and spoken != text:
+            self._changed.add("reasoning")
+        return spoken
+
+    def _reasoning(self, index: int, data: bytes, start: int, end: int) -> bytes | None:
+        piece = data[start:end]
         if not piece or 10 in piece or 13 in piece:
             return None
         plain = 34 not in piece and 92 not in piece
-        if lane.kind is Kind.REASONING:
-            return self._reasoning(lane, data, piece, plain=plain)
-        if plain:
-            if not self._chain.untagged(piece):
-                return None
-        else:
-            text = string_text(piece)
-            if text is None or not self._chain.untagged(text.encode("utf-8", "replace")):
-                return None
-        self._tally.bytes += len(piece)
-        return data
-
-    def _reasoning(self, lane: Lane, data: bytes, piece: bytes, *, plain: bool) -> bytes | None:
         text = piece.decode("utf-8", "replace") if plain else string_text(piece)
         if text is None:
             return None
-        self._tally.bytes += len(piece)
-        self._tally.reasoning_bytes += len(piece)
+        tally = self._tally
+        tally.bytes += len(piece)
+        tally.reasoning_bytes += len(piece)
         hidden = self._chain.hidden
         if hidden is None:
             return data
-        hidden.take(lane.index, text)
+        self._calm = False
+        hidden.take(index, text)
         return b""
 
-    def _rows(self, lane: Lane, data: bytes) -> bytes | None:
-        end = data.find(b'"', lane.head)
-        at = end + len(lane.middle)
-        piece = data[lane.head : end]
-        if not data.startswith(lane.middle, end) or 92 in piece or 10 in data[lane.head : lane.tail]:
+    def _rows(
+        self, index: int, data: bytes, span: tuple[int, int], rows: tuple[int, int], bare: bytes | None
+    ) -> bytes | None:
+        """As `_text`, with the rows beside it cut; without `bare` only where text and some rows stay."""
+        start, end = span
+        piece = data[start:end]
+        if not piece or data.find(b"\n", start, rows[1]) >= 0 or data.find(b"\r", start, rows[1]) >= 0:
             return None
-        bounded = self._chain.rows
-        if bounded is not None:
-            rows = data[at : lane.tail]
-            cut = bounded.cut(rows, piece) if self._chain.untagged(piece) else None
-            if cut is None:
-                return None
-            if cut != rows:
-                data = data[:at] + cut + data[lane.tail :]
-                self._changed.add("logprobs")
-        self._tally.bytes += len(piece)
-        return data
+        if self._calm and 34 not in piece and 92 not in piece and self._chain.untagged(piece):
+            return self._cut(data, span, rows, visible=piece, bare=bare)
+        text = string_text(piece)
+        if not text or self._chain.holding:
+            return None
+        if bare is None and not (self._calm and self._chain.passes(index, text)):
+            return None
+        spoken = self._spoken(index, text)
+        if spoken is None:
+            return None
+        if spoken == text:
+            return self._cut(data, span, rows, visible=piece, bare=bare)
+        return self._cut(data, span, rows, visible=write_string(spoken)[1:-1], bare=bare)
 
-    def change(self, raw: bytes) -> bytes | None:
-        """What leaves for a frame of a shape met before, whose lane the stream is in from now on."""
-        lane = self._shapes.lane(raw) if self._met else None
-        if lane is None:
+    def _cut(
+        self, data: bytes, span: tuple[int, int], rows: tuple[int, int], *, visible: bytes, bare: bytes | None
+    ) -> bytes | None:
+        """`data` with `visible` as the inside of its text and with the rows that spell it."""
+        start, end = span
+        first, last = rows
+        bounded = self._chain.rows
+        if bounded is None:
+            self._tally.bytes += end - start
+            return data
+        given = data[first:last]
+        kept = bounded.cut(given, visible)
+        if kept is None and bare is None:
             return None
-        if lane.kind is not Kind.REASONING and (self._chain.holding or not self._chain.settled):
-            return None  # text ends a trace, and its summary comes first
-        out = self.take(lane, raw)
-        if out is not None:
-            self.lane = lane
-        return out
+        self._tally.bytes += end - start
+        if not visible:
+            return b""
+        if kept == given and visible == data[start:end]:
+            return data
+        self._changed.add("logprobs")
+        if kept is None:
+            return b"".join((data[:start], visible, bare or b""))
+        return b"".join((data[:start], visible, data[end:first], kept, data[last:]))
+
+    # -- what is learnt
 
     def learn(self, frame: Frame, out: bytes) -> None:
         """Take the shape of a frame that was read in full, and for which `out` left, as the lane."""
+        self._calm = self._chain.settled and not self._chain.holding
         self.lane = None
         kind = self._kind(frame, out)
         if kind is None:
             return
         self.lane = lane_of(frame, kind)
-        if self.lane is not None and kind in self._met and self._learnt < _SHAPES_A_STREAM:
-            self._shapes.learn(frame, kind)
-            self._learnt += 1
-        self._met.add(kind)
+        if self.lane is None:
+            return
+        index = self.lane.index
+        self._met.add((kind, index))
+        if self._strays:
+            skeleton = skeleton_of(frame, kind)
+            if skeleton is not None and skeleton == self._skeleton:
+                self._shape = self._shapes.find(kind, index, skeleton)
+            self._skeleton = skeleton
 
     def _kind(self, frame: Frame, out: bytes) -> Kind | None:
         kinds = [type(event) for event, _ in frame.events]

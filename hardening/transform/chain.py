@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hardening.events import Event
+from hardening.events import Event, Text
 from hardening.facts import Decision
 from hardening.transform.inline import FIRST_BYTES, InlineTraces
 from hardening.transform.reasoning import HeldReasoning, Summarising
@@ -89,6 +89,18 @@ class Chain:
             return True
         less, bracket, triangle = FIRST_BYTES
         return not (less in piece or bracket in piece or (triangle in piece and _TRIANGLE in piece))
+
+    def passes(self, index: int, text: str) -> bool:
+        """Whether the visible `text` leaves at once and as it is, where no trace is open."""
+        return self.inline is None or self.inline.passes(index, text)
+
+    def spoken(self, index: int, text: str) -> str | None:
+        """The text that leaves for `text` where no trace is open; None, and nothing done, where a tag acts."""
+        if self.inline is None:
+            return text
+        if not self.inline.spares(index, text):
+            return None
+        return "".join(out.text for out in self.feed(Text(index, text)) if isinstance(out, Text))
 
     def repeats(self, text: str) -> bool:
         """Whether `text` holds a piece of a hidden trace."""

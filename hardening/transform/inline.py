@@ -73,6 +73,16 @@ class InlineTraces:
         """Whether text without the first character of a tag passes through unchanged."""
         return all(choice.tags is None and not choice.held for choice in self._choices.values())
 
+    def passes(self, index: int, text: str) -> bool:
+        """Whether `text` leaves at once and as it is."""
+        choice = self._choice(index)
+        return choice.tags is None and not choice.held and not _mark.search(text) and not _could_begin(text)
+
+    def spares(self, index: int, text: str) -> bool:
+        """Whether no trace is open or opens with `text`; an end of it may still be held back."""
+        choice = self._choice(index)
+        return choice.tags is None and not _mark.search(choice.held + text)
+
     def feed(self, event: Event) -> Iterator[Event]:
         """The event's text apart from the traces in it; every other event as it is."""
         if isinstance(event, Text):

@@ -52,6 +52,7 @@ REQUEST = compile_table(
     }
 )
 BOUND = b"max_tokens"
+GRAMMAR = None  # its frames carry no identifiers: they compare literally
 
 _KINDS: dict[RefusalKind, str] = {
     "forbidden": "permission_error",

@@ -9,6 +9,7 @@ from typing import Protocol
 from hardening.facts import Refusal, RequestFacts, Usage
 from hardening.wire import anthropic_messages, openai_chat
 from hardening.wire.frame import Frame
+from hardening.wire.grammar import Grammar
 from hardening.wire.requests import Edits, edit_request, read_request
 from hardening.wire.roles import Node
 
@@ -42,6 +43,7 @@ class Codec:
     response: Node
     request: Node
     bound: bytes | None
+    grammar: Grammar | None
 
     def read_request(
         self, body: bytes, *, door: str, client: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -71,7 +73,7 @@ class Codec:
 
 
 def _codec(module: ModuleType) -> Codec:
-    return Codec(module.NAME, module, module.RESPONSE, module.REQUEST, module.BOUND)
+    return Codec(module.NAME, module, module.RESPONSE, module.REQUEST, module.BOUND, module.GRAMMAR)
 
 
 CODECS: dict[str, Codec] = {module.NAME: _codec(module) for module in (openai_chat, anthropic_messages)}

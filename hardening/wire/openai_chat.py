@@ -11,6 +11,7 @@ import orjson
 
 from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
+from hardening.wire.grammar import Grammar
 from hardening.wire.roles import Role, compile_table
 from hardening.wire.scan import read_json
 
@@ -66,6 +67,7 @@ REQUEST = compile_table(
     }
 )
 BOUND = b"max_completion_tokens"
+GRAMMAR = Grammar(RESPONSE, "choices[].delta")
 
 _KINDS: dict[RefusalKind, tuple[str, str | None]] = {
     "forbidden": ("permission_error", "forbidden"),

@@ -4,7 +4,7 @@ A stream repeats one shape thousands of times. Once a frame was read in full, th
 its payload are known; a later frame with the same bytes around is proven to be of that shape,
 and cannot hold a field that the first did not hold. It is an allow-list: a frame that does not
 compare is read in full. A Lane compares literally; a Shape allows for identifiers and padding
-that change from frame to frame.
+that change from frame to frame; `wire.grammar` knows what no frame had before.
 """
 
 from __future__ import annotations
@@ -31,13 +31,24 @@ class Kind(enum.Enum):
 class Lane:
     """The literal surroundings of one payload (TEXT, REASONING) or of text and its rows (ROWS)."""
 
-    __slots__ = ("head", "index", "kind", "least", "middle", "prefix", "suffix", "tail")
+    __slots__ = ("bare", "head", "index", "kind", "least", "middle", "prefix", "suffix", "tail")
 
-    def __init__(self, kind: Kind, index: int, prefix: bytes, suffix: bytes, middle: bytes = b"") -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        index: int,
+        prefix: bytes,
+        suffix: bytes,
+        *,
+        middle: bytes = b"",
+        bare: bytes | None = None,
+    ) -> None:
+        """`bare` is what follows the text in a frame of this lane that has no rows left."""
         self.kind = kind
         self.index = index
         self.prefix = prefix
         self.middle = middle
+        self.bare = bare
         self.suffix = suffix
         self.head = len(prefix)
         self.tail = -len(suffix)
@@ -51,8 +62,11 @@ def lane_of(frame: Frame, kind: Kind) -> Lane | None:
         return None
     raw = frame.raw
     (start, end), (last_start, last_end) = spans[0], spans[-1]
-    middle = raw[end:last_start] if kind is Kind.ROWS else b""
-    return Lane(kind, frame.events[0][0].index, raw[:start], raw[last_end:], middle)  # type: ignore[union-attr]
+    index = frame.events[0][0].index  # type: ignore[union-attr]
+    if kind is not Kind.ROWS:
+        return Lane(kind, index, raw[:start], raw[end:])
+    bare = frame.render({frame.events[1][1]: b"[]"})[end:]
+    return Lane(kind, index, raw[:start], raw[last_end:], middle=raw[end:last_start], bare=bare)
 
 
 def _payload(frame: Frame, kind: Kind) -> list[tuple[int, int]] | None:
@@ -81,43 +95,55 @@ def string_text(piece: bytes) -> str | None:
     return text
 
 
-_inside = re.compile(rb'[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+').fullmatch
+_inside = re.compile(rb'[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+')
 
 
 def _escaped_quotes(piece: bytes) -> bool:
-    return _inside(piece) is not None
+    return _inside.fullmatch(piece) is not None
+
+
+def string_end(raw: bytes, at: int) -> int:
+    """Where the inside of a JSON string ends that begins at `at`."""
+    found = _inside.match(raw, at)
+    return at if found is None else found.end()
 
 
 class Shape:
-    """A frame as a pattern: its payload, and the values that change and mean nothing, left open."""
+    """A frame as a pattern: its payload, and the values that change and mean nothing, left open.
 
-    __slots__ = ("_match", "index", "kind")
+    In a match the payload is group 1, rows are group 2.
+    """
 
-    def __init__(self, frame: Frame, kind: Kind, spans: list[tuple[int, int]]) -> None:
+    __slots__ = ("index", "kind", "match", "skeleton")
+
+    def __init__(self, kind: Kind, index: int, skeleton: Skeleton) -> None:
         self.kind = kind
-        self.index: int = frame.events[0][0].index  # type: ignore[union-attr]
-        raw = frame.raw
-        holes = [(start, end, _ROWS if raw[start : start + 1] == b"[" else _PAYLOAD) for start, end in spans]
-        for site in frame.sites:
-            if site.role is Role.VOLATILE:
-                string = raw[site.start] == 34
-                holes.append((site.start, site.end, _ANY_STRING if string else _ANY_NUMBER))
-        pattern, at = b"", 0
-        for start, end, hole in sorted(holes):
-            pattern += re.escape(raw[at:start]) + hole
-            at = end
-        self._match = re.compile(pattern + re.escape(raw[at:])).fullmatch
+        self.index = index
+        self.skeleton = skeleton
+        self.match = re.compile(b"".join(hole + re.escape(literal) for hole, literal in skeleton)).fullmatch
 
-    def lane(self, raw: bytes) -> Lane | None:
-        """The lane that `raw` is in, if `raw` is of this shape."""
-        found = self._match(raw)
-        if found is None:
-            return None
-        start, end = found.span(1)
-        if self.kind is not Kind.ROWS:
-            return Lane(self.kind, self.index, raw[:start], raw[end:])
-        rows_start, rows_end = found.span(2)
-        return Lane(self.kind, self.index, raw[:start], raw[rows_end:], raw[end:rows_start])
+
+Skeleton = tuple[tuple[bytes, bytes], ...]
+"""Holes, each with the literal bytes after it; the first hole is empty."""
+
+
+def skeleton_of(frame: Frame, kind: Kind) -> Skeleton | None:
+    """What a frame that was read in full shares with every frame of its shape; None as `lane_of`."""
+    spans = _payload(frame, kind)
+    if spans is None or frame.raw is not frame.source:
+        return None
+    raw = frame.raw
+    holes = [(start, end, _ROWS if raw[start : start + 1] == b"[" else _PAYLOAD) for start, end in spans]
+    for site in frame.sites:
+        if site.role is Role.VOLATILE:
+            string = raw[site.start] == 34
+            holes.append((site.start, site.end, _ANY_STRING if string else _ANY_NUMBER))
+    parts: list[tuple[bytes, bytes]] = []
+    at, hole = 0, b""
+    for start, end, following in sorted(holes):
+        parts.append((hole, raw[at:start]))
+        at, hole = end, following
+    return (*parts, (hole, raw[at:]))
 
 
 _STRING_INSIDE = rb'[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+'
@@ -130,31 +156,24 @@ _ANY_NUMBER = rb"[0-9.eE+-]++"
 class Shapes:
     """The shapes of one format that this process has met, newest use first; bounded.
 
-    A shape costs a regular expression's compilation (some 400 us), so it is made only when a
-    stream shows that its frames differ outside the payload, and at most a few times a stream.
+    A shape costs a regular expression's compilation (some 400 us), so it is made only of frames
+    that are known to come in numbers.
     """
 
     __slots__ = ("_known",)
 
     _MOST = 32
-    TRIED = 6
 
     def __init__(self) -> None:
         self._known: list[Shape] = []
 
-    def lane(self, raw: bytes) -> Lane | None:
-        """The lane of `raw` by the shapes used last; None where none of them is its own."""
-        for place, shape in enumerate(self._known[: self.TRIED]):
-            lane = shape.lane(raw)
-            if lane is not None:
-                if place:
-                    self._known.insert(0, self._known.pop(place))
-                return lane
-        return None
-
-    def learn(self, frame: Frame, kind: Kind) -> None:
-        """Remember the shape of a frame that was read in full."""
-        spans = _payload(frame, kind)
-        if spans is not None and frame.raw is frame.source:
-            self._known.insert(0, Shape(frame, kind, spans))
-            del self._known[self._MOST :]
+    def find(self, kind: Kind, index: int, skeleton: Skeleton) -> Shape:
+        """The shape with this skeleton, made where it is new."""
+        for place, shape in enumerate(self._known):
+            if shape.skeleton == skeleton and shape.kind is kind and shape.index == index:
+                self._known.insert(0, self._known.pop(place))
+                return shape
+        shape = Shape(kind, index, skeleton)
+        self._known.insert(0, shape)
+        del self._known[self._MOST :]
+        return shape

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hardening.wire.codec import CODECS
-from hardening.wire.shapes import Kind, Lane, Shapes, lane_of, string_text
+from hardening.wire.shapes import Kind, Lane, Shapes, Skeleton, lane_of, skeleton_of, string_text
 from hardening.wire.sse import SseFrame
 
 CHAT = CODECS["openai_chat"]
@@ -50,13 +50,18 @@ def test_a_frame_of_another_kind_has_no_lane() -> None:
     assert lane_of(frame(), Kind.ROWS) is None
 
 
-def test_a_shape_leaves_identifiers_open_and_nothing_else() -> None:
-    shapes = Shapes()
-    shapes.learn(frame(), Kind.TEXT)
-    again = frame('yes \\ "no"').raw.replace(b'"c1"', b'"another"').replace(b'"created": 1', b'"created": 77')
-    found = shapes.lane(again)
+def skeleton(**more: object) -> Skeleton:
+    found = skeleton_of(frame(**more), Kind.TEXT)  # type: ignore[arg-type]
     assert found is not None
-    assert again[found.head : found.tail] == json.dumps('yes \\ "no"')[1:-1].encode()
+    return found
+
+
+def test_a_shape_leaves_identifiers_open_and_nothing_else() -> None:
+    match = Shapes().find(Kind.TEXT, 2, skeleton()).match
+    again = frame('yes \\ "no"').raw.replace(b'"c1"', b'"another"').replace(b'"created": 1', b'"created": 77')
+    found = match(again)
+    assert found is not None
+    assert found[1] == json.dumps('yes \\ "no"')[1:-1].encode()
     for other in (
         again.replace(b'"index": 2', b'"index": 3'),
         again.replace(b'"finish_reason": null', b'"finish_reason": "stop"'),
@@ -64,14 +69,17 @@ def test_a_shape_leaves_identifiers_open_and_nothing_else() -> None:
         again.replace(b'"another"', b'"a", "reasoning": "T"'),
         again.replace(b'"another"', b'"a\nb"'),
     ):
-        assert shapes.lane(other) is None
+        assert match(other) is None
 
 
-def test_the_shapes_of_a_process_are_bounded() -> None:
+def test_the_shapes_of_a_process_are_bounded_and_shared() -> None:
     shapes = Shapes()
     for number in range(100):
-        shapes.learn(frame(model=f"m{number}"), Kind.TEXT)
+        shapes.find(Kind.TEXT, 2, skeleton(model=f"m{number}"))
     assert len(shapes._known) == Shapes._MOST
+    assert shapes.find(Kind.TEXT, 2, skeleton(model="m99")) is shapes.find(
+        Kind.TEXT, 2, skeleton(model="m99")
+    )
 
 
 @pytest.mark.parametrize(

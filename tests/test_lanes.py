@@ -1,0 +1,102 @@
+"""Lanes skip the parse and nothing else: with and without them the same bytes leave."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hardening.exchange import Exchange, Settlement
+from hardening.facts import Decision, LogprobTerms, ReasoningTerms, RequestFacts
+from hardening.lanes import Lanes
+from hardening.wire.codec import CODECS
+from tests.exchanges import TOOLS
+
+FACTS = RequestFacts(door="chat", format="openai_chat", stream=True)
+DECISIONS = [
+    Decision(reasoning=ReasoningTerms("summary"), logprobs=LogprobTerms(1, 0.25)),
+    Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0)),
+    Decision(reasoning=ReasoningTerms("full"), logprobs=LogprobTerms(2)),
+    Decision(enforced=False),
+]
+
+
+def chunk(kind: str, text: str, number: int, *, ids: bool) -> bytes:
+    delta = {"reasoning" if kind == "trace" else "content": text}
+    choice: dict[str, Any] = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+    if kind == "rows":
+        row = {"token": text, "logprob": -0.3, "bytes": list(text.encode())}
+        choice["logprobs"] = {
+            "content": [{**row, "top_logprobs": [row, {**row, "token": "?"}]}],
+            "refusal": None,
+        }
+    head = {"id": f"c{number if ids else 0}", "object": "chat.completion.chunk", "created": 1}
+    return b"data: " + json.dumps({**head, "choices": [choice]}, separators=(",", ":")).encode() + b"\n\n"
+
+
+def run(decision: Decision, chunks: list[bytes]) -> tuple[bytes, Settlement]:
+    exchange = Exchange(CODECS["openai_chat"], FACTS, decision, TOOLS)
+    exchange.start(200, [(b"content-type", b"text/event-stream")])
+    out = [exchange.receive(data, 0.0) for data in chunks]
+    return b"".join(out) + exchange.end(0.0), exchange.settlement()
+
+
+_texts = st.sampled_from(
+    [
+        "Yes",
+        " so",
+        "[",
+        "<",
+        "[-",
+        " <",
+        "th",
+        "ink>",
+        "<think>",
+        "</think>",
+        "\n",
+        '"',
+        "[THINK]",
+        "é",
+        "◁",
+        "`",
+        "a" * 25,
+    ]
+)
+_pieces = st.lists(st.tuples(st.sampled_from(["text", "trace", "rows", "text"]), _texts), max_size=30)
+
+
+@settings(max_examples=150, deadline=None)
+@given(pieces=_pieces, ids=st.booleans(), which=st.integers(0, len(DECISIONS) - 1))
+def test_with_and_without_lanes_the_same_leaves(pieces: list[tuple[str, str]], ids: bool, which: int) -> None:
+    chunks = [chunk(kind, text, number, ids=ids) for number, (kind, text) in enumerate(pieces)]
+    with_lanes, settled = run(DECISIONS[which], chunks)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lanes, "take", lambda *_: None)
+        patch.setattr(Lanes, "change", lambda *_: None)
+        without, expected = run(DECISIONS[which], chunks)
+    assert with_lanes == without
+    assert (settled.changed, settled.reasons) == (expected.changed, expected.reasons)
+
+
+def test_a_long_stream_is_read_in_full_a_few_times_only() -> None:
+    reads = 0
+    real = CODECS["openai_chat"].frame
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            nonlocal reads
+            reads += name == "frame"
+            return getattr(CODECS["openai_chat"], name)
+
+    assert real is not None
+    for ids, at_most in ((False, 1), (True, 3)):
+        reads = 0
+        exchange = Exchange(Counting(), FACTS, DECISIONS[0], TOOLS)  # type: ignore[arg-type]
+        exchange.start(200, [(b"content-type", b"text/event-stream")])
+        for number in range(200):
+            text = ["word", "[", "-1]", ' "x"', "\n"][number % 5]
+            exchange.receive(chunk("text", text, number, ids=ids), 0.0)
+        assert reads <= at_most

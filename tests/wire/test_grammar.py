@@ -1,0 +1,133 @@
+"""The grammar of a format: what matches says the same as a full reading, and nothing beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hardening.errors import WireError
+from hardening.events import Reasoning, Text
+from hardening.wire.codec import CODECS
+from hardening.wire.grammar import INDEX, PAYLOAD, ROWS, TEXT_KEY
+
+CHAT = CODECS["openai_chat"]
+ROW = [{"token": "x", "logprob": -0.5, "bytes": [120], "top_logprobs": []}]
+
+
+def chunk(delta: dict[str, Any], *, choice: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "id": "c1",
+        "object": "chat.completion.chunk",
+        "model": "a-model-with-a-long-name-2026",
+        **more,
+        "choices": [{"index": 3, "delta": delta, "finish_reason": None, **(choice or {})}],
+    }
+
+
+def raw(value: object, *, spaced: bool = False, eol: bytes = b"\n") -> bytes:
+    separators = None if spaced else (",", ":")
+    return b"data: " + json.dumps(value, separators=separators).encode() + eol + eol
+
+
+def match(data: bytes) -> Any:
+    assert CHAT.grammar is not None
+    return CHAT.grammar.match(data)
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+@pytest.mark.parametrize("eol", [b"\n", b"\r\n"])
+def test_text_and_trace_with_their_number(spaced: bool, eol: bytes) -> None:
+    text = match(raw(chunk({"content": 'a "b"\n'}, usage=None, x_new=7), spaced=spaced, eol=eol))
+    assert (text[INDEX], text[PAYLOAD], text[TEXT_KEY]) == (b"3", b'a \\"b\\"\\n', b"content")
+    trace = match(raw(chunk({"role": "assistant", "reasoning": "hm"}), spaced=spaced, eol=eol))
+    assert (trace[PAYLOAD], trace[TEXT_KEY]) == (b"hm", None)
+
+
+def test_text_with_its_rows() -> None:
+    data = raw(chunk({"content": "x"}, choice={"logprobs": {"content": ROW, "refusal": None}}))
+    found = match(data)
+    assert json.loads(data[found.start(ROWS) : found.end(ROWS)]) == ROW
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        chunk({"content": "x", "reasoning": "T"}),
+        chunk({"content": "x", "my_thoughts": "T"}),
+        chunk({"content": "x", "tool_calls": [{"index": 0}]}),
+        chunk({"content": "x"}, choice={"finish_reason": "stop"}),
+        chunk({"content": "x"}, choice={"token_ids": [1]}),
+        chunk({"content": "x"}, usage={"prompt_tokens": 1}),
+        chunk({"content": "x"}, note="longer than twenty characters"),
+        chunk({"content": "x"}, note={"a": 1}),
+        chunk({"content": "x"}, prompt_logprobs=[1]),
+        {"choices": [{"delta": {"content": "x"}}, {"delta": {"reasoning": "T"}}]},
+        {"choices": []},
+    ],
+)
+def test_whatever_else_a_frame_says_is_read_in_full(value: object) -> None:
+    assert match(raw(value)) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"content":"x"', b'"content":"x","content":"y"'),
+        (b'"content":"x"', b'"content":"x","reason\\u0069ng":"T"'),
+        (b'"content":"x"', b'"content":"\\x"'),
+        (b'"content":"x"', b'"content":"a\nb"'),
+        (b'"id":"c1"', b'"id":"c1"}\n\ndata: {"id":"c2"'),
+        (b"data: ", b": T\ndata: "),
+        (b'"index":3', b'"index":03,"index":3'),
+    ],
+)
+def test_other_spellings_are_read_in_full(old: bytes, new: bytes) -> None:
+    data = raw(chunk({"content": "x"}))
+    assert match(data) is not None
+    assert old in data
+    assert match(data.replace(old, new)) is None
+
+
+_scalars = st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=25)
+_values = (
+    _scalars | st.lists(_scalars, max_size=2) | st.dictionaries(st.text(max_size=9), _scalars, max_size=2)
+)
+_keys = st.sampled_from(
+    [
+        "content",
+        "role",
+        "reasoning",
+        "refusal",
+        "usage",
+        "error",
+        "token_ids",
+        "text",
+        "new",
+        "my_thinking",
+        "id",
+    ]
+)
+_members = st.dictionaries(_keys, _values, max_size=4)
+
+
+@given(delta=_members, choice=_members, more=_members, spaced=st.booleans())
+def test_a_match_is_what_a_full_reading_finds(
+    delta: dict[str, Any], choice: dict[str, Any], more: dict[str, Any], spaced: bool
+) -> None:
+    data = raw(chunk(delta, choice=choice, **more), spaced=spaced)
+    found = match(data)
+    if found is None:
+        return
+    try:
+        frame = CHAT.frame(data, 6, len(data) - 2)
+    except WireError:
+        pytest.fail("the grammar knows a frame that cannot be read")
+    text = json.loads(b'"' + found[PAYLOAD] + b'"')
+    kind = Text if found[TEXT_KEY] else Reasoning
+    expected = [kind(int(found[INDEX]), text)] if text else []
+    assert [event for event, _ in frame.events] == expected
+    assert frame.unknown == []
