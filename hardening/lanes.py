@@ -37,11 +37,13 @@ class Lanes:
         "_chain",
         "_changed",
         "_grammar",
+        "_last",
         "_met",
         "_prefix",
         "_shape",
         "_shapes",
         "_skeleton",
+        "_spoke",
         "_strays",
         "_tally",
         "lane",
@@ -57,6 +59,8 @@ class Lanes:
         self._changed = changed
         self._met: set[tuple[Kind, int]] = set()
         self._calm = chain.settled  # no trace is open, no text is held back
+        self._spoke = 0  # the index of what passed last, and its piece, until the tags hear of it
+        self._last = b""
         self._strays = 0
         self._prefix = b""
         self._skeleton: Skeleton | None = None
@@ -83,6 +87,7 @@ class Lanes:
 
     def change(self, raw: bytes) -> bytes | None:
         """What leaves for a frame outside the lane whose shape is known; None where it must be read in full."""
+        self._catch_up()
         shape = self._shape
         if shape is not None and (found := shape.match(raw)) is not None:
             rows = found.span(2) if shape.kind is Kind.ROWS else None
@@ -130,11 +135,13 @@ class Lanes:
                 return None
             if self._calm and self._chain.untagged(piece):
                 self._tally.bytes += len(piece)
+                self._spoke = index
+                self._last = piece
                 return data
         text = string_text(piece)
         if not text or self._chain.holding:
             return None
-        spoken = self._spoken(index, text)
+        spoken = self._spoken(index, text, piece)
         if spoken is None:
             return None
         self._tally.bytes += len(piece)
@@ -142,14 +149,23 @@ class Lanes:
             return data
         return data[:start] + write_string(spoken)[1:-1] + data[end:] if spoken else b""
 
-    def _spoken(self, index: int, text: str) -> str | None:
+    def _spoken(self, index: int, text: str, piece: bytes) -> str | None:
         if self._calm and self._chain.passes(index, text):
+            self._spoke = index
+            self._last = piece
             return text
+        self._catch_up()
         spoken = self._chain.spoken(index, text)
         self._calm = self._chain.settled
         if spoken is not None and spoken != text:
             self._changed.add("reasoning")
         return spoken
+
+    def _catch_up(self) -> None:
+        """Tell the tags which character stands before the next text: a quote may be one."""
+        if self._last:
+            self._chain.follows(self._spoke, chr(self._last[-1]))
+            self._last = b""
 
     def _reasoning(self, index: int, data: bytes, start: int, end: int) -> bytes | None:
         piece = data[start:end]
@@ -178,13 +194,15 @@ class Lanes:
         if not piece or data.find(b"\n", start, rows[1]) >= 0 or data.find(b"\r", start, rows[1]) >= 0:
             return None
         if self._calm and 34 not in piece and 92 not in piece and self._chain.untagged(piece):
+            self._spoke = index
+            self._last = piece
             return self._cut(data, span, rows, visible=piece, bare=bare)
         text = string_text(piece)
         if not text or self._chain.holding:
             return None
         if bare is None and not (self._calm and self._chain.passes(index, text)):
             return None
-        spoken = self._spoken(index, text)
+        spoken = self._spoken(index, text, piece)
         if spoken is None:
             return None
         if spoken == text:

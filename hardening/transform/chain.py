@@ -94,6 +94,11 @@ class Chain:
         """Whether the visible `text` leaves at once and as it is, where no trace is open."""
         return self.inline is None or self.inline.passes(index, text)
 
+    def follows(self, index: int, last: str) -> None:
+        """What comes next stands after the character `last`, which left without passing through here."""
+        if self.inline is not None:
+            self.inline.follows(index, last)
+
     def spoken(self, index: int, text: str) -> str | None:
         """The text that leaves for `text` where no trace is open; None, and nothing done, where a tag acts."""
         if self.inline is None:

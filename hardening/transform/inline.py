@@ -78,6 +78,10 @@ class InlineTraces:
         choice = self._choice(index)
         return choice.tags is None and not choice.held and not _mark.search(text) and not _could_begin(text)
 
+    def follows(self, index: int, last: str) -> None:
+        """The text of `index` goes on after the character `last`."""
+        self._choice(index).before = last
+
     def spares(self, index: int, text: str) -> bool:
         """Whether no trace is open or opens with `text`; an end of it may still be held back."""
         choice = self._choice(index)
