@@ -35,6 +35,7 @@ class Beats:
         "_stopped",
         "_task",
         "_timer",
+        "busy",
     )
 
     def __init__(
@@ -54,28 +55,26 @@ class Beats:
         self._task: asyncio.Task[None] | None = None
         self._sending = False
         self._stopped = False
-
-    def undisturbed(self) -> bool:
-        """Whether a piece may be sent without care: no beat is wanted any more, none is under way."""
-        if self._sleeper.wake_at is not None or self._task is not None:
-            return False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        return True
+        self.busy = False
+        """Whether a beat is planned or under way: then a piece is sent with care."""
 
     def arm(self) -> None:
         """Plan the next beat, where the sleeper wants one."""
         wake_at = self._sleeper.wake_at
         if wake_at is not None and self._timer is None and self._task is None and not self._stopped:
+            self.busy = True
             self._timer = self._loop.call_later(max(0.0, wake_at - self._clock()), self._ring)
 
     def stop(self) -> None:
         """Plan nothing more; a beat that is under way ends by itself."""
         self._stopped = True
+        self._forget()
+
+    def _forget(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.busy = self._task is not None
 
     async def ended(self) -> None:
         """Return once no beat is under way."""
@@ -89,7 +88,10 @@ class Beats:
 
     async def __aexit__(self, *exception: object) -> None:
         self._sending = False
-        self.arm()
+        if self._sleeper.wake_at is None:
+            self._forget()
+        else:
+            self.arm()
 
     def _ring(self) -> None:
         self._timer = None

@@ -17,7 +17,7 @@ from hardening.asgi.service import Service
 from hardening.errors import AccountError, StateError, WireError
 from hardening.facts import Account, Admission, Decision, Refusal, RequestFacts, Standing
 from hardening.identity import ANONYMOUS
-from hardening.policy import Charges, charges, decide, would
+from hardening.policy import Charges, charges, decide
 from hardening.state import StateStore
 from hardening.wire.codec import Codec
 from hardening.wire.doors import Door
@@ -30,19 +30,22 @@ _NO_ADMISSION = Admission(True, None, Standing())
 class Case:
     """One request at a claimed door, filled in from left to right; `refusal` ends it.
 
-    `readable` says whether the request's body was understood, so that it may be edited.
+    `waited_s` was spent waiting for the client, `before_s` is what was added before the app.
+    `over_limit` is the refusal that a limit in shadow would have meant. `readable` says whether the request's body was understood, so that it may be edited.
     """
 
     __slots__ = (
         "account",
         "admission",
         "before_s",
+        "began",
         "body",
         "claim",
         "codec",
         "decision",
         "door",
         "facts",
+        "over_limit",
         "prompt_tokens",
         "readable",
         "reasons",
@@ -50,10 +53,10 @@ class Case:
         "refusal",
         "request_id",
         "store",
-        "would",
+        "waited_s",
     )
 
-    def __init__(self, door: Door, codec: Codec, request_id: str) -> None:
+    def __init__(self, door: Door, codec: Codec, request_id: str, began: float) -> None:
         self.door = door
         self.codec = codec
         self.request_id = request_id
@@ -66,9 +69,11 @@ class Case:
         self.admission = _NO_ADMISSION
         self.store: StateStore | None = None
         self.decision = Decision()
-        self.would: Decision | None = None
+        self.over_limit: Refusal | None = None
         self.refusal: Refusal | None = None
         self.reasons: list[str] = []
+        self.began = began
+        self.waited_s = 0.0
         self.before_s = 0.0
 
 
@@ -78,15 +83,13 @@ async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> 
     Raises:
         ClientGone, BodyTooLarge: as `read_body`.
     """
-    began = service.now()
     await _identify(case, service, scope)
     waiting = service.now()
     case.received = await read_body(scope, receive, service.policy.runtime.max_body)
-    resumed = service.now()
+    case.waited_s = service.now() - waiting
     _read(case, service, scope)
     if case.refusal is None:
         await _admit(case, service)
-    case.before_s = waiting - began + service.now() - resumed
 
 
 async def _identify(case: Case, service: Service, scope: Scope) -> None:
@@ -103,25 +106,29 @@ async def _identify(case: Case, service: Service, scope: Scope) -> None:
 def _read(case: Case, service: Service, scope: Scope) -> None:
     """The facts of the request; of a body that nobody understands, only where it was sent."""
     client = scope.get("client")
-    headers = scope["headers"]
+    headers = tuple(scope["headers"])
     address = client[0] if client else ""
     case.body = case.received
-    case.facts = replace(case.facts, client=address, headers=tuple(headers), body_bytes=len(case.received))
-    if not case.received and scope["method"] in _BODILESS:
-        return
-    try:
-        coding = head.find(headers, b"content-encoding")
-        case.body = unpack(case.received, coding, service.policy.runtime.max_body)
-        case.facts = case.codec.read_request(
-            case.body, door=case.door.name, client=address, headers=tuple(headers)
-        )
-        case.readable = True
-    except WireError as fault:
-        case.body = case.received
-        service.unread(case.door.name)
-        case.reasons.append("unreadable_request")
-        if service.policy.on_failure.unreadable == "block":
-            _refuse(case, service, Refusal(400, "unreadable", f"the request cannot be read: {fault}"))
+    if case.received or scope["method"] not in _BODILESS:
+        try:
+            coding = head.find(headers, b"content-encoding")
+            case.body = unpack(case.received, coding, service.policy.runtime.max_body)
+            case.facts = case.codec.read_request(
+                case.body, door=case.door.name, client=address, headers=headers
+            )
+            case.readable = True
+            return
+        except WireError as fault:
+            _unread(case, service, fault)
+    case.body = case.received
+    case.facts = replace(case.facts, client=address, headers=headers, body_bytes=len(case.received))
+
+
+def _unread(case: Case, service: Service, fault: WireError) -> None:
+    service.unread(case.door.name)
+    case.reasons.append("unreadable_request")
+    if service.policy.on_failure.unreadable == "block":
+        _refuse(case, service, Refusal(400, "unreadable", f"the request cannot be read: {fault}"))
 
 
 def _refuse(case: Case, service: Service, refusal: Refusal) -> None:
@@ -140,7 +147,6 @@ async def _admit(case: Case, service: Service) -> None:
         await _reserve(case, service)
     standing = case.admission.standing
     case.decision = decide(policy, facts, account, standing, wall)
-    case.would = would(policy, facts, account, standing, wall)
     if case.refusal is None and case.decision.acts:
         case.refusal = case.claim.refusal or case.decision.refusal
     if not case.admission.granted:
@@ -148,7 +154,7 @@ async def _admit(case: Case, service: Service) -> None:
         if case.claim.enforced:
             case.refusal = case.refusal or no
         else:
-            case.would = replace(case.would or case.decision, refusal=no)
+            case.over_limit = no
 
 
 async def _reserve(case: Case, service: Service) -> None:

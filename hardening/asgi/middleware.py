@@ -110,7 +110,7 @@ class HardeningMiddleware:
         elif door.codec is None:
             await self._unspoken(service, scope, receive, send)
         else:
-            case = Case(door, door.codec, service.next_id())
+            case = Case(door, door.codec, service.next_id(), service.now())
             await Responder(service, case, scope=scope, receive=receive, send=send).respond(self.app)
 
     def _door(self, scope: Scope) -> Door | None:

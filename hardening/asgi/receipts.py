@@ -8,6 +8,7 @@ from hardening.asgi.case import Case
 from hardening.asgi.service import Service
 from hardening.exchange import Settlement
 from hardening.facts import AddedTime, Outcome, PolicyId, Receipt, TokenCount, Usage
+from hardening.policy import would
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,14 @@ class Spent:
 def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
     """The receipt of a request that is over."""
     settlement, usage = spent.settlement, spent.usage
+    standing, wall = case.admission.standing, service.clock.wall()
+    shadow = would(service.policy, case.facts, case.account, standing, wall)
+    if case.over_limit is not None:
+        shadow = replace(shadow or case.decision, refusal=case.over_limit)
     policy = service.policy
     reserved = case.prompt_tokens + case.claim.completion_reserve if case.admission.lease else 0
     return Receipt(
-        time=service.clock.wall(),
+        time=wall,
         request_id=case.request_id,
         policy=PolicyId(policy.name, policy.digest),
         mode=policy.mode,
@@ -41,10 +46,10 @@ def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
         status=spent.status,
         rule=case.decision.rule,
         band=case.decision.band,
-        risk=case.admission.standing.risk,
+        risk=standing.risk,
         reasons=tuple(dict.fromkeys([*case.reasons, *settlement.reasons])),
         decision=case.decision if case.refusal is None else replace(case.decision, refusal=case.refusal),
-        would=case.would,
+        would=shadow,
         changed=settlement.changed,
         tokens=TokenCount(
             prompt=usage.prompt,

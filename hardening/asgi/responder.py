@@ -26,6 +26,9 @@ from hardening.policy import extended, settled
 MARK = "hardening"
 """The scope key under which a request carries the digests of the policies that already act on it."""
 
+# What a lease is extended by beyond what is owed, so that a long answer asks its store seldom; a limit
+# with less than this left cuts that much too early.
+_AHEAD_TOKENS = 256
 _UNTOLD = Settlement(Usage(), "none", (), ())
 
 
@@ -99,6 +102,7 @@ class Responder:
         else:
             response = Watched(exchange=exchange, control=self, send=self._send)
         self._response = response
+        case.before_s = self.now() - case.began - case.waited_s
         self._service.entered(stream=case.facts.stream)
         try:
             await app(scope, inbound.receive, response.send)
@@ -168,7 +172,7 @@ class Responder:
         """Reserve what the exchange owes; False where the response must be cut."""
         case, exchange = self._case, self._exchange
         assert exchange is not None
-        owed = exchange.owed
+        owed = exchange.owed + _AHEAD_TOKENS
         lease = case.admission.lease
         if lease is None or case.store is None or case.decision.at_limit == "finish":
             exchange.granted(owed)
@@ -242,9 +246,10 @@ class Responder:
         """What is charged: the server's count, else ours; an answer that failed has cost no tokens."""
         if status >= 400 and settlement.source == "none":
             return Usage()
-        if settlement.usage.prompt:
-            return settlement.usage
-        return replace(settlement.usage, prompt=self._case.prompt_tokens)
+        counted = settlement.usage
+        if counted.prompt:
+            return counted
+        return Usage(self._case.prompt_tokens, counted.completion, counted.reasoning)
 
     def _settle(self, usage: Usage, status: int, report: Callable[[], None]) -> None:
         """Tell the store what was used, then `report`; at once, or in a task where the store must be awaited."""

@@ -120,14 +120,15 @@ class Service:
         """Make the tools fast and exact, and write the one line that says what started.
 
         Raises:
-            StartError: there is no tokenizer, and the policy blocks what cannot be read or known.
+            StartError: there is no tokenizer, and the policy lets nothing be guessed: it blocks
+                unknown doors, as `strict` does.
         """
         warnings = [] if self._keys.durable else ["no key: no seals, and ids last as long as the process"]
         kernels_s: float | None = None
         try:
             kernels_s = self._toolbox.warm()
         except StartError as fault:
-            if self.policy.on_failure.unreadable == "block":
+            if self.policy.doors.unknown == "block":
                 raise
             warnings.append(f"tokens are estimated: {fault}")
         self._announce(kernels_s, tuple(warnings))
