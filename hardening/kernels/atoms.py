@@ -18,8 +18,17 @@ QUOTE, BACKSLASH, COMMA, COLON, PLUS, MINUS, DOT, ZERO, NINE = 34, 92, 44, 58, 4
 OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, LETTER_E = 123, 125, 91, 93, 101
 TENS = np.array([10**i for i in range(19)])
 POWERS = np.array([10.0**i for i in range(EXACT_POWERS + 1)])
-ESCAPES = int.from_bytes(b'"\\/bfnrt', "little")
-ESCAPED = int.from_bytes(b'"\\/\b\f\n\r\t', "little")
+FIRST = np.int64(0)
+"""Constants that are arguments have a NumPy type: numba compiles a part anew for each plain one."""
+
+
+def word(text: bytes) -> np.int64:
+    """Up to eight ASCII characters as a little-endian number."""
+    return np.int64(int.from_bytes(text, "little"))
+
+
+ESCAPES = word(b'"\\/bfnrt')
+ESCAPED = word(b'"\\/\b\f\n\r\t')
 
 
 @part
@@ -31,23 +40,23 @@ def skip(raw, i, n):
 
 
 @part
-def stands(raw, i, n, word):
-    """Whether `word` stands at `i`."""
-    while word:
-        if i >= n or raw[i] != word & 255:
+def stands(raw, i, n, text):
+    """Whether the word `text` stands at `i`."""
+    while text:
+        if i >= n or raw[i] != text & 255:
             return False
         i += 1
-        word >>= 8
+        text >>= 8
     return True
 
 
 @part
-def put(word, out, o):
-    """Write `word`; the position after it."""
-    while word:
-        out[o] = word & 255
+def put(text, out, o):
+    """Write the word `text`; the position after it."""
+    while text:
+        out[o] = text & 255
         o += 1
-        word >>= 8
+        text >>= 8
     return o
 
 

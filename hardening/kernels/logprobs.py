@@ -20,6 +20,7 @@ from hardening.kernels.atoms import (
     CLOSE_LIST,
     COMMA,
     DOT,
+    FIRST,
     MINUS,
     OPEN,
     OPEN_LIST,
@@ -31,6 +32,7 @@ from hardening.kernels.atoms import (
     put_character,
     put_string,
     skip,
+    word,
 )
 from hardening.kernels.codes import LOWEST, MISALIGNED, NO_ROOM, NOT_UNDERSTOOD, SNAP
 from hardening.kernels.jit import kernel, part, pointer
@@ -60,7 +62,7 @@ from hardening.kernels.rows import (
     scan_row,
 )
 
-PUT_LOWEST = int.from_bytes(b"-9999.0", "little")
+PUT_LOWEST = word(b"-9999.0")
 LOW_LEVEL = np.iinfo(np.int64).min
 """The level that stands for LOWEST."""
 
@@ -162,7 +164,7 @@ def put_entry(raw, spans, values, at, shown, order, grid, out, o):
 @part
 def put_row(raw, spans, values, count, top, grid, out, o):
     """Write the row that was noted last; the position after it, or -1 if a value is not certain."""
-    shown = SAMPLED
+    shown = int(SAMPLED)
     left = 0
     found = False
     for j in range(count):
@@ -250,7 +252,7 @@ def cut_rows(room, size, length, top, step, unit, places, notes, numbers):
     if room.size < end + 2 * size + 64:
         return NO_ROOM
     grid = (step, unit, places)
-    i = skip(raw, 0, size)
+    i = skip(raw, FIRST, size)
     if i >= size or raw[i] != OPEN_LIST:
         return NOT_UNDERSTOOD
     i = skip(raw, i + 1, size)

@@ -8,10 +8,13 @@ columns below; -1: not there) and `values` (float64). A position of -1 means "no
 
 from __future__ import annotations
 
+import numpy as np
+
 from hardening.kernels.atoms import (
     CLOSE,
     CLOSE_LIST,
     COMMA,
+    FIRST,
     OPEN,
     OPEN_LIST,
     QUOTE,
@@ -21,27 +24,28 @@ from hardening.kernels.atoms import (
     skip,
     stands,
     string_end,
+    word,
 )
 from hardening.kernels.codes import MAX_ALTERNATIVES
 from hardening.kernels.jit import part
 
 WIDTH = 9
 TOKEN, TOKEN_END, NUMBER, NUMBER_END, BYTES, BYTES_END, ORDER, EXACT, KEPT = range(WIDTH)
-SAMPLED = MAX_ALTERNATIVES
+SAMPLED = np.int64(MAX_ALTERNATIVES)
 """The entry of the token that was drawn; those before it are its alternatives."""
 IS_TOKEN, IS_LOGPROB, IS_BYTES, IS_TOP = 1, 2, 3, 4
 """Kinds of members, as ORDER packs them: four bits each, the first member lowest."""
 
 UNSURE = 2
 """Answer of a comparison that rounding could have turned round."""
-NULL = int.from_bytes(b"null", "little")
+NULL = word(b"null")
 # The first eight bytes of each name with its quotes and colon, and what is left of it.
-HEAD_TOKEN = int.from_bytes(b'"token":', "little")
-HEAD_BYTES = int.from_bytes(b'"bytes":', "little")
-HEAD_LOGPROB = int.from_bytes(b'"logprob', "little")
-HEAD_TOP = int.from_bytes(b'"top_log', "little")
-TAIL_LOGPROB = int.from_bytes(b'":', "little")
-TAIL_TOP = int.from_bytes(b'probs":', "little")
+HEAD_TOKEN = word(b'"token":')
+HEAD_BYTES = word(b'"bytes":')
+HEAD_LOGPROB = word(b'"logprob')
+HEAD_TOP = word(b'"top_log')
+TAIL_LOGPROB = word(b'":')
+TAIL_TOP = word(b'probs":')
 
 
 @part
@@ -141,7 +145,7 @@ def scan_alternatives(raw, i, n, spans, values):
     i = skip(raw, i + 1, n)
     if i < n and raw[i] == CLOSE_LIST:
         return 0, i + 1
-    count = 0
+    count = FIRST
     while count < MAX_ALTERNATIVES:
         i = scan_alternative(raw, i, n, spans, values, count)
         if i < 0:

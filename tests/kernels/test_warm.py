@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
+
+import pytest
+
+from hardening.kernels.jit import kernel
 
 
 def run(program: str, **environment: str) -> str:
@@ -31,3 +36,11 @@ def test_warming_makes_them_ready_and_a_second_start_writes_no_cache_file(tmp_pa
     assert files
     assert run(program, NUMBA_CACHE_DIR=str(tmp_path)) == "True True"
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb*")} == files
+
+
+def test_without_a_place_for_the_cache_a_kernel_compiles_at_each_start_and_says_so():
+    space: dict[str, Any] = {}
+    exec("def double(value):\n    return 2 * value\n", space)
+    with pytest.warns(RuntimeWarning, match="compiled at every start"):
+        double = kernel(space["double"])
+    assert double(21) == 42

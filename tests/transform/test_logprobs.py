@@ -118,7 +118,7 @@ class TestVisible:
         rows = [row(token, -1.0) for token in ("think", "</think>", "", "Ans", "wer", "<|im_end|>")]
         assert spelled(cut(rows, "Answer")) == "Answer<|im_end|>"
 
-    @pytest.mark.parametrize("visible", ["answer", "x", "er", "Answer and more"])
+    @pytest.mark.parametrize("visible", ["answer", "x", "er", "Answer and more", "nAnswer"])
     def test_rows_that_do_not_spell_it_go(self, visible):
         assert cut([row("think", -1.0), row("Answer", -1.0)], visible) == []
 
