@@ -3,8 +3,6 @@
 
 Each takes a pointer `raw` to the bytes, a position `i` and the length `n`, and guards every read by
 `n`: compiled code checks no bounds. Words of up to eight ASCII characters are little-endian numbers. A position of -1 means "not JSON as the RFC 8259 grammar has it".
-A change here reaches `logprobs.py` only when numba's disk cache for that file is renewed: numba looks
-at the date of the calling kernel's file alone.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ R = TypeVar("R")
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """A compiled function that gives the GIL away, cached on disk where a place is writable.
 
-    numba renews the cache by the date of the kernel's own file, not of the files of its parts.
+    numba renews the cache when the kernel's own file changes, not when a file of its parts does; so
+    that file names their digest, and a test keeps it true.
     """
     try:
         return _compile(function, cache=True)
