@@ -241,8 +241,7 @@ class Response:
         await self._beats.ended()
         await self._say({"type": _BODY, "body": out, "more_body": False})
         await self._control.over(outcome)
-        if outcome != "complete":
-            self._inbound.stop()  # last: an app that hears of it may cancel the task that runs here
+        self._inbound.stop()  # last: an app that hears of it may cancel the task that runs here
 
     async def _say(self, message: Message) -> None:
         try:

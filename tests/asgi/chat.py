@@ -14,13 +14,13 @@ BODY = json.dumps(ASKED).encode()
 USAGE = {"prompt_tokens": 11, "completion_tokens": 60, "total_tokens": 71}
 
 
-def chunk(delta: dict[str, object], finish: str | None = None, **more: object) -> bytes:
+def chunk(delta: dict[str, object], finish: str | None = None, *, index: int = 0, **more: object) -> bytes:
     frame = {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
         "created": 1,
         "model": "glass-1",
-        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+        "choices": [{"index": index, "delta": delta, "finish_reason": finish}],
         **more,
     }
     return b"data: " + json.dumps(frame).encode() + b"\n\n"

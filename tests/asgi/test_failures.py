@@ -292,6 +292,27 @@ def test_a_fault_of_ours_before_the_head_follows_the_policy(
     assert settled_once(store)
 
 
+def test_a_fault_of_ours_after_the_reservation_gives_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any) -> Any:
+        raise KeyError
+
+    store = CountingStore()
+    hardened = harden(
+        replies([PLAIN_JSON], kind=b"application/json"), HIDE, state=store, identify=lambda _: "a"
+    )
+
+    async def both() -> list[int]:
+        with monkeypatch.context() as patched:
+            patched.setattr("hardening.asgi.case.decide", broken)
+            failed = await ask(hardened, BODY)
+        return [failed.status, (await ask(hardened, BODY)).status]
+
+    assert run(both()) == [500, 200]
+    left = {state.limit.name: state.remaining for state in hardened.receipts[-1].limits}
+    assert left["calls"] == pytest.approx(999, abs=0.1)
+    assert store.settled == 2
+
+
 def test_a_fault_of_ours_in_mid_stream_ends_it_and_leaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     true = Exchange.receive
     calls = 0

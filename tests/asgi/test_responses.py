@@ -174,7 +174,9 @@ def test_a_held_trace_is_bridged_by_beats_that_never_break_a_frame() -> None:
     assert find_leaks(answer.chunks, TRACE) == []
 
 
-def test_a_beat_and_a_chunk_are_never_under_way_at_once() -> None:
+@pytest.mark.parametrize("choices", [1, 2])
+def test_a_beat_and_a_chunk_are_never_under_way_at_once(choices: int) -> None:
+    """With two choices the text of one leaves beside the held trace of the other."""
     under_way = 0
     most = 0
 
@@ -195,10 +197,12 @@ def test_a_beat_and_a_chunk_are_never_under_way_at_once() -> None:
             }
         )
         for frame in stream():
-            await send({"type": "http.response.body", "body": frame, "more_body": True})
+            for index in range(choices):
+                body = chunk({"content": "beside "}, index=index) if index else frame
+                await send({"type": "http.response.body", "body": body, "more_body": True})
             await asyncio.sleep(3.7)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     answer = run(ask(harden(app, HIDE, clock=LoopClock()), BODY, on_send=slow_socket))
-    assert content(answer.body).strip() == ANSWER
+    assert content(answer.body).replace("beside ", "").strip() == ANSWER
     assert most == 1
