@@ -136,10 +136,15 @@ class Exchange:
 
         Raises WireError where the policy acts and the body cannot be read.
         """
-        lane = self._lanes.lane
-        if lane is not None and data.startswith(lane.prefix) and not self._framer.pending:
-            known = self._lanes.take(lane, data)
+        if not self._framer.pending:
+            lanes = self._lanes
+            lane = lanes.lane
+            known = lanes.take(lane, data) if lane is not None and data.startswith(lane.prefix) else None
+            if known is None:
+                known = lanes.change(data)
             if known is not None:
+                if not known and self.wake_at is None and self._chain.holding:
+                    self.wake_at = now + BEAT_S
                 return known
         if self._closed:
             return b""
@@ -191,10 +196,6 @@ class Exchange:
         return b""
 
     def _frames(self, data: bytes) -> bytes:
-        if not self._framer.pending:
-            known = self._lanes.change(data)
-            if known is not None:
-                return known
         out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in self._framer.feed(data)]
         if len(out) == 1:
             return data if out[0] == data else out[0]
@@ -233,7 +234,8 @@ class Exchange:
 
     def _unreadable(self, raw: bytes) -> bytes:
         self._reasons.add("unreadable_frame")
-        return raw if self._pass_unreadable else b""
+        passes = self._pass_unreadable and not self._chain.repeats(raw.decode("utf-8", "replace"))
+        return raw if passes else b""
 
     # -- the end
 
@@ -291,7 +293,7 @@ class Exchange:
     def _close(self, last: bytes) -> bytes:
         self.wake_at = None
         self._closed = True
-        self._lanes.lane = None
+        self._lanes.close()
         return self._rewriter.rest() + last
 
     def settlement(self) -> Settlement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hardening.events import Logprobs, Reasoning, Text
 from hardening.transform.chain import Chain
+from hardening.transform.inline import FIRST_BYTES
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
 from hardening.wire.grammar import INDEX, PAYLOAD, ROWS, TEXT_KEY, Grammar
@@ -20,9 +21,12 @@ from hardening.wire.shapes import (
     string_text,
 )
 
-_STRAYS = frozenset(
-    {8, 9}
-)  # frames outside the lane that are read in full, to see whether they share a shape
+# Bytes inside a string that need no look: no end of it, no escape, no line end; of a text no start of a tag.
+_PLAIN = bytes(byte for byte in range(256) if byte not in b'"\\\n\r')
+_EVEN = bytes(byte for byte in _PLAIN if byte not in FIRST_BYTES)
+# Frames outside the lane that are read in full, to see whether they share a shape.
+_STRAYS = frozenset({8, 9})
+_NOWHERE = (-1, -1)  # the span of a group that took no part in a match
 
 
 class Lanes:
@@ -71,44 +75,49 @@ class Lanes:
         """What leaves for `data`, which begins as the lane does; None where it must be read in full."""
         if not data.endswith(lane.suffix) or len(data) < lane.least:
             return None
-        head, end = lane.head, len(data) + lane.tail
-        if lane.kind is Kind.ROWS:
-            text_end = data.find(b'"', head)
-            if 92 in data[head:text_end]:
-                text_end = string_end(data, head)
-            if not data.startswith(lane.middle, text_end):
-                return None
-            return self._rows(
-                lane.index, data, (head, text_end), (text_end + len(lane.middle), end), lane.bare
-            )
+        if lane.kind is Kind.TEXT:
+            return self._text(lane.index, data, data[lane.head : lane.tail], lane.head)
         if lane.kind is Kind.REASONING:
-            return self._reasoning(lane.index, data, head, end)
-        return self._text(lane.index, data, head, end)
+            return self._reasoning(lane.index, data, data[lane.head : lane.tail])
+        head = lane.head
+        text_end = data.find(b'"', head)
+        if 92 in data[head:text_end]:
+            text_end = string_end(data, head)
+        if not data.startswith(lane.middle, text_end):
+            return None
+        rows = (text_end + len(lane.middle), len(data) + lane.tail)
+        return self._rows(lane.index, data, (head, text_end), rows, lane.bare)
 
     def change(self, raw: bytes) -> bytes | None:
         """What leaves for a frame outside the lane whose shape is known; None where it must be read in full."""
-        self._catch_up()
+        out = self._stray(raw) if self._met else None
+        if out is None:
+            self._catch_up()
+        return out
+
+    def close(self) -> None:
+        """Know no shape any more: nothing of what still comes leaves."""
+        self.lane = self._shape = None
+        self._met.clear()
+
+    def _stray(self, raw: bytes) -> bytes | None:
         shape = self._shape
         if shape is not None and (found := shape.match(raw)) is not None:
-            rows = found.span(2) if shape.kind is Kind.ROWS else None
+            rows = found.span(2) if shape.kind is Kind.ROWS else _NOWHERE
             return self._outside(shape.kind, shape.index, raw, found.span(1), rows)
-        if self._grammar is None or not self._met or (found := self._grammar.match(raw)) is None:
+        if self._grammar is None or (found := self._grammar.match(raw)) is None:
             return None
-        rows = found.span(ROWS) if found.start(ROWS) >= 0 else None
-        if found.start(TEXT_KEY) >= 0:
-            kind = Kind.TEXT if rows is None else Kind.ROWS
-        elif rows is None:
-            kind = Kind.REASONING
-        else:
-            return None
+        regs = found.regs
+        kind = Kind.REASONING if regs[TEXT_KEY] == _NOWHERE else Kind.TEXT
+        if regs[ROWS] != _NOWHERE:
+            kind = Kind.ROWS
         index = int(found[INDEX] or 0)
         self._strays += 1
         if (kind, index) not in self._met or self._strays in _STRAYS:
             return None
-        span = found.span(PAYLOAD)
-        if rows is None:
-            self._rejoin(kind, index, raw, span)
-        return self._outside(kind, index, raw, span, rows)
+        if kind is not Kind.ROWS:
+            self._rejoin(kind, index, raw, regs[PAYLOAD])
+        return self._outside(kind, index, raw, regs[PAYLOAD], regs[ROWS])
 
     def _rejoin(self, kind: Kind, index: int, raw: bytes, span: tuple[int, int]) -> None:
         """Two frames outside the lane that begin alike make the next one."""
@@ -118,66 +127,70 @@ class Lanes:
         self._prefix = prefix
 
     def _outside(
-        self, kind: Kind, index: int, raw: bytes, span: tuple[int, int], rows: tuple[int, int] | None
+        self, kind: Kind, index: int, raw: bytes, span: tuple[int, int], rows: tuple[int, int]
     ) -> bytes | None:
-        if rows is not None:
-            return self._rows(index, raw, span, rows, None)
+        start, end = span
+        if kind is Kind.TEXT:
+            return self._text(index, raw, raw[start:end], start)
         if kind is Kind.REASONING:
-            return self._reasoning(index, raw, *span)
-        return self._text(index, raw, *span)
+            return self._reasoning(index, raw, raw[start:end])
+        return self._rows(index, raw, span, rows, None)
 
     # -- what leaves for a payload
 
-    def _text(self, index: int, data: bytes, start: int, end: int) -> bytes | None:
-        piece = data[start:end]
-        if 34 not in piece and 92 not in piece:
-            if not piece or 10 in piece or 13 in piece:
-                return None
-            if self._calm and self._chain.untagged(piece):
-                self._tally.bytes += len(piece)
-                self._spoke = index
-                self._last = piece
-                return data
+    def _text(self, index: int, data: bytes, piece: bytes, start: int) -> bytes | None:
+        """What leaves for `data`, at whose `start` the text `piece` stands."""
+        if self._calm and not piece.strip(_EVEN) and piece:
+            self._passed(index, piece)
+            return data
         text = string_text(piece)
         if not text or self._chain.holding:
             return None
         spoken = self._spoken(index, text, piece)
         if spoken is None:
             return None
-        self._tally.bytes += len(piece)
         if spoken == text:
             return data
-        return data[:start] + write_string(spoken)[1:-1] + data[end:] if spoken else b""
+        return data[:start] + write_string(spoken)[1:-1] + data[start + len(piece) :] if spoken else b""
+
+    def _passed(self, index: int, piece: bytes) -> None:
+        """Count a text that left unseen, and keep it for the tags: its last character may be a quote."""
+        if index != self._spoke:
+            self._catch_up()
+            self._spoke = index
+        self._last = piece
+        self._tally.bytes += len(piece)
 
     def _spoken(self, index: int, text: str, piece: bytes) -> str | None:
+        """The text that leaves for `text`, counted; None, and nothing done, where a tag acts."""
         if self._calm and self._chain.passes(index, text):
-            self._spoke = index
-            self._last = piece
+            self._passed(index, piece)
             return text
         self._catch_up()
         spoken = self._chain.spoken(index, text)
         self._calm = self._chain.settled
-        if spoken is not None and spoken != text:
-            self._changed.add("reasoning")
+        if spoken is not None:
+            self._tally.bytes += len(piece)
+            if spoken != text:
+                self._changed.add("reasoning")
         return spoken
 
     def _catch_up(self) -> None:
-        """Tell the tags which character stands before the next text: a quote may be one."""
+        """Tell the tags which character stands before the next text."""
         if self._last:
             self._chain.follows(self._spoke, chr(self._last[-1]))
             self._last = b""
 
-    def _reasoning(self, index: int, data: bytes, start: int, end: int) -> bytes | None:
-        piece = data[start:end]
-        if not piece or 10 in piece or 13 in piece:
+    def _reasoning(self, index: int, data: bytes, piece: bytes) -> bytes | None:
+        if not piece:
             return None
-        plain = 34 not in piece and 92 not in piece
-        text = piece.decode("utf-8", "replace") if plain else string_text(piece)
+        text = string_text(piece) if piece.strip(_PLAIN) else piece.decode("utf-8", "replace")
         if text is None:
             return None
+        size = len(piece)
         tally = self._tally
-        tally.bytes += len(piece)
-        tally.reasoning_bytes += len(piece)
+        tally.bytes += size
+        tally.reasoning_bytes += size
         hidden = self._chain.hidden
         if hidden is None:
             return data
@@ -193,21 +206,22 @@ class Lanes:
         piece = data[start:end]
         if not piece or data.find(b"\n", start, rows[1]) >= 0 or data.find(b"\r", start, rows[1]) >= 0:
             return None
-        if self._calm and 34 not in piece and 92 not in piece and self._chain.untagged(piece):
-            self._spoke = index
-            self._last = piece
-            return self._cut(data, span, rows, visible=piece, bare=bare)
-        text = string_text(piece)
-        if not text or self._chain.holding:
-            return None
-        if bare is None and not (self._calm and self._chain.passes(index, text)):
-            return None
-        spoken = self._spoken(index, text, piece)
-        if spoken is None:
-            return None
-        if spoken == text:
-            return self._cut(data, span, rows, visible=piece, bare=bare)
-        return self._cut(data, span, rows, visible=write_string(spoken)[1:-1], bare=bare)
+        visible = piece
+        even = self._calm and not piece.strip(_EVEN)
+        if not even:
+            text = string_text(piece)
+            if not text or self._chain.holding:
+                return None
+            even = self._calm and self._chain.passes(index, text)
+            if not even:
+                spoken = None if bare is None else self._spoken(index, text, piece)
+                if spoken is None:
+                    return None
+                visible = piece if spoken == text else write_string(spoken)[1:-1]
+        out = self._cut(data, span, rows, visible=visible, bare=bare)
+        if even and out is not None:
+            self._passed(index, piece)
+        return out
 
     def _cut(
         self, data: bytes, span: tuple[int, int], rows: tuple[int, int], *, visible: bytes, bare: bytes | None
@@ -217,20 +231,19 @@ class Lanes:
         first, last = rows
         bounded = self._chain.rows
         if bounded is None:
-            self._tally.bytes += end - start
             return data
-        given = data[first:last]
-        kept = bounded.cut(given, visible)
-        if kept is None and bare is None:
-            return None
-        self._tally.bytes += end - start
         if not visible:
             return b""
+        given = data[first:last]
+        kept = bounded.cut(given, visible)
+        if kept is None:
+            if bare is None:
+                return None
+            self._changed.add("logprobs")
+            return b"".join((data[:start], visible, bare))
         if kept == given and visible == data[start:end]:
             return data
         self._changed.add("logprobs")
-        if kept is None:
-            return b"".join((data[:start], visible, bare or b""))
         return b"".join((data[:start], visible, data[end:first], kept, data[last:]))
 
     # -- what is learnt
