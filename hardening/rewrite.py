@@ -60,7 +60,7 @@ class Rewriter:
                 self._written(frame, out, out, edits, before)
         self._keep(frame)
         masked = self._copies(frame)
-        if edits and not worth and not masked and not whole and self._is_void(frame):
+        if edits and not worth and not whole and self._is_void(frame, masked):
             return b"".join(before)
         self._begun.update(site.owner.index for site in frame.sites if site.role is Role.SPEAKER)
         return b"".join(before) + frame.render(edits, masked)
@@ -106,10 +106,15 @@ class Rewriter:
             )
 
     def _copies(self, frame: Frame) -> list[tuple[int, int]]:
-        """Strings that no table knows and that repeat a hidden trace."""
+        """Strings that no table knows and that repeat a hidden trace, or any of this frame's share of it."""
         if not frame.unknown or self._chain.hidden is None:
             return []
-        found = [span for span in frame.unknown if self._chain.repeats(frame.string(*span))]
+        share = "".join(event.text for event, _ in frame.events if isinstance(event, Reasoning))
+        found = [
+            span
+            for span in frame.unknown
+            if (text := frame.string(*span)) in share or self._chain.repeats(text)
+        ]
         if found:
             self.changed.add("copies")
         return found
@@ -141,12 +146,12 @@ class Rewriter:
                 edits[site] = b"null"
         return frame.render(edits, frame.unknown)
 
-    def _is_void(self, frame: Frame) -> bool:
+    def _is_void(self, frame: Frame, masked: list[tuple[int, int]]) -> bool:
         """Whether a frame whose payload is gone can go as well: it begins nothing and ends nothing.
 
         A number of empty frames would tell how long the trace was.
         """
-        return not frame.unknown and all(
+        return len(masked) == len(frame.unknown) and all(
             site.owner.index in self._begun if site.role is Role.SPEAKER else frame.value(site) == _DELTA
             for site in frame.sites
             if site.role in (Role.SPEAKER, Role.KIND)

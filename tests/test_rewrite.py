@@ -1,0 +1,53 @@
+"""Copies of a trace where no table looks, and what of a frame is left when its payload is gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hardening.exchange import Exchange
+from hardening.facts import RequestFacts
+from hardening.wire.codec import CODECS
+from tests.exchanges import ANSWER, DONE, HIDDEN, TOOLS, TRACE, chunk, run, said, words
+
+PIECES = [TRACE[at : at + 19] for at in range(0, len(TRACE), 19)]  # each too short to be told by itself
+
+
+def copied() -> list[bytes]:
+    """A stream whose frames say each piece of the trace once more, in escapes that make it long."""
+    escaped = ["".join(f"\\u{ord(character):04x}" for character in piece) for piece in PIECES]
+    return [
+        chunk({"role": "assistant", "content": ""}),
+        *(
+            chunk({"reasoning": piece}, vendor={"note": "@"}).replace(b"@", copy.encode())
+            for piece, copy in zip(PIECES, escaped, strict=True)
+        ),
+        *(chunk({"content": word}) for word in words(ANSWER)),
+        chunk({}, finish="stop"),
+        DONE,
+    ]
+
+
+def test_short_pieces_of_a_copy_do_not_leave_one_by_one() -> None:
+    out, settled = run(copied(), decision=HIDDEN)
+    assert b"note" not in out
+    assert said(out, "content") == ANSWER
+    assert "copies" in settled.changed
+
+
+def test_an_unknown_string_of_its_own_keeps_its_frame() -> None:
+    note = "a cache was used for the first part of the prompt"
+    out, _ = run(
+        [chunk({"role": "assistant"}), chunk({"reasoning": "Hm."}, note=note), DONE], decision=HIDDEN
+    )
+    assert note.encode() in out
+
+
+def test_a_comment_that_tells_the_trace_never_leaves() -> None:
+    # Also where the policy lets what it cannot read pass.
+    facts = RequestFacts(door="/test", format="openai_chat")
+    made = Exchange(CODECS["openai_chat"], facts, HIDDEN, replace(TOOLS, pass_unreadable=True))
+    made.start(200, [(b"content-type", b"text/event-stream")])
+    pieces = [chunk({"reasoning": TRACE}), b": " + TRACE.encode() + b"\n\n", b": alive\n\n"]
+    assert b"".join(made.receive(piece, 0.0) for piece in pieces).endswith(b": alive\n\n")
+    assert made.settlement().reasons == ("unreadable_frame",)
+    assert TRACE.encode() not in made.end(0.0)
