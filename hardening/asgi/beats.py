@@ -44,7 +44,7 @@ class Beats:
         *,
         clock: Callable[[], float],
         send: Send,
-        on_fault: Callable[[Exception], None],
+        on_fault: Callable[[Exception], object],
     ) -> None:
         self._sleeper = sleeper
         self._clock = clock
@@ -104,7 +104,9 @@ class Beats:
         try:
             beat = self._sleeper.wake(now)
         except Exception as fault:  # noqa: BLE001  whatever breaks here must not break the app's stream
-            self._on_fault(fault)
+            self._on_fault(
+                fault
+            )  # counted there; the app's next piece meets the same fault, and answers for it
             return
         if beat:
             self._task = self._loop.create_task(self._say(beat))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from inspect import isawaitable
 from typing import Any
 
@@ -24,7 +25,12 @@ from hardening.wire.doors import Door
 
 # A method whose request carries no body that could be read as the format.
 _BODILESS = frozenset({"GET", "DELETE"})
+# What a case holds until it is known better: made once, for a record costs as long as a look-up.
 _NO_ADMISSION = Admission(True, None, Standing())
+_NOBODY = Account(ANONYMOUS, proven=False)
+_NO_CLAIM = Charges(None, (), 0)
+_UNDECIDED = Decision()
+_blank = cache(RequestFacts)
 
 
 class Case:
@@ -60,15 +66,15 @@ class Case:
         self.door = door
         self.codec = codec
         self.request_id = request_id
-        self.account = Account(ANONYMOUS, proven=False)
+        self.account = _NOBODY
         self.received = self.body = b""
         self.readable = False
-        self.facts = RequestFacts(door.name, codec.name)
+        self.facts = _blank(door.name, codec.name)
         self.prompt_tokens = 0
-        self.claim = Charges(None, (), 0)
+        self.claim = _NO_CLAIM
         self.admission = _NO_ADMISSION
         self.store: StateStore | None = None
-        self.decision = Decision()
+        self.decision = _UNDECIDED
         self.over_limit: Refusal | None = None
         self.refusal: Refusal | None = None
         self.reasons: list[str] = []

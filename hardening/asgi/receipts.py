@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from hardening.asgi.case import Case
 from hardening.asgi.service import Service
 from hardening.exchange import Settlement
-from hardening.facts import AddedTime, Outcome, PolicyId, Receipt, TokenCount, Usage
+from hardening.facts import AddedTime, Decision, Outcome, PolicyId, Receipt, TokenCount, Usage
 from hardening.policy import would
 
 
@@ -26,13 +26,8 @@ class Spent:
 
 def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
     """The receipt of a request that is over."""
-    settlement, usage = spent.settlement, spent.usage
-    standing, wall = case.admission.standing, service.clock.wall()
-    shadow = would(service.policy, case.facts, case.account, standing, wall)
-    if case.over_limit is not None:
-        shadow = replace(shadow or case.decision, refusal=case.over_limit)
-    policy = service.policy
-    reserved = case.prompt_tokens + case.claim.completion_reserve if case.admission.lease else 0
+    settlement = spent.settlement
+    policy, wall = service.policy, service.clock.wall()
     return Receipt(
         time=wall,
         request_id=case.request_id,
@@ -46,20 +41,33 @@ def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
         status=spent.status,
         rule=case.decision.rule,
         band=case.decision.band,
-        risk=standing.risk,
+        risk=case.admission.standing.risk,
         reasons=tuple(dict.fromkeys([*case.reasons, *settlement.reasons])),
         decision=case.decision if case.refusal is None else replace(case.decision, refusal=case.refusal),
-        would=shadow,
+        would=_would(case, service, wall),
         changed=settlement.changed,
-        tokens=TokenCount(
-            prompt=usage.prompt,
-            completion=usage.completion,
-            reasoning=usage.reasoning,
-            reserved=reserved,
-            settled=usage.prompt + usage.completion,
-            source=settlement.source,
-        ),
+        tokens=_tokens(case, spent),
         limits=case.admission.limits,
         added_us=AddedTime(case.before_s * 1e6, spent.body_s * 1e6, spent.after_s * 1e6),
         outcome=spent.outcome,
+    )
+
+
+def _would(case: Case, service: Service, wall: float) -> Decision | None:
+    """What the parts in shadow would have done, a used-up limit included."""
+    decision = would(service.policy, case.facts, case.account, case.admission.standing, wall)
+    if case.over_limit is not None:
+        return replace(decision or case.decision, refusal=case.over_limit)
+    return decision
+
+
+def _tokens(case: Case, spent: Spent) -> TokenCount:
+    usage = spent.usage
+    return TokenCount(
+        prompt=usage.prompt,
+        completion=usage.completion,
+        reasoning=usage.reasoning,
+        reserved=case.prompt_tokens + case.claim.completion_reserve if case.admission.lease else 0,
+        settled=usage.prompt + usage.completion,
+        source=spent.settlement.source,
     )

@@ -43,7 +43,6 @@ class Responder:
         self._case = case
         self._exchange: Exchange | None = None
         self._response: Response | Watched | None = None
-        self._inbound: Inbound | None = None
         self._over = False
         self._settling: asyncio.Future[None] | None = None
         self.now = service.now
@@ -89,35 +88,41 @@ class Responder:
         """Call the app; whatever becomes of it, the lease is settled once and nothing keeps running."""
         case = self._case
         exchange = self._exchange = self._open_exchange()
-        acts = case.decision.acts
-        body = case.body if acts else case.received
-        if acts and case.readable:
-            body = exchange.request(body)
-        inbound = self._inbound = Inbound(body, self._receive)
-        scope = app_scope(self._scope, case, body) if acts else dict(self._scope)
-        scope[MARK] = (*self._scope.get(MARK, ()), self._service.policy.digest)
-        response: Response | Watched
-        if acts:
-            response = Response(exchange=exchange, control=self, inbound=inbound, send=self._send)
-        else:
-            response = Watched(exchange=exchange, control=self, send=self._send)
-        self._response = response
+        body = case.received
+        if case.decision.acts:
+            body = exchange.request(case.body) if case.readable else case.body
+        inbound = Inbound(body, self._receive)
+        scope = self._inner_scope(body)
+        response = self._response = self._open_response(exchange, inbound)
         case.before_s = self.now() - case.began - case.waited_s
         self._service.entered(stream=case.facts.stream)
         try:
             await app(scope, inbound.receive, response.send)
-            if isinstance(response, Response):
-                await response.app_returned()
+            await response.app_returned()
         except Exception:
-            if isinstance(response, Response):
-                await response.app_raised()
+            await response.app_raised()
             raise
         finally:
             response.close()
             inbound.stop()
-            await self.over("disconnected" if inbound.gone else "error")
-            self._service.left(stream=case.facts.stream)
-            _share(scope, self._scope)
+            try:
+                await self.over("disconnected" if inbound.gone else "error")
+            finally:
+                self._service.left(stream=case.facts.stream)
+                # No circle: what a request held is freed here, not by a collection in a later one.
+                self._response = self._exchange = None
+                _share(scope, self._scope)
+
+    def _inner_scope(self, body: bytes) -> Scope:
+        acts = self._case.decision.acts
+        scope = app_scope(self._scope, self._case, body) if acts else dict(self._scope)
+        scope[MARK] = (*self._scope.get(MARK, ()), self._service.policy.digest)
+        return scope
+
+    def _open_response(self, exchange: Exchange, inbound: Inbound) -> Response | Watched:
+        if self._case.decision.acts:
+            return Response(exchange=exchange, control=self, inbound=inbound, send=self._send)
+        return Watched(exchange=exchange, control=self, send=self._send)
 
     def _open_exchange(self) -> Exchange:
         case, service = self._case, self._service
@@ -229,8 +234,9 @@ class Responder:
         if settlement.source == "usage":
             service.ratio.learn(case.account.id, case.facts.prompt_bytes, usage.prompt)
 
+        body_s = 0.0 if self._response is None else self._response.body_s
+
         def report() -> None:
-            body_s = 0.0 if self._response is None else self._response.body_s
             after_s = self.now() - ended
             spent = Spent(settlement, usage, status=status, outcome=outcome, body_s=body_s, after_s=after_s)
             service.observe(receipt_of(case, service, spent))

@@ -67,7 +67,7 @@ class Response:
         self._clock = control.now
         self._inbound = inbound
         self._send = send
-        self._beats = Beats(exchange, clock=control.now, send=send, on_fault=self._beat_failed)
+        self._beats = Beats(exchange, clock=control.now, send=send, on_fault=control.passes)
         self._start: Message | None = None
         self._kept = False
         self._raw: list[bytes] = []
@@ -277,10 +277,6 @@ class Response:
         if message["type"] == _BODY and not message.get("more_body", False):
             self.close()
             await self._control.over("complete")
-
-    def _beat_failed(self, fault: Exception) -> None:
-        """A beat broke: the next piece of the app meets the same fault, and answers for it."""
-        self._control.passes(fault)
 
     async def _end_badly(self, refusal: Refusal) -> None:
         """End an open stream in its own format; where nothing has left yet, answer in its place."""

@@ -53,6 +53,12 @@ class Watched:
             return self._last(message)
         return self._send(message)
 
+    async def app_returned(self) -> None:
+        """Nothing: what the app left open is its server's to end."""
+
+    async def app_raised(self) -> None:
+        """Nothing, as above."""
+
     def close(self) -> None:
         """Read nothing more."""
         self._reading = False
