@@ -41,14 +41,17 @@ class Lanes:
         "_chain",
         "_changed",
         "_grammar",
+        "_head",
+        "_index",
+        "_kind_next",
         "_last",
         "_met",
-        "_prefix",
         "_shape",
         "_shapes",
         "_skeleton",
         "_spoke",
         "_strays",
+        "_tail",
         "_tally",
         "lane",
     )
@@ -66,7 +69,8 @@ class Lanes:
         self._spoke = 0  # the index of what passed last, and its piece, until the tags hear of it
         self._last = b""
         self._strays = 0
-        self._prefix = b""
+        self._head = self._tail = b""  # of the last frame outside the lane
+        self._kind_next, self._index = Kind.TEXT, 0  # what the head says
         self._skeleton: Skeleton | None = None
         self._shape: Shape | None = None
         self.lane: Lane | None = None
@@ -105,26 +109,41 @@ class Lanes:
         if shape is not None and (found := shape.match(raw)) is not None:
             rows = found.span(2) if shape.kind is Kind.ROWS else _NOWHERE
             return self._outside(shape.kind, shape.index, raw, found.span(1), rows)
-        if self._grammar is None or (found := self._grammar.match(raw)) is None:
+        if self._grammar is None:
             return None
-        regs = found.regs
-        kind = Kind.REASONING if regs[TEXT_KEY] == _NOWHERE else Kind.TEXT
-        if regs[ROWS] != _NOWHERE:
+        start = self._after_head(self._grammar, raw)
+        if start < 0:
+            return None
+        tail = self._tail
+        if tail and raw.endswith(tail) and len(raw) >= start + len(tail):
+            span, rows = (start, len(raw) - len(tail)), _NOWHERE
+        elif (found := self._grammar.tail(raw, start)) is not None:
+            span, rows = found.span(PAYLOAD), found.span(ROWS)
+            if rows == _NOWHERE:
+                self._tail = raw[span[1] :]
+        else:
+            return None
+        kind = self._kind_next
+        if rows != _NOWHERE:
+            if kind is not Kind.TEXT:
+                return None
             kind = Kind.ROWS
-        index = int(found[INDEX] or 0)
-        self._strays += 1
-        if (kind, index) not in self._met or self._strays in _STRAYS:
-            return None
-        if kind is not Kind.ROWS:
-            self._rejoin(kind, index, raw, regs[PAYLOAD])
-        return self._outside(kind, index, raw, regs[PAYLOAD], regs[ROWS])
+        return self._outside(kind, self._index, raw, span, rows) if (kind, self._index) in self._met else None
 
-    def _rejoin(self, kind: Kind, index: int, raw: bytes, span: tuple[int, int]) -> None:
-        """Two frames outside the lane that begin alike make the next one."""
-        prefix = raw[: span[0]]
-        if prefix == self._prefix:
-            self.lane = Lane(kind, index, prefix, raw[span[1] :])
-        self._prefix = prefix
+    def _after_head(self, grammar: Grammar, raw: bytes) -> int:
+        """Where the payload of a frame outside the lane begins; -1 where the frame must be read in full."""
+        if self._head and raw.startswith(self._head):
+            return len(self._head)
+        found = grammar.head(raw)
+        if found is None:
+            return -1
+        self._strays += 1
+        if self._strays in _STRAYS:
+            return -1
+        self._head = raw[: found.end()]
+        self._kind_next = Kind.REASONING if found.start(TEXT_KEY) < 0 else Kind.TEXT
+        self._index = int(found[INDEX] or 0)
+        return found.end()
 
     def _outside(
         self, kind: Kind, index: int, raw: bytes, span: tuple[int, int], rows: tuple[int, int]

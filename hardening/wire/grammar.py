@@ -1,4 +1,4 @@
-"""Frames in which one payload stands and nothing else that matters, told by one pattern.
+"""Frames in which one payload stands and nothing else that matters, told by a pattern.
 
 The pattern is made of the format's table, once for a process. It is an allow-list of what a full
 reading would find to say nothing: names, values that change and mean nothing, short scalars that
@@ -14,14 +14,19 @@ import re
 from hardening.wire.roles import Node, Role
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES
 
-INDEX, TEXT_KEY, PAYLOAD, ROWS = 1, 2, 3, 4
-"""Groups of a match: the owner's number, the key where the payload is text, the inside of its
-string, and the list of its rows; a group that took no part starts at -1."""
+INDEX, TEXT_KEY = 1, 2
+"""Groups of a head: the owner's number, and the key of the payload where that is text."""
+PAYLOAD, ROWS = 1, 2
+"""Groups of a tail: the inside of the payload's string, and the list of its rows.
+
+A group that took no part in a match starts at -1.
+"""
 
 _PLAIN = rb"[ !#-\[\]-\xff]"  # a byte of a JSON string that is neither quote, backslash nor control
 _INSIDE = _PLAIN + rb'*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + _PLAIN + rb"*+)*+"
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
 _NOTHING = rb'(?:null|""|\[\]|\{\})'
+_HARMLESS_VALUE = b'(?:"' + _PLAIN + b'*+"|' + _NUMBER + b"|null)"
 _HARMLESS = frozenset({Role.NAME, Role.VOLATILE, Role.SPEAKER})
 
 
@@ -30,19 +35,28 @@ class Grammar:
 
     `path` leads from the root to the object that holds them, over at most one list of owners, such as
     `choices[].delta`. Compact JSON and JSON with a space after commas and colons are known.
+
+    A frame is a head, up to the quote that opens the payload, and a tail, from there to its end.
+    Neither says anything about the other, so that bytes known from an earlier frame may stand for one.
     """
 
-    __slots__ = ("_compact", "_spaced")
+    __slots__ = ("_heads", "_tails")
 
     def __init__(self, table: Node, path: str) -> None:
         parts = re.findall(r"[^.\[\]]+|\[\]", path)
-        self._compact = re.compile(_Pattern(b",", b":").frame(table, parts)).fullmatch
-        self._spaced = re.compile(_Pattern(b", ", b": ").frame(table, parts)).fullmatch
+        spellings = [_Pattern(b",", b":").frame(table, parts), _Pattern(b", ", b": ").frame(table, parts)]
+        self._heads = [re.compile(head).match for head, _ in spellings]
+        self._tails = [re.compile(tail).fullmatch for _, tail in spellings]
 
-    def match(self, raw: bytes) -> re.Match[bytes] | None:
-        """The match of one whole server-sent event; see `INDEX` and the other groups."""
-        colon = raw.find(b'":')
-        return self._spaced(raw) if raw[colon + 2 : colon + 3] == b" " else self._compact(raw)
+    def head(self, raw: bytes) -> re.Match[bytes] | None:
+        """The head of one whole server-sent event."""
+        compact, spaced = self._heads
+        return compact(raw) or spaced(raw)
+
+    def tail(self, raw: bytes, at: int) -> re.Match[bytes] | None:
+        """The tail that begins at `at`, where a head ends."""
+        compact, spaced = self._tails
+        return compact(raw, at) or spaced(raw, at)
 
 
 class _Pattern:
@@ -52,30 +66,42 @@ class _Pattern:
         self._comma = comma
         self._colon = colon
 
-    def frame(self, table: Node, parts: list[str]) -> bytes:
-        return rb"data: ?" + self._object(table, parts) + rb"(?:\n\n|\r\n\r\n)"
+    def frame(self, table: Node, parts: list[str]) -> tuple[bytes, bytes]:
+        """The patterns of head and tail."""
+        head, tail = self._object(table, parts)
+        return rb"data: ?" + head, tail + rb"(?:\n\n|\r\n\r\n)"
 
-    def _object(self, node: Node, parts: list[str]) -> bytes:
+    def _object(self, node: Node, parts: list[str]) -> tuple[bytes, bytes]:
         """An object with the payload somewhere in it, its number before it and its rows after it."""
         member, comma = self._member(node), self._comma
-        before = b"(?:" + member + comma + b")*+"
+        before = self._usual(node) + b"(?:" + member + comma + b")*+"
         after = b"(?:" + comma + member + b")*+"
         if node.owner:
             before += self._index(node) + before
         rows = self._rows(node)
-        return rb"\{" + before + self._payload(node, parts) + after + (rows + after if rows else b"") + rb"\}"
+        head, tail = self._payload(node, parts)
+        return rb"\{" + before + head, tail + after + (rows + after if rows else b"") + rb"\}"
 
-    def _payload(self, node: Node, parts: list[str]) -> bytes:
+    def _usual(self, node: Node) -> bytes:
+        """Harmless members in the order of the table: a shorter way for most frames, no other language."""
+        keys = [key for key, child in node.keys.items() if child.role in _HARMLESS]
+        return b"".join(
+            b'(?:"' + key + b'"' + self._colon + _HARMLESS_VALUE + self._comma + b")?+" for key in keys
+        )
+
+    def _payload(self, node: Node, parts: list[str]) -> tuple[bytes, bytes]:
         if not parts:
             text = b"|".join(_keys(node, Role.TEXT))
             trace = b"|".join(_keys(node, Role.REASONING))
-            return b'"(?:(' + text + b")|" + trace + b')"' + self._colon + b'"(' + _INSIDE + b')"'
+            return b'"(?:(' + text + b")|" + trace + b')"' + self._colon + b'"', b"(" + _INSIDE + b')"'
         key, *rest = parts
         child = node.keys[key.encode()]
         name = b'"' + key.encode() + b'"' + self._colon
         if rest[:1] == ["[]"] and child.items is not None:
-            return name + rb"\[" + self._object(child.items, rest[1:]) + rb"\]"
-        return name + self._object(child, rest)
+            head, tail = self._object(child.items, rest[1:])
+            return name + rb"\[" + head, tail + rb"\]"
+        head, tail = self._object(child, rest)
+        return name + head, tail
 
     def _index(self, node: Node) -> bytes:
         keys = b"|".join(_keys(node, Role.INDEX))
@@ -95,14 +121,13 @@ class _Pattern:
     def _member(self, node: Node) -> bytes:
         """A member that says nothing: harmless, or empty, or unknown and too short to hold a piece of a trace."""
         harmless = [key for key, child in node.keys.items() if child.role in _HARMLESS]
-        string = b'"' + _PLAIN + b'*+"'
         short = b"" if node.guarded else b'"' + _PLAIN + b"{0,%d}+" % (UNKNOWN_TEXT_BYTES - 2) + b'"|'
         unknown = _PLAIN + b'*+"' + self._colon + b"(?:" + short + _NUMBER + b"|true|false)"
         if node.keys:
             unknown = b"(?!" + _any([*node.keys]) + b")" + unknown
         ways = [_PLAIN + b'*+"' + self._colon + _NOTHING, unknown]
         if harmless:
-            ways.insert(0, _any(harmless) + self._colon + b"(?:" + string + b"|" + _NUMBER + b"|null)")
+            ways.insert(0, _any(harmless) + self._colon + _HARMLESS_VALUE)
         return b'"(?:' + b"|".join(ways) + b")"
 
 

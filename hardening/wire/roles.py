@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 
-class Role(enum.Enum):
+class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call of Python
     """What a value means for the response, in terms that all formats share."""
 
     TEXT = enum.auto()  # visible answer

@@ -20,7 +20,7 @@ from hardening.wire.roles import Role
 _UNSAFE = (34, 10, 13)  # a quote or a line end: more than one string stands there
 
 
-class Kind(enum.Enum):
+class Kind(enum.IntEnum):
     """What the payload of a shape is."""
 
     TEXT = enum.auto()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -33,24 +34,37 @@ def raw(value: object, *, spaced: bool = False, eol: bytes = b"\n") -> bytes:
     return b"data: " + json.dumps(value, separators=separators).encode() + eol + eol
 
 
-def match(data: bytes) -> Any:
+class Found:
+    """Head and tail of a frame that the grammar knows."""
+
+    def __init__(self, head: re.Match[bytes], tail: re.Match[bytes]) -> None:
+        self.index, self.text_key = int(head[INDEX] or 0), head[TEXT_KEY]
+        self.payload, self.rows = tail[PAYLOAD], tail[ROWS]
+
+
+def match(data: bytes) -> Found | None:
     assert CHAT.grammar is not None
-    return CHAT.grammar.match(data)
+    head = CHAT.grammar.head(data)
+    tail = None if head is None else CHAT.grammar.tail(data, head.end())
+    return None if head is None or tail is None else Found(head, tail)
 
 
 @pytest.mark.parametrize("spaced", [False, True])
 @pytest.mark.parametrize("eol", [b"\n", b"\r\n"])
 def test_text_and_trace_with_their_number(spaced: bool, eol: bytes) -> None:
     text = match(raw(chunk({"content": 'a "b"\n'}, usage=None, x_new=7), spaced=spaced, eol=eol))
-    assert (text[INDEX], text[PAYLOAD], text[TEXT_KEY]) == (b"3", b'a \\"b\\"\\n', b"content")
+    assert text is not None
+    assert (text.index, text.payload, text.text_key) == (3, b'a \\"b\\"\\n', b"content")
     trace = match(raw(chunk({"role": "assistant", "reasoning": "hm"}), spaced=spaced, eol=eol))
-    assert (trace[PAYLOAD], trace[TEXT_KEY]) == (b"hm", None)
+    assert trace is not None
+    assert (trace.payload, trace.text_key) == (b"hm", None)
 
 
 def test_text_with_its_rows() -> None:
     data = raw(chunk({"content": "x"}, choice={"logprobs": {"content": ROW, "refusal": None}}))
     found = match(data)
-    assert json.loads(data[found.start(ROWS) : found.end(ROWS)]) == ROW
+    assert found is not None
+    assert json.loads(found.rows) == ROW
 
 
 @pytest.mark.parametrize(
@@ -126,8 +140,8 @@ def test_a_match_is_what_a_full_reading_finds(
         frame = CHAT.frame(data, 6, len(data) - 2)
     except WireError:
         pytest.fail("the grammar knows a frame that cannot be read")
-    text = json.loads(b'"' + found[PAYLOAD] + b'"')
-    kind = Text if found[TEXT_KEY] else Reasoning
-    expected = [kind(int(found[INDEX]), text)] if text else []
+    text = json.loads(b'"' + found.payload + b'"')
+    kind = Text if found.text_key else Reasoning
+    expected = [kind(found.index, text)] if text else []
     assert [event for event, _ in frame.events] == expected
     assert frame.unknown == []
