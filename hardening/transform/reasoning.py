@@ -25,6 +25,7 @@ _HELD_CHARS = 1 << 18  # of a trace, for telling copies of it in unknown fields
 _SEARCHED_CHARS = 1 << 16  # of an unknown field
 _PIECE = 20  # characters of a trace that are one too many
 _RUN = 10  # half of it
+_PIECES_AT_ONCE = 32  # that are kept before anybody looks at them
 
 
 class Summarising(Protocol):
@@ -67,13 +68,25 @@ class HeldReasoning:
     def take(self, index: int, text: str, tags: tuple[str, str] | None = None) -> None:
         """Hold a piece of the trace of `index`."""
         trace = self._traces.get(index)
-        if trace is None:
-            trace = self._traces[index] = _Trace()
-        if not trace.open:
-            trace.open = True
-            trace.tags = tags
-            trace.summary = self._summariser() if self._summariser else None
+        if trace is None or not trace.open:
+            trace = self._opened(index, tags)
         self.chars += len(text)
+        new = trace.new
+        new.append(text)
+        if len(new) >= _PIECES_AT_ONCE:
+            self._digest(trace)
+
+    def _opened(self, index: int, tags: tuple[str, str] | None) -> _Trace:
+        trace = self._traces.setdefault(index, _Trace())
+        trace.open = True
+        trace.tags = tags
+        trace.summary = self._summariser() if self._summariser else None
+        return trace
+
+    def _digest(self, trace: _Trace) -> None:
+        """Hand on what was only kept; per piece that would cost more than all the rest of it."""
+        text = "".join(trace.new)
+        trace.new.clear()
         if trace.summary is not None:
             trace.summary.feed(text)
         self._pieces.add(text)
@@ -103,6 +116,7 @@ class HeldReasoning:
         if trace is None or not trace.open:
             return
         trace.open = False
+        self._digest(trace)
         summary, trace.summary = trace.summary, None
         text = summary.finish(self._question_values()) if summary else ""
         if text:
@@ -111,6 +125,9 @@ class HeldReasoning:
 
     def repeats(self, text: str) -> bool:
         """Whether `text` holds a piece of a trace seen so far that is long enough to matter."""
+        for trace in self._traces.values():
+            if trace.new:
+                self._digest(trace)
         return self._pieces.stand_in(text)
 
 
@@ -155,9 +172,10 @@ class _Pieces:
 
 
 class _Trace:
-    __slots__ = ("open", "summary", "tags")
+    __slots__ = ("new", "open", "summary", "tags")
 
     def __init__(self) -> None:
+        self.new: list[str] = []
         self.open = False
         self.tags: tuple[str, str] | None = None
         self.summary: Summarising | None = None
