@@ -1,0 +1,124 @@
+"""Recordings through the real Exchange, under the real decision of a policy, in pieces of any size."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from bench.corpus.recordings import Recording
+from hardening.asgi.tools import Toolbox
+from hardening.errors import WireError
+from hardening.exchange import Exchange, Settlement
+from hardening.facts import Account, Decision, RequestFacts, Standing
+from hardening.policy import decide, load_policy
+from hardening.transform.reasoning import Summarising
+from hardening.wire.codec import CODECS
+
+POLICIES = ("baseline", "strict", "observe")
+SPLITS = ("whole", "byte", "boundary", "random")
+DEFAULT_SPLITS = ("whole", "byte", "random")
+
+_ACCOUNT = Account("acct_ordinary")
+_STANDING = Standing(requests=1_000, age_s=30 * 86_400.0)
+_EVERY_BOUNDARY_BYTES = 512  # of a longer body as many boundaries are drawn
+_PIECE_BYTES = 64  # largest random piece, about half an event
+
+Pieces = Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What left for one recording; `body` is empty where it was withheld as unreadable."""
+
+    body: bytes
+    settlement: Settlement
+    summaries: tuple[str, ...]
+    withheld: bool
+
+    @property
+    def read(self) -> bool:
+        """Whether all of the body was understood."""
+        return not self.withheld and not any("unreadable" in why for why in self.settlement.reasons)
+
+
+def pieces_of(body: bytes, split: str, seed: str) -> Iterator[Callable[[], Pieces]]:
+    """The ways to cut `body` that belong to a split; each call gives the pieces anew."""
+    if split == "whole":
+        yield lambda: iter((body,))
+    elif split == "byte":
+        yield lambda: (body[at : at + 1] for at in range(len(body)))
+    elif split == "random":
+        yield lambda: _random_pieces(body, random.Random(seed))
+    else:
+        places: list[int] | range = range(1, len(body))
+        if len(places) > _EVERY_BOUNDARY_BYTES:
+            places = sorted(random.Random(seed).sample(places, _EVERY_BOUNDARY_BYTES))
+        for place in places:
+            yield lambda place=place: iter((body[:place], body[place:]))
+
+
+def _random_pieces(body: bytes, draw: random.Random) -> Pieces:
+    at = 0
+    while at < len(body):
+        size = draw.randint(1, _PIECE_BYTES)
+        yield body[at : at + size]
+        at += size
+
+
+class Drive:
+    """One policy with what its exchanges share, as a process that serves would hold it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._policy = load_policy(name)
+        self._summaries: list[str] = []
+        toolbox = Toolbox(self._policy)
+        toolbox.warm()
+        tools = toolbox.tools
+        made = tools.makers.summariser
+        makers = replace(tools.makers, summariser=lambda budget: _Noting(made(budget), self._summaries))
+        self._tools = replace(tools, makers=makers)
+
+    def decision(self, facts: RequestFacts) -> Decision:
+        """What the policy decides for an ordinary account that somebody vouched for."""
+        return decide(self._policy, facts, _ACCOUNT, _STANDING, 0.0)
+
+    def facts(self, recording: Recording) -> RequestFacts:
+        """What the recorded request asked for; where none was kept, what can be told from the answer."""
+        door = "/chat/completions" if recording.format == "openai_chat" else "/v1/messages"
+        if not recording.request:
+            return RequestFacts(door=door, format=recording.format, stream=recording.stream)
+        return CODECS[recording.format].read_request(recording.request, door=door)
+
+    def send(self, recording: Recording, pieces: Pieces) -> Outcome:
+        """What leaves when the upstream answers with the recording in these pieces."""
+        self._summaries.clear()
+        facts = self.facts(recording)
+        exchange = Exchange(CODECS[recording.format], facts, self.decision(facts), self._tools)
+        exchange.request(recording.request)
+        exchange.start(recording.status, [(b"content-type", recording.content_type.encode())])
+        out: list[bytes] = []
+        withheld = False
+        try:
+            out += [exchange.receive(piece, 0.0) for piece in pieces]
+            out.append(exchange.end(0.0))
+        except WireError:
+            withheld = True
+        return Outcome(b"".join(out), exchange.settlement(), tuple(self._summaries), withheld)
+
+
+class _Noting:
+    """A summariser whose summaries are kept, to tell what the policy let out from what slipped out."""
+
+    def __init__(self, inner: Summarising, summaries: list[str]) -> None:
+        self._inner = inner
+        self._summaries = summaries
+
+    def feed(self, text: str) -> None:
+        self._inner.feed(text)
+
+    def finish(self, question_values: frozenset[str]) -> str:
+        summary = self._inner.finish(question_values)
+        self._summaries.append(summary)
+        return summary

@@ -1,0 +1,223 @@
+"""What a client reads out of a body, told without the codecs: a second opinion on their work."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_line_end = re.compile(r"\r\n|\n|\r")
+_tagged = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)", re.I | re.S)
+_tag = re.compile(r"</?(think|thinking|thought|reasoning)>", re.I)
+_until_bare_close = re.compile(r"\A.*</(think|thinking|thought|reasoning)>", re.I | re.S)
+_blank = re.compile(r"\s+")
+
+
+@dataclass(slots=True)
+class Call:
+    """A tool call: its name and its arguments as they came, joined over deltas."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(slots=True)
+class Answer:
+    """Visible texts by choice or block, tool calls by place, and why each choice ended."""
+
+    texts: dict[int, str] = field(default_factory=dict)
+    calls: dict[tuple[int, object], Call] = field(default_factory=dict)
+    ends: dict[int, str] = field(default_factory=dict)
+    results: list[str] = field(default_factory=list)  # what tools of the server gave back, as JSON
+
+    def say(self, index: int, text: object) -> None:
+        """Add a piece of visible text."""
+        if isinstance(text, str) and text:
+            self.texts[index] = self.texts.get(index, "") + text
+
+    def call(self, index: int, place: object, name: object, arguments: object) -> None:
+        """Add a piece of a tool call."""
+        call = self.calls.setdefault((index, place), Call())
+        if isinstance(name, str):
+            call.name += name
+        if isinstance(arguments, str):
+            call.arguments += arguments
+        elif arguments:
+            call.arguments += json.dumps(arguments, sort_keys=True)
+
+    def called(self) -> str:
+        """What the model says to tools and they to it."""
+        calls = [
+            f"{call.name}\n{call.arguments}\n{_strings_of(call.arguments)}" for call in self.calls.values()
+        ]
+        return "\n".join([*calls, *map(_strings_of, self.results)])
+
+
+def documents(body: bytes) -> list[object]:
+    """The JSON values of a body: one of a whole body, one per event of a stream; others are left out."""
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        return [value for block in _blocks(text) for value in _values(block)]
+
+
+def _blocks(text: str) -> Iterator[list[str]]:
+    block: list[str] = []
+    for line in [*_line_end.split(text), ""]:
+        if line.startswith("data:"):
+            block.append(line[5:].removeprefix(" "))
+        elif not line and block:
+            yield block
+            block = []
+
+
+def _values(block: list[str]) -> Iterator[object]:
+    """The value of an event; where its blank lines were lost, those of its lines."""
+    for piece in ["\n".join(block)] if _is_json("\n".join(block)) else block:
+        if _is_json(piece):
+            yield json.loads(piece)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_answer(format: str, body: bytes) -> Answer:
+    """What a client of `format` shows of a body."""
+    answer = Answer()
+    read = _openai_chat if format == "openai_chat" else _anthropic_messages
+    for value in documents(body):
+        if isinstance(value, dict):
+            read(value, answer)
+    return answer
+
+
+def _openai_chat(value: dict, answer: Answer) -> None:
+    for position, choice in enumerate(_list(value, "choices")):
+        index = choice.get("index", position)
+        spoken = choice.get("delta") or choice.get("message") or {}
+        content = spoken.get("content")
+        for part in content if isinstance(content, list) else [{"text": content}]:
+            answer.say(index, part.get("text"))
+        answer.say(-1 - index, spoken.get("refusal"))
+        for call in _list(spoken, "tool_calls"):
+            place = call.get("index", call.get("id"))
+            function = call.get("function") or {}
+            answer.call(index, place, function.get("name"), function.get("arguments"))
+        if function := spoken.get("function_call"):
+            answer.call(index, "function_call", function.get("name"), function.get("arguments"))
+        if end := choice.get("finish_reason"):
+            answer.ends[index] = end
+
+
+def _anthropic_messages(value: dict, answer: Answer) -> None:
+    kind = value.get("type")
+    if kind == "message":
+        for index, block in enumerate(_list(value, "content")):
+            _anthropic_block(index, block, answer)
+    elif kind == "content_block_start":
+        _anthropic_block(value["index"], value["content_block"], answer)
+    elif kind == "content_block_delta":
+        delta = value["delta"]
+        answer.say(value["index"], delta.get("text"))
+        if "partial_json" in delta:
+            answer.call(value["index"], 0, None, delta["partial_json"])
+    end = value.get("stop_reason") or (value.get("delta") or {}).get("stop_reason")
+    if end:
+        answer.ends[0] = end
+
+
+def _anthropic_block(index: int, block: dict, answer: Answer) -> None:
+    answer.say(index, block.get("text"))
+    if "name" in block:
+        answer.call(index, 0, block["name"], block.get("input"))
+    if "tool_use_id" in block:
+        answer.results.append(json.dumps(block, sort_keys=True))
+
+
+def _list(value: dict, key: str) -> list[dict]:
+    found = value.get(key)
+    return [element for element in found if isinstance(element, dict)] if isinstance(found, list) else []
+
+
+def _strings_of(text: str) -> str:
+    """The strings inside a JSON text; the text itself where it is none."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return "\n".join(strings(value))
+
+
+def strings(value: object) -> Iterator[str]:
+    """Every string in a JSON value, keys left out."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for element in value.values() if isinstance(value, dict) else value:
+            yield from strings(element)
+
+
+def without_trace(text: str) -> str:
+    """Text with the traces between tags cut out, and what stands before a closing tag that none opened."""
+    return _until_bare_close.sub(" ", _tagged.sub(" ", text))
+
+
+def is_tagged(text: str) -> bool:
+    """Whether a tag stands in a text."""
+    return _tag.search(text) is not None
+
+
+def on_one_line(text: str) -> str:
+    """Text in which every white space is one blank; a cut may leave some at its edges."""
+    return _blank.sub(" ", text).strip()
+
+
+def usage_of(raw: dict[str, object]) -> tuple[int, int]:
+    """Prompt and completion tokens by the vendors' own rules (cached input counts, so does reasoning)."""
+    if "input_tokens" in raw:
+        cached = _int(raw.get("cache_creation_input_tokens")) + _int(raw.get("cache_read_input_tokens"))
+        return _int(raw["input_tokens"]) + cached, _int(raw.get("output_tokens"))
+    prompt, completion = _int(raw.get("prompt_tokens")), _int(raw.get("completion_tokens"))
+    details = raw.get("completion_tokens_details")
+    reasoning = _int((details if isinstance(details, dict) else raw).get("reasoning_tokens"))
+    if _int(raw.get("total_tokens")) == prompt + completion + reasoning:  # xAI counts it apart
+        completion += reasoning
+    return prompt, completion
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def rows_beyond(body: bytes, top: int | None, step: float) -> int:
+    """Rows of log-probabilities that tell more than `top` alternatives or finer values than `step`."""
+    return sum(_is_beyond(row, top, step) for value in documents(body) for row in _rows(value))
+
+
+def _rows(value: object) -> Iterator[dict]:
+    if isinstance(value, dict):
+        if "logprob" in value and "top_logprobs" in value:
+            yield value
+            return
+        for element in value.values():
+            yield from _rows(element)
+    elif isinstance(value, list):
+        for element in value:
+            yield from _rows(element)
+
+
+def _is_beyond(row: dict, top: int | None, step: float) -> bool:
+    if top is None:
+        return False
+    alternatives = row["top_logprobs"] or []
+    if top == 0 or len(alternatives) > top:
+        return True
+    values = [one["logprob"] for one in [row, *alternatives] if isinstance(one["logprob"], float)]
+    return step > 0 and any(abs(value / step - round(value / step)) > 1e-6 for value in values)

@@ -1,0 +1,245 @@
+"""The corpus run on recordings written here: what it counts, what it excuses, how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.corpus.__main__ import main
+from bench.corpus.claims import CLAIMS_FILE, Claim
+from bench.corpus.drive import SPLITS, pieces_of
+from bench.corpus.leaks import find
+from bench.corpus.reading import read_answer, rows_beyond, usage_of, without_trace
+
+TRACE = "Tom starts with five apples. He gives two of them away, so three are left in the bowl."
+ANSWER = "Three apples are left."
+USAGE = {"prompt_tokens": 9, "completion_tokens": 30, "total_tokens": 39}
+ROW = {"token": "Three", "logprob": -0.31, "bytes": None, "top_logprobs": [{"token": "Two", "logprob": -1.37, "bytes": None}]}  # fmt: skip
+
+Row = dict[str, object]
+
+
+def recording(format: str, body: str, **more: object) -> Row:
+    """A line of a corpus file as its README describes it."""
+    stream = body.startswith(("data:", "event:"))
+    meta = {
+        "id": f"own-{len(body)}-{stream}",
+        "format": format,
+        "status": 200,
+        "content_type": "text/event-stream" if stream else "application/json",
+        "stream": stream,
+        "reasoning_text": [TRACE],
+        "answer_text": ANSWER,
+        "usage": USAGE,
+        **more,
+    }
+    return {"meta": meta, "request": {"model": "m", "messages": []}, "body": body}
+
+
+def chat(message: dict[str, object], **more: object) -> str:
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop", **more}
+    return json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": USAGE})  # fmt: skip
+
+
+def chat_stream(*deltas: dict[str, object]) -> str:
+    head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    ends = [None] * len(deltas) + ["stop"]
+    chunks = [
+        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": end}]}
+        for delta, end in zip([*deltas, {}], ends, strict=True)
+    ]
+    return "".join(f"data: {json.dumps(value)}\n\n" for value in [*chunks, {**head, "choices": [], "usage": USAGE}]) + "data: [DONE]\n\n"  # fmt: skip
+
+
+def message(*blocks: dict[str, object]) -> str:
+    usage = {"input_tokens": 9, "output_tokens": 30}
+    return json.dumps({"id": "m", "type": "message", "role": "assistant", "model": "m", "content": blocks, "stop_reason": "end_turn", "stop_sequence": None, "usage": usage})  # fmt: skip
+
+
+def in_words(field: str, text: str) -> list[dict[str, object]]:
+    return [{field: word + " "} for word in text.split(" ")]
+
+
+SOUND = [
+    recording("openai_chat", chat({"content": ANSWER, "reasoning": TRACE}, logprobs={"content": [ROW]})),
+    recording(
+        "openai_chat",
+        chat_stream({"role": "assistant", "content": ""}, *in_words("reasoning", TRACE), *in_words("content", ANSWER)),
+    ),
+    recording("openai_chat", chat({"content": f"<think>{TRACE}</think>\n\n{ANSWER}"}), answer_text=f"<think>{TRACE}</think>\n\n{ANSWER}"),
+    recording(
+        "anthropic_messages",
+        message({"type": "thinking", "thinking": TRACE, "signature": "EqQB"}, {"type": "text", "text": ANSWER}, {"type": "tool_use", "id": "toolu_1", "name": "count_what_is_left", "input": {"of": "apples"}}),
+        usage={"input_tokens": 9, "output_tokens": 30},
+    ),
+    {"meta": {"format": "gemini_generate"}, "request": None, "body": "{}"},
+]  # fmt: skip
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Callable[..., Path]:
+    def write(*rows: Row) -> Path:
+        for row in rows:
+            with (tmp_path / f"{row['meta']['format']}.jsonl").open("a", encoding="utf-8") as file:  # type: ignore[index]
+                file.write(json.dumps(row) + "\n")
+        return tmp_path
+
+    return write
+
+
+def run(folder: Path, *more: str) -> int:
+    return main(["--corpus", str(folder), "--jobs", "1", *more])
+
+
+def claims(text: str) -> dict[str, dict[str, object]]:
+    return {claim["name"]: claim for claim in json.loads(text)["claims"]}
+
+
+def test_sound_recordings_hold_every_claim(corpus, capsys) -> None:
+    assert run(corpus(*SOUND), "--json") == 0
+    found = claims(capsys.readouterr().out)
+    named = [
+        row["name"] for row in json.loads(CLAIMS_FILE.read_text())["claims"] if row["report"] == "corpus"
+    ]
+    assert sorted(found) == sorted(named)
+    assert all(claim["holds"] for claim in found.values())
+    assert found["corpus_leaks"]["control"] >= 8 * len(TRACE)  # four recordings under two policies
+    assert found["corpus_identity"]["n"] == 4 * 3
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_planted_leak_ends_in_failure(corpus, capsys, split: str) -> None:
+    # A place that no table and no name tells: what a codec with a gap would let out.
+    planted = recording("openai_chat", chat({"content": ANSWER, "vendor": {"note": TRACE}}))
+    assert run(corpus(planted), "--json", "--split", split) == 1
+    leaks = claims(capsys.readouterr().out)["corpus_leaks"]
+    assert (leaks["value"], leaks["holds"]) == (2 * len(TRACE), False)
+
+
+def test_without_a_trace_the_run_proves_nothing_and_fails(corpus, capsys) -> None:
+    assert run(corpus(recording("openai_chat", chat({"content": ANSWER}), reasoning_text=[])), "--json") == 1
+    leaks = claims(capsys.readouterr().out)["corpus_leaks"]
+    assert (leaks["value"], leaks["n"], leaks["holds"]) == (0, 0, False)
+
+
+def test_text_that_is_missing_from_an_answer_is_an_answer_changed(corpus, capsys) -> None:
+    # A pair of tags that the codecs know and the independent reader takes for text.
+    text = "a <|START_THINKING|>b<|END_THINKING|> c"
+    row = recording("openai_chat", chat({"content": text}), reasoning_text=[], answer_text=text)
+    assert run(corpus(row), "--json", "--policy", "strict", "--split", "whole") == 1
+    changed = claims(capsys.readouterr().out)["corpus_answers_changed"]
+    assert (changed["value"], changed["n"]) == (1, 1)
+
+
+def test_the_table_names_formats_without_a_codec(corpus, capsys) -> None:
+    assert run(corpus(*SOUND), "--split", "whole", "--policy", "observe") == 0
+    out = capsys.readouterr().out
+    assert "gemini_generate" in out
+    assert "no codec yet" in out
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_a_folder_without_recordings_is_one_sentence(tmp_path: Path, capsys, name: str) -> None:
+    assert run(tmp_path / name) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("scripts/corpus: found no ")
+    assert captured.err.count("\n") == 1
+
+
+def test_a_line_that_is_no_recording_is_named(tmp_path: Path, capsys) -> None:
+    (tmp_path / "openai_chat.jsonl").write_text('{"meta": {}}\n')
+    assert run(tmp_path) == 2
+    assert "line 1" in capsys.readouterr().err
+
+
+def test_an_unknown_policy_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(tmp_path, "--policy", "none")
+    assert end.value.code == 2
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_split_is_the_body_again(split: str) -> None:
+    body = bytes(range(200))
+    ways = list(pieces_of(body, split, "1:a"))
+    assert all(b"".join(pieces()) == body for pieces in ways)
+    assert len(ways) == (199 if split == "boundary" else 1)
+
+
+def test_what_is_said_in_the_open_or_summarised_is_no_leak() -> None:
+    body = json.dumps({"answer": TRACE[:40], "summary": TRACE[45:70], "hidden": TRACE[30:60]}).encode()
+    found = find(body, [TRACE], spoken=TRACE[:40], summaries=[TRACE[45:70]])
+    assert found.hidden == (TRACE[30:60],)
+    assert found.where == ("hidden",) or found.where == ("text",)
+    assert found.repeated == 1
+    assert find(body, [TRACE], spoken=TRACE).chars == 0
+
+
+def test_quotes_of_json_around_an_answer_are_no_part_of_a_trace() -> None:
+    trace = 'The answer must be "Your name is Alice." and nothing else.'
+    assert find(b'{"text":"Your name is Alice."}', [trace], spoken="Your name is Alice.").chars == 0
+
+
+def test_text_calls_and_ends_are_read_without_the_codecs() -> None:
+    calls = [
+        {"tool_calls": [{"index": 0, "function": {"name": "add", "arguments": part}}]}
+        for part in ('{"a":', "1}")
+    ]
+    calls[1]["tool_calls"][0]["function"].pop("name")
+    answer = read_answer("openai_chat", chat_stream({"content": "a"}, {"content": "b"}, *calls).encode())
+    assert answer.texts == {0: "ab"}
+    assert [(call.name, call.arguments) for call in answer.calls.values()] == [("add", '{"a":1}')]
+    assert answer.ends == {0: "stop"}
+
+
+def test_a_stream_that_lost_its_blank_lines_is_read() -> None:
+    body = chat_stream({"content": "a"}, {"content": "b"}).replace("\n\n", "\n").encode()
+    assert read_answer("openai_chat", body).texts == {0: "ab"}
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("<think>a</think>b", " b"),
+        ("a<Thinking>b", "a "),
+        ("a</think>b", " b"),
+        ("a < b", "a < b"),
+    ],
+)
+def test_traces_between_tags_are_cut_out(text: str, rest: str) -> None:
+    assert without_trace(text) == rest
+
+
+@pytest.mark.parametrize(
+    ("raw", "counts"),
+    [
+        (USAGE, (9, 30)),
+        ({"input_tokens": 1, "cache_read_input_tokens": 5, "output_tokens": 2}, (6, 2)),
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 12, "completion_tokens_details": {"reasoning_tokens": 5}}, (3, 9)),
+        ({"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": 12, "completion_tokens_details": {"reasoning_tokens": 5}}, (3, 9)),
+    ],
+)  # fmt: skip
+def test_usage_is_counted_by_the_vendors_rules(raw: dict[str, object], counts: tuple[int, int]) -> None:
+    assert usage_of(raw) == counts
+
+
+@pytest.mark.parametrize(
+    ("top", "step", "beyond"), [(None, 0.0, 0), (5, 0.0, 0), (0, 0.0, 1), (5, 0.25, 1), (5, 0.01, 0)]
+)
+def test_rows_beyond_the_policy_are_told(top: int | None, step: float, beyond: int) -> None:
+    body = chat({"content": "Three"}, logprobs={"content": [ROW]}).encode()
+    assert rows_beyond(body, top, step) == beyond
+
+
+@pytest.mark.parametrize(
+    ("value", "control", "n", "holds"),
+    [(0, 7, 1, True), (1, 7, 1, False), (0, 0, 1, False), (0, None, 1, True), (0, None, 0, False)],
+)
+def test_a_claim_needs_its_goal_a_control_that_misses_it_and_something_measured(
+    value: float, control: float | None, n: int, holds: bool
+) -> None:
+    assert Claim("x", value, 0, "==", control, n, 1).holds is holds
