@@ -162,8 +162,8 @@ class Lanes:
         if self._calm and not piece.strip(_EVEN) and piece:
             self._passed(index, piece)
             return data
-        text = string_text(piece)
-        if not text or self._chain.holding:
+        text = _text_of(piece)
+        if not text or (not self._calm and self._chain.holding):
             return None
         spoken = self._spoken(index, text, piece)
         if spoken is None:
@@ -203,7 +203,7 @@ class Lanes:
     def _reasoning(self, index: int, data: bytes, piece: bytes) -> bytes | None:
         if not piece:
             return None
-        text = string_text(piece) if piece.strip(_PLAIN) else piece.decode("utf-8", "replace")
+        text = _text_of(piece)
         if text is None:
             return None
         size = len(piece)
@@ -228,8 +228,8 @@ class Lanes:
         visible = piece
         even = self._calm and not piece.strip(_EVEN)
         if not even:
-            text = string_text(piece)
-            if not text or self._chain.holding:
+            text = _text_of(piece)
+            if not text or (not self._calm and self._chain.holding):
                 return None
             even = self._calm and self._chain.passes(index, text)
             if not even:
@@ -294,3 +294,8 @@ class Lanes:
         if kinds == [Text] and out == frame.source:
             return Kind.TEXT
         return Kind.ROWS if kinds == [Text, Logprobs] else None
+
+
+def _text_of(piece: bytes) -> str | None:
+    """As `string_text`, without a parse where nothing is escaped."""
+    return string_text(piece) if piece.strip(_PLAIN) else piece.decode("utf-8", "replace")

@@ -49,6 +49,9 @@ _any_close = _any_of([close for _, close in TAGS])
 _every_tag = {tag.lower() for pair in TAGS for tag in pair}
 _longest = max(len(tag) for tag in _every_tag)
 _prefixes = frozenset(tag[:size] for tag in _every_tag for size in range(1, len(tag)))
+_begins = re.compile(
+    "|".join(sorted({re.escape(tag[0]) + rf"(?:\Z|{re.escape(tag[1])})" for tag in _every_tag})), re.I
+).search
 _QUOTES = "\"'`"
 
 FIRST_BYTES = b"<[\xe2"  # what the first byte of every tag is, for a quick look at raw text
@@ -76,7 +79,9 @@ class InlineTraces:
     def passes(self, index: int, text: str) -> bool:
         """Whether `text` leaves at once and as it is."""
         choice = self._choice(index)
-        return choice.tags is None and not choice.held and not _mark.search(text) and not _could_begin(text)
+        if choice.tags is not None or choice.held:
+            return False
+        return not _begins(text) or not (_mark.search(text) or _could_begin(text))
 
     def follows(self, index: int, last: str) -> None:
         """The text of `index` goes on after the character `last`."""
