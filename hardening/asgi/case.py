@@ -23,6 +23,9 @@ from hardening.state import StateStore
 from hardening.wire.codec import Codec
 from hardening.wire.doors import Door
 
+MARK = "hardening"
+"""The scope key under which a request carries the digests of the policies that already act on it."""
+
 # A method whose request carries no body that could be read as the format.
 _BODILESS = frozenset({"GET", "DELETE"})
 # What a case holds until it is known better: made once, for a record costs as long as a look-up.
@@ -51,6 +54,7 @@ class Case:
         "decision",
         "door",
         "facts",
+        "has_body",
         "over_limit",
         "prompt_tokens",
         "readable",
@@ -68,7 +72,7 @@ class Case:
         self.request_id = request_id
         self.account = _NOBODY
         self.received = self.body = b""
-        self.readable = False
+        self.has_body = self.readable = False
         self.facts = _blank(door.name, codec.name)
         self.prompt_tokens = 0
         self.claim = _NO_CLAIM
@@ -92,6 +96,7 @@ async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> 
     await _identify(case, service, scope)
     waiting = service.now()
     case.received = await read_body(scope, receive, service.policy.runtime.max_body)
+    case.has_body = True
     case.waited_s = service.now() - waiting
     _read(case, service, scope)
     if case.refusal is None:
@@ -127,7 +132,7 @@ def _read(case: Case, service: Service, scope: Scope) -> None:
         except WireError as fault:
             _unread(case, service, fault)
     case.body = case.received
-    case.facts = replace(case.facts, client=address, headers=headers, body_bytes=len(case.received))
+    case.facts = case.facts._replace(client=address, headers=headers, body_bytes=len(case.received))
 
 
 def _unread(case: Case, service: Service, fault: WireError) -> None:
@@ -190,3 +195,9 @@ def app_scope(scope: Scope, case: Case, body: bytes) -> Scope:
     # An allow-list by kind: what a server may let an app do to its response, seen or not yet invented.
     kept = {name: value for name, value in extensions.items() if not name.startswith("http.response.")}
     return {**scope, "headers": head.for_app(scope["headers"], edited), "extensions": kept}
+
+
+def share_routing(inner: Scope, outer: Scope) -> None:
+    """Let middlewares outside see what routing has found (`route`, `endpoint`), as without us."""
+    for key in inner.keys() - outer.keys() - {MARK}:
+        outer[key] = inner[key]

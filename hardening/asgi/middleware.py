@@ -13,10 +13,10 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hardening.asgi.case import Case
+from hardening.asgi.case import MARK, Case
 from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only
 from hardening.asgi.refusals import refusal_messages
-from hardening.asgi.responder import MARK, Responder
+from hardening.asgi.responder import Responder
 from hardening.asgi.service import Identify, OnReceipt, Options, Service, where
 from hardening.clock import SystemClock
 from hardening.errors import HardeningError, StartError
@@ -106,7 +106,7 @@ class HardeningMiddleware:
             # The same policy further out acts already: two would charge twice.
             await self.app(scope, receive, send)
         elif scope["method"] == "HEAD":
-            await self.app(scope, receive, bodiless(send))
+            await self.app(scope, receive, send if service.policy.mode == "shadow" else bodiless(send))
         elif door.codec is None:
             await self._unspoken(service, scope, receive, send)
         else:

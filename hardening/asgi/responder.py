@@ -10,7 +10,7 @@ from inspect import isawaitable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hardening.asgi.body import BodyTooLarge, ClientGone
-from hardening.asgi.case import Case, app_scope, fill
+from hardening.asgi.case import MARK, Case, app_scope, fill, share_routing
 from hardening.asgi.headers import Treatment
 from hardening.asgi.inbound import Inbound, Replay
 from hardening.asgi.receipts import Spent, receipt_of
@@ -22,9 +22,6 @@ from hardening.errors import StateError, WireError
 from hardening.exchange import Exchange, Settlement
 from hardening.facts import Admission, Charge, Outcome, Refusal, Usage
 from hardening.policy import extended, settled
-
-MARK = "hardening"
-"""The scope key under which a request carries the digests of the policies that already act on it."""
 
 # What a lease is extended by beyond what is owed, so that a long answer asks its store seldom; a limit
 # with less than this left cuts that much too early.
@@ -49,23 +46,34 @@ class Responder:
 
     async def respond(self, app: ASGIApp) -> None:
         """Answer the request, with the app or in its place."""
-        case = self._case
+        case, body = self._case, b""
         try:
             await fill(case, self._service, self._scope, self._receive)
+            if case.refusal is None:
+                body = self._prepared()
         except ClientGone:
             return
         except BodyTooLarge as fault:
             await self._too_large(app, fault)
             return
         except Exception as fault:  # noqa: BLE001  our own fault before the app: the policy says what follows
-            if self.passes(fault):
-                await app(self._scope, Inbound(case.received, self._receive).receive, self._send)
+            if self.passes(fault) or self._service.policy.mode == "shadow":
+                await self._let_through(app)
                 return
             case.refusal = Refusal(500, "internal", "the request cannot be handled")
         if case.refusal is not None:
             await self._refuse(case.refusal)
         else:
-            await self._answer(app)
+            await self._answer(app, body)
+
+    async def _let_through(self, app: ASGIApp) -> None:
+        """Let the app answer as if we were not there; what was reserved is settled."""
+        case = self._case
+        receive = Inbound(case.received, self._receive).receive if case.has_body else self._receive
+        try:
+            await app(self._scope, receive, self._send)
+        finally:
+            await self.over("error")
 
     async def _too_large(self, app: ASGIApp, fault: BodyTooLarge) -> None:
         limit = self._service.policy.runtime.max_body
@@ -84,13 +92,18 @@ class Responder:
         finally:
             await self.over("refused")
 
-    async def _answer(self, app: ASGIApp) -> None:
-        """Call the app; whatever becomes of it, the lease is settled once and nothing keeps running."""
+    def _prepared(self) -> bytes:
+        """Open the exchange; the body that the app will read."""
         case = self._case
         exchange = self._exchange = self._open_exchange()
-        body = case.received
-        if case.decision.acts:
-            body = exchange.request(case.body) if case.readable else case.body
+        if not case.decision.acts:
+            return case.received
+        return exchange.request(case.body) if case.readable else case.body
+
+    async def _answer(self, app: ASGIApp, body: bytes) -> None:
+        """Call the app; whatever becomes of it, the lease is settled once and nothing keeps running."""
+        case, exchange = self._case, self._exchange
+        assert exchange is not None
         inbound = Inbound(body, self._receive)
         scope = self._inner_scope(body)
         response = self._response = self._open_response(exchange, inbound)
@@ -111,7 +124,7 @@ class Responder:
                 self._service.left(stream=case.facts.stream)
                 # No circle: what a request held is freed here, not by a collection in a later one.
                 self._response = self._exchange = None
-                _share(scope, self._scope)
+                share_routing(scope, self._scope)
 
     def _inner_scope(self, body: bytes) -> Scope:
         acts = self._case.decision.acts
@@ -201,7 +214,7 @@ class Responder:
         if not admission.granted and self._case.claim.enforced:
             return False
         if admission.lease is not None:
-            self._case.admission = replace(self._case.admission, lease=admission.lease)
+            self._case.admission = self._case.admission._replace(lease=admission.lease)
         self._exchange.granted(owed)
         return True
 
@@ -284,9 +297,3 @@ class Responder:
         except StateError as fault:
             self._service.store_failed("settle", fault)
         report()
-
-
-def _share(inner: Scope, outer: Scope) -> None:
-    """Let middlewares outside see what routing has found (`route`, `endpoint`), as without us."""
-    for key in inner.keys() - outer.keys() - {MARK}:
-        outer[key] = inner[key]

@@ -1,0 +1,92 @@
+"""The formats that laws are held against: where each is spoken, and an answer of each that reasons."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from tests.exchanges import ANSWER, TRACE, chat_stream, messages_stream
+
+QUESTION = {
+    "messages": [{"role": "user", "content": "Tom has 5 apples and gives 2 away. How many are left?"}]
+}
+ROWS = [
+    {
+        "token": token,
+        "logprob": -0.137,
+        "bytes": list(token.encode()),
+        "top_logprobs": [
+            {"token": other, "logprob": -0.137 - 0.731 * rank, "bytes": list(other.encode())}
+            for rank, other in enumerate([token, " Jim", " Ann", " Bob", " Eve", " Ida", " Uwe", " Kai"])
+        ],
+    }
+    for token in ("Tom", " has", " three", " apples", " left", ".")
+]
+"""The log-probabilities of the answer, eight a position."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format, its door, a request, and the same answer as a stream and as one body."""
+
+    name: str
+    path: str
+    asked: bytes
+    stream: tuple[bytes, ...]
+    whole: bytes
+
+
+def _chat_whole() -> bytes:
+    message = {"role": "assistant", "content": ANSWER, "refusal": None, "reasoning_content": TRACE}
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": {"content": ROWS, "refusal": None},
+        "finish_reason": "stop",
+    }
+    return json.dumps(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [choice],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 40, "total_tokens": 49},
+        }
+    ).encode()
+
+
+def _messages_whole() -> bytes:
+    content = [
+        {"type": "thinking", "thinking": TRACE, "signature": "EqQBCkYIBxgCKkDx"},
+        {"type": "text", "text": ANSWER},
+    ]
+    return json.dumps(
+        {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": content,
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": {"input_tokens": 9, "output_tokens": 40},
+        }
+    ).encode()
+
+
+CHAT = Format(
+    "openai_chat",
+    "/v1/chat/completions",
+    json.dumps({"model": "m", **QUESTION}).encode(),
+    tuple(chat_stream()),
+    _chat_whole(),
+)
+MESSAGES = Format(
+    "anthropic_messages",
+    "/v1/messages",
+    json.dumps({"model": "m", "max_tokens": 1000, **QUESTION}).encode(),
+    tuple(messages_stream()),
+    _messages_whole(),
+)
+FORMATS = (CHAT, MESSAGES)
