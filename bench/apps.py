@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 
@@ -24,13 +24,13 @@ _JSON = [(b"content-type", b"application/json")]
 class Playback:
     """Answers with `chunks`, as fast as ASGI goes; one chunk without SSE is a JSON body.
 
-    `called_at` is when the app was called, `chunks_s` how long it took to send all chunks.
+    `called_at` is when the app was called, `sent_at` when the first chunk was handed over and when each was taken.
     """
 
     def __init__(self, chunks: Sequence[bytes] = ()) -> None:
         self.chunks = chunks
         self.called_at = 0.0
-        self.chunks_s = 0.0
+        self.sent_at: list[float] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.called_at = perf_counter()
@@ -41,15 +41,14 @@ class Playback:
             pass
         streams = self.chunks and not self.chunks[0].startswith(b"{")
         await send({"type": "http.response.start", "status": 200, "headers": _SSE if streams else _JSON})
-        began = perf_counter()
         if streams:
+            self.sent_at = sent_at = [perf_counter()]
             for chunk in self.chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            self.chunks_s = perf_counter() - began
+                sent_at.append(perf_counter())
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await send({"type": "http.response.body", "body": b"".join(self.chunks), "more_body": False})
-            self.chunks_s = perf_counter() - began
 
 
 class EmptyAsgi:
@@ -77,13 +76,11 @@ class Routed:
 
     def __init__(self, chunks: Sequence[bytes] = ()) -> None:
         self.chunks = chunks
-        self.called_at = 0.0
-        self.chunks_s = 0.0
+        self.sent_at: list[float] = []
         routes = [Route(DOOR, self._door, methods=["POST"]), Route(NO_DOOR, self._health)]
         self._app = Starlette(routes=routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.called_at = perf_counter()
         await self._app(scope, receive, send)
 
     async def _door(self, request: Request) -> Response:
@@ -91,10 +88,10 @@ class Routed:
         return StreamingResponse(self._stream(), media_type="text/event-stream")
 
     async def _stream(self) -> AsyncIterator[bytes]:
-        began = perf_counter()
+        self.sent_at = sent_at = [perf_counter()]
         for chunk in self.chunks:
             yield chunk
-        self.chunks_s = perf_counter() - began
+            sent_at.append(perf_counter())
 
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok", "version": "1.4.2"})
@@ -190,6 +187,3 @@ def _scope(caller: str, path: str, size: int) -> Scope:
         "client": ("192.0.2.7", 50412),
         "server": ("192.0.2.1", 443),
     }
-
-
-Way = Callable[[], Awaitable[float]]

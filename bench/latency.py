@@ -8,6 +8,8 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from time import perf_counter
 
 import orjson
@@ -22,11 +24,12 @@ POLICY = "baseline"
 SEED = 7
 ROUNDS, QUICK_ROUNDS = 61, 15
 _REQUESTS = 40  # of one way in one round, where a single one is too short for the clock
-_SIZES = {2_000: "2 kB", 200_000: "200 kB", 10_000_000: "10 MB"}
 
 Progress = Callable[[str], None]
-Samples = Mapping[str, Sequence[float]]
-Ways = Mapping[str, Callable[[int], Awaitable[float]]]
+Figures = tuple[float, float]
+"""Two looks at the same seconds: of a stream its median chunk and its mean, of a request before the app and all."""
+Way = Callable[[int], Awaitable[Figures]]
+Samples = Mapping[str, Sequence[Figures]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +74,28 @@ async def _measure(progress: Progress, rounds: int) -> list[Row]:
         return rows
 
 
-async def interleave(ways: Ways, rounds: int) -> Samples:
-    """Seconds of each way in each round; every other round goes through the ways backwards."""
-    samples: dict[str, list[float]] = {name: [] for name in ways}
+async def interleave(ways: Mapping[str, Way], rounds: int) -> Samples:
+    """The figures of each way in each round; every other round goes through the ways backwards."""
+    samples: dict[str, list[Figures]] = {name: [] for name in ways}
     names = list(ways)
     for number in range(-2, rounds):  # two rounds warm caches up and are not kept
         for name in names:
-            seconds = await ways[name](number)
+            figures = await ways[name](number)
             if number >= 0:
-                samples[name].append(seconds)
+                samples[name].append(figures)
         names.reverse()
     return samples
 
 
-def added(samples: Samples, way: str, *, over: str) -> list[float]:
+def column(samples: Samples, way: str, which: int = 0) -> list[float]:
+    """One of the two figures of a way, round by round."""
+    return [figures[which] for figures in samples[way]]
+
+
+def added(samples: Samples, way: str, *, over: str, which: int = 0) -> list[float]:
     """What `way` costs more than `over`, round by round."""
-    return [one - base for one, base in zip(samples[way], samples[over], strict=True)]
+    pairs = zip(column(samples, way, which), column(samples, over, which), strict=True)
+    return [one - base for one, base in pairs]
 
 
 def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Spread:
@@ -120,26 +129,30 @@ async def _ways_to_send(rig: Rig, rounds: int) -> list[Row]:
         "Starlette + empty BaseHTTPMiddleware": (EmptyBaseHttp(base), base),
         "Starlette + hardening": (rig.hardened_routed, base),
     }
-    ways: dict[str, Callable[[int], Awaitable[float]]] = {"one orjson parse + serialise": _parsing("content")}
+    ways: dict[str, Way] = {"one orjson parse + serialise": _parsing("content")}
     for name, (app, source) in apps.items():
         ways[name] = _streaming("content", app, source)
     samples = await interleave(ways, rounds)
-    return [Row("content chunk, all of its way", name, us(seconds)) for name, seconds in samples.items()]
+    return [Row("content chunk, all of its way", name, us(column(samples, name, 1))) for name in samples]
 
 
-def _parsing(stream: str) -> Callable[[int], Awaitable[float]]:
-    async def parse(number: int) -> float:
+def _parsing(stream: str) -> Way:
+    async def parse(number: int) -> Figures:
         texts = streams.texts(streams.STREAMS[stream](SEED + number))
-        return parse_s(texts) / len(texts)
+        mean = parse_s(texts) / len(texts)
+        return mean, mean
 
     return parse
 
 
-def _streaming(stream: str, app: ASGIApp, source: Playback | Routed) -> Callable[[int], Awaitable[float]]:
-    async def play(number: int) -> float:
+def _streaming(stream: str, app: ASGIApp, source: Playback | Routed) -> Way:
+    async def play(number: int) -> Figures:
         source.chunks = streams.STREAMS[stream](SEED + number)
         await Player(f"sk-bench-{number}", streams.request(2_000)).play(app)
-        return source.chunks_s / len(source.chunks)
+        sent_at = source.sent_at
+        return median([end - begin for begin, end in pairwise(sent_at)]), (sent_at[-1] - sent_at[0]) / (
+            len(sent_at) - 1
+        )
 
     return play
 
@@ -149,8 +162,11 @@ _CHUNKS = {
     "content_ids": ("content, ids and padding change", "content_ids_vs_parse"),
     "content_new_shape": ("content, no shape met before", "content_new_shape_vs_parse"),
     "logprobs": ("20 top_logprobs cut to 5, stepped", "logprobs_vs_parse"),
-    "reasoning": ("reasoning, summarised at its end", "reasoning_vs_parse"),
+    "reasoning": ("reasoning, summary included", "reasoning_vs_parse"),
 }
+# A trace costs most where its sentences end, so its claim is about the mean.
+_OF_THE_MEAN = frozenset({"reasoning"})
+_ADDED = "added to a chunk over an empty pure ASGI wrapper"
 
 
 async def _chunks(rig: Rig, rounds: int) -> list[Row]:
@@ -164,14 +180,18 @@ async def _chunks(rig: Rig, rounds: int) -> list[Row]:
             "base_http": _streaming(stream, EmptyBaseHttp(rig.plain), rig.plain),
         }
         samples = await interleave(ways, rounds)
-        cost = added(samples, "hardened", over="empty")
-        section = "added to a chunk over an empty pure ASGI wrapper"
-        rows.append(Row(section, what, us(cost), "us", ratio(cost, samples["parse"]), "parse", claim))
+        for which, words in enumerate(("median chunk", "mean of the stream, first and odd ones included")):
+            cost = added(samples, "hardened", over="empty", which=which)
+            claimed = which == (stream in _OF_THE_MEAN)
+            beside = ratio(cost, column(samples, "parse"))
+            name = claim if claimed else ""
+            rows.append(Row(_ADDED, f"{what}: {words}", us(cost), "us", beside, "parse", name))
         if stream == "logprobs":
-            base_http = added(samples, "base_http", over="empty")
-            against = ratio(cost, base_http)
-            words = "the same beside BaseHTTPMiddleware"
-            rows.append(Row(section, words, None, "us", against, "BaseHTTP", "logprobs_vs_basehttp"))
+            cost, base_http = (added(samples, way, over="empty") for way in ("hardened", "base_http"))
+            words = "the median chunk beside an empty BaseHTTPMiddleware"
+            rows.append(
+                Row(_ADDED, words, None, "us", ratio(cost, base_http), "BaseHTTP", "logprobs_vs_basehttp")
+            )
     return rows
 
 
@@ -179,23 +199,23 @@ async def _whole(rig: Rig, rounds: int) -> list[Row]:
     """A whole answer as one JSON text, its trace summarised."""
     body = streams.whole(SEED)
 
-    def playing(app: ASGIApp) -> Callable[[int], Awaitable[float]]:
-        async def play(number: int) -> float:
+    def playing(app: ASGIApp) -> Way:
+        async def play(number: int) -> Figures:
             rig.plain.chunks = [body]
-            player = Player(f"sk-bench-{number % 4}", streams.request(2_000, stream=False))
-            return await player.play(app)
+            seconds = await Player(f"sk-bench-{number % 4}", streams.request(2_000, stream=False)).play(app)
+            return seconds, seconds
 
         return play
 
-    async def parse(number: int) -> float:
-        return parse_s([body])
+    async def parse(number: int) -> Figures:
+        return parse_s([body]), 0.0
 
     samples = await interleave(
         {"parse": parse, "empty": playing(EmptyAsgi(rig.plain)), "hardened": playing(rig.hardened)}, rounds
     )
     cost = added(samples, "hardened", over="empty")
     words = f"whole JSON answer, {len(body) / 1000:.1f} kB, request and all"
-    return [Row("added to a request", words, us(cost), "us", ratio(cost, samples["parse"]), "parse")]
+    return [Row("added to a request", words, us(cost), "us", ratio(cost, column(samples, "parse")), "parse")]
 
 
 # -- requests
@@ -204,67 +224,70 @@ async def _whole(rig: Rig, rounds: int) -> list[Row]:
 async def _no_door(rig: Rig, rounds: int) -> list[Row]:
     """A path that is no door, behind Starlette."""
 
-    def playing(app: ASGIApp) -> Callable[[int], Awaitable[float]]:
-        async def play(number: int) -> float:
+    def playing(app: ASGIApp) -> Way:
+        async def play(number: int) -> Figures:
             player = Player("sk-bench", path=NO_DOOR)
-            return sum([await player.play(app) for _ in range(_REQUESTS)]) / _REQUESTS
+            seconds = sum([await player.play(app) for _ in range(_REQUESTS)]) / _REQUESTS
+            return seconds, seconds
 
         return play
 
     apps = {"empty": EmptyAsgi(rig.routed), "hardened": rig.hardened_routed}
     samples = await interleave({name: playing(app) for name, app in apps.items()}, rounds)
-    times = ratio(samples["hardened"], samples["empty"])
+    ours = column(samples, "hardened")
     words = "GET of a path that is no door, Starlette behind"
-    return [
-        Row("a request", words, us(samples["hardened"]), "us", times, "empty ASGI", "no_door_vs_empty_asgi")
-    ]
+    times = ratio(ours, column(samples, "empty"))
+    return [Row("a request", words, us(ours), "us", times, "empty ASGI", "no_door_vs_empty_asgi")]
 
 
-_BEFORE = {2_000: "before_app_us", 200_000: "before_app_200kb_us"}
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """Requests of one size: how many in a round, and the claim about them."""
+
+    size: int
+    words: str
+    requests: int
+    claim: str = ""
+
+
+_SIZES = (
+    _Size(2_000, "2 kB", _REQUESTS, "before_app_us"),
+    _Size(200_000, "200 kB", 4, "before_app_200kb_us"),
+    _Size(10_000_000, "10 MB", 1),
+)
 
 
 async def _before(rig: Rig, rounds: int) -> list[Row]:
     """What a proven caller's request costs until the app is called, and until all is settled."""
     rows = []
-    for size, words in _SIZES.items():
-        requests = _REQUESTS if size < 10_000 else 4 if size < 1_000_000 else 1
-        body = streams.request(size)
-        rig.plain.chunks = [b'{"ok":true}']
-        bare = _RequestTimes(rig, EmptyAsgi(rig.plain), body, requests)
-        ours = _RequestTimes(rig, rig.hardened, body, requests)
-        samples = await interleave(
-            {"empty": bare.before, "hardened": ours.before}, rounds if requests > 1 else 9
-        )
-        section, claim = "added to a request", _BEFORE.get(size, "")
-        cost = us(added(samples, "hardened", over="empty"))
-        rows.append(Row(section, f"before the app is called, {words} body", cost, claim=claim))
-        if size == 2_000:
-            whole = us([a - b for a, b in zip(ours.totals, bare.totals, strict=True)])
-            rows.append(Row(section, f"request and receipt, {words} body, no answer", whole))
+    for size in _SIZES:
+        body = streams.request(size.size)
+        apps = {"empty": EmptyAsgi(rig.plain), "hardened": rig.hardened}
+        ways = {name: _asking(rig, app, body, size.requests) for name, app in apps.items()}
+        samples = await interleave(ways, rounds if size.requests > 1 else 9)
+        for which, words in enumerate(
+            ("before the app is called", "all of a request and its receipt, a tiny answer")
+        ):
+            cost = us(added(samples, "hardened", over="empty", which=which))
+            name = "" if which else size.claim
+            rows.append(Row("added to a request", f"{words}, {size.words} body", cost, claim=name))
     return rows
 
 
-class _RequestTimes:
-    """Plays requests of one size; `totals` are whole requests, round by round."""
-
-    def __init__(self, rig: Rig, app: ASGIApp, body: bytes, requests: int) -> None:
-        self._plain = rig.plain
-        self._app = app
-        self._body = body
-        self._requests = requests
-        self.totals: list[float] = []
-
-    async def before(self, number: int) -> float:
-        """Seconds from the request to the call of the app, of a caller whom the app has accepted."""
+def _asking(rig: Rig, app: ASGIApp, body: bytes, requests: int) -> Way:
+    async def ask(number: int) -> Figures:
+        """Seconds until the app is called and all in all, for a caller whom the app has accepted."""
+        rig.plain.chunks = [b'{"ok":true}']
         # A new caller each round, so that no round comes near a limit.
-        player = Player(f"sk-bench-{len(self._body)}-{number}", self._body)
-        await player.play(self._app)
+        player = Player(f"sk-bench-{len(body)}-{number}", body)
+        await player.play(app)
         before = total = 0.0
-        for _ in range(self._requests):
-            total += await player.play(self._app)
-            before += self._plain.called_at - player.began
-        self.totals.append(total / self._requests)
-        return before / self._requests
+        for _ in range(requests):
+            total += await player.play(app)
+            before += rig.plain.called_at - player.began
+        return before / requests, total / requests
+
+    return ask
 
 
 _PARTS: dict[str, Callable[[Rig, int], Awaitable[list[Row]]]] = {
