@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from hardening import kernels
 from hardening.exchange import Tools
 from hardening.policy import Policy
@@ -9,6 +11,7 @@ from hardening.transform.chain import Makers
 from hardening.transform.logprobs import LogprobCutter
 from hardening.transform.summary import Summariser
 
+_CUTTERS = 64  # terms are those of the policy's rules and bands
 _CHARS_PER_TOKEN = 4  # of English prose
 
 
@@ -22,7 +25,8 @@ class Toolbox:
         self._count = _estimate
         self.tools = Tools(
             makers=Makers(
-                cutter=LogprobCutter, summariser=lambda budget: Summariser(budget, self.count_tokens)
+                cutter=lru_cache(maxsize=64)(LogprobCutter),
+                summariser=lambda budget: Summariser(budget, self.count_tokens),
             ),
             pass_unreadable=policy.on_failure.unreadable == "pass",
         )

@@ -31,7 +31,7 @@ class Kind(enum.IntEnum):
 class Lane:
     """The literal surroundings of one payload (TEXT, REASONING) or of text and its rows (ROWS)."""
 
-    __slots__ = ("bare", "head", "index", "kind", "least", "middle", "prefix", "suffix", "tail")
+    __slots__ = ("bare", "head", "index", "is_text", "kind", "least", "middle", "prefix", "suffix", "tail")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Lane:
     ) -> None:
         """`bare` is what follows the text in a frame of this lane that has no rows left."""
         self.kind = kind
+        self.is_text = kind is Kind.TEXT
         self.index = index
         self.prefix = prefix
         self.middle = middle
