@@ -6,8 +6,6 @@ into events; transforms act on events; what nothing touched leaves as the bytes 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +14,7 @@ from hardening.facts import Decision, Refusal, RequestFacts, Usage
 from hardening.lanes import Lanes
 from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain, Makers
+from hardening.transform.question import Question
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.requests import Edits
@@ -24,10 +23,8 @@ from hardening.wire.sse import SseFrame, SseFramer
 
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 MAX_BODY_BYTES = 64 * 1024 * 1024  # of a response that is one JSON text
-_QUESTION_BYTES = 8192  # at either end of a request, where values of the question are looked for
-_QUESTION_VALUES = 32  # more than these are a list of guesses, not a question
 
-_value = re.compile(rb"\d[\d.,]*")
+_Mode = Literal["sniff", "frames", "gather", "pass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +71,25 @@ class Exchange:
         self._codec = codec
         self._facts = facts
         self._decision = decision
+        self._tools = tools
         self._acts = decision.acts
+        self._hides = self._acts and decision.reasoning.show != "full"
         self._pass_unreadable = tools.pass_unreadable or not self._acts
-        self._question = b""
-        self._chain = Chain(decision, tools.makers, self._question_values)
-        self._hidden = self._chain.hidden
+        self._question = Question()
         self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
-        self._rewriter = Rewriter(self._chain, self._tally)
         self._bytes_per_token = bytes_per_token
         self._granted_bytes = None if reserved_tokens is None else int(reserved_tokens * bytes_per_token)
-        self._read: Callable[[bytes], bytes] = self._sniff
-        self._declared_sse = False
-        self._status = 200
+        self._mode: _Mode = "sniff"
+        self._started = self._closed = False
+        self._reasons: set[str] = set()
+        self.wake_at: float | None = None
+
+    def _prepare(self) -> None:
+        """Make what a response needs; only now, since the app was called in the meantime."""
+        codec, tools = self._codec, self._tools
+        self._started = True
+        self._chain = Chain(self._decision, tools.makers, self._question.values)
+        self._rewriter = Rewriter(self._chain, self._tally)
         self._framer = SseFramer()
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -94,15 +98,12 @@ class Exchange:
         self._lanes = Lanes(
             self._chain, self._tally, grammar=codec.grammar, shapes=shapes, changed=self._rewriter.changed
         )
-        self._reasons: set[str] = set()
-        self._closed = False
-        self.wake_at: float | None = None
 
     @property
     def treatment(self) -> dict[str, str | int | bool]:
         """What this exchange may change, for disclosure; empty where nothing."""
         told: dict[str, str | int | bool] = {}
-        if self._hidden is not None:
+        if self._hides:
             told["reasoning"] = self._decision.reasoning.show
         if self._acts and self._decision.logprobs.top is not None:
             told["logprobs"] = self._decision.logprobs.top
@@ -112,21 +113,18 @@ class Exchange:
         """The body for the app: the same object, or one that asks for no more than is allowed."""
         if not self._acts:
             return body
-        self._question = body[:_QUESTION_BYTES] + b" " + body[-_QUESTION_BYTES:]
+        self._question.take(body)
         edits = Edits(
             max_tokens=self._decision.max_tokens,
             top_logprobs=self._decision.logprobs.top if self._facts.top_logprobs is not None else None,
-            drop_resent=self._hidden is not None and b'"thinking"' in body,
+            drop_resent=self._hides and b'"thinking"' in body,
         )
         return body if edits == Edits() else self._codec.edit_request(body, edits)
-
-    def _question_values(self) -> frozenset[str]:
-        values = {found.decode().rstrip(".,") for found in _value.findall(self._question)}
-        return frozenset(values) if len(values) <= _QUESTION_VALUES else frozenset()
 
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""
         kind = b"".join(value for name, value in headers if name.lower() == b"content-type")
+        self._prepare()
         self._status = status
         self._declared_sse = kind.lower().lstrip().startswith(b"text/event-stream")
         return Start(headers, hold=self._acts and not self._declared_sse)
@@ -137,11 +135,14 @@ class Exchange:
         Raises WireError where the policy acts and the body cannot be read.
         """
         if not self._framer.pending:
-            lanes = self._lanes
-            lane = lanes.lane
-            known = lanes.take(lane, data) if lane is not None and data.startswith(lane.prefix) else None
+            lane = self._lanes.lane
+            known = (
+                self._lanes.take(lane, data) if lane is not None and data.startswith(lane.prefix) else None
+            )
+            if known:
+                return known
             if known is None:
-                known = lanes.change(data)
+                known = self._lanes.change(data)
             if known is not None:
                 if not known and self.wake_at is None and self._chain.holding:
                     self.wake_at = now + BEAT_S
@@ -160,10 +161,17 @@ class Exchange:
             self._read(data)
         except WireError:
             self._reasons.add("unreadable_body")
-            self._read = self._pass
+            self._mode = "pass"
         return data
 
     # -- bodies
+
+    def _read(self, data: bytes) -> bytes:
+        if self._mode == "frames":
+            return self._frames(data)
+        if self._mode == "gather":
+            return self._gather(data)
+        return data if self._mode == "pass" else self._sniff(data)
 
     def _sniff(self, data: bytes) -> bytes:
         """Tell by its first byte what the body is; white space before it leaves at once."""
@@ -173,20 +181,17 @@ class Exchange:
         first = rest.removeprefix(b"\xef\xbb\xbf")[:1]
         if first in (b"{", b"["):
             self._chain.read_inline(whole=True)
-            self._read = self._gather
+            self._mode = "gather"
         elif self._declared_sse or rest.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
-            self._read = self._frames
+            self._mode = "frames"
         else:
             self._reasons.add("unreadable_body")
             if not self._pass_unreadable and not 400 <= self._status < 500:
                 raise WireError(self._codec.name, 0, "expected a JSON text or server-sent events")
-            self._read = self._pass
+            self._mode = "pass"
         head = data[: len(data) - len(rest)]
         out = self._read(rest)
         return data if out is rest else head + out
-
-    def _pass(self, data: bytes) -> bytes:
-        return data
 
     def _gather(self, data: bytes) -> bytes:
         self._body.append(data)
@@ -245,11 +250,11 @@ class Exchange:
         if self._closed:
             return b""
         self._closed = True
-        if self._read == self._frames:
+        if self._mode == "frames":
             rest = self._framer.rest()
             out = self._event(rest) if rest else b""
             return (out + self._rewriter.rest()) if self._acts else b""
-        if self._read != self._gather:
+        if self._mode != "gather":
             return b""
         try:
             return self._whole(b"".join(self._body))
@@ -298,16 +303,18 @@ class Exchange:
 
     def settlement(self) -> Settlement:
         """What the exchange came to, when it is over."""
-        alarms = self._chain.inline.alarms if self._chain.inline else set()
         return Settlement(
             usage=self._tally.usage,
             source=self._tally.source,
-            changed=tuple(sorted(self._changed())),
-            reasons=tuple(sorted(self._reasons | alarms)),
+            changed=tuple(sorted(self._changed())) if self._started and self._acts else (),
+            reasons=tuple(sorted(self._reasons | self._alarms())),
         )
 
     def _changed(self) -> set[str]:
-        if not self._acts:
-            return set()
-        hid = {"reasoning"} if self._hidden is not None and self._hidden.chars else set()
+        hidden = self._chain.hidden
+        hid = {"reasoning"} if hidden is not None and hidden.chars else set()
         return self._rewriter.changed | hid
+
+    def _alarms(self) -> set[str]:
+        inline = self._chain.inline if self._started else None
+        return inline.alarms if inline is not None else set()

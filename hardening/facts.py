@@ -1,14 +1,16 @@
 """The nouns that all rooms share: frozen values, no behaviour beyond construction.
 
-Times are seconds. Identifiers of callers are already keyed hashes or names that the app
-gave; a raw key, a prompt or a trace is never part of any of these values.
+Those that every request makes anew are named tuples, which cost a third to make. Times are
+seconds. Identifiers of callers are already keyed hashes or names that the app gave; a raw key,
+a prompt or a trace is never part of any of these values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 Show = Literal["full", "summary", "none"]
 Inline = Literal["never", "tagged", "starts_open"]
@@ -47,8 +49,7 @@ class Account:
     network: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestFacts(NamedTuple):
     """What a request asks for, as far as a policy may look at it.
 
     `top_logprobs` is None where no log-probabilities are asked. `max_tokens` is None where the
@@ -79,18 +80,16 @@ class Limit:
     burst: float
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """A claim on one limit; the store multiplies `amount` by `by_band[band]` for the band it reads."""
 
     limit: Limit
     scope_key: str
     amount: float
-    by_band: Mapping[str, float] = field(default_factory=dict)
+    by_band: Mapping[str, float] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What the store knows of an account: `risk` in 0..1, its band, how long and how often seen."""
 
     risk: float = 0.0
@@ -99,8 +98,7 @@ class Standing:
     age_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class LimitState:
+class LimitState(NamedTuple):
     """What is left of one limit after a call: `remaining` units, full again in `reset_s`."""
 
     limit: Limit
@@ -108,8 +106,7 @@ class LimitState:
     reset_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """A reservation that a store gave out; only that store can read `token`."""
 
     token: int
@@ -117,8 +114,7 @@ class Lease:
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """The store's one answer before the app: a lease, or which limit refused and for how long."""
 
     granted: bool
@@ -129,8 +125,7 @@ class Admission:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens of one exchange; `completion` always includes `reasoning`."""
 
     prompt: int = 0

@@ -371,11 +371,10 @@ def test_a_failure_inside_a_stream_has_the_shape_of_the_format(format: str, stre
 
 
 def test_the_request_asks_for_no_more_than_the_policy_gives() -> None:
-    from dataclasses import replace
 
     body = b'{"model":"m","logprobs":true,"top_logprobs":20,"messages":[]}'
     made = exchange()
-    made._facts = replace(made._facts, top_logprobs=20)
+    made._facts = made._facts._replace(top_logprobs=20)
     assert json.loads(made.request(body))["top_logprobs"] == 2
     assert exchange(decision=SHADOW).request(body) is body
     bounded = exchange(decision=Decision(max_tokens=5, logprobs=LogprobTerms(top=2)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from inspect import isawaitable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
