@@ -7,26 +7,14 @@ from hardening.transform.chain import Chain
 from hardening.transform.inline import FIRST_BYTES
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
-from hardening.wire.grammar import INDEX, PAYLOAD, ROWS, TEXT_KEY, Grammar
+from hardening.wire.grammar import Grammar
 from hardening.wire.scan import write_string
-from hardening.wire.shapes import (
-    Kind,
-    Lane,
-    Shape,
-    Shapes,
-    Skeleton,
-    lane_of,
-    skeleton_of,
-    string_end,
-    string_text,
-)
+from hardening.wire.shapes import Kind, Lane, Shapes, lane_of, string_end, string_text
+from hardening.wire.strays import Strays
 
-# Bytes inside a string that need no look: no end of it, no escape, no line end; of a text no start of a tag.
-_PLAIN = bytes(byte for byte in range(256) if byte not in b'"\\\n\r')
+# Bytes inside a string that need no look: no end of it, no escape, no control; of a text no start of a tag.
+_PLAIN = bytes(byte for byte in range(32, 256) if byte not in b'"\\')
 _EVEN = bytes(byte for byte in _PLAIN if byte not in FIRST_BYTES)
-# Frames outside the lane that are read in full, to see whether they share a shape.
-_STRAYS = frozenset({8, 9})
-_NOWHERE = (-1, -1)  # the span of a group that took no part in a match
 
 
 class Lanes:
@@ -36,43 +24,18 @@ class Lanes:
     `changed` is the set that names what was altered.
     """
 
-    __slots__ = (
-        "_calm",
-        "_chain",
-        "_changed",
-        "_grammar",
-        "_head",
-        "_index",
-        "_kind_next",
-        "_last",
-        "_met",
-        "_shape",
-        "_shapes",
-        "_skeleton",
-        "_spoke",
-        "_strays",
-        "_tail",
-        "_tally",
-        "lane",
-    )
+    __slots__ = ("_calm", "_chain", "_changed", "_last", "_spoke", "_strays", "_tally", "lane")
 
     def __init__(
         self, chain: Chain, tally: Tally, *, grammar: Grammar | None, shapes: Shapes, changed: set[str]
     ) -> None:
         self._chain = chain
         self._tally = tally
-        self._grammar = grammar
-        self._shapes = shapes
         self._changed = changed
-        self._met: set[tuple[Kind, int]] = set()
+        self._strays = Strays(grammar, shapes)
         self._calm = chain.settled  # no trace is open, no text is held back
         self._spoke = 0  # the index of what passed last, and its piece, until the tags hear of it
         self._last = b""
-        self._strays = 0
-        self._head = self._tail = b""  # of the last frame outside the lane
-        self._kind_next, self._index = Kind.TEXT, 0  # what the head says
-        self._skeleton: Skeleton | None = None
-        self._shape: Shape | None = None
         self.lane: Lane | None = None
 
     def take(self, lane: Lane, data: bytes) -> bytes | None:
@@ -99,59 +62,14 @@ class Lanes:
 
     def change(self, raw: bytes) -> bytes | None:
         """What leaves for a frame outside the lane whose shape is known; None where it must be read in full."""
-        out = self._stray(raw) if self._met else None
+        place = self._strays.place(raw)
+        out = None if place is None else self._outside(raw, *place)
         if out is None:
             self._catch_up()
         return out
 
-    def close(self) -> None:
-        """Know no shape any more: nothing of what still comes leaves."""
-        self.lane = self._shape = None
-        self._met.clear()
-
-    def _stray(self, raw: bytes) -> bytes | None:
-        shape = self._shape
-        if shape is not None and (found := shape.match(raw)) is not None:
-            rows = found.span(2) if shape.kind is Kind.ROWS else _NOWHERE
-            return self._outside(shape.kind, shape.index, raw, found.span(1), rows)
-        if self._grammar is None:
-            return None
-        start = self._after_head(self._grammar, raw)
-        if start < 0:
-            return None
-        tail = self._tail
-        if tail and raw.endswith(tail) and len(raw) >= start + len(tail):
-            span, rows = (start, len(raw) - len(tail)), _NOWHERE
-        elif (found := self._grammar.tail(raw, start)) is not None:
-            span, rows = found.span(PAYLOAD), found.span(ROWS)
-            if rows == _NOWHERE:
-                self._tail = raw[span[1] :]
-        else:
-            return None
-        kind = self._kind_next
-        if rows != _NOWHERE:
-            if kind is not Kind.TEXT:
-                return None
-            kind = Kind.ROWS
-        return self._outside(kind, self._index, raw, span, rows) if (kind, self._index) in self._met else None
-
-    def _after_head(self, grammar: Grammar, raw: bytes) -> int:
-        """Where the payload of a frame outside the lane begins; -1 where the frame must be read in full."""
-        if self._head and raw.startswith(self._head):
-            return len(self._head)
-        found = grammar.head(raw)
-        if found is None:
-            return -1
-        self._strays += 1
-        if self._strays in _STRAYS:
-            return -1
-        self._head = raw[: found.end()]
-        self._kind_next = Kind.REASONING if found.start(TEXT_KEY) < 0 else Kind.TEXT
-        self._index = int(found[INDEX] or 0)
-        return found.end()
-
     def _outside(
-        self, kind: Kind, index: int, raw: bytes, span: tuple[int, int], rows: tuple[int, int]
+        self, raw: bytes, kind: Kind, index: int, span: tuple[int, int], rows: tuple[int, int]
     ) -> bytes | None:
         start, end = span
         if kind is Kind.TEXT:
@@ -159,6 +77,11 @@ class Lanes:
         if kind is Kind.REASONING:
             return self._reasoning(index, raw, raw[start:end])
         return self._rows(index, raw, span, rows, None)
+
+    def close(self) -> None:
+        """Know no shape any more: nothing of what still comes leaves."""
+        self.lane = None
+        self._strays.forget()
 
     # -- what leaves for a payload
 
@@ -282,13 +205,7 @@ class Lanes:
         self.lane = lane_of(frame, kind)
         if self.lane is None:
             return
-        index = self.lane.index
-        self._met.add((kind, index))
-        if self._strays:
-            skeleton = skeleton_of(frame, kind)
-            if skeleton is not None and skeleton == self._skeleton:
-                self._shape = self._shapes.find(kind, index, skeleton)
-            self._skeleton = skeleton
+        self._strays.learn(frame, kind, self.lane.index)
 
     def _kind(self, frame: Frame, out: bytes) -> Kind | None:
         kinds = [type(event) for event, _ in frame.events]

@@ -100,3 +100,12 @@ def test_a_long_stream_is_read_in_full_a_few_times_only() -> None:
             text = ["word", "[", "-1]", ' "x"', "\n"][number % 5]
             exchange.receive(chunk("text", text, number, ids=ids), 0.0)
         assert reads <= at_most
+
+
+@pytest.mark.parametrize("ids", [False, True])
+def test_a_trace_between_known_bytes_is_still_found(ids: bool) -> None:
+    chunks = [chunk("text", "yes", number, ids=ids) for number in range(30)]
+    smuggled = chunks[-1].replace(b'"yes"', b'"yes","reasoning":"the hidden trace of the model"')
+    for at in (1, 5, 9, 20, 30):
+        out, _ = run(DECISIONS[1], [*chunks[:at], smuggled, *chunks[at:]])
+        assert b"hidden trace" not in out
