@@ -7,7 +7,7 @@ from dataclasses import replace
 from hardening.exchange import Exchange
 from hardening.facts import RequestFacts
 from hardening.wire.codec import CODECS
-from tests.exchanges import ANSWER, DONE, HIDDEN, TOOLS, TRACE, chunk, run, said, words
+from tests.exchanges import ANSWER, DONE, HIDDEN, SUMMARISED, TOOLS, TRACE, chunk, deltas, run, said, words
 
 PIECES = [TRACE[at : at + 19] for at in range(0, len(TRACE), 19)]  # each too short to be told by itself
 
@@ -51,3 +51,15 @@ def test_a_comment_that_tells_the_trace_never_leaves() -> None:
     assert b"".join(made.receive(piece, 0.0) for piece in pieces).endswith(b": alive\n\n")
     assert made.settlement().reasons == ("unreadable_frame",)
     assert TRACE.encode() not in made.end(0.0)
+
+
+def test_rows_under_an_unknown_name_do_not_leave() -> None:
+    row = {"token": "Tom", "logprob": -0.5, "bytes": None, "top_logprobs": []}
+    rows = {"content": [row], "Reasoning_Content": [{**row, "token": TRACE}], "draft": [row] * 9}
+    out, settled = run([chunk({"content": "Tom"}, logprobs=rows), DONE], decision=SUMMARISED)
+    assert deltas(out)[0]["choices"][0]["logprobs"] == {  # type: ignore[index]
+        "content": [{**row, "logprob": -0.5}],
+        "Reasoning_Content": [],
+        "draft": [],
+    }
+    assert settled.changed == ("logprobs",)

@@ -143,12 +143,12 @@ class Walk:
                 owner = Owner(owner.index)
             return self._value(child, at, owner)
         end = self._end(at, unknown=True)
-        if (
-            node.guarded
-            and self._raw[at : at + 1] in b'"[{'
-            and _speaks_of_reasoning(name)
-            and not _is_about_reasoning(name)
-        ):
+        first = self._raw[at : at + 1]
+        told = _speaks_of_reasoning(name) and not _is_about_reasoning(name)
+        if node.role is Role.HOLDER and first in (b"[", b"{"):  # rows under a name that no table knows
+            role = Role.LOGPROBS_REASONING if told and first == b"[" else Role.LOGPROBS_OTHER
+            self.sites.append(Site(role, at, end, owner))
+        elif node.guarded and told and first in (b'"', b"[", b"{"):
             self.sites.append(Site(Role.REASONING, at, end, owner))
         return end
 
