@@ -18,6 +18,13 @@ _WORTH_WAITING_S = 60.0
 _QUOTA_S = 86_400.0
 _SPANS = ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))
 
+_UNITS = {
+    "prompt": "prompt tokens",
+    "completion": "completion tokens",
+    "reasoning": "reasoning tokens",
+    "logprob_values": "log-probability values",
+}
+
 
 def refusal_messages(codec: Codec | None, refusal: Refusal, request_id: str) -> list[Message]:
     """The two ASGI messages of a refusal; plain JSON where the path speaks no known format."""
@@ -57,10 +64,12 @@ def _retry(refusal: Refusal) -> Headers:
 
 
 def _amount(limit: Limit) -> str:
+    what = _UNITS.get(limit.unit, limit.unit)
+    amount = f"{limit.amount:,.0f} {what.removesuffix('s') if limit.amount == 1 else what}"
     if limit.unit == "streams":
-        return f"{limit.amount:,.0f} streams at once"
+        return f"{amount} at once"
     for seconds, name in _SPANS:
         if limit.per_s >= seconds and limit.per_s % seconds == 0:
             count = int(limit.per_s // seconds)
-            return f"{limit.amount:,.0f} {limit.unit} per {name if count == 1 else f'{count} {name}s'}"
-    return f"{limit.amount:,.0f} {limit.unit} per {limit.per_s:g} seconds"
+            return f"{amount} per {name if count == 1 else f'{count} {name}s'}"
+    return f"{amount} per {limit.per_s:g} seconds"

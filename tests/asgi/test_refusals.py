@@ -1,0 +1,35 @@
+"""Refusals in words: what is used up, in how long, and whether waiting helps."""
+
+from __future__ import annotations
+
+import pytest
+
+from hardening.asgi.refusals import limit_refusal
+from hardening.facts import Admission, Limit, Standing, Unit
+
+
+def refused(unit: Unit, amount: float, per_s: float, wait_s: float | None = 5.0) -> tuple[str, str]:
+    limit = Limit("l", unit, amount, per_s, amount)
+    admission = Admission(False, None, Standing(), refused_by="l", retry_after_s=wait_s)
+    refusal = limit_refusal(admission, (limit,))
+    return refusal.kind, refusal.message
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount", "per_s", "words"),
+    [
+        ("requests", 1, 3600, "1 request per hour"),
+        ("requests", 30, 60, "30 requests per minute"),
+        ("tokens", 60_000, 120, "60,000 tokens per 2 minutes"),
+        ("prompt", 1, 1, "1 prompt token per second"),
+        ("completion", 5, 90, "5 completion tokens per 90 seconds"),
+        ("streams", 1, 1, "1 stream at once"),
+    ],
+)
+def test_the_limit_is_named_in_plain_words(unit: Unit, amount: float, per_s: float, words: str) -> None:
+    assert refused(unit, amount, per_s)[1] == f"the limit of {words} is used up"
+
+
+def test_a_long_window_is_a_quota_and_a_short_one_a_rate() -> None:
+    assert refused("tokens", 9, 60)[0] == "rate_limit"
+    assert refused("tokens", 9, 30 * 86_400)[0] == "quota"
