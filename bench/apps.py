@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from time import perf_counter
 
 from starlette.applications import Starlette
@@ -187,3 +188,17 @@ def _scope(caller: str, path: str, size: int) -> Scope:
         "client": ("192.0.2.7", 50412),
         "server": ("192.0.2.1", 443),
     }
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process on one core."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)

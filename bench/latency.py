@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import orjson
 from starlette.types import ASGIApp
 
 from bench import streams
-from bench.apps import NO_DOOR, EmptyAsgi, EmptyBaseHttp, Playback, Player, Routed, started
+from bench.apps import NO_DOOR, EmptyAsgi, EmptyBaseHttp, Playback, Player, Routed, one_core, started
 from bench.report import Row, Spread
 from hardening import HardeningMiddleware
 
@@ -44,14 +43,8 @@ class Rig:
 
 def measure(progress: Progress, *, quick: bool) -> list[Row]:
     """Every row of the in-process part; one core is used where the system lets a process choose."""
-    pin()
-    return asyncio.run(_measure(progress, QUICK_ROUNDS if quick else ROUNDS))
-
-
-def pin() -> None:
-    """Keep this process on one core."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    with one_core():
+        return asyncio.run(_measure(progress, QUICK_ROUNDS if quick else ROUNDS))
 
 
 async def _measure(progress: Progress, rounds: int) -> list[Row]:
@@ -180,7 +173,7 @@ async def _chunks(rig: Rig, rounds: int) -> list[Row]:
             "base_http": _streaming(stream, EmptyBaseHttp(rig.plain), rig.plain),
         }
         samples = await interleave(ways, rounds)
-        for which, words in enumerate(("median chunk", "mean of the stream, first and odd ones included")):
+        for which, words in enumerate(("median chunk", "mean, first and odd ones included")):
             cost = added(samples, "hardened", over="empty", which=which)
             claimed = which == (stream in _OF_THE_MEAN)
             beside = ratio(cost, column(samples, "parse"))
@@ -188,7 +181,7 @@ async def _chunks(rig: Rig, rounds: int) -> list[Row]:
             rows.append(Row(_ADDED, f"{what}: {words}", us(cost), "us", beside, "parse", name))
         if stream == "logprobs":
             cost, base_http = (added(samples, way, over="empty") for way in ("hardened", "base_http"))
-            words = "the median chunk beside an empty BaseHTTPMiddleware"
+            words = "the median chunk, to an empty BaseHTTPMiddleware"
             rows.append(
                 Row(_ADDED, words, None, "us", ratio(cost, base_http), "BaseHTTP", "logprobs_vs_basehttp")
             )
@@ -265,9 +258,7 @@ async def _before(rig: Rig, rounds: int) -> list[Row]:
         apps = {"empty": EmptyAsgi(rig.plain), "hardened": rig.hardened}
         ways = {name: _asking(rig, app, body, size.requests) for name, app in apps.items()}
         samples = await interleave(ways, rounds if size.requests > 1 else 9)
-        for which, words in enumerate(
-            ("before the app is called", "all of a request and its receipt, a tiny answer")
-        ):
+        for which, words in enumerate(("before the app is called", "request and receipt, tiny answer")):
             cost = us(added(samples, "hardened", over="empty", which=which))
             name = "" if which else size.claim
             rows.append(Row("added to a request", f"{words}, {size.words} body", cost, claim=name))

@@ -221,7 +221,9 @@ def serve(kind: str) -> None:
     app: ASGIApp = Model()
     if kind == "hardened":
         app = HardeningMiddleware(app, policy="baseline")
-    listener = socket.create_server(("127.0.0.1", 0))
+    # Named as TCP, or asyncio leaves Nagle's algorithm on and every answer waits for it.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     print(listener.getsockname()[1], flush=True)
     config = uvicorn.Config(app, log_level="warning", access_log=False, ws="none")
     uvicorn.Server(config).run(sockets=[listener])

@@ -10,7 +10,9 @@ from random import Random
 import orjson
 
 CHUNKS = 256
-"""Chunks of a stream between its first and its last; a long chat answer has as many."""
+"""Chunks of an answer."""
+TRACE_CHUNKS = 1024
+"""Chunks of a trace; models that reason write some times as much as they answer."""
 
 ANSWER = """\
 Yes, you can do this without a second pass. Sort the intervals by their start, then walk over them once \
@@ -99,7 +101,9 @@ def logprobs(seed: int) -> list[bytes]:
 def reasoning(seed: int) -> list[bytes]:
     """A trace, then one chunk of answer, so that the trace ends inside the stream."""
     head = _head(Random(seed))
-    trace = [_frame(head, _choice({"reasoning_content": text})) for text in deltas(TRACE, CHUNKS)]
+    # The numbers change from time to time, so that no sentence comes a second time.
+    text = "".join(TRACE.replace("10", str(10 + number)) for number in range(TRACE_CHUNKS // CHUNKS))
+    trace = [_frame(head, _choice({"reasoning_content": piece})) for piece in deltas(text, TRACE_CHUNKS)]
     return [*trace, _frame(head, _choice({"content": "Yes"}))]
 
 
