@@ -63,20 +63,19 @@ class Lanes:
     def change(self, raw: bytes) -> bytes | None:
         """What leaves for a frame outside the lane whose shape is known; None where it must be read in full."""
         place = self._strays.place(raw)
-        out = None if place is None else self._outside(raw, *place)
-        if out is None:
-            self._catch_up()
-        return out
-
-    def _outside(
-        self, raw: bytes, kind: Kind, index: int, span: tuple[int, int], rows: tuple[int, int]
-    ) -> bytes | None:
-        start, end = span
-        if kind is Kind.TEXT:
-            return self._text(index, raw, raw[start:end], start)
-        if kind is Kind.REASONING:
-            return self._reasoning(index, raw, raw[start:end])
-        return self._rows(index, raw, span, rows, None)
+        if place is not None:
+            kind, index, span, rows = place
+            if kind is Kind.TEXT:
+                start = span[0]
+                out = self._text(index, raw, raw[start : span[1]], start)
+            elif kind is Kind.REASONING:
+                out = self._reasoning(index, raw, raw[slice(*span)])
+            else:
+                out = self._rows(index, raw, span, rows, None)
+            if out is not None:
+                return out
+        self._catch_up()
+        return None
 
     def close(self) -> None:
         """Know no shape any more: nothing of what still comes leaves."""

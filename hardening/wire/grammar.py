@@ -22,11 +22,14 @@ PAYLOAD, ROWS = 1, 2
 A group that took no part in a match starts at -1.
 """
 
-_PLAIN = rb"[ !#-\[\]-\xff]"  # a byte of a JSON string that is neither quote, backslash nor control
-_INSIDE = _PLAIN + rb'*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + _PLAIN + rb"*+)*+"
+PLAIN = rb"[ !#-\[\]-\xff]"
+"""A byte inside a JSON string that is neither quote, backslash nor control."""
+INSIDE = PLAIN + rb'*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + PLAIN + rb"*+)*+"
+"""The inside of any JSON string."""
+
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
 _NOTHING = rb'(?:null|""|\[\]|\{\})'
-_HARMLESS_VALUE = b'(?:"' + _PLAIN + b'*+"|' + _NUMBER + b"|null)"
+_HARMLESS_VALUE = b'(?:"' + PLAIN + b'*+"|' + _NUMBER + b"|null)"
 _HARMLESS = frozenset({Role.NAME, Role.VOLATILE, Role.SPEAKER})
 
 
@@ -93,7 +96,7 @@ class _Pattern:
         if not parts:
             text = b"|".join(_keys(node, Role.TEXT))
             trace = b"|".join(_keys(node, Role.REASONING))
-            return b'"(?:(' + text + b")|" + trace + b')"' + self._colon + b'"', b"(" + _INSIDE + b')"'
+            return b'"(?:(' + text + b")|" + trace + b')"' + self._colon + b'"', b"(" + INSIDE + b')"'
         key, *rest = parts
         child = node.keys[key.encode()]
         name = b'"' + key.encode() + b'"' + self._colon
@@ -121,11 +124,11 @@ class _Pattern:
     def _member(self, node: Node) -> bytes:
         """A member that says nothing: harmless, or empty, or unknown and too short to hold a piece of a trace."""
         harmless = [key for key, child in node.keys.items() if child.role in _HARMLESS]
-        short = b"" if node.guarded else b'"' + _PLAIN + b"{0,%d}+" % (UNKNOWN_TEXT_BYTES - 2) + b'"|'
-        unknown = _PLAIN + b'*+"' + self._colon + b"(?:" + short + _NUMBER + b"|true|false)"
+        short = b"" if node.guarded else b'"' + PLAIN + b"{0,%d}+" % (UNKNOWN_TEXT_BYTES - 2) + b'"|'
+        unknown = PLAIN + b'*+"' + self._colon + b"(?:" + short + _NUMBER + b"|true|false)"
         if node.keys:
             unknown = b"(?!" + _any([*node.keys]) + b")" + unknown
-        ways = [_PLAIN + b'*+"' + self._colon + _NOTHING, unknown]
+        ways = [PLAIN + b'*+"' + self._colon + _NOTHING, unknown]
         if harmless:
             ways.insert(0, _any(harmless) + self._colon + _HARMLESS_VALUE)
         return b'"(?:' + b"|".join(ways) + b")"

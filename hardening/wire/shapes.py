@@ -15,6 +15,7 @@ import re
 import orjson
 
 from hardening.wire.frame import Frame
+from hardening.wire.grammar import INSIDE, PLAIN
 from hardening.wire.roles import Role
 
 _UNSAFE = (34, 10, 13)  # a quote or a line end: more than one string stands there
@@ -147,10 +148,9 @@ def skeleton_of(frame: Frame, kind: Kind) -> Skeleton | None:
     return (*parts, (hole, raw[at:]))
 
 
-_STRING_INSIDE = rb'[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+'
-_PAYLOAD = b"(" + _STRING_INSIDE + b")"
+_PAYLOAD = b"(" + INSIDE + b")"
 _ROWS = rb"(\[[^\n\r]*\])"
-_ANY_STRING = b'"' + _STRING_INSIDE + b'"'
+_ANY_STRING = b'"' + PLAIN + b'*+"'
 _ANY_NUMBER = rb"[0-9.eE+-]++"
 
 
