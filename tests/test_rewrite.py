@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from hardening.exchange import Exchange
-from hardening.facts import RequestFacts
+from hardening.facts import Decision, LogprobTerms, ReasoningTerms, RequestFacts
 from hardening.wire.codec import CODECS
 from tests.exchanges import ANSWER, DONE, HIDDEN, SUMMARISED, TOOLS, TRACE, chunk, deltas, run, said, words
 
@@ -63,3 +65,16 @@ def test_rows_under_an_unknown_name_do_not_leave() -> None:
         "draft": [],
     }
     assert settled.changed == ("logprobs",)
+
+
+@pytest.mark.parametrize("top", [2, None])
+def test_rows_that_no_token_aligns_go_with_the_trace(top: int | None) -> None:
+    # Also where the policy leaves log-probabilities alone: these rows would spell the trace.
+    decision = Decision(reasoning=ReasoningTerms(show="none"), logprobs=LogprobTerms(top=top))
+    row = {"token": "Tom", "logprob": -0.5, "bytes": [84, 111, 109], "top_logprobs": []}
+    first = chunk({"content": "Hi", "provider_specific_fields": {"logprobs": {"content": [row]}}})
+    rest = chunk({"content": "."}, logprobs={"tokens": ["Tom"], "token_logprobs": [-0.5]})
+    out, _ = run([first, rest, DONE], decision=decision)
+    assert b"Tom" not in out
+    assert b"84" not in out
+    assert said(out, "content") == "Hi."

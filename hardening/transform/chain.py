@@ -45,7 +45,7 @@ class Chain:
         bounded = decision.acts and logprobs.top is not None
         if bounded or self.hidden is not None:
             cutter = None if bounded and logprobs.top == 0 else makers.cutter(logprobs.top, logprobs.step)
-            self.rows = BoundedRows(cutter, bounded=bounded, aligned=self.hidden is not None)
+            self.rows = BoundedRows(cutter, aligned=self.hidden is not None)
 
     def read_inline(self, *, whole: bool) -> None:
         """Look for tags from here on; with `whole` each event holds all of its text."""

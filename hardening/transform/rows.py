@@ -25,9 +25,8 @@ class BoundedRows:
     hidden tokens go with their tokens.
     """
 
-    def __init__(self, cutter: Cutting | None, *, bounded: bool, aligned: bool) -> None:
+    def __init__(self, cutter: Cutting | None, *, aligned: bool) -> None:
         self._cutter = cutter
-        self._bounded = bounded
         self._aligned = aligned
         self._visible: dict[int, str] = {}
 
@@ -42,8 +41,8 @@ class BoundedRows:
         elif isinstance(event, Logprobs):
             yield from self._cut(event)
             return
-        elif isinstance(event, Withheld) and self._bounded and event.kind in ("rows", "states"):
-            return
+        elif isinstance(event, Withheld) and event.kind in ("rows", "states"):
+            return  # in these nothing tells the tokens of a trace from others
         yield event
 
     def cut(self, raw: bytes, piece: bytes) -> bytes | None:

@@ -18,6 +18,7 @@ from hardening.wire.scan import read_json
 NAME = "openai_chat"
 
 _SPOKEN = "choices[].{message,delta}"
+_EXTRA = f"{_SPOKEN}.provider_specific_fields"
 RESPONSE = compile_table(
     {
         "choices[].index": Role.INDEX,
@@ -43,6 +44,7 @@ RESPONSE = compile_table(
         "choices[].logprobs.reasoning_content": Role.LOGPROBS_REASONING,
         "choices[].logprobs.refusal": Role.LOGPROBS_REFUSAL,
         "choices[].logprobs.{tokens,token_ids,token_logprobs,top_logprobs,text_offset}": Role.LOGPROBS_OTHER,
+        f"{{logprobs,{_SPOKEN}.logprobs,{_EXTRA}.logprobs}}": Role.LOGPROBS_OTHER,
         "choices[].{token_ids,prompt_token_ids,response_token_ids}": Role.IDS,
         "{token_ids,prompt_token_ids,response_token_ids,sglext,prompt_text}": Role.IDS,
         "{prompt_logprobs,choices[].prompt_logprobs}": Role.ROWS,
@@ -59,7 +61,7 @@ RESPONSE = compile_table(
         "{system_fingerprint,obfuscation,choices[].obfuscation,x_groq.id}": Role.VOLATILE,
     },
     owners=("choices[]",),
-    guarded=("", "choices[]", _SPOKEN, f"{_SPOKEN}.provider_specific_fields", f"{_SPOKEN}.content[]"),
+    guarded=("", "choices[]", _SPOKEN, _EXTRA, f"{_SPOKEN}.content[]"),
 )
 
 REQUEST = compile_table(
