@@ -39,6 +39,7 @@ _WITHHELD = {
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
 _NULL = frozenset({Role.FINISH, Role.USAGE, Role.FAILED})  # absent rather than empty
 _IN_HOLDER = frozenset({*_ROWS, Role.LOGPROBS_OTHER})
+_MUTE = frozenset({Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.HOLDER, Role.INDEX})
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 _BLOCK_END = b'"content_block_stop"'
 _AFTER_ALL = 1 << 30
@@ -96,7 +97,7 @@ class Frame:
         found: list[tuple[Event, Site]] = []
         traces: dict[int, list[tuple[Reasoning, Site]]] = {}
         for site in self.sites:
-            if self.value(site) in _EMPTY:
+            if site.role in _MUTE or self.value(site) in _EMPTY:
                 continue
             event = self._event(site)
             if isinstance(event, Reasoning):

@@ -19,8 +19,13 @@ from hardening.wire.roles import Node, Role
 
 _WS = rb"[ \t\n\r]*+"
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_key = re.compile(_WS + rb"(" + _STRING + rb")" + _WS + rb":" + _WS, re.DOTALL).match
-_scalar = re.compile(_STRING + rb"|[^ \t\n\r,\]}\[{\"]++", re.DOTALL).match
+_SCALAR = _STRING + rb"|[^ \t\n\r,\]}\[{\"]++"
+_scalar = re.compile(_SCALAR, re.DOTALL).match
+# A key, the colon, and where the value is no container, it and what follows it.
+_member = re.compile(
+    rb'%b"([^"\\]*+(?:\\.[^"\\]*+)*+)"(%b:%b)(?:(%b)%b([,}])%b)?' % (_WS, _WS, _WS, _SCALAR, _WS, _WS),
+    re.DOTALL,
+).match
 _next = re.compile(_WS + rb"([,}\]])" + _WS, re.DOTALL).match
 _space = re.compile(_WS).match
 _nested = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL).finditer
@@ -35,6 +40,7 @@ _is_about_reasoning = re.compile(
 ).search
 
 _QUOTE = 34
+
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
 
 
@@ -110,23 +116,30 @@ class Walk:
         if raw[at : at + 1] == b"}":
             return at + 1
         while True:
-            key = _key(raw, at)
-            if key is None:
+            member = _member(raw, at)
+            if member is None:
                 raise self._broken(at, "a key and a colon")
-            name = key[1][1:-1]
+            name, start, at = member[1], member.end(2), member.end(3)
             if 92 in name:
-                name = read_string(key[1], format=self._format, offset=at).encode("utf-8", "surrogatepass")
-            at = self._member(node, name, start := key.end(), owner)
+                name = self._unescaped(name)
+            if at >= 0:
+                self._scalar(node, name, member.start(3), at, owner)
+            else:
+                at = self._container(node, name, start, owner)
+                member = _next(raw, at)
             if node.guarded and name == b"type":
                 declared = declared or bool(_speaks_of_reasoning(raw, start, at))
-            after = _next(raw, at)
-            if after is None or after[1] == b"]":
+            if member is None or member[member.re.groups] == b"]":
                 raise self._broken(at, "a comma or the end of the object")
-            at = after.end() if after[1] == b"," else after.end(1)
-            if after[1] == b"}":
+            at = member.end()
+            if member[member.re.groups] == b"}":
+                at = member.end(member.re.groups)
                 if declared:
                     self._all_of_it(opened, at, known, owner)
                 return at
+
+    def _unescaped(self, name: bytes) -> bytes:
+        return read_string(b'"' + name + b'"', format=self._format).encode("utf-8", "surrogatepass")
 
     def _all_of_it(self, start: int, end: int, known: int, owner: Owner) -> None:
         """An object that calls itself reasoning, but holds none under a known name, is all reasoning."""
@@ -136,19 +149,32 @@ class Walk:
                 Site(Role.REASONING, start, end, owner),
             ]
 
-    def _member(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
+    def _scalar(self, node: Node, name: bytes, at: int, end: int, owner: Owner) -> None:
+        """A member whose value is a string, a number or a word."""
         child = node.keys.get(name.lower() if self._fold else name)
         if child is not None:
-            if child.owner and self._raw[at : at + 1] == b"{":
+            if child.role is not None:
+                self._found(child.role, at, end, owner)
+                return
+        elif node.guarded and self._raw[at] == _QUOTE and _names_a_trace(name):
+            self.sites.append(Site(Role.REASONING, at, end, owner))
+        if end - at > UNKNOWN_TEXT_BYTES:
+            self.unknown.append((at, end))
+
+    def _container(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
+        """A member whose value is an object or a list; where it ends."""
+        child = node.keys.get(name.lower() if self._fold else name)
+        first = self._raw[at : at + 1]
+        if child is not None:
+            if child.owner and first == b"{":
                 owner = Owner(owner.index)
             return self._value(child, at, owner)
         end = self._end(at, unknown=True)
-        first = self._raw[at : at + 1]
-        told = _speaks_of_reasoning(name) and not _is_about_reasoning(name)
-        if node.role is Role.HOLDER and first in (b"[", b"{"):  # rows under a name that no table knows
+        told = _names_a_trace(name)
+        if node.role is Role.HOLDER:  # rows under a name that no table knows
             role = Role.LOGPROBS_REASONING if told and first == b"[" else Role.LOGPROBS_OTHER
             self.sites.append(Site(role, at, end, owner))
-        elif node.guarded and told and first in (b'"', b"[", b"{"):
+        elif node.guarded and told:
             self.sites.append(Site(Role.REASONING, at, end, owner))
         return end
 
@@ -194,6 +220,10 @@ class Walk:
 
     def _broken(self, at: int, expected: str) -> WireError:
         return WireError(self._format, at, f"expected {expected}")
+
+
+def _names_a_trace(name: bytes) -> bool:
+    return bool(_speaks_of_reasoning(name)) and not _is_about_reasoning(name)
 
 
 def _skip_space(raw: bytes, at: int) -> int:

@@ -14,6 +14,7 @@ from hardening.errors import WireError
 # may follow is then an empty line of its own at the head of the next frame.
 _border = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _line = re.compile(rb"([^\r\n]*)(?>\r\n|\n|\r|\Z)")
+_one_line = re.compile(rb"data: [^\r\n]+(?:\n\n|\r\n\r\n)").fullmatch
 _SILENT = frozenset({b"", b"id", b"retry"})  # an empty name begins a comment
 _BOM = b"\xef\xbb\xbf"
 
@@ -35,6 +36,9 @@ class SseFrame:
         self.eol = b"\r\n" if b"\r\n" in source else b"\r" if b"\n" not in source else b"\n"
         self.lines: tuple[bytes, ...] = ()
         self.data_at = self.data_end = 0
+        if _one_line(source):
+            self.data_at, self.data_end = 6, len(source.rstrip())
+            return
         self._read(3 if source.startswith(_BOM) else 0)
 
     @property
