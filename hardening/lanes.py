@@ -57,6 +57,8 @@ class Lanes:
             text_end = string_end(data, head)
         if not data.startswith(lane.middle, text_end):
             return None
+        if lane.kind is Kind.TRACE_ROWS:
+            return self._trace_with_rows(lane.index, data, data[head:text_end])
         rows = (text_end + len(lane.middle), len(data) + lane.tail)
         return self._rows(lane.index, data, (head, text_end), rows, lane.bare)
 
@@ -70,6 +72,8 @@ class Lanes:
                 out = self._text(index, raw, raw[start : span[1]], start)
             elif kind is Kind.REASONING:
                 out = self._reasoning(index, raw, raw[slice(*span)])
+            elif kind is Kind.TRACE_ROWS:
+                out = self._trace_with_rows(index, raw, raw[slice(*span)])
             else:
                 out = self._rows(index, raw, span, rows, None)
             if out is not None:
@@ -144,6 +148,12 @@ class Lanes:
         hidden.take(index, text)
         return b""
 
+    def _trace_with_rows(self, index: int, data: bytes, piece: bytes) -> bytes | None:
+        """As `_reasoning`, where the rows go with their trace or nothing acts on either."""
+        if self._chain.hidden is None and self._chain.rows is not None:
+            return None
+        return self._reasoning(index, data, piece)
+
     def _rows(
         self, index: int, data: bytes, span: tuple[int, int], rows: tuple[int, int], bare: bytes | None
     ) -> bytes | None:
@@ -208,8 +218,11 @@ class Lanes:
 
     def _kind(self, frame: Frame, out: bytes) -> Kind | None:
         kinds = [type(event) for event, _ in frame.events]
-        if kinds == [Reasoning] and (not out or self._chain.hidden is None):
-            return Kind.REASONING
+        if not out or self._chain.hidden is None:
+            if kinds == [Reasoning]:
+                return Kind.REASONING
+            if kinds == [Reasoning, Logprobs]:
+                return Kind.TRACE_ROWS
         if not self._chain.settled:
             return None
         if kinds == [Text] and out == frame.source:

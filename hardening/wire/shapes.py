@@ -27,10 +27,19 @@ class Kind(enum.IntEnum):
     TEXT = enum.auto()
     REASONING = enum.auto()
     ROWS = enum.auto()  # text and the rows of its log-probabilities
+    TRACE_ROWS = enum.auto()  # reasoning and the rows of its log-probabilities
+
+
+_ROLES = {
+    Kind.TEXT: [Role.TEXT],
+    Kind.REASONING: [Role.REASONING],
+    Kind.ROWS: [Role.TEXT, Role.LOGPROBS],
+    Kind.TRACE_ROWS: [Role.REASONING, Role.LOGPROBS],
+}
 
 
 class Lane:
-    """The literal surroundings of one payload (TEXT, REASONING) or of text and its rows (ROWS)."""
+    """The literal surroundings of one payload, or of one and its rows."""
 
     __slots__ = ("bare", "head", "index", "is_text", "kind", "least", "middle", "prefix", "suffix", "tail")
 
@@ -65,17 +74,16 @@ def lane_of(frame: Frame, kind: Kind) -> Lane | None:
     raw = frame.raw
     (start, end), (last_start, last_end) = spans[0], spans[-1]
     index = frame.events[0][0].index  # type: ignore[union-attr]
-    if kind is not Kind.ROWS:
+    if len(spans) == 1:
         return Lane(kind, index, raw[:start], raw[end:])
-    bare = frame.render({frame.events[1][1]: b"[]"})[end:]
+    bare = frame.render({frame.events[1][1]: b"[]"})[end:] if kind is Kind.ROWS else None
     return Lane(kind, index, raw[:start], raw[last_end:], middle=raw[end:last_start], bare=bare)
 
 
 def _payload(frame: Frame, kind: Kind) -> list[tuple[int, int]] | None:
     """Where the payload stands, in the order of the frame: inside a string's quotes, or a whole list."""
-    roles = {Kind.TEXT: [Role.TEXT], Kind.REASONING: [Role.REASONING], Kind.ROWS: [Role.TEXT, Role.LOGPROBS]}
     sites = [site for _, site in frame.events]
-    if [site.role for site in sites] != roles[kind] or frame.unknown:
+    if [site.role for site in sites] != _ROLES[kind] or frame.unknown:
         return None
     spans = []
     for site in sites:

@@ -9,6 +9,8 @@ from hardening.wire.shapes import Kind, Shape, Shapes, Skeleton, skeleton_of
 # Frames with a head of their own that are read in full, to see whether they share a shape.
 _SAMPLED = frozenset({8, 9})
 
+_WITH_ROWS = (Kind.ROWS, Kind.TRACE_ROWS)
+
 NOWHERE = (-1, -1)
 """The span of what is not there."""
 
@@ -58,7 +60,7 @@ class Strays:
                 shape.kind,
                 shape.index,
                 found.span(1),
-                found.span(2) if shape.kind is Kind.ROWS else NOWHERE,
+                found.span(2) if shape.kind in _WITH_ROWS else NOWHERE,
             )
         if self._grammar is None or (start := self._after_head(self._grammar, raw)) < 0:
             return None
@@ -69,10 +71,8 @@ class Strays:
             span, rows = found.span(PAYLOAD), found.span(ROWS)
             if rows == NOWHERE:
                 self._tail = raw[span[1] :]
-            elif kind is Kind.TEXT:
-                kind = Kind.ROWS
             else:
-                return None
+                kind = Kind.ROWS if kind is Kind.TEXT else Kind.TRACE_ROWS
         else:
             return None
         return (kind, self._index, span, rows) if (kind, self._index) in self._met else None
