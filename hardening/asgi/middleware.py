@@ -114,11 +114,15 @@ class HardeningMiddleware:
             await Responder(service, case, scope=scope, receive=receive, send=send).respond(self.app)
 
     def _door(self, scope: Scope) -> Door | None:
-        path, root = scope["path"], scope.get("root_path", "")
-        if root and path.startswith(root):
-            path = path[len(root) :]
-        doors = _BUILT_IN if self.service is None else self.service.doors
-        return doors.match(path)
+        """The door of a path below the mount, else of the whole path: a mount may be part of a door's name."""
+        path, whole, service = _below_mount(scope), scope["path"], self.service
+        doors = _BUILT_IN if service is None else service.doors
+        door = doors.match(path)
+        if door is not None or (service is not None and service.leaves_alone(path)):
+            return door
+        if len(path) < len(whole):
+            door = doors.match(whole)
+        return doors.stored(whole) if door is None and scope.get("method") == "GET" else door
 
     async def _not_ready(self, door: Door | None, scope: Scope, receive: Receive, send: Send) -> None:
         """503 at every door; without a policy any path that takes a request may be one."""
@@ -129,7 +133,7 @@ class HardeningMiddleware:
 
     async def _no_door(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        if not is_asked_only(method) and service.left_alone.match(path) is None:
+        if not is_asked_only(method) and not service.leaves_alone(_below_mount(scope)):
             if service.policy.doors.unknown == "block" and service.policy.mode == "enforce":
                 await _say(send, None, _NO_DOOR)
                 return
@@ -223,6 +227,13 @@ class HardeningMiddleware:
         service, self.service = self.service, None
         if service is not None:
             await service.close()
+
+
+def _below_mount(scope: Scope) -> str:
+    """The path without what an outer app has mounted us under."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(root) else path
 
 
 async def _say(send: Send, door: Door | None, refusal: Refusal) -> None:

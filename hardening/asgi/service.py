@@ -66,7 +66,7 @@ class Service:
         self.now = options.clock.monotonic
         self.identify = options.identify
         self.doors = Doors(policy.doors.own)
-        self.left_alone = Doors(_passing(policy.doors.own))
+        self._left_alone = Doors(_passing(policy.doors.own), known=False)
         self.store = open_store(policy.runtime.state) if options.state is None else options.state
         self.local = MemoryStore()
         self.identifier = Identifier(keys, order=policy.identify, trusted_proxies=policy.trusted_proxies)
@@ -90,6 +90,10 @@ class Service:
     def door(self, path: str) -> Door | None:
         """The door of a path below the app's own root."""
         return self.doors.match(path)
+
+    def leaves_alone(self, path: str) -> bool:
+        """Whether the policy says that this path is not ours."""
+        return self._left_alone.match(path) is not None
 
     def observe(self, receipt: Receipt) -> None:
         """Count, audit and hand over a receipt; what the app's callback raises is only logged."""

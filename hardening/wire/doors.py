@@ -1,11 +1,13 @@
 """Which path is which door: trailing segments, matched from the end of the path.
 
 Mount prefixes, doubled and trailing slashes do not change the door; neither does a case that
-some servers ignore.
+some servers ignore, nor what a proxy behind us would resolve or cut off: dot segments, a
+backslash for a slash, a query or parameters that came encoded.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -15,6 +17,13 @@ from hardening.wire.codec import CODECS, Codec
 _KNOWN = {
     "chat/completions": "openai_chat",
     "v1/messages": "anthropic_messages",
+}
+
+# Answers that are kept and can be asked for again; `*` is an id. None: in a framing that is not read.
+_STORED = {
+    "chat/completions/*": "openai_chat",
+    "chat/completions/*/messages": "openai_chat",
+    "v1/messages/batches/*/results": None,
 }
 
 PASS = "pass"
@@ -43,12 +52,13 @@ class Doors:
 
     __slots__ = ("_exact", "_known", "_prefixes", "_seen")
 
-    def __init__(self, own: Mapping[str, str] | None = None) -> None:
+    def __init__(self, own: Mapping[str, str] | None = None, *, known: bool = True) -> None:
+        """`known` False leaves the built-in doors out: then only own rows are found."""
         self._known: dict[tuple[str, ...], Door] = {}
         self._exact: dict[str, Door | None] = {}
         self._prefixes: list[tuple[str, Door | None]] = []
         self._seen: dict[str, Door | None] = {}
-        for path, format in _KNOWN.items():
+        for path, format in _KNOWN.items() if known else ():
             self._known[tuple(path.split("/"))] = Door("/" + path, CODECS[format])
         for path, format in (own or {}).items():
             door = None if format == PASS else Door(path, CODECS.get(format))
@@ -79,6 +89,18 @@ class Doors:
                 return door
         return self._known.get(tuple(segments[-2:]))
 
+    def stored(self, path: str) -> Door | None:
+        """The door of an answer that was kept, for requests that only ask; None as in `match`."""
+        segments = _segments(path)
+        for pattern, format in _STORED.items() if self._known else ():
+            parts = pattern.split("/")
+            ends = segments[-len(parts) :]
+            if len(ends) == len(parts) and all(
+                part in ("*", end) for part, end in zip(parts, ends, strict=True)
+            ):
+                return Door("/" + pattern, None if format is None else CODECS[format])
+        return None
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every door, for the start-up line."""
@@ -86,7 +108,18 @@ class Doors:
         return (*(door.name for door in self._known.values()), *own)
 
 
+_cut_off = re.compile(r"[?#].*", re.DOTALL)
+_dropped = str.maketrans("\\", "/", "\t\r\n")
+
+
 def _segments(path: str) -> list[str]:
     if "%" in path:
         path = unquote(path)
-    return [segment.lower() for segment in path.split("/") if segment and segment != "."]
+    segments: list[str] = []
+    for part in _cut_off.sub("", path.lower().translate(_dropped)).split("/"):
+        segment = part.partition(";")[0].strip()
+        if segment == "..":
+            del segments[-1:]
+        elif segment and segment != ".":
+            segments.append(segment)
+    return segments

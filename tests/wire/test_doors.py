@@ -24,6 +24,16 @@ MESSAGES = "anthropic_messages"
         ("/v1/./chat/completions", CHAT),
         ("/v1/messages", MESSAGES),
         ("/api/v1/messages/", MESSAGES),
+        ("/v1/chat/x/../completions", CHAT),
+        ("/v1/messages/x/%2e%2e", MESSAGES),
+        ("/../../v1/messages", MESSAGES),
+        ("/v1/chat/completions?x=1", CHAT),
+        ("/v1/chat/completions%3Fx", CHAT),
+        ("/v1/chat/completions#x", CHAT),
+        ("/v1/chat;a=1/completions;b", CHAT),
+        ("/v1/chat\\completions ", CHAT),
+        ("/v1/chat/com\npletions", CHAT),
+        ("/v1/messages/..", None),
         ("/v1/threads/thread_1/messages", None),
         ("/messages", None),
         ("/v1/messages/count_tokens", None),
@@ -47,6 +57,26 @@ def test_own_rows_win_and_a_star_names_what_is_below() -> None:
     assert doors.match("/internals/v1/chat/completions") is not None
     assert doors.match("/legacy/v1/messages") is None
     assert doors.match("/v1/messages") is not None
+
+
+def test_a_dot_segment_leads_out_of_what_is_left_alone() -> None:
+    doors = Doors({"/internal/*": "pass"})
+    assert doors.match("/internal/../v1/chat/completions") is not None
+
+
+def test_kept_answers_have_doors_of_their_own() -> None:
+    doors = Doors()
+    kept = doors.stored("/v1/chat/completions/chatcmpl-1/messages")
+    assert kept is not None
+    assert kept.codec is not None
+    assert kept.codec.name == CHAT
+    assert kept.name == "/chat/completions/*/messages"
+    assert doors.stored("/v1/chat/completions/chatcmpl-1") is not None
+    batch = doors.stored("/v1/messages/batches/b1/results")
+    assert batch is not None
+    assert batch.codec is None
+    assert doors.stored("/v1/chat/completions") is None
+    assert Doors(known=False).stored("/v1/chat/completions/x") is None
 
 
 def test_a_format_that_is_not_read_yet_is_claimed_without_codec() -> None:
