@@ -23,6 +23,11 @@ TAGS: tuple[tuple[str, str], ...] = (
     ("<ifm|think>", "</ifm|think>"),
     ("<ifm|think_fast>", "</ifm|think_fast>"),
     ("<ifm|think_faster>", "</ifm|think_faster>"),
+    ("<seed:think>", "</seed:think>"),
+    ("<longcat_think>", "</longcat_think>"),
+    ("<antThinking>", "</antThinking>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<unused94>", "<unused95>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
@@ -69,12 +74,13 @@ class InlineTraces:
         self._starts_open = mode == "starts_open"
         self._whole = whole
         self._choices: dict[int, _Choice] = {}
+        self._busy: set[int] = set()  # where a trace is open or text is held back
         self.alarms: set[str] = set()
 
     @property
     def idle(self) -> bool:
         """Whether text without the first character of a tag passes through unchanged."""
-        return all(choice.tags is None and not choice.held for choice in self._choices.values())
+        return not self._busy
 
     def passes(self, index: int, text: str) -> bool:
         """Whether `text` leaves at once and as it is."""
@@ -99,26 +105,36 @@ class InlineTraces:
             yield from choice.feed(event, self)
             if self._whole:
                 yield from choice.rest(event.index)
+            self._note(event.index, choice)
         elif isinstance(event, TextCopy):
             choice = self._choice(event.index)
             if not choice.hid and not _mark.search(event.text):
                 yield event
         elif isinstance(event, Finish | ReasoningEnd):
-            yield from self._choice(event.index).rest(event.index)
+            choice = self._choice(event.index)
+            yield from choice.rest(event.index)
+            self._note(event.index, choice)
             yield event
         else:
             yield event
 
     def flush(self) -> Iterator[Event]:
         """Text held back because it could have become a tag."""
-        for index, choice in self._choices.items():
-            yield from choice.rest(index)
+        for index in sorted(self._busy):
+            yield from self._choices[index].rest(index)
 
     def _choice(self, index: int) -> _Choice:
         choice = self._choices.get(index)
         if choice is None:
             choice = self._choices[index] = _Choice(_STARTS_OPEN if self._starts_open else None)
+            self._note(index, choice)
         return choice
+
+    def _note(self, index: int, choice: _Choice) -> None:
+        if choice.tags is None and not choice.held:
+            self._busy.discard(index)
+        else:
+            self._busy.add(index)
 
     def bare(self) -> bool:
         """Note a closing tag without its opening; whether the text before it must go too."""
@@ -143,52 +159,52 @@ class _Choice:
             self.before = text[-1:] or self.before
             yield event
             return
-        self.held = ""
-        while text:
+        self.held, at = "", 0
+        while at < len(text):
             step = self._in_trace if self.tags else self._in_text
-            text, found = step(event.index, text, traces)
+            at, found = step(event.index, text, at, traces)
             yield from found
 
-    def _in_trace(self, index: int, text: str, traces: InlineTraces) -> tuple[str, list[Event]]:
+    def _in_trace(self, index: int, text: str, at: int, traces: InlineTraces) -> tuple[int, list[Event]]:
         tags = self.tags or _STARTS_OPEN
         pattern = _any_close if tags is _STARTS_OPEN else _close_of[tags[0].lower()]
-        closed = pattern.search(text)
+        closed = pattern.search(text, at)
+        end = closed.start() if closed else max(at, len(text) - _could_begin(text))
+        found: list[Event] = [Reasoning(index, text[at:end], tags)] if end > at else []
         if closed is None:
-            keep = _could_begin(text)
-            self.held = text[len(text) - keep :]
-            piece = text[: len(text) - keep]
-            return "", [Reasoning(index, piece, tags)] if piece else []
+            self.held = text[end:]
+            return len(text), found
         self.tags = None
-        found: list[Event] = [Reasoning(index, text[: closed.start()], tags)] if closed.start() else []
-        return text[closed.end() :], [*found, ReasoningEnd(index)]
+        return closed.end(), [*found, ReasoningEnd(index)]
 
-    def _in_text(self, index: int, text: str, traces: InlineTraces) -> tuple[str, list[Event]]:
-        at = 0
+    def _in_text(self, index: int, text: str, at: int, traces: InlineTraces) -> tuple[int, list[Event]]:
+        start = at
         while mark := _mark.search(text, at):
-            if not self._quoted(text, mark):
-                return self._at_mark(index, text, mark, traces)
+            if not self._quoted(text, start, mark):
+                return self._at_mark(index, text, start, mark, traces)
             if mark.end() == len(text):
                 break  # the closing quote may be next
             at = mark.end()
-        keep = len(text) - mark.start() if mark else _could_begin(text)
-        self.held = text[len(text) - keep :]
-        return "", self._visible(index, text[: len(text) - keep])
+        end = mark.start() if mark else max(at, len(text) - _could_begin(text))
+        self.held = text[end:]
+        return len(text), self._visible(index, text[start:end])
 
     def _at_mark(
-        self, index: int, text: str, mark: re.Match[str], traces: InlineTraces
-    ) -> tuple[str, list[Event]]:
-        rest, opening = text[mark.end() :], _opens.get(mark[0].lower())
+        self, index: int, text: str, start: int, mark: re.Match[str], traces: InlineTraces
+    ) -> tuple[int, list[Event]]:
+        opening = _opens.get(mark[0].lower())
         self.hid = True
+        before = text[start : mark.start()]
         if opening is not None:
-            found = self._visible(index, text[: mark.start()])
+            found = self._visible(index, before)
             self.tags = (opening, _closes[opening.lower()][0])
-            return rest, found
+            return mark.end(), found
         if traces.bare():
-            return rest, [Reasoning(index, text[: mark.start()], _STARTS_OPEN), ReasoningEnd(index)]
-        return rest, self._visible(index, text[: mark.start()])
+            return mark.end(), [Reasoning(index, before, _STARTS_OPEN), ReasoningEnd(index)]
+        return mark.end(), self._visible(index, before)
 
-    def _quoted(self, text: str, mark: re.Match[str]) -> bool:
-        before = text[mark.start() - 1] if mark.start() else self.before
+    def _quoted(self, text: str, start: int, mark: re.Match[str]) -> bool:
+        before = text[mark.start() - 1] if mark.start() > start else self.before
         if not before or before not in _QUOTES:
             return False
         return mark.end() == len(text) or text[mark.end()] == before
