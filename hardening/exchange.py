@@ -11,20 +11,15 @@ from typing import Literal
 
 from hardening.errors import WireError
 from hardening.facts import Decision, Refusal, RequestFacts, Usage
-from hardening.lanes import Lanes
-from hardening.rewrite import Rewriter
+from hardening.reply import Reply
 from hardening.transform.chain import Chain, Makers
 from hardening.transform.question import Question
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.requests import Edits
 from hardening.wire.shapes import Shapes
-from hardening.wire.sse import SseFrame, SseFramer
 
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
-MAX_BODY_BYTES = 64 * 1024 * 1024  # of a response that is one JSON text
-
-_Mode = Literal["sniff", "frames", "gather", "pass"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +74,9 @@ class Exchange:
         self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
         self._bytes_per_token = bytes_per_token
         self._granted_bytes = None if reserved_tokens is None else int(reserved_tokens * bytes_per_token)
-        self._mode: _Mode = "sniff"
         self._started = self._closed = False
         self._reasons: set[str] = set()
         self.wake_at: float | None = None
-
-    def _prepare(self) -> None:
-        """Make what a response needs; only now, since the app was called in the meantime."""
-        codec, tools = self._codec, self._tools
-        self._started = True
-        self._chain = Chain(self._decision, tools.makers, self._question.values)
-        self._rewriter = Rewriter(self._chain, self._tally)
-        self._framer = SseFramer()
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._stream = codec.stream()
-        shapes = tools.shapes.setdefault(codec.name, Shapes())
-        self._lanes = Lanes(
-            self._chain, self._tally, grammar=codec.grammar, shapes=shapes, changed=self._rewriter.changed
-        )
 
     @property
     def treatment(self) -> dict[str, str | int | bool]:
@@ -124,10 +103,21 @@ class Exchange:
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""
         kind = b"".join(value for name, value in headers if name.lower() == b"content-type")
-        self._prepare()
-        self._status = status
-        self._declared_sse = kind.lower().lstrip().startswith(b"text/event-stream")
-        return Start(headers, hold=self._acts and not self._declared_sse)
+        sse = kind.lower().lstrip().startswith(b"text/event-stream")
+        # Only now are the parts of a response made: the app was called in the meantime.
+        self._reply = Reply(
+            self._codec,
+            Chain(self._decision, self._tools.makers, self._question.values),
+            self._tally,
+            shapes=self._tools.shapes.setdefault(self._codec.name, Shapes()),
+            reasons=self._reasons,
+            passes_unreadable=self._pass_unreadable,
+            status=status,
+            sse=sse,
+        )
+        self._started = True
+        self._chain, self._framer, self._lanes = self._reply.chain, self._reply.framer, self._reply.lanes
+        return Start(headers, hold=self._acts and not sse)
 
     def receive(self, data: bytes, now: float) -> bytes:
         """What leaves for a piece of the response; the same object where it is untouched.
@@ -151,98 +141,18 @@ class Exchange:
             return b""
         if not self._acts:
             return self._watch(data)
-        out = self._read(data)
+        out = self._reply.read(data)
         self.wake_at = (self.wake_at or now + BEAT_S) if self._chain.holding else None
         return out
 
     def _watch(self, data: bytes) -> bytes:
         """Read for the token counts alone; what cannot be read is not counted."""
         try:
-            self._read(data)
+            self._reply.read(data)
         except WireError:
             self._reasons.add("unreadable_body")
-            self._mode = "pass"
+            self._reply.give_up()
         return data
-
-    # -- bodies
-
-    def _read(self, data: bytes) -> bytes:
-        if self._mode == "frames":
-            return self._frames(data)
-        if self._mode == "gather":
-            return self._gather(data)
-        return data if self._mode == "pass" else self._sniff(data)
-
-    def _sniff(self, data: bytes) -> bytes:
-        """Tell by its first byte what the body is; white space before it leaves at once."""
-        rest = data.lstrip(b" \t\r\n")
-        if not rest:
-            return data
-        first = rest.removeprefix(b"\xef\xbb\xbf")[:1]
-        if first in (b"{", b"["):
-            self._chain.read_inline(whole=True)
-            self._mode = "gather"
-        elif self._declared_sse or rest.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
-            self._mode = "frames"
-        else:
-            self._reasons.add("unreadable_body")
-            if not self._pass_unreadable and not 400 <= self._status < 500:
-                raise WireError(self._codec.name, 0, "expected a JSON text or server-sent events")
-            self._mode = "pass"
-        head = data[: len(data) - len(rest)]
-        out = self._read(rest)
-        return data if out is rest else head + out
-
-    def _gather(self, data: bytes) -> bytes:
-        self._body.append(data)
-        self._body_bytes += len(data)
-        if self._body_bytes > MAX_BODY_BYTES:
-            raise WireError(self._codec.name, MAX_BODY_BYTES, f"a body of more than {MAX_BODY_BYTES} bytes")
-        return b""
-
-    def _frames(self, data: bytes) -> bytes:
-        out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in self._framer.feed(data)]
-        if len(out) == 1:
-            return data if out[0] == data else out[0]
-        return b"".join(out)
-
-    def _event(self, raw: bytes) -> bytes:
-        """What leaves for one whole server-sent event."""
-        known = self._lanes.change(raw)
-        return self._whole_event(raw) if known is None else known
-
-    def _whole_event(self, raw: bytes) -> bytes:
-        """`_event` for one whose shape is not known."""
-        event = SseFrame(raw)
-        data = event.data
-        if not data:
-            return self._silent(event)
-        if data.strip() == b"[DONE]":
-            return self._rewriter.rest() + raw
-        try:
-            frame = self._codec.frame(event.raw, event.data_at, event.data_end, source=raw)
-        except WireError:
-            if event.lines:  # a stream that lost its empty lines: each line is an event
-                return b"".join(self._event(line) for line in event.lines)
-            return self._unreadable(raw)
-        out = self._rewriter.frame(frame)
-        if out:
-            self._stream.note(frame, eol=event.eol, data=data)
-        self._lanes.learn(frame, out)
-        return out
-
-    def _silent(self, event: SseFrame) -> bytes:
-        """A comment or an empty event: it keeps a connection alive and must not carry a trace."""
-        if event.odd or self._chain.repeats(event.source.decode("utf-8", "replace")):
-            return self._unreadable(event.source)
-        return event.source
-
-    def _unreadable(self, raw: bytes) -> bytes:
-        self._reasons.add("unreadable_frame")
-        passes = self._pass_unreadable and not self._chain.repeats(raw.decode("utf-8", "replace"))
-        return raw if passes else b""
-
-    # -- the end
 
     def end(self, now: float) -> bytes:
         """What is left when the upstream has ended. Raises WireError as `receive` does."""
@@ -250,29 +160,13 @@ class Exchange:
         if self._closed:
             return b""
         self._closed = True
-        if self._mode == "frames":
-            rest = self._framer.rest()
-            out = self._event(rest) if rest else b""
-            return (out + self._rewriter.rest()) if self._acts else b""
-        if self._mode != "gather":
-            return b""
-        try:
-            return self._whole(b"".join(self._body))
-        except WireError:
-            self._reasons.add("unreadable_body")
-            if not self._pass_unreadable:
-                raise
-            return b"".join(self._body) if self._acts else b""
-
-    def _whole(self, body: bytes) -> bytes:
-        start = 3 if body.startswith(b"\xef\xbb\xbf") else 0
-        out = self._rewriter.frame(self._codec.frame(body, start), whole=True)
+        out = self._reply.end()
         return out if self._acts else b""
 
     def wake(self, now: float) -> bytes:
         """A heart-beat in the format, while a trace is held back."""
         self.wake_at = now + BEAT_S
-        return b"" if self._framer.pending else self._stream.beat()
+        return b"" if self._framer.pending else self._reply.stream.beat()
 
     @property
     def owed(self) -> int:
@@ -289,17 +183,17 @@ class Exchange:
     def cut(self, now: float) -> bytes:
         """End the stream the way the format ends one that reached its length; a trace stays hidden."""
         self._reasons.add("cut")
-        return self._close(self._stream.cut(self._tally.usage))
+        return self._close(self._reply.stream.cut(self._tally.usage))
 
     def fail(self, now: float, refusal: Refusal, request_id: str = "") -> bytes:
         """End a stream that has begun with the format's own error."""
-        return self._close(self._stream.fail(refusal, request_id))
+        return self._close(self._reply.stream.fail(refusal, request_id))
 
     def _close(self, last: bytes) -> bytes:
         self.wake_at = None
         self._closed = True
         self._lanes.close()
-        return self._rewriter.rest() + last
+        return self._reply.rewriter.rest() + last
 
     def settlement(self) -> Settlement:
         """What the exchange came to, when it is over."""
@@ -313,7 +207,7 @@ class Exchange:
     def _changed(self) -> set[str]:
         hidden = self._chain.hidden
         hid = {"reasoning"} if hidden is not None and hidden.chars else set()
-        return self._rewriter.changed | hid
+        return self._reply.rewriter.changed | hid
 
     def _alarms(self) -> set[str]:
         inline = self._chain.inline if self._started else None

@@ -22,6 +22,7 @@ PARTS = {
     "__main__": "cli",
     "rewrite": "exchange",
     "lanes": "exchange",
+    "reply": "exchange",
 }  # modules that belong to a room of another name
 EDGE = {"state", "observe", "asgi", "cli"}
 FORBIDDEN_IN_CORE = {"asyncio", "logging", "selectors", "signal", "socket", "subprocess", "time"}

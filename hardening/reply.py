@@ -1,0 +1,164 @@
+"""The body of one response: what kind it is, cut into frames, each frame rewritten."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hardening.errors import WireError
+from hardening.lanes import Lanes
+from hardening.rewrite import Rewriter
+from hardening.transform.chain import Chain
+from hardening.transform.tally import Tally
+from hardening.wire.codec import Codec
+from hardening.wire.shapes import Shapes
+from hardening.wire.sse import SseFrame, SseFramer
+
+MAX_BODY_BYTES = 64 * 1024 * 1024  # of a response that is one JSON text
+
+
+class Reply:
+    """Reads a body as it comes: a stream of events, or one JSON text.
+
+    `reasons` names what looked wrong; `passes_unreadable` says whether what cannot be read leaves.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_codec",
+        "_mode",
+        "_passes_unreadable",
+        "_reasons",
+        "_sse",
+        "_status",
+        "chain",
+        "framer",
+        "lanes",
+        "rewriter",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        codec: Codec,
+        chain: Chain,
+        tally: Tally,
+        *,
+        shapes: Shapes,
+        reasons: set[str],
+        passes_unreadable: bool,
+        status: int,
+        sse: bool,
+    ) -> None:
+        """Prepare for a body of an answer with `status`; `sse` says whether it declares events."""
+        self._codec = codec
+        self._reasons = reasons
+        self._passes_unreadable = passes_unreadable
+        self._status = status
+        self._sse = sse
+        self._mode: Literal["sniff", "frames", "gather", "pass"] = "sniff"
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self.chain = chain
+        self.rewriter = Rewriter(chain, tally)
+        self.framer = SseFramer()
+        self.stream = codec.stream()
+        self.lanes = Lanes(chain, tally, grammar=codec.grammar, shapes=shapes, changed=self.rewriter.changed)
+
+    def read(self, data: bytes) -> bytes:
+        """What leaves for a piece. Raises WireError where it cannot be read and must not pass."""
+        if self._mode == "frames":
+            return self._frames(data)
+        if self._mode == "gather":
+            return self._gather(data)
+        return data if self._mode == "pass" else self._sniff(data)
+
+    def _sniff(self, data: bytes) -> bytes:
+        """Tell by its first byte what the body is; white space before it leaves at once."""
+        rest = data.lstrip(b" \t\r\n")
+        if not rest:
+            return data
+        first = rest.removeprefix(b"\xef\xbb\xbf")[:1]
+        if first in (b"{", b"["):
+            self.chain.read_inline(whole=True)
+            self._mode = "gather"
+        elif self._sse or rest.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+            self._mode = "frames"
+        else:
+            self._reasons.add("unreadable_body")
+            if not self._passes_unreadable and not 400 <= self._status < 500:
+                raise WireError(self._codec.name, 0, "expected a JSON text or server-sent events")
+            self._mode = "pass"
+        head = data[: len(data) - len(rest)]
+        out = self.read(rest)
+        return data if out is rest else head + out
+
+    def _gather(self, data: bytes) -> bytes:
+        self._body.append(data)
+        self._body_bytes += len(data)
+        if self._body_bytes > MAX_BODY_BYTES:
+            raise WireError(self._codec.name, MAX_BODY_BYTES, f"a body of more than {MAX_BODY_BYTES} bytes")
+        return b""
+
+    def _frames(self, data: bytes) -> bytes:
+        out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in self.framer.feed(data)]
+        if len(out) == 1:
+            return data if out[0] == data else out[0]
+        return b"".join(out)
+
+    def _event(self, raw: bytes) -> bytes:
+        """What leaves for one whole server-sent event."""
+        known = self.lanes.change(raw)
+        return self._whole_event(raw) if known is None else known
+
+    def _whole_event(self, raw: bytes) -> bytes:
+        """`_event` for one whose shape is not known."""
+        event = SseFrame(raw)
+        data = event.data
+        if not data:
+            return self._silent(event)
+        if data.strip() == b"[DONE]":
+            return self.rewriter.rest() + raw
+        try:
+            frame = self._codec.frame(event.raw, event.data_at, event.data_end, source=raw)
+        except WireError:
+            if event.lines:  # a stream that lost its empty lines: each line is an event
+                return b"".join(self._event(line) for line in event.lines)
+            return self._unreadable(raw)
+        out = self.rewriter.frame(frame)
+        if out:
+            self.stream.note(frame, eol=event.eol, data=data)
+        self.lanes.learn(frame, out)
+        return out
+
+    def _silent(self, event: SseFrame) -> bytes:
+        """A comment or an empty event: it keeps a connection alive and must not carry a trace."""
+        if event.odd or self.chain.repeats(event.source.decode("utf-8", "replace")):
+            return self._unreadable(event.source)
+        return event.source
+
+    def _unreadable(self, raw: bytes) -> bytes:
+        self._reasons.add("unreadable_frame")
+        passes = self._passes_unreadable and not self.chain.repeats(raw.decode("utf-8", "replace"))
+        return raw if passes else b""
+
+    def give_up(self) -> None:
+        """Read nothing more of this body."""
+        self._mode = "pass"
+
+    def end(self) -> bytes:
+        """What is left when the upstream has ended. Raises WireError as `read` does."""
+        if self._mode == "frames":
+            rest = self.framer.rest()
+            return (self._event(rest) if rest else b"") + self.rewriter.rest()
+        if self._mode != "gather":
+            return b""
+        body = b"".join(self._body)
+        try:
+            start = 3 if body.startswith(b"\xef\xbb\xbf") else 0
+            return self.rewriter.frame(self._codec.frame(body, start), whole=True)
+        except WireError:
+            self._reasons.add("unreadable_body")
+            if not self._passes_unreadable:
+                raise
+            return body
