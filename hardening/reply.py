@@ -117,10 +117,13 @@ class Reply:
         data = event.data
         if not data:
             return self._silent(event)
+        if event.beside and not self._passes_unreadable and (event.odd or self._tells(event.beside)):
+            self._reasons.add("unreadable_frame")
+            event = event.bare()
         if data.strip() == b"[DONE]":
-            return self.rewriter.rest() + raw
+            return self.rewriter.rest() + event.source
         try:
-            frame = self._codec.frame(event.raw, event.data_at, event.data_end, source=raw)
+            frame = self._codec.frame(event.raw, event.data_at, event.data_end, source=event.source)
         except WireError:
             if event.lines:  # a stream that lost its empty lines: each line is an event
                 return b"".join(self._event(line) for line in event.lines)
@@ -133,14 +136,16 @@ class Reply:
 
     def _silent(self, event: SseFrame) -> bytes:
         """A comment or an empty event: it keeps a connection alive and must not carry a trace."""
-        if event.odd or self.chain.repeats(event.source.decode("utf-8", "replace")):
+        if event.odd or self._tells(event.source):
             return self._unreadable(event.source)
         return event.source
 
     def _unreadable(self, raw: bytes) -> bytes:
         self._reasons.add("unreadable_frame")
-        passes = self._passes_unreadable and not self.chain.repeats(raw.decode("utf-8", "replace"))
-        return raw if passes else b""
+        return raw if self._passes_unreadable and not self._tells(raw) else b""
+
+    def _tells(self, raw: bytes) -> bool:
+        return self.chain.repeats(raw.decode("utf-8", "replace"))
 
     def give_up(self) -> None:
         """Read nothing more of this body."""

@@ -282,6 +282,21 @@ def test_a_frame_that_cannot_be_read_or_a_comment_with_the_trace_is_dropped(bad:
     assert settled.reasons == ("unreadable_frame",)
 
 
+@pytest.mark.parametrize(
+    "line", [b": " + TRACE.encode(), TRACE.encode(), b'{"reasoning":"' + TRACE.encode() + b'"}']
+)
+def test_what_stands_beside_the_data_of_an_event_goes_and_its_data_stays(line: bytes) -> None:
+    out, settled = run([chunk({"reasoning": TRACE}), line + b"\n" + chunk({"content": ANSWER}), DONE])
+    assert TRACE[:20].encode() not in out
+    assert said(out, "content") == ANSWER
+    assert settled.reasons == ("unreadable_frame",)
+
+
+def test_an_honest_comment_beside_data_stays() -> None:
+    piece = b": keep-alive\n" + chunk({"content": ANSWER})
+    assert run([piece, DONE])[0] == piece + DONE
+
+
 def test_a_stream_cut_in_a_frame_gives_nothing_of_it() -> None:
     out, _ = run([chunk({"role": "assistant"}), chunk({"reasoning": TRACE})[:-30]])
     assert TRACE[:10].encode() not in out

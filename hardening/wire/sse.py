@@ -15,7 +15,7 @@ from hardening.errors import WireError
 _border = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _line = re.compile(rb"([^\r\n]*)(?>\r\n|\n|\r|\Z)")
 _one_line = re.compile(rb"data: [^\r\n]+(?:\n\n|\r\n\r\n)").fullmatch
-_SILENT = frozenset({b"", b"id", b"retry"})  # an empty name begins a comment
+_FIELDS = frozenset({b"id", b"retry"})  # beside `event` and `data`; an empty name begins a comment
 _BOM = b"\xef\xbb\xbf"
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -27,7 +27,7 @@ class SseFrame:
     `lines` are the source's lines where it has several of data, else empty.
     """
 
-    __slots__ = ("data_at", "data_end", "eol", "event", "lines", "odd", "raw", "source")
+    __slots__ = ("beside", "data_at", "data_end", "eol", "event", "lines", "odd", "raw", "source")
 
     def __init__(self, source: bytes) -> None:
         self.source = self.raw = source
@@ -35,6 +35,7 @@ class SseFrame:
         self.odd = False  # holds a line that is no field: not an event stream, or a broken one
         self.eol = b"\r\n" if b"\r\n" in source else b"\r" if b"\n" not in source else b"\n"
         self.lines: tuple[bytes, ...] = ()
+        self.beside = b""  # comments, and lines that are no field
         self.data_at = self.data_end = 0
         if _one_line(source):
             self.data_at, self.data_end = 6, len(source.rstrip())
@@ -55,12 +56,18 @@ class SseFrame:
                 data.append((start + value.startswith(b" "), line.end(1)))
             elif name == b"event":
                 self.event = value.removeprefix(b" ")
-            elif name not in _SILENT:
-                self.odd = True
+            elif name not in _FIELDS:
+                self.odd = self.odd or name != b""
+                self.beside += line[1]
         if len(data) > 1:
             self._join([self.source[start:end] for start, end in data])
         elif data:
             self.data_at, self.data_end = data[0]
+
+    def bare(self) -> SseFrame:
+        """The event without comments and without lines that are no field."""
+        head = b"event: " + self.event + self.eol if self.event else b""
+        return SseFrame(head + b"data: " + self.data + self.eol + self.eol)
 
     def _join(self, parts: list[bytes]) -> None:
         """Several data lines are one text with line feeds between; an edit writes them as one line."""

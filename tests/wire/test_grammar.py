@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hardening.errors import WireError
@@ -128,6 +128,7 @@ _keys = st.sampled_from(
 _members = st.dictionaries(_keys, _values, max_size=4)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(delta=_members, choice=_members, more=_members, spaced=st.booleans())
 def test_a_match_is_what_a_full_reading_finds(
     delta: dict[str, Any], choice: dict[str, Any], more: dict[str, Any], spaced: bool
