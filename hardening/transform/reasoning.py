@@ -17,6 +17,7 @@ from hardening.events import (
     Seal,
     Summary,
     Text,
+    TextCopy,
     Tool,
     Withheld,
 )
@@ -26,6 +27,8 @@ _SEARCHED_CHARS = 1 << 16  # of an unknown field
 _PIECE = 20  # characters of a trace that are one too many
 _RUN = 10  # half of it
 _PIECES_AT_ONCE = 32  # that are kept before anybody looks at them
+_PLACES = 32  # of one run in a trace that are looked at; a run that stands oftener is searched for
+_SEARCHES = 256  # of a whole trace, for one text; where these are not enough, the text counts as a copy
 
 
 class Summarising(Protocol):
@@ -56,6 +59,8 @@ class HeldReasoning:
         self._summariser = summariser if show == "summary" else None
         self._question_values = question_values
         self._traces: dict[int, _Trace] = {}
+        self._open = 0
+        self._said: dict[int, str] = {}
         self.chars = 0
         self.summaries = 0
         self._pieces = _Pieces()
@@ -63,7 +68,7 @@ class HeldReasoning:
     @property
     def holding(self) -> bool:
         """Whether a trace is open, so that the stream is silent."""
-        return any(trace.open for trace in self._traces.values())
+        return self._open > 0
 
     def take(self, index: int, text: str, tags: tuple[str, str] | None = None) -> None:
         """Hold a piece of the trace of `index`."""
@@ -79,6 +84,7 @@ class HeldReasoning:
     def _opened(self, index: int, tags: tuple[str, str] | None) -> _Trace:
         trace = self._traces.setdefault(index, _Trace())
         trace.open = True
+        self._open += 1
         trace.tags = tags
         trace.summary = self._summariser() if self._summariser else None
         return trace
@@ -102,9 +108,17 @@ class HeldReasoning:
             return
         if isinstance(event, Seal) and event.index in self._traces:
             return
+        if isinstance(event, TextCopy) and self._is_foreign(event):
+            return
+        if isinstance(event, Text):
+            self._said[event.index] = event.text
         if isinstance(event, Tool | Finish | ReasoningEnd) or (isinstance(event, Text) and event.text):
             yield from self._end(event.index)
         yield event
+
+    def _is_foreign(self, copy: TextCopy) -> bool:
+        """Whether what calls itself a copy of the visible text is one of the trace."""
+        return copy.text != self._said.get(copy.index) and self.repeats(copy.text)
 
     def flush(self) -> Iterator[Event]:
         """The summaries of traces that nothing closed."""
@@ -116,6 +130,7 @@ class HeldReasoning:
         if trace is None or not trace.open:
             return
         trace.open = False
+        self._open -= 1
         self._digest(trace)
         summary, trace.summary = trace.summary, None
         text = summary.finish(self._question_values()) if summary else ""
@@ -132,36 +147,58 @@ class HeldReasoning:
 
 
 class _Pieces:
-    """Finds any 20 characters of a growing trace in other texts, in time linear in these.
+    """Finds any 20 characters of a growing trace in other texts.
 
-    Every 20 characters in a row hold one aligned run of 10; those are the index.
+    Every 20 characters in a row hold one aligned run of 10; the index tells where each run stands.
     """
 
-    __slots__ = ("_aligned", "_new", "_trace")
+    __slots__ = ("_held", "_new", "_places", "_trace")
 
     def __init__(self) -> None:
         self._trace = ""
         self._new: list[str] = []
-        self._aligned: set[str] = set()
+        self._held = 0
+        self._places: dict[str, list[int]] = {}
 
     def add(self, text: str) -> None:
-        if len(self._trace) < _HELD_CHARS:
+        """Take a piece of the trace; what comes after its first 262,144 characters is not kept."""
+        if self._held < _HELD_CHARS:
+            self._held += len(text)
             self._new.append(text)
 
     def stand_in(self, text: str) -> bool:
+        """Whether 20 characters in a row of the trace stand in `text`."""
         if self._new:
             self._index("".join(self._new))
             self._new.clear()
-        if not self._aligned:
-            return False
-        last = min(len(text), _SEARCHED_CHARS) - _RUN
-        return any(text[at : at + _RUN] in self._aligned and self._around(text, at) for at in range(last + 1))
+        places = self._places
+        searches = 0
+        for at in range(min(len(text), _SEARCHED_CHARS) - _RUN + 1 if places else 0):
+            found = places.get(text[at : at + _RUN])
+            if found is None:
+                continue
+            if len(found) < _PLACES:
+                if any(self._agree(text, at, place) for place in found):
+                    return True
+            elif (searches := searches + 1) > _SEARCHES or self._around(text, at):
+                return True
+        return False
 
     def _index(self, text: str) -> None:
         start = len(self._trace) // _RUN * _RUN
         self._trace += text
-        whole = len(self._trace) - _RUN
-        self._aligned.update(self._trace[at : at + _RUN] for at in range(start, whole + 1, _RUN))
+        for at in range(start, len(self._trace) - _RUN + 1, _RUN):
+            found = self._places.setdefault(self._trace[at : at + _RUN], [])
+            if len(found) < _PLACES and at not in found[-1:]:
+                found.append(at)
+
+    def _agree(self, text: str, at: int, place: int) -> bool:
+        """Whether the run at `at` of the text and `place` of the trace grows to a whole piece."""
+        return any(
+            len(window := text[at - back : at - back + _PIECE]) == _PIECE
+            and self._trace.startswith(window, place - back)
+            for back in range(min(at, place, _PIECE - _RUN) + 1)
+        )
 
     def _around(self, text: str, at: int) -> bool:
         first = max(0, at - (_PIECE - _RUN))

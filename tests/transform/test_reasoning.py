@@ -17,6 +17,7 @@ from hardening.events import (
     Seal,
     Summary,
     Text,
+    TextCopy,
     Tool,
     UsageSeen,
     Withheld,
@@ -112,3 +113,30 @@ def test_nineteen_characters_are_not() -> None:
     transform.take(0, TRACE)
     assert not transform.repeats("##" + TRACE[10:29] + "##")
     assert not transform.repeats("an honest text about something else entirely")
+
+
+@given(st.data())
+def test_twenty_in_a_row_are_told_in_a_trace_that_repeats_itself(data: st.DataObject) -> None:
+    pieces = data.draw(st.lists(st.text("ab", max_size=30), max_size=12))
+    trace = "".join(pieces)
+    holder = held()
+    text = data.draw(st.text("ab", max_size=60))
+    for piece in pieces:
+        list(holder.feed(Reasoning(0, piece)))
+        holder.repeats(text)
+    assert holder.repeats(text) == any(text[at : at + 20] in trace for at in range(len(text) - 19))
+
+
+def test_a_run_that_stands_often_hides_no_piece_behind_it() -> None:
+    holder = held()
+    pieces = [f"{'x' * 10}{number:010d}" for number in range(500)]
+    list(holder.feed(Reasoning(0, "".join(pieces))))
+    assert holder.repeats(f"say {pieces[499]}")
+    assert not holder.repeats("x" * 10 + "y" * 10)
+
+
+def test_a_copy_of_the_answer_that_is_one_of_the_trace_goes_with_it() -> None:
+    trace = "the sum of three and four is seven"
+    same, other = TextCopy(0, f"So {trace}."), TextCopy(0, f"{trace} So it is.")
+    out = run([Reasoning(0, trace), Text(0, same.text), same, other], "none")
+    assert out == [Text(0, same.text), same]
