@@ -22,7 +22,7 @@ class Inbound:
         self._body: bytes | None = body
         self._receive = receive
         self._stopped = False
-        self._waiting: asyncio.Task[Message] | None = None
+        self._waiting: asyncio.Future[None] | None = None
         self.gone = False
 
     async def receive(self) -> Message:
@@ -39,21 +39,19 @@ class Inbound:
     def stop(self) -> None:
         """From here on the app hears `http.disconnect`."""
         self._stopped = True
-        if self._waiting is not None:
-            self._waiting.cancel()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     async def _from_server(self) -> Message:
-        # A task of its own, because only a task can be told to stop waiting from another one.
-        self._waiting = asyncio.ensure_future(_message(self._receive))
+        # Only who cancels the app may end its wait by a CancelledError: anyio knows its own by their text.
+        reading = asyncio.ensure_future(_message(self._receive))
+        self._waiting = asyncio.get_running_loop().create_future()
         try:
-            return await self._waiting
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._stopped and task is not None and not task.cancelling():
-                return dict(_DISCONNECT)
-            raise
+            await asyncio.wait((reading, self._waiting), return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else dict(_DISCONNECT)
         finally:
             self._waiting = None
+            reading.cancel()
 
 
 class Replay:
