@@ -75,6 +75,15 @@ CHATS = {
     "plain": Says(PLAIN, _whole({"content": ANSWER})),
     "slow": Says(PLAIN, slow=True),
     "breaks": Says(PLAIN, breaks_at=len(PLAIN) - 4),
+    "together": Says(
+        (
+            chunk({"role": "assistant", "reasoning_content": PLAN}),
+            chunk({"reasoning_content": TRACE}),
+            *(chunk({"content": word}) for word in words(ANSWER)),
+            *_tail(),
+        ),
+        _whole({"content": ANSWER}),
+    ),
     "two": Says(
         (
             *_head(2),
