@@ -6,8 +6,10 @@ import http.client
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +61,16 @@ class Server:
             found = re.search(r"(?:running on|Listening at:) http://127\.0\.0\.1:(\d+)", line)
             self.port = int(found[1]) if found else self.port
             if self.port and ready in line:
+                self.reach()
                 return
+
+    def reach(self) -> None:
+        """Knock until somebody opens: a worker says that it has started just before it listens."""
+        end = time.monotonic() + WAIT_S
+        while self.process.poll() is None and time.monotonic() < end:
+            with socket.socket() as knock:
+                if knock.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
 
     def ask(self, body: bytes = BODY, path: str = "/v1/chat/completions") -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
