@@ -19,12 +19,14 @@ RESPONSE = compile_table(
     {
         "type": Role.KIND,
         "index": Role.INDEX,
+        "{content,content[],message.content,message.content[]}": Role.TEXT,
+        "completion": Role.TEXT,
         f"{_BLOCK}.text": Role.TEXT,
-        f"{_BLOCK}.{{thinking,reasoning,reasoning_content}}": Role.REASONING,
+        f"{_BLOCK}.{{thinking,reasoning,reasoning_content,summary}}": Role.REASONING,
         f"{_BLOCK}.{{signature,data,encrypted_content}}": Role.SEAL,
         f"{_BLOCK}.{{input,content,citations,caller}}": Role.TOOL,
         "delta.text": Role.TEXT,
-        "delta.{thinking,reasoning,reasoning_content}": Role.REASONING,
+        "delta.{thinking,reasoning,reasoning_content,summary}": Role.REASONING,
         "delta.{signature,encrypted_content}": Role.SEAL,
         "delta.{partial_json,citation,content}": Role.TOOL,
         "{reasoning_content,reasoning,message.reasoning_content,message.reasoning}": Role.REASONING,
@@ -38,7 +40,8 @@ RESPONSE = compile_table(
         "{id,message.id}": Role.VOLATILE,
     },
     owners=("content[]", "message.content[]"),
-    guarded=("content[]", "message.content[]", "content_block", "delta"),
+    guarded=("", "message", "content[]", "message.content[]", "content_block", "delta"),
+    wrapped=("data",),
 )
 
 REQUEST = compile_table(

@@ -25,7 +25,7 @@ from hardening.events import (
 )
 from hardening.wire.roles import Node, Role
 from hardening.wire.scan import Site, Walk, read_json, read_string, write_string
-from hardening.wire.traces import is_readable, trace_of, with_text
+from hardening.wire.traces import holds_numbers, is_readable, trace_of, with_text
 from hardening.wire.usage import named_counts, read_usage
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
@@ -41,6 +41,7 @@ _NULL = frozenset({Role.FINISH, Role.USAGE, Role.FAILED})  # absent rather than 
 _IN_HOLDER = frozenset({*_ROWS, Role.LOGPROBS_OTHER})
 _MUTE = frozenset({Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.HOLDER, Role.INDEX})
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
+_GOES_ON = frozenset({"", "null", "none"})  # what imitators write where nothing has finished
 _BLOCK_END = b'"content_block_stop"'
 _AFTER_ALL = 1 << 30
 
@@ -73,17 +74,18 @@ class Frame:
     `unknown` are the spans of long strings that the format's table does not know.
     """
 
-    __slots__ = ("_deltas", "events", "format", "raw", "sites", "source", "unknown")
+    __slots__ = ("_deltas", "_spoken", "events", "format", "raw", "sites", "source", "unknown")
 
     def __init__(self, raw: bytes, start: int, end: int, *, table: Node, format: str, source: bytes) -> None:
         self.raw = raw
         self.source = source
         self.format = format
         read_json(raw[start:end], format=format)
-        walk = Walk(raw, start, table, format=format)
+        walk = Walk(raw, start, table, format=format, end=end)
         self.sites = walk.sites
         self.unknown = walk.unknown
-        self._deltas = {site.owner.index for site in self.sites if site.role is Role.TEXT}
+        self._deltas = self._speaking(Role.TEXT)
+        self._spoken = self._deltas | self._speaking(Role.TEXT_WHOLE)
         try:
             self.events = self._events()
         except RecursionError:
@@ -92,6 +94,12 @@ class Frame:
     def value(self, site: Site) -> bytes:
         """The bytes of a site."""
         return self.raw[site.start : site.end]
+
+    def _speaking(self, role: Role) -> set[int]:
+        """The indices that say something in a site of `role`."""
+        return {
+            site.owner.index for site in self.sites if site.role is role and self.value(site) not in _EMPTY
+        }
 
     def _events(self) -> list[tuple[Event, Site]]:
         found: list[tuple[Event, Site]] = []
@@ -118,11 +126,15 @@ class Frame:
         role, index = site.role, site.owner.index
         if role in _SPOKEN:
             text = self.text(site)
-            copy = role is Role.TEXT_COPY or (role is Role.TEXT_WHOLE and index in self._deltas)
+            said = self._spoken if role is Role.TEXT_COPY else self._deltas
+            copy = role is not Role.TEXT and index in said
             return TextCopy(index, text) if copy else Text(index, text)
         if role is Role.REASONING:
-            text = trace_of(read_json(self.value(site), format=self.format))
-            return Reasoning(index, text) if text else None
+            value = read_json(self.value(site), format=self.format)
+            text = trace_of(value)
+            if text:
+                return Reasoning(index, text)
+            return Withheld(index, "trace") if holds_numbers(value) else None
         if role is Role.SEAL:
             seal = self.text(site)
             return Reasoning(index, seal) if is_readable(seal) else Seal(index, seal)
@@ -137,7 +149,8 @@ class Frame:
         if role is Role.TOOL or role is Role.REFUSAL:
             return Tool(index, site.end - site.start)
         if role is Role.FINISH:
-            return Finish(index, self.text(site))
+            reason = self.text(site)
+            return Finish(index, reason) if reason.lower() not in _GOES_ON else None
         if role is Role.KIND:
             return ReasoningEnd(index) if self.value(site) == _BLOCK_END else None
         if role is Role.FAILED:
@@ -187,14 +200,12 @@ class Frame:
         return b"".join(pieces)
 
     def _emptied_holders(self, edits: Mapping[Site, bytes]) -> list[Site]:
-        emptied = []
-        for holder in self.sites:
-            if holder.role is Role.HOLDER and self.value(holder) not in _EMPTY:
-                inside = [
-                    edits.get(site, self.value(site))
-                    for site in self.sites
-                    if site.role in _IN_HOLDER and holder.start < site.start < holder.end
-                ]
-                if inside and all(value in _EMPTY for value in inside):
-                    emptied.append(holder)
-        return emptied
+        emptied: dict[Site, bool] = {}
+        holder: Site | None = None
+        for site in self.sites:  # in the order of the text: a holder, then what stands in it
+            if site.role is Role.HOLDER:
+                holder = site
+            elif holder is not None and site.role in _IN_HOLDER and site.start < holder.end:
+                empty = edits.get(site, self.value(site)) in _EMPTY
+                emptied[holder] = empty and emptied.get(holder, True)
+        return [holder for holder, empty in emptied.items() if empty]

@@ -18,15 +18,16 @@ from hardening.wire.scan import read_json
 NAME = "openai_chat"
 
 _SPOKEN = "choices[].{message,delta}"
-_EXTRA = f"{_SPOKEN}.provider_specific_fields"
+_PARTS = f"{_SPOKEN}.{{content,content[]}}"
+_EXTRA = f"{{,choices[].,{_SPOKEN}.}}provider_specific_fields"
 RESPONSE = compile_table(
     {
         "choices[].index": Role.INDEX,
         f"{_SPOKEN}.role": Role.SPEAKER,
-        "choices[].delta.{content,content[].text}": Role.TEXT,
-        "choices[].message.{content,content[].text}": Role.TEXT_WHOLE,
-        f"{_SPOKEN}.content[].{{thinking,reasoning}}": Role.REASONING,
-        f"{_SPOKEN}.content[].signature": Role.SEAL,
+        "choices[].delta.{content,content[],content.text,content[].text}": Role.TEXT,
+        "choices[].message.{content,content[],content.text,content[].text}": Role.TEXT_WHOLE,
+        f"{_PARTS}.{{thinking,reasoning}}": Role.REASONING,
+        f"{_PARTS}.signature": Role.SEAL,
         "choices[].text": Role.TEXT_COPY,
         f"{_SPOKEN}.refusal": Role.REFUSAL,
         f"{_SPOKEN}.{{reasoning_content,reasoning,reasoning_text,thinking}}": Role.REASONING,
@@ -46,10 +47,12 @@ RESPONSE = compile_table(
         "choices[].logprobs.{tokens,token_ids,token_logprobs,top_logprobs,text_offset}": Role.LOGPROBS_OTHER,
         f"{{logprobs,{_SPOKEN}.logprobs,{_EXTRA}.logprobs}}": Role.LOGPROBS_OTHER,
         "choices[].{token_ids,prompt_token_ids,response_token_ids}": Role.IDS,
-        "{token_ids,prompt_token_ids,response_token_ids,sglext,prompt_text}": Role.IDS,
+        "{token_ids,prompt_token_ids,response_token_ids,prompt_text,sglext,choices[].sglext}": Role.IDS,
         "{prompt_logprobs,choices[].prompt_logprobs}": Role.ROWS,
+        "choices[].{cumulative_logprob,avg_logprob,avg_logprobs}": Role.ROWS,
         "{hidden_states,choices[].hidden_states,choices[].routed_experts}": Role.STATES,
-        "{__verbose,_debug_info,x_groq.debug,choices[].meta_info,output_messages,trace}": Role.TRACE,
+        "{__verbose,_debug_info,x_groq.debug,output_messages,trace}": Role.TRACE,
+        "{meta_info,choices[].meta_info,choices[].raw_output}": Role.TRACE,
         "{error,x_groq.error}": Role.FAILED,
         "{error,x_groq.error}.{failed_generation,debug}": Role.TRACE,
         "{usage,x_groq.usage,choices[].usage}": Role.USAGE,
@@ -61,7 +64,8 @@ RESPONSE = compile_table(
         "{system_fingerprint,obfuscation,choices[].obfuscation,x_groq.id}": Role.VOLATILE,
     },
     owners=("choices[]",),
-    guarded=("", "choices[]", _SPOKEN, _EXTRA, f"{_SPOKEN}.content[]"),
+    guarded=("", "choices[]", _SPOKEN, _EXTRA, _PARTS),
+    wrapped=("data",),  # as a list of kept answers has it
 )
 
 REQUEST = compile_table(

@@ -68,13 +68,28 @@ class Node:
 
 
 def compile_table(
-    roles: Mapping[str, Role], *, owners: tuple[str, ...] = (), guarded: tuple[str, ...] = ()
+    roles: Mapping[str, Role],
+    *,
+    owners: tuple[str, ...] = (),
+    guarded: tuple[str, ...] = (),
+    wrapped: tuple[str, ...] = (),
 ) -> Node:
     """The tree of a table of paths.
 
     `owners` are the objects whose number (`index`, else their position) an event carries;
-    in `guarded` objects an unknown key whose name speaks of reasoning is reasoning.
+    in `guarded` objects an unknown key whose name speaks of reasoning is reasoning. Under the keys
+    in `wrapped` the whole may stand once more, or a list of such, and so in a list at the root.
     """
+    root = _tree(roles, owners, guarded)
+    if wrapped:
+        root.items = _tree(roles, owners, guarded)
+        for key in wrapped:
+            inner = root.keys[key.encode()] = _tree(roles, owners, guarded)
+            inner.items = root.items
+    return root
+
+
+def _tree(roles: Mapping[str, Role], owners: tuple[str, ...], guarded: tuple[str, ...]) -> Node:
     root = Node()
     for path, role in roles.items():
         for node in _nodes(root, path):

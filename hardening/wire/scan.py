@@ -15,6 +15,7 @@ from collections.abc import Callable
 import orjson
 
 from hardening.errors import WireError
+from hardening.wire.names import role_of, speaks_of_reasoning, told_anywhere
 from hardening.wire.roles import Node, Role
 
 _WS = rb"[ \t\n\r]*+"
@@ -30,16 +31,9 @@ _next = re.compile(_WS + rb"([,}\]])" + _WS, re.DOTALL).match
 _space = re.compile(_WS).match
 _nested = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL).finditer
 
-# Names that imitators give to traces; sizes, switches and seals of a trace are not the trace.
-_speaks_of_reasoning = re.compile(
-    rb"reason|think|thought|chain_of|rationale|scratchpad|monolog|deliberat|reflection|analysis|(?:^|_)cot(?:$|_)",
-    re.I,
-).search
-_is_about_reasoning = re.compile(
-    rb"finish|stop|tokens?$|effort$|_id$|signature|opaque|encrypted|format$|budget|time|status", re.I
-).search
-
 _QUOTE = 34
+_SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
+_READ_ALONG = frozenset({None, Role.FAILED, Role.USAGE, Role.FINISH})  # long strings in these are noted
 
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
 
@@ -70,14 +64,24 @@ class Walk:
 
     __slots__ = ("_fold", "_format", "_raw", "sites", "unknown")
 
-    def __init__(self, raw: bytes, start: int, table: Node, *, format: str, fold: bool = False) -> None:
-        """Walk `raw` from `start`; with `fold` keys match in any case, as some servers read them."""
+    def __init__(
+        self, raw: bytes, start: int, table: Node, *, format: str, end: int | None = None, fold: bool = False
+    ) -> None:
+        """Walk `raw` from `start`; with `fold` keys match in any case, as some servers read them.
+
+        With `end` the value must be an object or a list and reach to there, or WireError is raised: what a
+        lenient parser skips, such as a byte order mark, must not end the walk before it began.
+        """
         self._raw = raw
         self._format = format
         self._fold = fold
         self.sites: list[Site] = []
         self.unknown: list[tuple[int, int]] = []
-        self._value(table, _skip_space(raw, start), Owner(0))
+        at = _skip_space(raw, start)
+        if end is not None and raw[at : at + 1] not in (b"{", b"["):
+            raise self._broken(at, "an object or a list")
+        if _skip_space(raw, at := self._value(table, at, Owner(0))) < (end or 0):
+            raise self._broken(at, "the end of the value")
 
     def _value(self, node: Node, at: int, owner: Owner) -> int:
         first = self._raw[at : at + 1]
@@ -85,9 +89,12 @@ class Walk:
             return self._inside(node, self._object, node, at, owner)
         if first == b"[" and node.items is not None:
             return self._inside(node, self._array, node.items, at, owner)
-        end = self._end(at, unknown=node.role is None)
+        end = self._end(at, unknown=node.role in _READ_ALONG)
         if node.role is not None:
-            self._found(node.role, at, end, owner)
+            role = Role.LOGPROBS_OTHER if node.role is Role.HOLDER and first == b"[" else node.role
+            self._found(role, at, end, owner)
+        elif first in (b"{", b"["):
+            self._told_inside(at, end, owner)
         return end
 
     def _inside(
@@ -128,7 +135,7 @@ class Walk:
                 at = self._container(node, name, start, owner)
                 member = _next(raw, at)
             if node.guarded and name == b"type":
-                declared = declared or bool(_speaks_of_reasoning(raw, start, at))
+                declared = declared or self._declares(raw[start:at])
             if member is None or member[member.re.groups] == b"]":
                 raise self._broken(at, "a comma or the end of the object")
             at = member.end()
@@ -141,9 +148,17 @@ class Walk:
     def _unescaped(self, name: bytes) -> bytes:
         return read_string(b'"' + name + b'"', format=self._format).encode("utf-8", "surrogatepass")
 
+    def _declares(self, kind: bytes) -> bool:
+        if 92 in kind and kind[0] == _QUOTE:
+            kind = self._unescaped(kind[1:-1])
+        return bool(speaks_of_reasoning(kind))
+
     def _all_of_it(self, start: int, end: int, known: int, owner: Owner) -> None:
-        """An object that calls itself reasoning, but holds none under a known name, is all reasoning."""
-        if not any(site.role is Role.REASONING for site in self.sites[known:]):
+        """An object that calls itself reasoning is: all of it, or what stands there under known names."""
+        if any(site.role is Role.REASONING for site in self.sites[known:]):
+            for site in self.sites[known:]:
+                site.role = Role.REASONING if site.role in _SPOKEN else site.role
+        else:
             self.sites[known:] = [
                 *(site for site in self.sites[known:] if site.role is Role.KIND),
                 Site(Role.REASONING, start, end, owner),
@@ -155,9 +170,10 @@ class Walk:
         if child is not None:
             if child.role is not None:
                 self._found(child.role, at, end, owner)
-                return
-        elif node.guarded and self._raw[at] == _QUOTE and _names_a_trace(name):
-            self.sites.append(Site(Role.REASONING, at, end, owner))
+                if child.role not in _READ_ALONG:
+                    return
+        elif node.guarded and self._raw[at] == _QUOTE and (role := role_of(name, _QUOTE)):
+            self.sites.append(Site(role, at, end, owner))
         if end - at > UNKNOWN_TEXT_BYTES:
             self.unknown.append((at, end))
 
@@ -170,13 +186,26 @@ class Walk:
                 owner = Owner(owner.index)
             return self._value(child, at, owner)
         end = self._end(at, unknown=True)
-        told = _names_a_trace(name)
+        role = role_of(name, first[0]) if node.guarded or node.role is Role.HOLDER else None
         if node.role is Role.HOLDER:  # rows under a name that no table knows
-            role = Role.LOGPROBS_REASONING if told and first == b"[" else Role.LOGPROBS_OTHER
+            rows = role is Role.REASONING and first == b"["
+            role = Role.LOGPROBS_REASONING if rows else Role.LOGPROBS_OTHER
+        if role is None:
+            self._told_inside(at, end, owner)
+        else:
             self.sites.append(Site(role, at, end, owner))
-        elif node.guarded and told:
-            self.sites.append(Site(Role.REASONING, at, end, owner))
         return end
+
+    def _told_inside(self, at: int, end: int, owner: Owner) -> None:
+        """What an object or a list that no table knows holds under names that need no table."""
+        for found in told_anywhere(self._raw, at, end):
+            if found.start() < at:
+                continue  # inside what was found before
+            start = found.end()
+            at = self._end(start, unknown=False)
+            role = role_of(found[1], self._raw[start])
+            if role is not None:
+                self.sites.append(Site(role, start, at, owner))
 
     def _array(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw
@@ -220,10 +249,6 @@ class Walk:
 
     def _broken(self, at: int, expected: str) -> WireError:
         return WireError(self._format, at, f"expected {expected}")
-
-
-def _names_a_trace(name: bytes) -> bool:
-    return bool(_speaks_of_reasoning(name)) and not _is_about_reasoning(name)
 
 
 def _skip_space(raw: bytes, at: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -17,6 +18,10 @@ from hardening.wire.scan import read_json, write_string
 
 _OPAQUE = frozenset({"signature", "data", "encrypted_content", "encrypted", "thought_signature"})
 _LABELS = frozenset({"type", "id", "index", "format", "provider", "role", "status", "object"})
+
+# A seal is written in base64, base64url or hex, in parts between dots, after a name and a version.
+_prefix = re.compile(r"^.*[.:|]", re.DOTALL)
+_is_no_seal = re.compile(r"[^A-Za-z0-9+/=_.:|\-\s]").search
 
 _INFLATED_BYTES = 4096  # enough of a compressed blob to tell text from noise
 _TEXT_SHARE = 0.9
@@ -42,11 +47,20 @@ def _texts(value: object) -> Iterator[str]:
                 yield from _texts(element)
 
 
+def holds_numbers(value: object) -> bool:
+    """Whether a list of numbers stands in a reasoning value: ids or bytes, which spell it as well."""
+    if isinstance(value, dict):
+        return any(holds_numbers(element) for element in value.values())
+    return isinstance(value, list) and any(
+        holds_numbers(element) or isinstance(element, int | float) for element in value
+    )
+
+
 def with_text(raw: bytes, text: str, *, format: str) -> bytes:
     """The reasoning value `raw` with `text` for its trace, in the same shape.
 
-    The first place that holds text takes it; every other text is emptied or dropped, what is
-    opaque stays. With an empty `text` an object that held only text is dropped from its list.
+    The first place that holds text takes it; every other text is emptied or dropped, lists of numbers
+    with it, what is opaque stays. With an empty `text` an object that held only text is dropped from its list.
     """
     value = read_json(raw, format=format)
     if isinstance(value, str):
@@ -71,9 +85,7 @@ def _replaced(value: object, rest: list[str]) -> object:
     if isinstance(value, list):
         kept = [new for element in value if (new := _replaced(element, rest)) is not None]
         return kept or None
-    if isinstance(value, dict):
-        return _replaced_object(value, rest)
-    return value
+    return _replaced_object(value, rest) if isinstance(value, dict) else None
 
 
 def _replaced_object(value: dict[str, object], rest: list[str]) -> object:
@@ -100,17 +112,22 @@ def is_readable(blob: str) -> bool:
     """
     if not blob:
         return False
-    if blob.count(" ") > len(blob) / 20:
+    if blob.count(" ") > len(blob) / 20 or _is_no_seal(blob):
         return True
-    body = blob.rpartition(".")[2]
-    for decode in (base64.b64decode, base64.urlsafe_b64decode):
+    return any(_is_text(data) or _is_text(_inflated(data)) for data in _decoded(_prefix.sub("", blob)))
+
+
+def _decoded(blob: str) -> Iterator[bytes]:
+    padded = blob + "=" * (-len(blob) % 4)
+    for decode, text in (
+        (bytes.fromhex, blob),
+        (base64.b64decode, padded),
+        (base64.urlsafe_b64decode, padded),
+    ):
         try:
-            data = decode(body + "=" * (-len(body) % 4))
+            yield decode(text)
         except (binascii.Error, ValueError):
             continue
-        if _is_text(data) or _is_text(_inflated(data)):
-            return True
-    return False
 
 
 def _inflated(data: bytes) -> bytes:

@@ -55,10 +55,60 @@ def test_a_renamed_trace_is_found_where_the_table_guards(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["reasoning_tokens", "reasoning_effort", "reasoning_opaque", "thinking_budget", "finish_reason"]
+    "member",
+    [
+        b'"reasoning_tokens":12',
+        b'"reasoning_effort":"high"',
+        b'"thinking_budget":"1k"',
+        b'"finish_reason":"stop"',
+        b'"thinking_time":"12.3s"',
+        b'"reasoning_status":"done"',
+    ],
 )
-def test_sizes_and_switches_of_a_trace_are_not_the_trace(name: str) -> None:
-    assert found(b'{"c":[{"%b":"high"}]}' % name.encode()) == []
+def test_sizes_and_switches_of_a_trace_are_not_the_trace(member: bytes) -> None:
+    assert found(b'{"c":[{%b}]}' % member) == []
+
+
+@pytest.mark.parametrize(
+    ("member", "role"),
+    [
+        (b'"reasoning_tokens":["a","b"]', Role.REASONING),
+        (b'"reasoning_time_line":"a"', Role.REASONING),
+        (b'"reasoning_opaque":"a"', Role.SEAL),
+        (b'"reasoning_token_ids":[1]', Role.IDS),
+        (b'"output_ids":[1]', Role.IDS),
+        (b'"Avg_LogProbs":[-1]', Role.ROWS),
+        (b'"completion_probabilities":[{}]', Role.ROWS),
+    ],
+)
+def test_a_name_tells_what_stands_there_where_the_table_guards(member: bytes, role: Role) -> None:
+    assert [kind for kind, _, _ in found(b'{"c":[{%b}]}' % member)] == [role]
+
+
+def test_some_names_need_no_table_at_any_depth() -> None:
+    raw = b'{"u":{"v":[{"reasoning_content":"a","thinking":{"thinking":"b"},"thought":true}]},"logprobs":[1]}'
+    assert [(role, value) for role, value, _ in found(raw)] == [
+        (Role.REASONING, b'"a"'),
+        (Role.REASONING, b'{"thinking":"b"}'),
+    ]
+    assert found(b'{"u":{"say":"\\"thinking\\":[1]"}}') == []
+
+
+def test_rows_instead_of_their_holder_are_rows() -> None:
+    assert found(b'{"h":[1]}') == [(Role.LOGPROBS_OTHER, b"[1]", 0)]
+    assert found(b'{"h":{"y":[1]}}')[1][:2] == (Role.LOGPROBS_OTHER, b"[1]")
+
+
+@pytest.mark.parametrize("raw", [b'\xef\xbb\xbf{"a":"1"}', b'"a"', b"1", b'{"a":"1"}x', b""])
+def test_a_walk_that_would_end_before_its_value_does_is_refused(raw: bytes) -> None:
+    with pytest.raises(WireError):
+        Walk(raw, 0, TABLE, format="test", end=len(raw))
+
+
+def test_a_whole_may_stand_in_a_list_and_under_a_key() -> None:
+    table = compile_table({"a": Role.TEXT}, wrapped=("data",))
+    for raw in (b'[{"a":"1"}]', b'{"data":{"a":"1"}}', b'{"data":[{"a":"1"}]}', b'[{"a":"1"},{"b":2}]'):
+        assert [site.role for site in Walk(raw, 0, table, format="test").sites] == [Role.TEXT]
 
 
 def test_long_strings_that_no_table_knows_are_noted_at_any_depth() -> None:

@@ -1,0 +1,44 @@
+"""What a value is by its name alone, where no table knows it: imitators rename and move what others name.
+
+Names are told in any case. A number, a switch or null under such a name says nothing and is no matter here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hardening.wire.roles import Role
+
+_QUOTE = 34
+_WS = rb"[ \t\n\r]*+"
+
+# Names that imitators give to traces; switches and states of a trace are not the trace.
+speaks_of_reasoning = re.compile(
+    rb"reason|think|thought|chain_of|rationale|scratchpad|monolog|deliberat|reflection|analysis|(?:^|_)cot(?:$|_)",
+    re.I,
+).search
+_is_about_reasoning = re.compile(
+    rb"finish|stop|effort$|_id$|format$|budget|time(?:_m?s)?$|seconds$|status$", re.I
+).search
+_is_sealed = re.compile(rb"signature|opaque|encrypted", re.I).search
+_speaks_of_rows = re.compile(rb"log_?prob|logits|probabilit|perplexit", re.I).search
+_speaks_of_ids = re.compile(rb"(?:token|input|output|prompt|completion|response)_?ids", re.I).search
+# Names that mean one thing wherever they stand, before a string, an object or a list.
+told_anywhere = re.compile(
+    rb'"(reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought'
+    rb'|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids)"'
+    rb'%b:%b(?=["\[{])' % (_WS, _WS)
+).finditer
+
+
+def role_of(name: bytes, first: int) -> Role | None:
+    """What a string, an object or a list (by its `first` byte) is under a name that no table knows."""
+    if _speaks_of_rows(name):
+        return Role.ROWS
+    if _speaks_of_ids(name):
+        return Role.IDS
+    if not speaks_of_reasoning(name) or _is_about_reasoning(name):
+        return None
+    if _is_sealed(name):
+        return Role.SEAL if first == _QUOTE else None
+    return Role.REASONING
