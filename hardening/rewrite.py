@@ -19,7 +19,7 @@ from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
 from hardening.wire.roles import Role
-from hardening.wire.scan import Site
+from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Site
 
 _DELTA = b'"content_block_delta"'
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs)
@@ -62,6 +62,7 @@ class Rewriter:
         masked = self._copies(frame)
         if edits and not worth and not whole and self._is_void(frame, masked):
             return b"".join(before)
+        masked += self._short_copies(frame)
         self._begun.update(site.owner.index for site in frame.sites if site.role is Role.SPEAKER)
         return b"".join(before) + frame.render(edits, masked)
 
@@ -115,6 +116,15 @@ class Rewriter:
             for span in frame.unknown
             if (text := frame.string(*span)) in share or self._chain.repeats(text)
         ]
+        if found:
+            self.changed.add("copies")
+        return found
+
+    def _short_copies(self, frame: Frame) -> list[tuple[int, int]]:
+        """As `_copies` for pieces of a trace that are too short to be told from anything else elsewhere."""
+        pieces = {event.text for event, _ in frame.events if isinstance(event, Reasoning)}
+        short = {text for text in pieces if 0 < len(text) <= UNKNOWN_TEXT_BYTES}
+        found = frame.unknown_like(short) if short and self._chain.hidden is not None else []
         if found:
             self.changed.add("copies")
         return found

@@ -6,7 +6,7 @@ the type it expects: a string becomes empty, a list becomes empty, rows become n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from hardening.errors import WireError
 from hardening.events import (
@@ -74,7 +74,18 @@ class Frame:
     `unknown` are the spans of long strings that the format's table does not know.
     """
 
-    __slots__ = ("_deltas", "_spoken", "events", "format", "raw", "sites", "source", "unknown")
+    __slots__ = (
+        "_at",
+        "_deltas",
+        "_spoken",
+        "_table",
+        "events",
+        "format",
+        "raw",
+        "sites",
+        "source",
+        "unknown",
+    )
 
     def __init__(self, raw: bytes, start: int, end: int, *, table: Node, format: str, source: bytes) -> None:
         self.raw = raw
@@ -82,6 +93,7 @@ class Frame:
         self.format = format
         read_json(raw[start:end], format=format)
         walk = Walk(raw, start, table, format=format, end=end)
+        self._at, self._table = start, table
         self.sites = walk.sites
         self.unknown = walk.unknown
         self._deltas = self._speaking(Role.TEXT)
@@ -170,6 +182,11 @@ class Frame:
     def string(self, start: int, end: int) -> str:
         """The text of the JSON string at `start:end`."""
         return read_string(self.raw[start:end], format=self.format, offset=start)
+
+    def unknown_like(self, texts: Collection[str]) -> list[tuple[int, int]]:
+        """The spans of strings, short ones too, that the table does not know and that say one of `texts`."""
+        walk = Walk(self.raw, self._at, self._table, format=self.format, least=2)
+        return [span for span in walk.unknown if self.string(*span) in texts]
 
     def written(self, site: Site, text: str) -> bytes:
         """The value of `site` with `text` in it, in the shape it has."""

@@ -103,7 +103,7 @@ class _Asked:
 
 
 def _integer(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) >= 2**53:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:  # NaN as well
         return None
     return int(value)
 

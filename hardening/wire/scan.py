@@ -62,19 +62,29 @@ class Site:
 class Walk:
     """The result of a walk: governed sites, and the spans of long strings that no table knows."""
 
-    __slots__ = ("_fold", "_format", "_raw", "sites", "unknown")
+    __slots__ = ("_fold", "_format", "_least", "_raw", "sites", "unknown")
 
     def __init__(
-        self, raw: bytes, start: int, table: Node, *, format: str, end: int | None = None, fold: bool = False
+        self,
+        raw: bytes,
+        start: int,
+        table: Node,
+        *,
+        format: str,
+        end: int | None = None,
+        fold: bool = False,
+        least: int = UNKNOWN_TEXT_BYTES,
     ) -> None:
         """Walk `raw` from `start`; with `fold` keys match in any case, as some servers read them.
 
         With `end` the value must be an object or a list and reach to there, or WireError is raised: what a
-        lenient parser skips, such as a byte order mark, must not end the walk before it began.
+        lenient parser skips, such as a byte order mark, must not end the walk before it began. Unknown
+        strings of more than `least` bytes, quotes included, are noted.
         """
         self._raw = raw
         self._format = format
         self._fold = fold
+        self._least = least
         self.sites: list[Site] = []
         self.unknown: list[tuple[int, int]] = []
         at = _skip_space(raw, start)
@@ -174,7 +184,7 @@ class Walk:
                     return
         elif node.guarded and self._raw[at] == _QUOTE and (role := role_of(name, _QUOTE)):
             self.sites.append(Site(role, at, end, owner))
-        if end - at > UNKNOWN_TEXT_BYTES:
+        if end - at > self._least and self._raw[at] == _QUOTE:
             self.unknown.append((at, end))
 
     def _container(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
@@ -230,14 +240,14 @@ class Walk:
             scalar = _scalar(raw, at)
             if scalar is None:
                 raise self._broken(at, "a value")
-            if unknown and scalar.end() - at > UNKNOWN_TEXT_BYTES:
+            if unknown and scalar.end() - at > self._least and raw[at] == _QUOTE:
                 self.unknown.append(scalar.span())
             return scalar.end()
         depth = 0
         for found in _nested(raw, at):
             first = raw[found.start()]
             if first == _QUOTE:
-                if unknown and found.end() - found.start() > UNKNOWN_TEXT_BYTES:
+                if unknown and found.end() - found.start() > self._least:
                     self.unknown.append(found.span())
             elif first in b"[{":
                 depth += 1

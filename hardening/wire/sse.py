@@ -15,7 +15,8 @@ from hardening.errors import WireError
 _border = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _line = re.compile(rb"([^\r\n]*)(?>\r\n|\n|\r|\Z)")
 _one_line = re.compile(rb"data: [^\r\n]+(?:\n\n|\r\n\r\n)").fullmatch
-_FIELDS = frozenset({b"id", b"retry"})  # beside `event` and `data`; an empty name begins a comment
+_FIELDS = frozenset({b"", b"id", b"retry"})  # beside `event` and `data`; an empty name begins a comment
+_NAME_BYTES = 64  # the longest name of an event; what is longer is no name
 _BOM = b"\xef\xbb\xbf"
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -35,7 +36,7 @@ class SseFrame:
         self.odd = False  # holds a line that is no field: not an event stream, or a broken one
         self.eol = b"\r\n" if b"\r\n" in source else b"\r" if b"\n" not in source else b"\n"
         self.lines: tuple[bytes, ...] = ()
-        self.beside = b""  # comments, and lines that are no field
+        self.beside = b""  # all that is neither data nor the event's name
         self.data_at = self.data_end = 0
         if _one_line(source):
             self.data_at, self.data_end = 6, len(source.rstrip())
@@ -49,23 +50,25 @@ class SseFrame:
 
     def _read(self, at: int) -> None:
         data: list[tuple[int, int]] = []
+        beside: list[bytes] = []
         for line in _line.finditer(self.source, at):
             name, _, value = line[1].partition(b":")
             if name == b"data":
                 start = line.end(1) - len(value)
                 data.append((start + value.startswith(b" "), line.end(1)))
-            elif name == b"event":
+            elif name == b"event" and len(value) <= _NAME_BYTES:
                 self.event = value.removeprefix(b" ")
-            elif name not in _FIELDS:
-                self.odd = self.odd or name != b""
-                self.beside += line[1]
+            elif line[1]:
+                self.odd = self.odd or name not in _FIELDS
+                beside.append(line[1])
+        self.beside = b"\n".join(beside)
         if len(data) > 1:
             self._join([self.source[start:end] for start, end in data])
         elif data:
             self.data_at, self.data_end = data[0]
 
     def bare(self) -> SseFrame:
-        """The event without comments and without lines that are no field."""
+        """The event with its name and its data alone."""
         head = b"event: " + self.event + self.eol if self.event else b""
         return SseFrame(head + b"data: " + self.data + self.eol + self.eol)
 

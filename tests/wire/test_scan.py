@@ -117,6 +117,11 @@ def test_long_strings_that_no_table_knows_are_noted_at_any_depth() -> None:
     assert [raw[start:end] for start, end in walk.unknown] == [b'"' + b"x" * 30 + b'"']
 
 
+def test_a_long_number_is_no_string() -> None:
+    for raw in (b'{"u":-1.2345678901234567e-05}', b'{"a":1,"u":[-1.2345678901234567e-05]}'):
+        assert Walk(raw, 0, TABLE, format="test").unknown == []
+
+
 def test_depth_of_the_unknown_is_no_recursion() -> None:
     deep = b'{"u":' + b"[" * 200_000 + b"]" * 200_000 + b',"a":"1"}'
     assert found(deep) == [(Role.TEXT, b'"1"', 0)]
