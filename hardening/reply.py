@@ -11,7 +11,10 @@ from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.shapes import Shapes
-from hardening.wire.sse import SseFrame, SseFramer
+from hardening.wire.sse import BOM, SseFrame, SseFramer
+
+_WHITE = b" \t\r\n"
+_FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
 MAX_BODY_BYTES = 64 * 1024 * 1024  # of a response that is one JSON text
 
@@ -56,7 +59,7 @@ class Reply:
         self._passes_unreadable = passes_unreadable
         self._status = status
         self._sse = sse
-        self._mode: Literal["sniff", "frames", "gather", "pass"] = "sniff"
+        self._mode: Literal["sniff", "frames", "gather", "words", "pass"] = "sniff"
         self._body: list[bytes] = []
         self._body_bytes = 0
         self.chain = chain
@@ -69,29 +72,58 @@ class Reply:
         """What leaves for a piece. Raises WireError where it cannot be read and must not pass."""
         if self._mode == "frames":
             return self._frames(data)
-        if self._mode == "gather":
+        if self._mode in ("gather", "words"):
             return self._gather(data)
         return data if self._mode == "pass" else self._sniff(data)
 
     def _sniff(self, data: bytes) -> bytes:
-        """Tell by its first byte what the body is; white space before it leaves at once."""
-        rest = data.lstrip(b" \t\r\n")
+        """Tell by its first bytes what the body is; white space before them leaves at once."""
+        if self._body:
+            data = self._body.pop() + data
+        rest = data.lstrip(_WHITE)
         if not rest:
             return data
-        first = rest.removeprefix(b"\xef\xbb\xbf")[:1]
-        if first in (b"{", b"["):
+        head = data[: len(data) - len(rest)]
+        text = rest.removeprefix(BOM).lstrip(_WHITE)
+        if (
+            not text
+            or BOM.startswith(rest)
+            or (not self._sse and any(key.startswith(text) for key in _FIELDS))
+        ):
+            self._body.append(rest)
+            return head
+        if text[:1] in (b"{", b"["):
             self.chain.read_inline(whole=True)
             self._mode = "gather"
-        elif self._sse or rest.startswith((b"data:", b"event:", b":", b"id:", b"retry:")):
+        elif self._sse or text.startswith(_FIELDS):
             self._mode = "frames"
         else:
-            self._reasons.add("unreadable_body")
-            if not self._passes_unreadable and not 400 <= self._status < 500:
-                raise WireError(self._codec.name, 0, "expected a JSON text or server-sent events")
-            self._mode = "pass"
-        head = data[: len(data) - len(rest)]
+            self._mode = "words"
+            if not self._may_be_words:
+                raise self._unlike()
         out = self.read(rest)
         return data if out is rest else head + out
+
+    @property
+    def _may_be_words(self) -> bool:
+        """Whether the body may be no JSON: so frameworks say what was wrong with a request."""
+        return self._passes_unreadable or 400 <= self._status < 500
+
+    def _unlike(self) -> WireError:
+        self._reasons.add("unreadable_body")
+        return WireError(self._codec.name, 0, "expected a JSON text or server-sent events")
+
+    def _words(self) -> bytes:
+        """What leaves for a body that is no JSON: plain words, not text in another coding or packed bytes."""
+        body = b"".join(self._body)
+        try:
+            plain = b"\0" not in body and bool(body.decode())
+        except UnicodeDecodeError:
+            plain = False
+        if not self._passes_unreadable and (not plain or not self._may_be_words):
+            raise self._unlike()
+        self._reasons.add("unreadable_body")
+        return body
 
     def _gather(self, data: bytes) -> bytes:
         self._body.append(data)
@@ -156,11 +188,13 @@ class Reply:
         if self._mode == "frames":
             rest = self.framer.rest()
             return (self._event(rest) if rest else b"") + self.rewriter.rest()
+        if self._mode == "words" or (self._mode == "sniff" and self._body):
+            return self._words()
         if self._mode != "gather":
             return b""
         body = b"".join(self._body)
         try:
-            start = 3 if body.startswith(b"\xef\xbb\xbf") else 0
+            start = len(BOM) if body.startswith(BOM) else 0
             return self.rewriter.frame(self._codec.frame(body, start), whole=True)
         except WireError:
             self._reasons.add("unreadable_body")

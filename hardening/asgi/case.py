@@ -121,7 +121,7 @@ def _read(case: Case, service: Service, scope: Scope) -> None:
     case.body = case.received
     if case.received or scope["method"] not in _BODILESS:
         try:
-            coding = head.find(headers, b"content-encoding")
+            coding = head.joined(headers, b"content-encoding")
             case.body = unpack(case.received, coding, service.policy.runtime.max_body)
             case.facts = case.codec.read_request(
                 case.body, door=case.door.name, client=address, headers=headers

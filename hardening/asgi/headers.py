@@ -53,6 +53,12 @@ def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     return None
 
 
+def joined(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """All values of `name` (lower case) as one list, or None: a header that stands twice says both."""
+    values = [value for key, value in headers if key.lower() == name]
+    return b", ".join(values) if values else None
+
+
 def without(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> Headers:
     """The headers whose name is not among `names` (lower case)."""
     return [pair for pair in headers if pair[0].lower() not in names]

@@ -147,7 +147,7 @@ class Response:
         self.answered = self.status = message["status"]
         self._start = message
         headers = list(message.get("headers", ()))
-        coding = head.find(headers, b"content-encoding")
+        coding = head.joined(headers, b"content-encoding")
         try:
             if coding is not None and coding.strip().lower() != b"identity":
                 self._unpacker = Unpacker(coding, UNPACKED_BYTES)

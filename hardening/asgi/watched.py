@@ -78,7 +78,7 @@ class Watched:
     def _start(self, message: Message) -> None:
         self.answered = self.status = message["status"]
         headers = list(message.get("headers", ()))
-        coding = head.find(headers, b"content-encoding")
+        coding = head.joined(headers, b"content-encoding")
         if coding is not None and coding.strip().lower() != b"identity":
             self._unpacker = Unpacker(coding, UNPACKED_BYTES)
         self._exchange.start(self.status, headers)

@@ -17,7 +17,7 @@ _line = re.compile(rb"([^\r\n]*)(?>\r\n|\n|\r|\Z)")
 _one_line = re.compile(rb"data: [^\r\n]+(?:\n\n|\r\n\r\n)").fullmatch
 _FIELDS = frozenset({b"", b"id", b"retry"})  # beside `event` and `data`; an empty name begins a comment
 _NAME_BYTES = 64  # the longest name of an event; what is longer is no name
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 
@@ -41,7 +41,7 @@ class SseFrame:
         if _one_line(source):
             self.data_at, self.data_end = 6, len(source.rstrip())
             return
-        self._read(3 if source.startswith(_BOM) else 0)
+        self._read(3 if source.startswith(BOM) else 0)
 
     @property
     def data(self) -> bytes:

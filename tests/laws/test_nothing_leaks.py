@@ -5,11 +5,14 @@ Each row is a way that once led a trace past a policy, or nearly did.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 
 import pytest
 
 from hardening.testing import find_leaks, harden
+from hardening.transform.inline import TAGS
 from tests.asgi.driver import Answer, ask, replies, run
 
 TRACE = (
@@ -95,3 +98,177 @@ def test_no_spelling_of_a_path_leads_around(policy: str, path: str, root: str) -
 )
 def test_an_answer_that_was_kept_is_cut_as_well(policy: str, path: str) -> None:
     assert not find_leaks(answer(REASONED, policy=policy, path=path, method="GET").body, TRACE)
+
+
+def streamed(*frames: object) -> bytes:
+    """A stream in which these frames stand between the first chunk and the answer."""
+    return sse(
+        chunk({"role": "assistant", "content": ""}), *frames, chunk({"content": ANSWER}), chunk({}, "stop")
+    )
+
+
+def pieces(field: str) -> list[object]:
+    return [chunk({field: word}) for word in words(TRACE)]
+
+
+def inline(opening: str, closing: str, finish: str | None = None) -> list[object]:
+    return [chunk({"content": word}, finish) for word in words(f"{opening}{TRACE}{closing}{ANSWER}", 3)]
+
+
+def beside(line: str) -> bytes:
+    """The trace in a line of an event whose data is a piece of the answer."""
+    told = json.dumps(chunk({"content": "x"})).encode()
+    return (
+        streamed(*pieces("reasoning")).removesuffix(b"data: [DONE]\n\n")
+        + line.encode()
+        + b"\ndata: "
+        + told
+        + b"\n\n"
+    )
+
+
+TOLD = {"choices": [{"index": 0, "message": {"content": ANSWER, "reasoning_content": TRACE}}]}
+SPELT = base64.b64encode(TRACE.encode()).decode()
+
+STREAMS: dict[str, bytes] = {
+    **{f"field {name}": streamed(*pieces(name)) for name in ("reasoning", "reasoning_tokens", "reasoning_status_text", "encrypted_reasoning", "cot")},
+    "fields of the provider, on the choice": streamed(*[chunk({}, choice={"provider_specific_fields": {"reasoning_content": word}}) for word in words(TRACE)]),
+    "fields of the provider, on the chunk": streamed(*[chunk({}, provider_specific_fields={"reasoning_content": word}) for word in words(TRACE)]),
+    "a chunk in a list": streamed([chunk({"reasoning_content": TRACE})]),
+    "a chunk under a key": streamed({"data": chunk({"reasoning": TRACE})}),
+    "a byte order mark before the chunk": streamed(b"\xef\xbb\xbf" + json.dumps(chunk({"reasoning": TRACE})).encode()),
+    "a comment beside the data": beside(": " + TRACE),
+    "the name of an event": beside("event: " + TRACE),
+    "the number of an event": beside("id: " + TRACE),
+    "a line that is no field": beside("foo: " + TRACE),
+    "a comment beside the end": streamed(*pieces("reasoning")).replace(b"data: [DONE]", b": " + TRACE.encode() + b"\ndata: [DONE]"),
+    "tags in a copy that has no original": streamed(*[chunk({"content": ""}, choice={"text": word}) for word in words(f"<think>{TRACE}</think>", 3)]),
+    "tags, and a finish that is none": sse(*inline("<think>", "</think>", "null")),
+    **{f"tag {opening}": sse(*inline(opening, closing)) for opening, closing in TAGS},
+    "an error that is a string": streamed(*pieces("reasoning"), {"error": TRACE}),
+    "a string in the usage": streamed(*pieces("reasoning"), {"choices": [], "usage": {"completion_tokens": 1, "note": TRACE}}),
+    "a reason to finish": streamed(*pieces("reasoning"), chunk({}, TRACE)),
+    "short copies beside a long identifier": streamed(*[chunk({"reasoning": word}, trail="x" * 30, extra=word) for word in words(TRACE)]),
+    "short copies beside a tool": streamed(*[chunk({"reasoning": word, "annotations": [{}]}, extra=word) for word in words(TRACE)]),
+    "another API's chunks": sse(*[{"message": {"content": "", "thinking": word}} for word in words(TRACE)]),
+}  # fmt: skip
+
+BODIES: dict[str, bytes] = {
+    "a body in a list": b"[" + REASONED + b"]",
+    "a list of kept answers": json.dumps({"object": "list", "data": [TOLD]}).encode(),
+    "a body under a key that nobody knows": json.dumps({"result": {"again": TOLD}}).encode(),
+    "choices that are an object": json.dumps({"choices": TOLD["choices"][0]}).encode(),
+    "a message that is a list": json.dumps({"choices": [{"message": [TOLD["choices"][0]["message"]]}]}).encode(),
+    "content that is an object": body({"content": {"type": "thinking", "thinking": TRACE}}),
+    "content that is a list of strings": body({"content": [f"<think>{TRACE}</think>", ANSWER]}),
+    "a part that has its text elsewhere": body({"content": [{"type": "thinking", "thinking": "", "text": TRACE}]}),
+    "a part whose type is escaped": body({"content": [{"type": "thinking", "text": TRACE}]}).replace(b'"thinking"', b'"thin\\u006bing"'),
+    "a copy of the text that is the trace": body({"content": ANSWER, "reasoning": TRACE}, choice={"text": f"{TRACE}{ANSWER}"}),
+    "the raw output": body({"content": ANSWER}, choice={"raw_output": {"completion": f"<think>{TRACE}</think>"}}),
+    "a seal of words without spaces": body({"content": ANSWER, "encrypted_content": TRACE.replace(" ", "\u3000")}),
+    "bytes": body({"content": ANSWER, "reasoning_bytes": list(TRACE.encode())}),
+    "bytes in a part": body({"content": ANSWER, "reasoning_details": [{"text": "a", "bytes": list(TRACE.encode())}]}),
+}  # fmt: skip
+
+
+def split(upstream: bytes, size: int) -> list[bytes]:
+    return [upstream[at : at + size] for at in range(0, len(upstream), size)]
+
+
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+@pytest.mark.parametrize("name", STREAMS)
+def test_no_stream_carries_a_trace(policy: str, name: str) -> None:
+    for size in (len(STREAMS[name]), 13):
+        app = harden(replies(split(STREAMS[name], size), kind=SSE), policy)
+        assert find_leaks(run(ask(app, ASKED)).body, TRACE) == []
+
+
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+@pytest.mark.parametrize("name", BODIES)
+def test_no_body_carries_a_trace(policy: str, name: str) -> None:
+    for trace in (TRACE, TRACE.replace(" ", "\u3000")):
+        assert find_leaks(answer(BODIES[name], policy=policy).body, trace) == []
+
+
+@pytest.mark.parametrize("seal", [TRACE, TRACE.encode().hex(), SPELT, f"v1:{SPELT}", f"a.v2|{SPELT}"])
+def test_a_seal_that_anybody_can_open_is_none(seal: str) -> None:
+    left = answer(body({"content": ANSWER, "encrypted_content": seal})).body
+    assert seal[-20:].encode() not in left
+    assert ANSWER.encode() in left
+
+
+ROW = {"token": "There", "logprob": -0.5714285, "bytes": None}
+ROW_LIST = [{**ROW, "top_logprobs": [{**ROW, "token": f"t{at}"} for at in range(20)]}]
+ROWS: dict[str, bytes] = {
+    "instead of their object": body({"content": "There"}, choice={"logprobs": ROW_LIST}),
+    "under another name": body({"content": "There"}, choice={"logprobs": {"chosen": ROW_LIST}}),
+    "on the message": body({"content": "There", "logprobs": {"content": ROW_LIST}}),
+    "on the whole": body({"content": "There"}, logprobs={"content": ROW_LIST}),
+    "in another case": body({"content": "There"}, choice={"LogProbs": ROW_LIST}),
+    "as another server's": body({"content": "There"}, choice={"completion_probabilities": ROW_LIST}),
+    "as sums": body({"content": "There"}, choice={"cumulative_logprob": -0.5714285}),
+    "of the prompt": body({"content": "There"}, prompt=[{"text": "x", "logprobs": {"token_logprobs": [-0.5714285]}}]),
+    "in a wrapper": json.dumps({"result": {"choices": [{"logprobs": {"content": ROW_LIST}}]}}).encode(),
+    "as numbers of tokens": body({"content": "There"}, choice={"output_ids": [5714285]}),
+    "as numbers among the provider's": body({"content": "There"}, choice={"provider_specific_fields": {"token_ids": [5714285]}}),
+    "as numbers of the trace": body({"content": "There", "reasoning_token_ids": [5714285]}),
+    "as numbers in a part": body({"content": "There", "reasoning_details": [{"text": "abc", "token_ids": [5714285]}]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+@pytest.mark.parametrize("name", ROWS)
+def test_no_value_of_a_token_leaves_by_another_way(policy: str, name: str) -> None:
+    left = answer(ROWS[name], policy=policy).body
+    assert b"5714285" not in left
+    assert b"There" in left or name == "in a wrapper"
+
+
+MESSAGE_BODIES: dict[str, object] = {
+    "content that is a string": {"type": "message", "content": f"<think>{TRACE}</think>{ANSWER}"},
+    "content that is a list of strings": {"type": "message", "content": [f"<think>{TRACE}</think>{ANSWER}"]},
+    "an old completion": {"type": "completion", "completion": f"<think>{TRACE}</think>{ANSWER}"},
+    "another API's body": TOLD,
+    "a name that nobody knows": {"type": "message", "content": [], "reasoning_text": TRACE},
+}
+
+
+@pytest.mark.parametrize("name", MESSAGE_BODIES)
+def test_no_message_carries_a_trace(name: str) -> None:
+    left = answer(json.dumps(MESSAGE_BODIES[name]).encode(), path=MESSAGES)
+    assert left.status == 200
+    assert find_leaks(left.body, TRACE) == []
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("size", [1, 3, 5, 10_000])
+@pytest.mark.parametrize("kind", [JSON, b"text/plain", SSE])
+@pytest.mark.parametrize("upstream", [streamed(*pieces("reasoning")), REASONED])
+@pytest.mark.parametrize("before", [b"", BOM, b"\n\n", BOM + b"\n"])
+def test_what_a_body_is_does_not_hang_on_where_it_was_cut(
+    status: int, size: int, kind: bytes, upstream: bytes, before: bytes
+) -> None:
+    app = harden(replies(split(before + upstream, size), kind=kind, status=status), "strict")
+    left = run(ask(app, ASKED))
+    assert left.status == status
+    assert ANSWER.encode() in left.body
+    assert find_leaks(left.body, TRACE) == []
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    [REASONED.decode().encode("utf-16"), gzip.compress(REASONED), REASONED.decode().encode("utf-32")],
+)
+def test_only_words_pass_for_the_words_of_an_error(upstream: bytes) -> None:
+    assert answer(upstream, status=400).status == 502
+    assert answer(b"no such model", kind=b"text/plain", status=404).body == b"no such model"
+
+
+def test_a_coding_that_is_said_twice_is_not_read_once() -> None:
+    packed = gzip.compress(gzip.compress(REASONED))
+    twice = [(b"content-encoding", b"identity"), (b"content-encoding", b"gzip")]
+    app = harden(replies([packed], kind=JSON, status=400, headers=twice), "strict")
+    assert run(ask(app, ASKED)).status == 502
