@@ -28,7 +28,7 @@ _PIECE = 20  # characters of a trace that are one too many
 _RUN = 10  # half of it
 _PIECES_AT_ONCE = 32  # that are kept before anybody looks at them
 _PLACES = 32  # of one run in a trace that are looked at; a run that stands oftener is searched for
-_SEARCHES = 256  # of a whole trace, for one text; where these are not enough, the text counts as a copy
+_SEARCHES = 64  # of a whole trace, for one text; where these are not enough, the text counts as a copy
 
 
 class Summarising(Protocol):

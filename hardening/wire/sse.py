@@ -10,8 +10,8 @@ import re
 
 from hardening.errors import WireError
 
-# A line end and an empty line. A CR that ends a chunk closes the line at once: the LF that
-# may follow is then an empty line of its own at the head of the next frame.
+# A line end and an empty line. A CR that ends a chunk closes the line at once, but where the line
+# ended in CRLF: the LF that may follow else is an empty line of its own at the head of the next frame.
 _border = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _line = re.compile(rb"([^\r\n]*)(?>\r\n|\n|\r|\Z)")
 _one_line = re.compile(rb"data: [^\r\n]+(?:\n\n|\r\n\r\n)").fullmatch
@@ -101,6 +101,8 @@ class SseFramer:
         frames: list[bytes] = []
         start = 0
         while found := _border.search(buffer, max(start, self._searched)):
+            if found.end() == len(buffer) and found[0] == b"\r\n\r":
+                break  # its line feed comes with the next chunk, and belongs to this frame
             frames.append(bytes(buffer[start : found.end()]))
             start = found.end()
             self._searched = 0

@@ -73,3 +73,13 @@ def test_a_frame_without_end_is_bounded() -> None:
         framer.feed(b"data: xx")
     with pytest.raises(WireError, match="more than 100 bytes"):
         framer.feed(b"data: xx")
+
+
+def test_a_frame_in_crlf_is_not_cut_from_its_last_line_feed() -> None:
+    framer = SseFramer()
+    whole = b'data: {"a":1}\r\n\r\n'
+    frames = [frame for at in range(len(whole)) for frame in framer.feed(whole[at : at + 1])]
+    assert frames == [whole]
+    assert SseFramer().feed(b"data: a\r\r") == [b"data: a\r\r"]
+    assert framer.feed(b"data: b\r\n\r") == []
+    assert framer.rest() == b"data: b\r\n\r"
