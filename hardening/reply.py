@@ -106,8 +106,8 @@ class Reply:
 
     @property
     def _may_be_words(self) -> bool:
-        """Whether the body may be no JSON: so frameworks say what was wrong with a request."""
-        return self._passes_unreadable or 400 <= self._status < 500
+        """Whether the body may be no JSON: so frameworks say where to go, or what was wrong with a request."""
+        return self._passes_unreadable or 300 <= self._status < 500
 
     def _unlike(self) -> WireError:
         self._reasons.add("unreadable_body")
@@ -117,7 +117,7 @@ class Reply:
         """What leaves for a body that is no JSON: plain words, not text in another coding or packed bytes."""
         body = b"".join(self._body)
         try:
-            plain = b"\0" not in body and bool(body.decode())
+            plain = b"\0" not in body and body.decode().lstrip("\ufeff \t\r\n")[:1] not in ("{", "[")
         except UnicodeDecodeError:
             plain = False
         if not self._passes_unreadable and (not plain or not self._may_be_words):

@@ -115,14 +115,17 @@ class HardeningMiddleware:
 
     def _door(self, scope: Scope) -> Door | None:
         """The door of a path below the mount, else of the whole path: a mount may be part of a door's name."""
-        path, whole, service = _below_mount(scope), scope["path"], self.service
+        path, service = _below_mount(scope), self.service
         doors = _BUILT_IN if service is None else service.doors
         door = doors.match(path)
         if door is not None or (service is not None and service.leaves_alone(path)):
             return door
-        if len(path) < len(whole):
-            door = doors.match(whole)
-        return doors.stored(whole) if door is None and scope.get("method") == "GET" else door
+        root = scope.get("root_path", "")
+        door = doors.match(root + path) if root else None
+        # Where other paths are closed it is better that these are than that they are read.
+        reads = service is None or service.policy.doors.unknown == "report"
+        kept = reads or scope.get("method") in ("GET", "HEAD")
+        return doors.stored(path) if door is None and kept else door
 
     async def _not_ready(self, door: Door | None, scope: Scope, receive: Receive, send: Send) -> None:
         """503 at every door; without a policy any path that takes a request may be one."""

@@ -262,7 +262,10 @@ class Response:
         else:
             unreadable = isinstance(fault, WireError)
             words = "the model server's answer cannot be read" if unreadable else "the answer cannot be given"
-            await self._end_badly(Refusal(502 if unreadable else 500, "internal", words))
+            status = (
+                max(self.answered or 0, 502) if unreadable else 500
+            )  # of one that is down: clients wait by it
+            await self._end_badly(Refusal(status, "internal", words))
 
     async def _pass(self, message: Message) -> None:
         """Send what the app said as it said it; a held head and what lay behind it first."""

@@ -71,6 +71,7 @@ def answer(
     ("path", "root"),
     [
         ("/v1/messages", "/v1"),
+        ("/messages", "/v1"),
         ("/v1/messages", "/v1/messages"),
         ("/v1/chat/completions", "/v1/chat"),
         ("/v1/chat/x/../completions", ""),
@@ -97,7 +98,8 @@ def test_no_spelling_of_a_path_leads_around(policy: str, path: str, root: str) -
     ],
 )
 def test_an_answer_that_was_kept_is_cut_as_well(policy: str, path: str) -> None:
-    assert not find_leaks(answer(REASONED, policy=policy, path=path, method="GET").body, TRACE)
+    for method in ("GET", "HEAD", "POST", "PUT"):
+        assert not find_leaks(answer(REASONED, policy=policy, path=path, method=method).body, TRACE)
 
 
 def streamed(*frames: object) -> bytes:
@@ -265,6 +267,13 @@ def test_what_a_body_is_does_not_hang_on_where_it_was_cut(
 def test_only_words_pass_for_the_words_of_an_error(upstream: bytes) -> None:
     assert answer(upstream, status=400).status == 502
     assert answer(b"no such model", kind=b"text/plain", status=404).body == b"no such model"
+
+
+def test_a_server_that_is_down_is_down_for_its_clients() -> None:
+    left = answer(f"Traceback: {TRACE}".encode(), kind=b"text/plain", status=503)
+    assert left.status == 503
+    assert find_leaks(left.body, TRACE) == []
+    assert answer(b"<html>moved</html>", kind=b"text/html", status=307).status == 307
 
 
 def test_a_coding_that_is_said_twice_is_not_read_once() -> None:
