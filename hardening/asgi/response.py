@@ -262,9 +262,7 @@ class Response:
         else:
             unreadable = isinstance(fault, WireError)
             words = "the model server's answer cannot be read" if unreadable else "the answer cannot be given"
-            status = (
-                max(self.answered or 0, 502) if unreadable else 500
-            )  # of one that is down: clients wait by it
+            status = max(self.answered or 0, 502) if unreadable else 500  # clients wait by a 503
             await self._end_badly(Refusal(status, "internal", words))
 
     async def _pass(self, message: Message) -> None:
