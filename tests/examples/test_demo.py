@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -132,7 +133,11 @@ def test_a_page_that_cannot_be_written_gets_a_sentence(tmp_path: Path) -> None:
 
 def test_serving_stays_up_answers_and_ends_on_an_interrupt() -> None:
     with subprocess.Popen(
-        [sys.executable, str(DEMO), "--serve", "--port", "0"], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(DEMO), "--serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in its background has interrupts ignored, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as server:
         assert server.stdout is not None
         try:
