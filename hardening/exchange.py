@@ -161,6 +161,7 @@ class Exchange:
             return b""
         self._closed = True
         out = self._reply.end()
+        self._lanes.close()
         return out if self._acts else b""
 
     def wake(self, now: float) -> bytes:

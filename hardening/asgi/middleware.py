@@ -75,6 +75,7 @@ class HardeningMiddleware:
         self.service: Service | None = None
         """What answers requests; None until the first of them, or `lifespan.startup`."""
         self._quiet: dict[str, set[str]] = {}
+        self._quiet_root = ""  # the mount below which these paths are no doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is ours, pass everything else untouched."""
@@ -82,7 +83,7 @@ class HardeningMiddleware:
             quiet = scope["path"] in self._quiet[scope["method"]]
         except KeyError:
             quiet = False
-        if quiet:
+        if quiet and scope.get("root_path", "") == self._quiet_root:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
@@ -141,10 +142,12 @@ class HardeningMiddleware:
                 await _say(send, None, _NO_DOOR)
                 return
             send = Sniffing(send, service.metrics.output_unclaimed).send
-        self._be_quiet(method, path)
+        self._be_quiet(method, path, scope.get("root_path", ""))
         await self.app(scope, receive, send)
 
-    def _be_quiet(self, method: str, path: str) -> None:
+    def _be_quiet(self, method: str, path: str, root: str) -> None:
+        if root != self._quiet_root:
+            self._quiet, self._quiet_root = {}, root
         paths = self._quiet.setdefault(method, set())
         if len(paths) >= _QUIET_PATHS:
             paths.clear()
