@@ -218,6 +218,8 @@ class Lanes:
 
     def _kind(self, frame: Frame, out: bytes) -> Kind | None:
         kinds = [type(event) for event, _ in frame.events]
+        if not self._chain.lanes(kinds):
+            return None
         if not out or self._chain.hidden is None:
             if kinds == [Reasoning]:
                 return Kind.REASONING

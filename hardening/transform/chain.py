@@ -10,6 +10,7 @@ from hardening.facts import Decision
 from hardening.transform.inline import FIRST_BYTES, InlineTraces
 from hardening.transform.reasoning import HeldReasoning, Summarising
 from hardening.transform.rows import BoundedRows, Cutting
+from hardening.transform.step import Step
 
 _TRIANGLE = "◁".encode()
 
@@ -23,9 +24,12 @@ class Makers:
 
 
 class Chain:
-    """Events through tags, traces and rows, in that order; each of them only where it acts."""
+    """Events through the steps of a response, in their order; each step only where it acts.
 
-    __slots__ = ("_terms", "hidden", "inline", "rows")
+    Tags come before traces, and traces before rows: each needs to know what the one before it took out.
+    """
+
+    __slots__ = ("_steps", "_terms", "hidden", "inline", "rows")
 
     def __init__(
         self, decision: Decision, makers: Makers, question_values: Callable[[], frozenset[str]]
@@ -41,21 +45,33 @@ class Chain:
                 summariser=lambda: makers.summariser(reasoning.max_tokens),
                 question_values=question_values,
             )
-            self.read_inline(whole=False)
+            if reasoning.inline != "never":
+                self.inline = InlineTraces(reasoning.inline)
         bounded = decision.acts and logprobs.top is not None
         if bounded or self.hidden is not None:
             cutter = None if bounded and logprobs.top == 0 else makers.cutter(logprobs.top, logprobs.step)
             self.rows = BoundedRows(cutter, aligned=self.hidden is not None)
+        self._lay()
+
+    def _lay(self) -> None:
+        """Put the steps that act in their order."""
+        steps: tuple[Step | None, ...] = (self.inline, self.hidden, self.rows)
+        self._steps = tuple(step for step in steps if step is not None)
 
     def read_inline(self, *, whole: bool) -> None:
         """Look for tags from here on; with `whole` each event holds all of its text."""
         if self.hidden is not None and self._terms.inline != "never":
             self.inline = InlineTraces(self._terms.inline, whole=whole)
+            self._lay()
 
     def start_frame(self) -> None:
         """A new frame begins."""
-        if self.rows is not None:
-            self.rows.start_frame()
+        for step in self._steps:
+            step.start_frame()
+
+    def lanes(self, kinds: list[type[Event]]) -> bool:
+        """Whether every step lets frames that hold events of `kinds` be compared in place of read."""
+        return all(step.lanes.issuperset(kinds) for step in self._steps)
 
     def feed(self, event: Event) -> list[Event]:
         """What becomes of an event: itself, others, or nothing."""
@@ -63,14 +79,17 @@ class Chain:
 
     def flush(self) -> list[Event]:
         """What is left at the end; never a trace."""
-        left = [out for one in (self.inline.flush() if self.inline else ()) for out in self._through(one, 1)]
-        return left + list(self.hidden.flush() if self.hidden else ())
+        return [
+            out
+            for place, step in enumerate(self._steps, 1)
+            for left in step.flush()
+            for out in self._through(left, place)
+        ]
 
     def _through(self, event: Event, first: int) -> list[Event]:
         events = [event]
-        for step in (self.inline, self.hidden, self.rows)[first:]:
-            if step is not None:
-                events = [out for one in events for out in step.feed(one)]
+        for step in self._steps[first:] if first else self._steps:
+            events = [out for one in events for out in step.feed(one)]
         return events
 
     @property

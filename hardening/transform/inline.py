@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from hardening.events import Event, Finish, Reasoning, ReasoningEnd, Text, TextCopy
+from hardening.events import Event, Finish, Logprobs, Reasoning, ReasoningEnd, Text, TextCopy
+from hardening.transform.step import Step
 
 # Source: the reasoning parsers of vLLM 0.33 and SGLang 0.5, and the corpus of recordings.
 TAGS: tuple[tuple[str, str], ...] = (
@@ -62,12 +63,14 @@ _QUOTES = "\"'`"
 FIRST_BYTES = b"<[\xe2"  # what the first byte of every tag is, for a quick look at raw text
 
 
-class InlineTraces:
+class InlineTraces(Step):
     """Splits the visible text of each index into Text and Reasoning.
 
     `starts_open` is for models whose template writes the opening tag: all is trace until a tag
     closes it. `alarms` names what looked wrong: a closing tag that nothing had opened.
     """
+
+    lanes = frozenset({Text, Reasoning, Logprobs})
 
     def __init__(self, mode: Literal["tagged", "starts_open"], *, whole: bool = False) -> None:
         """With `whole` an event holds all of its text: then a bare closing tag hides what precedes it."""

@@ -21,6 +21,7 @@ from hardening.events import (
     Tool,
     Withheld,
 )
+from hardening.transform.step import Step
 
 _HELD_CHARS = 1 << 18  # of a trace, for telling copies of it in unknown fields
 _SEARCHED_CHARS = 1 << 16  # of an unknown field
@@ -43,11 +44,13 @@ class Summarising(Protocol):
         ...
 
 
-class HeldReasoning:
+class HeldReasoning(Step):
     """Takes Reasoning out and gives a Summary at the end of each trace.
 
     `question_values` is asked only when a trace ends. `chars` counts what was hidden.
     """
+
+    lanes = frozenset({Text, Reasoning, Logprobs})
 
     def __init__(
         self,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from hardening.events import Event, Logprobs, Text, Withheld
+from hardening.events import Event, Logprobs, Reasoning, Text, Withheld
+from hardening.transform.step import Step
 
 _NOTHING = b"[]"
 
@@ -18,12 +19,14 @@ class Cutting(Protocol):
         ...
 
 
-class BoundedRows:
+class BoundedRows(Step):
     """Gives at most the policy's rows, and none for text that does not leave.
 
     With `aligned` the rows of a frame must spell the visible text of that frame, so that rows of
     hidden tokens go with their tokens.
     """
+
+    lanes = frozenset({Text, Reasoning, Logprobs})
 
     def __init__(self, cutter: Cutting | None, *, aligned: bool) -> None:
         self._cutter = cutter
