@@ -103,7 +103,7 @@ class Exchange:
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""
         kind = b"".join(value for name, value in headers if name.lower() == b"content-type")
-        sse = kind.lower().lstrip().startswith(b"text/event-stream")
+        framing = self._codec.framing(kind)
         # Only now are the parts of a response made: the app was called in the meantime.
         self._reply = Reply(
             self._codec,
@@ -113,11 +113,11 @@ class Exchange:
             reasons=self._reasons,
             passes_unreadable=self._pass_unreadable,
             status=status,
-            sse=sse,
+            framing=framing,
         )
         self._started = True
         self._chain, self._framer, self._lanes = self._reply.chain, self._reply.framer, self._reply.lanes
-        return Start(headers, hold=self._acts and not sse)
+        return Start(headers, hold=self._acts and framing is None)
 
     def receive(self, data: bytes, now: float) -> bytes:
         """What leaves for a piece of the response; the same object where it is untouched.

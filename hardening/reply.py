@@ -10,8 +10,9 @@ from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
+from hardening.wire.framing import BOM, Envelope, Framing
 from hardening.wire.shapes import Shapes
-from hardening.wire.sse import BOM, SseFrame, SseFramer
+from hardening.wire.sse import SSE
 
 _WHITE = b" \t\r\n"
 _FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
@@ -29,10 +30,11 @@ class Reply:
         "_body",
         "_body_bytes",
         "_codec",
+        "_declared",
+        "_envelope",
         "_mode",
         "_passes_unreadable",
         "_reasons",
-        "_sse",
         "_status",
         "chain",
         "framer",
@@ -51,21 +53,23 @@ class Reply:
         reasons: set[str],
         passes_unreadable: bool,
         status: int,
-        sse: bool,
+        framing: Framing | None,
     ) -> None:
-        """Prepare for a body of an answer with `status`; `sse` says whether it declares events."""
+        """Prepare for a body of an answer with `status`; `framing` is how it says that it is cut, if it does."""
         self._codec = codec
         self._reasons = reasons
         self._passes_unreadable = passes_unreadable
         self._status = status
-        self._sse = sse
+        self._declared = framing
         self._mode: Literal["sniff", "frames", "gather", "words", "pass"] = "sniff"
         self._body: list[bytes] = []
         self._body_bytes = 0
         self.chain = chain
         self.rewriter = Rewriter(chain, tally)
-        self.framer = SseFramer()
-        self.stream = codec.stream()
+        cut = framing or SSE
+        self._envelope = cut.envelope
+        self.framer = cut.framer()
+        self.stream = codec.stream(cut)
         self.lanes = Lanes(chain, tally, grammar=codec.grammar, shapes=shapes, changed=self.rewriter.changed)
 
     def read(self, data: bytes) -> bytes:
@@ -88,14 +92,15 @@ class Reply:
         if (
             not text
             or BOM.startswith(rest)
-            or (not self._sse and any(key.startswith(text) for key in _FIELDS))
+            or (self._declared is None and any(key.startswith(text) for key in _FIELDS))
         ):
             self._body.append(rest)
             return head
-        if text[:1] in (b"{", b"["):
+        declared = self._declared
+        if text[:1] in (b"{", b"[") and (declared is None or not declared.bare):
             self.chain.read_inline(whole=True)
             self._mode = "gather"
-        elif self._sse or text.startswith(_FIELDS):
+        elif declared is not None or text.startswith(_FIELDS):
             self._mode = "frames"
         else:
             self._mode = "words"
@@ -139,13 +144,13 @@ class Reply:
         return b"".join(out)
 
     def _event(self, raw: bytes) -> bytes:
-        """What leaves for one whole server-sent event."""
+        """What leaves for one whole event."""
         known = self.lanes.change(raw)
         return self._whole_event(raw) if known is None else known
 
     def _whole_event(self, raw: bytes) -> bytes:
         """`_event` for one whose shape is not known."""
-        event = SseFrame(raw)
+        event = self._envelope(raw)
         data = event.data
         if not data:
             return self._silent(event)
@@ -166,7 +171,7 @@ class Reply:
         self.lanes.learn(frame, out)
         return out
 
-    def _silent(self, event: SseFrame) -> bytes:
+    def _silent(self, event: Envelope) -> bytes:
         """A comment or an empty event: it keeps a connection alive and must not carry a trace."""
         if event.odd or self._tells(event.source):
             return self._unreadable(event.source)

@@ -21,7 +21,6 @@ from hardening.wire.frame import Frame
 from hardening.wire.roles import Role
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Site
 
-_DELTA = b'"content_block_delta"'
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs)
 
 
@@ -162,7 +161,7 @@ class Rewriter:
         A number of empty frames would tell how long the trace was.
         """
         return len(masked) == len(frame.unknown) and all(
-            site.owner.index in self._begun if site.role is Role.SPEAKER else frame.value(site) == _DELTA
+            site.owner.index in self._begun if site.role is Role.SPEAKER else frame.names_payload(site)
             for site in frame.sites
             if site.role in (Role.SPEAKER, Role.KIND)
         )

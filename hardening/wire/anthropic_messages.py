@@ -10,7 +10,8 @@ import orjson
 
 from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
-from hardening.wire.roles import Role, compile_table
+from hardening.wire.framing import Write
+from hardening.wire.roles import Role, compile_questions, compile_table
 
 NAME = "anthropic_messages"
 
@@ -42,11 +43,16 @@ RESPONSE = compile_table(
     owners=("content[]", "message.content[]"),
     guarded=("", "message", "content[]", "message.content[]", "content_block", "delta"),
     wrapped=("data",),
+    ends=("content_block_stop",),
+    deltas=("content_block_delta",),
 )
 
-REQUEST = compile_table(
+REQUEST = compile_questions(
     {
-        "max_tokens": Role.ASK_TOKENS,
+        "model": Role.ASK_MODEL,
+        "stream": Role.ASK_STREAM,
+        "{n,best_of}": Role.ASK_CHOICES,
+        "{max_tokens,max_completion_tokens}": Role.ASK_TOKENS,
         "{logprobs,n_probs}": Role.ASK_LOGPROBS,
         "top_logprobs": Role.ASK_TOP,
         "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
@@ -54,7 +60,7 @@ REQUEST = compile_table(
         "messages[].content[]": Role.PART,
     }
 )
-BOUND = b"max_tokens"
+BOUND = ("max_tokens",)
 GRAMMAR = None  # its frames carry no identifiers: they compare literally
 
 _KINDS: dict[RefusalKind, str] = {
@@ -78,9 +84,10 @@ def error_body(refusal: Refusal, request_id: str) -> bytes:
 class Stream:
     """What a stream of this format needs to say something itself: which blocks are open."""
 
-    __slots__ = ("_ended", "_eol", "_open", "_started")
+    __slots__ = ("_ended", "_eol", "_open", "_started", "_write")
 
-    def __init__(self) -> None:
+    def __init__(self, write: Write) -> None:
+        self._write = write
         self._eol = b"\n"
         self._open: set[int] = set()
         self._started = False
@@ -123,7 +130,7 @@ class Stream:
 
     def fail(self, refusal: Refusal, request_id: str) -> bytes:
         """An error after the first byte."""
-        return b"event: error" + self._eol + b"data: " + error_body(refusal, request_id) + self._eol * 2
+        return self._write(error_body(refusal, request_id), eol=self._eol, name="error")
 
     def _event(self, name: str, value: dict[str, object]) -> bytes:
-        return b"event: " + name.encode() + self._eol + b"data: " + orjson.dumps(value) + self._eol * 2
+        return self._write(orjson.dumps(value), eol=self._eol, name=name)

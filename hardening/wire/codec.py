@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Protocol
 
 from hardening.facts import Refusal, RequestFacts, Usage
 from hardening.wire import anthropic_messages, openai_chat
 from hardening.wire.frame import Frame
+from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
+from hardening.wire.ndjson import NDJSON
 from hardening.wire.requests import Edits, edit_request, read_request
-from hardening.wire.roles import Node
+from hardening.wire.roles import Node, Table
+from hardening.wire.sse import SSE
 
 
 class Stream(Protocol):
@@ -34,46 +37,108 @@ class Stream(Protocol):
         ...
 
 
+class Format(Protocol):
+    """What the module of a format holds; a new format is one more of these, in FORMATS below."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802  these are constants of a module
+        """What policies and receipts call it."""
+        ...
+
+    @property
+    def RESPONSE(self) -> Table:  # noqa: N802
+        """What stands where in a response."""
+        ...
+
+    @property
+    def REQUEST(self) -> Node:  # noqa: N802
+        """What stands where in a request."""
+        ...
+
+    @property
+    def BOUND(self) -> tuple[str, ...] | None:  # noqa: N802
+        """The path of the key that bounds an answer, where there is one."""
+        ...
+
+    @property
+    def GRAMMAR(self) -> Grammar | None:  # noqa: N802
+        """How its frames are known without a parse, where their identifiers change."""
+        ...
+
+    @property
+    def Stream(self) -> Callable[[Write], Stream]:  # noqa: N802
+        """Makes a new stream's own voice."""
+        ...
+
+    @property
+    def error_body(self) -> Callable[[Refusal, str], bytes]:
+        """Writes what the format's own clients raise from."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Codec:
     """One wire format: requests in, events out, refusals in its shape."""
 
     name: str
-    module: ModuleType
-    response: Node
+    format: Format
+    response: Table
     request: Node
-    bound: bytes | None
     grammar: Grammar | None
 
     def read_request(
-        self, body: bytes, *, door: str, client: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
+        self,
+        body: bytes,
+        *,
+        door: str,
+        model: str = "",
+        stream: bool = False,
+        client: str = "",
+        headers: tuple[tuple[bytes, bytes], ...] = (),
     ) -> RequestFacts:
-        """The facts of a request. Raises WireError where the body is no JSON object."""
-        return read_request(body, format=self.name, door=door, client=client, headers=headers)
+        """The facts of a request; `model` and `stream` are what its path says already.
+
+        Raises WireError where the body is no JSON object.
+        """
+        facts = RequestFacts(door, self.name, model, stream, client=client, headers=headers)
+        return read_request(body, facts, table=self.request)
 
     def edit_request(self, body: bytes, edits: Edits) -> bytes:
         """The body asking for no more than `edits` allow; the same object where nothing changes."""
-        return edit_request(body, edits, table=self.request, format=self.name, insert=self.bound)
+        return edit_request(body, edits, table=self.request, format=self.name, bound=self.format.BOUND)
 
     def frame(self, raw: bytes, start: int = 0, end: int | None = None, *, source: bytes = b"") -> Frame:
         """The frame whose JSON stands at `start:end` of `raw`. Raises WireError where it is none."""
         stop = len(raw) if end is None else end
         return Frame(raw, start, stop, table=self.response, format=self.name, source=source or raw)
 
-    def stream(self) -> Stream:
+    def framing(self, content_type: bytes) -> Framing | None:
+        """How a response of this content type is cut into events; None where it is one JSON text."""
+        return _FRAMINGS.get(content_type.partition(b";")[0].strip().lower())
+
+    def stream(self, framing: Framing) -> Stream:
         """A new stream's own voice."""
-        stream: Stream = self.module.Stream()
-        return stream
+        return self.format.Stream(framing.write)
 
     def refusal(self, refusal: Refusal, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Status, headers and body of a refusal, as the format's own clients expect it."""
-        body: bytes = self.module.error_body(refusal, request_id)
+        body = self.format.error_body(refusal, request_id)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         return refusal.status, headers, body
 
 
-def _codec(module: ModuleType) -> Codec:
-    return Codec(module.NAME, module, module.RESPONSE, module.REQUEST, module.BOUND, module.GRAMMAR)
+def _codec(format: Format) -> Codec:
+    return Codec(format.NAME, format, format.RESPONSE, format.REQUEST, format.GRAMMAR)
 
 
-CODECS: dict[str, Codec] = {module.NAME: _codec(module) for module in (openai_chat, anthropic_messages)}
+_FRAMINGS = {
+    b"text/event-stream": SSE,
+    b"application/x-ndjson": NDJSON,
+    b"application/ndjson": NDJSON,
+    b"application/jsonl": NDJSON,
+    b"application/stream+json": NDJSON,
+}
+
+FORMATS: tuple[Format, ...] = (openai_chat, anthropic_messages)
+
+CODECS: dict[str, Codec] = {format.NAME: _codec(format) for format in FORMATS}

@@ -23,7 +23,7 @@ from hardening.events import (
     UsageSeen,
     Withheld,
 )
-from hardening.wire.roles import Node, Role
+from hardening.wire.roles import Role, Table
 from hardening.wire.scan import Site, Walk, read_json, read_string, write_string
 from hardening.wire.traces import holds_numbers, is_readable, trace_of, with_text
 from hardening.wire.usage import named_counts, read_usage
@@ -42,7 +42,6 @@ _IN_HOLDER = frozenset({*_ROWS, Role.LOGPROBS_OTHER})
 _MUTE = frozenset({Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.HOLDER, Role.INDEX})
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 _GOES_ON = frozenset({"", "null", "none"})  # what imitators write where nothing has finished
-_BLOCK_END = b'"content_block_stop"'
 _AFTER_ALL = 1 << 30
 
 # The trace is read before the answer that follows it, whatever order a body has.
@@ -87,12 +86,12 @@ class Frame:
         "unknown",
     )
 
-    def __init__(self, raw: bytes, start: int, end: int, *, table: Node, format: str, source: bytes) -> None:
+    def __init__(self, raw: bytes, start: int, end: int, *, table: Table, format: str, source: bytes) -> None:
         self.raw = raw
         self.source = source
         self.format = format
         read_json(raw[start:end], format=format)
-        walk = Walk(raw, start, table, format=format, end=end)
+        walk = Walk(raw, start, table.root, format=format, end=end)
         self._at, self._table = start, table
         self.sites = walk.sites
         self.unknown = walk.unknown
@@ -106,6 +105,10 @@ class Frame:
     def value(self, site: Site) -> bytes:
         """The bytes of a site."""
         return self.raw[site.start : site.end]
+
+    def names_payload(self, site: Site) -> bool:
+        """Whether a site of Role.KIND says that its frame carries a payload and nothing else."""
+        return self.value(site) in self._table.deltas
 
     def _speaking(self, role: Role) -> set[int]:
         """The indices that say something in a site of `role`."""
@@ -164,7 +167,7 @@ class Frame:
             reason = self.text(site)
             return Finish(index, reason) if reason.lower() not in _GOES_ON else None
         if role is Role.KIND:
-            return ReasoningEnd(index) if self.value(site) == _BLOCK_END else None
+            return ReasoningEnd(index) if self.value(site) in self._table.ends else None
         if role is Role.FAILED:
             return Failed()
         if role is Role.USAGE:
@@ -185,7 +188,7 @@ class Frame:
 
     def unknown_like(self, texts: Collection[str]) -> list[tuple[int, int]]:
         """The spans of strings, short ones too, that the table does not know and that say one of `texts`."""
-        walk = Walk(self.raw, self._at, self._table, format=self.format, least=2)
+        walk = Walk(self.raw, self._at, self._table.root, format=self.format, least=2)
         return [span for span in walk.unknown if self.string(*span) in texts]
 
     def written(self, site: Site, text: str) -> bytes:

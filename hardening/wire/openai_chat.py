@@ -11,8 +11,9 @@ import orjson
 
 from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
+from hardening.wire.framing import Write
 from hardening.wire.grammar import Grammar
-from hardening.wire.roles import Role, compile_table
+from hardening.wire.roles import Role, compile_questions, compile_table
 from hardening.wire.scan import read_json
 
 NAME = "openai_chat"
@@ -68,16 +69,19 @@ RESPONSE = compile_table(
     wrapped=("data",),  # as a list of kept answers has it
 )
 
-REQUEST = compile_table(
+REQUEST = compile_questions(
     {
+        "model": Role.ASK_MODEL,
+        "stream": Role.ASK_STREAM,
+        "{n,best_of}": Role.ASK_CHOICES,
         "{max_tokens,max_completion_tokens}": Role.ASK_TOKENS,
         "{logprobs,n_probs}": Role.ASK_LOGPROBS,
         "top_logprobs": Role.ASK_TOP,
         "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
     }
 )
-BOUND = b"max_completion_tokens"
-GRAMMAR = Grammar(RESPONSE, "choices[].delta")
+BOUND = ("max_completion_tokens",)
+GRAMMAR = Grammar(RESPONSE.root, "choices[].delta")
 
 _KINDS: dict[RefusalKind, tuple[str, str | None]] = {
     "forbidden": ("permission_error", "forbidden"),
@@ -101,9 +105,10 @@ def error_body(refusal: Refusal, request_id: str) -> bytes:
 class Stream:
     """What a stream of this format needs to say something itself: its identity and open choices."""
 
-    __slots__ = ("_eol", "_finished", "_head", "_seen")
+    __slots__ = ("_eol", "_finished", "_head", "_seen", "_write")
 
-    def __init__(self) -> None:
+    def __init__(self, write: Write) -> None:
+        self._write = write
         self._head: dict[str, object] | None = None
         self._eol = b"\n"
         self._seen: set[int] = set()
@@ -139,18 +144,15 @@ class Stream:
             "completion_tokens": usage.completion,
             "total_tokens": usage.prompt + usage.completion,
         }
-        return self._chunk(choices) + self._chunk([], usage=total) + self._data(b"[DONE]")
+        return self._chunk(choices) + self._chunk([], usage=total) + self._write(b"[DONE]", eol=self._eol)
 
     def fail(self, refusal: Refusal, request_id: str) -> bytes:
         """An error after the first byte."""
-        return self._data(error_body(refusal, request_id))
+        return self._write(error_body(refusal, request_id), eol=self._eol)
 
     def _chunk(self, choices: list[dict[str, object]], **more: object) -> bytes:
         head = self._head or {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
-        return self._data(orjson.dumps({**head, "choices": choices, **more}))
-
-    def _data(self, data: bytes) -> bytes:
-        return b"data: " + data + self._eol + self._eol
+        return self._write(orjson.dumps({**head, "choices": choices, **more}), eol=self._eol)
 
 
 def _choice(index: int, finish: str | None) -> dict[str, object]:

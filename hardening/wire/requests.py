@@ -16,6 +16,7 @@ from hardening.wire.roles import Node, Role
 from hardening.wire.scan import Site, Walk, read_json
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
+_BRACE = 123
 _top_key = re.compile(rb"\{[ \t\n\r]*").match
 
 
@@ -43,37 +44,38 @@ def as_utf8(body: bytes) -> bytes:
         raise WireError("request", error.start, f"expected JSON in {encoding}") from None
 
 
-def read_request(
-    body: bytes, *, format: str, door: str, client: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> RequestFacts:
-    """The facts of a chat or messages request. Raises WireError where the body is no JSON object."""
-    value = read_json(as_utf8(body), format=format)
+def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFacts:
+    """`facts`, which say what is known without it, with what the body asks.
+
+    Raises WireError where the body is no JSON object.
+    """
+    value = read_json(as_utf8(body), format=facts.format)
     if not isinstance(value, dict):
-        raise WireError(format, 0, "expected a JSON object")
-    asked = _Asked()
-    for key, element in value.items():
-        asked.take(key if key.islower() else key.lower(), element)
+        raise WireError(facts.format, 0, "expected a JSON object")
+    asked = _Asked(facts.model, facts.stream)
+    asked.take_all(value, table)
     return RequestFacts(
-        door=door,
-        format=format,
-        model=asked.model,
-        stream=asked.stream,
-        choices=asked.choices,
-        max_tokens=asked.max_tokens,
-        top_logprobs=asked.rows,
-        body_bytes=len(body),
-        prompt_bytes=len(body),
-        client=client,
-        headers=headers,
+        facts.door,
+        facts.format,
+        asked.model,
+        asked.stream,
+        asked.choices,
+        asked.max_tokens,
+        asked.rows,
+        len(body),
+        len(body),
+        facts.client,
+        facts.headers,
     )
 
 
 class _Asked:
-    __slots__ = ("choices", "logprobs", "max_tokens", "model", "stream", "top")
+    __slots__ = ("_named", "choices", "logprobs", "max_tokens", "model", "stream", "top")
 
-    def __init__(self) -> None:
-        self.model = ""
-        self.stream = False
+    def __init__(self, model: str, stream: bool) -> None:
+        self.model = model
+        self._named = bool(model)
+        self.stream = stream
         self.choices = 1
         self.max_tokens: int | None = None
         self.logprobs = False
@@ -83,17 +85,29 @@ class _Asked:
     def rows(self) -> int | None:
         return self.top if self.logprobs or self.top else None
 
-    def take(self, key: str, value: object) -> None:
-        if key == "model":
-            self.model = value if isinstance(value, str) else self.model
-        elif key == "stream":
+    def take_all(self, value: dict[str, object], table: Node) -> None:
+        names = table.names
+        for key, element in value.items():
+            node = names.get(key if key.islower() else key.lower())
+            if node is None:
+                continue
+            if isinstance(element, dict) and node.names:
+                self.take_all(element, node)
+            elif node.role is not None:
+                self._take(node.role, element)
+
+    def _take(self, role: Role, value: object) -> None:
+        if role is Role.ASK_MODEL:
+            if isinstance(value, str) and not self._named:  # a server that reads the path reads no more
+                self.model = value
+        elif role is Role.ASK_STREAM:
             self.stream = self.stream or bool(value)
-        elif key in ("n", "best_of"):
+        elif role is Role.ASK_CHOICES:
             self.choices = max(self.choices, min(_integer(value) or 1, _ALL))
-        elif key in ("max_tokens", "max_completion_tokens"):
+        elif role is Role.ASK_TOKENS:
             if (bound := _integer(value)) is not None:
                 self.max_tokens = max(self.max_tokens or 0, bound)
-        elif key in ("logprobs", "top_logprobs", "n_probs"):
+        elif role is Role.ASK_LOGPROBS or role is Role.ASK_TOP:
             self._take_rows(value)
 
     def _take_rows(self, value: object) -> None:
@@ -108,22 +122,22 @@ def _integer(value: object) -> int | None:
     return int(value)
 
 
-def edit_request(body: bytes, edits: Edits, *, table: Node, format: str, insert: bytes | None) -> bytes:
+def edit_request(
+    body: bytes, edits: Edits, *, table: Node, format: str, bound: tuple[str, ...] | None
+) -> bytes:
     """The body asking for no more than `edits` allow; the same object where nothing has to change.
 
-    `insert` is the key that bounds an answer where the body names none. Sizes and unknown fields
-    stay as they are.
+    `bound` is the path of the key that bounds an answer, for a body that names none. Sizes and unknown
+    fields stay as they are.
     """
     text = as_utf8(body)
-    walk = Walk(text, 0, table, format=format, fold=True)
-    spans = [
-        (site.start, site.end, new) for site in walk.sites if (new := _less(text, site, edits)) is not None
-    ]
+    sites = Walk(text, 0, table, format=format, fold=True).sites
+    spans = [(site.start, site.end, new) for site in sites if (new := _less(text, site, edits)) is not None]
     if edits.drop_resent:
-        spans += _without_resent(text, walk.sites)
-    bounded = any(site.role is Role.ASK_TOKENS for site in walk.sites)
-    if edits.max_tokens is not None and insert is not None and not bounded:
-        spans.append(_inserted(text, b'"%b":%d' % (insert, edits.max_tokens)))
+        spans += _without_resent(text, sites)
+    bounded = any(site.role is Role.ASK_TOKENS for site in sites)
+    if edits.max_tokens is not None and bound is not None and not bounded:
+        spans.append(_bounded(text, sites, bound, edits.max_tokens))
     if not spans:
         return body
     return splice(text, spans)
@@ -165,8 +179,22 @@ def _within(raw: bytes, bound: int) -> bool:
     return raw.isdigit() and len(raw) < 16 and int(raw) <= bound
 
 
-def _inserted(text: bytes, member: bytes) -> tuple[int, int, bytes]:
-    start = text.index(b"{")
+def _bounded(text: bytes, sites: list[Site], path: tuple[str, ...], tokens: int) -> tuple[int, int, bytes]:
+    """The span that puts a bound at `path`: into the object that is there for it, else with that object."""
+    *above, key = path
+    member = b'"%b":%d' % (key.encode(), tokens)
+    holder = next((site for site in sites if site.role is Role.ASK_TOKENS_IN), None)
+    if holder is not None and text[holder.start] == _BRACE:
+        return _inserted(text, holder.start, member)
+    for name in reversed(above):
+        member = b'"%b":{%b}' % (name.encode(), member)
+    if holder is not None:  # null, or what no server takes for an object
+        return (holder.start, holder.end, member.partition(b":")[2])
+    return _inserted(text, text.index(b"{"), member)
+
+
+def _inserted(text: bytes, start: int, member: bytes) -> tuple[int, int, bytes]:
+    """The span that puts a member first into the object that begins at `start`."""
     opened = _top_key(text, start)
     at = opened.end() if opened else start + 1
     empty = text[at : at + 1] == b"}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 
 class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call of Python
@@ -38,7 +39,11 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     SPEAKER = enum.auto()  # who speaks
     NAME = enum.auto()  # what the frame, the model or the server is called
     VOLATILE = enum.auto()  # changes from frame to frame and means nothing
+    ASK_MODEL = enum.auto()  # request: which model
+    ASK_STREAM = enum.auto()  # request: whether in pieces
+    ASK_CHOICES = enum.auto()  # request: how many answers
     ASK_TOKENS = enum.auto()  # request: bound of the answer
+    ASK_TOKENS_IN = enum.auto()  # request: the object in which that bound stands
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
     ASK_TOP = enum.auto()  # request: alternatives a row
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
@@ -49,11 +54,12 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
 class Node:
     """One place in a frame: its role, its known keys, its elements."""
 
-    __slots__ = ("guarded", "items", "keys", "owner", "role")
+    __slots__ = ("guarded", "items", "keys", "names", "owner", "role")
 
     def __init__(self) -> None:
         self.role: Role | None = None
         self.keys: dict[bytes, Node] = {}
+        self.names: dict[str, Node] = {}  # the same by text, for a value that a parser has read
         self.items: Node | None = None
         self.owner = False
         self.guarded = False
@@ -64,7 +70,21 @@ class Node:
             if self.items is None:
                 self.items = Node()
             return self.items
-        return self.keys.setdefault(key.encode(), Node())
+        node = self.keys.setdefault(key.encode(), Node())
+        return self.names.setdefault(key, node)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What stands where in the frames of a format, and what their own names for themselves mean.
+
+    Of the values, as JSON, of Role.KIND those in `ends` say that a trace is over, those in `deltas` that
+    the frame carries a payload and nothing else: without it the frame may go.
+    """
+
+    root: Node
+    ends: frozenset[bytes] = frozenset()
+    deltas: frozenset[bytes] = frozenset()
 
 
 def compile_table(
@@ -73,7 +93,9 @@ def compile_table(
     owners: tuple[str, ...] = (),
     guarded: tuple[str, ...] = (),
     wrapped: tuple[str, ...] = (),
-) -> Node:
+    ends: tuple[str, ...] = (),
+    deltas: tuple[str, ...] = (),
+) -> Table:
     """The tree of a table of paths.
 
     `owners` are the objects whose number (`index`, else their position) an event carries;
@@ -86,7 +108,12 @@ def compile_table(
         for key in wrapped:
             inner = root.keys[key.encode()] = _tree(roles, owners, guarded)
             inner.items = root.items
-    return root
+    return Table(root, *(frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas)))
+
+
+def compile_questions(roles: Mapping[str, Role]) -> Node:
+    """The tree of a table of a request's paths; keys are told in any case, as some servers read them."""
+    return _tree({path.lower(): role for path, role in roles.items()}, (), ())
 
 
 def _tree(roles: Mapping[str, Role], owners: tuple[str, ...], guarded: tuple[str, ...]) -> Node:

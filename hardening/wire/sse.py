@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from hardening.errors import WireError
+from hardening.wire.framing import BOM, MAX_FRAME_BYTES, Envelope, Framing
 
 # A line end and an empty line. A CR that ends a chunk closes the line at once, but where the line
 # ended in CRLF: the LF that may follow else is an empty line of its own at the head of the next frame.
@@ -17,36 +18,20 @@ _line = re.compile(rb"([^\r\n]*)(?>\r\n|\n|\r|\Z)")
 _one_line = re.compile(rb"data: [^\r\n]+(?:\n\n|\r\n\r\n)").fullmatch
 _FIELDS = frozenset({b"", b"id", b"retry"})  # beside `event` and `data`; an empty name begins a comment
 _NAME_BYTES = 64  # the longest name of an event; what is longer is no name
-BOM = b"\xef\xbb\xbf"
-
-MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 
-class SseFrame:
-    """One event: the bytes it came as, and those to edit, with the place of its data in them.
+class SseFrame(Envelope):
+    """One event; it has `lines` where it has several of data, and is `odd` where a line is no field."""
 
-    `lines` are the source's lines where it has several of data, else empty.
-    """
-
-    __slots__ = ("beside", "data_at", "data_end", "eol", "event", "lines", "odd", "raw", "source")
+    __slots__ = ()
 
     def __init__(self, source: bytes) -> None:
-        self.source = self.raw = source
-        self.event = b""
-        self.odd = False  # holds a line that is no field: not an event stream, or a broken one
+        super().__init__(source)
         self.eol = b"\r\n" if b"\r\n" in source else b"\r" if b"\n" not in source else b"\n"
-        self.lines: tuple[bytes, ...] = ()
-        self.beside = b""  # all that is neither data nor the event's name
-        self.data_at = self.data_end = 0
         if _one_line(source):
             self.data_at, self.data_end = 6, len(source.rstrip())
             return
         self._read(3 if source.startswith(BOM) else 0)
-
-    @property
-    def data(self) -> bytes:
-        """The event's data; empty where the frame has none, such as a comment."""
-        return self.raw[self.data_at : self.data_end]
 
     def _read(self, at: int) -> None:
         data: list[tuple[int, int]] = []
@@ -121,3 +106,12 @@ class SseFramer:
         self.pending.clear()
         self._searched = 0
         return rest
+
+
+def write_event(data: bytes, *, eol: bytes, name: str = "") -> bytes:
+    """`data`, which holds no line end, as one event."""
+    head = b"event: " + name.encode() + eol if name else b""
+    return head + b"data: " + data + eol + eol
+
+
+SSE = Framing(bare=False, framer=SseFramer, envelope=SseFrame, write=write_event)

@@ -8,8 +8,10 @@ import json
 import pytest
 
 from hardening.errors import WireError
+from hardening.facts import RequestFacts
 from hardening.wire.codec import CODECS
-from hardening.wire.requests import Edits
+from hardening.wire.requests import Edits, edit_request, read_request
+from hardening.wire.roles import Role, compile_questions
 
 CHAT = CODECS["openai_chat"]
 MESSAGES = CODECS["anthropic_messages"]
@@ -100,3 +102,39 @@ def test_our_own_summaries_are_not_sent_upstream_and_real_blocks_are() -> None:
     body = f'{{"messages":[{{"role":"user","content":"q"}},{{"content":[{own}, {real} ,{text}]}},{{"content":[{own}]}}]}}'.encode()
     edited = MESSAGES.edit_request(body, Edits(drop_resent=True))
     assert edited == body.replace(f"[{own}, {real} ,{text}]".encode(), f"[{real},{text}]".encode())
+
+
+def test_what_the_path_says_is_what_the_server_reads() -> None:
+    read = CHAT.read_request(b'{"model":"cheap","n":2}', door="d", model="dear", stream=True)
+    assert (read.model, read.stream, read.choices) == ("dear", True, 2)
+
+
+NESTED = compile_questions(
+    {"config": Role.ASK_TOKENS_IN, "config.maxTokens": Role.ASK_TOKENS, "config.topLogprobs": Role.ASK_TOP}
+)
+
+
+def test_what_stands_deeper_is_read_in_any_case() -> None:
+    asked = RequestFacts("d", "test")
+    read = read_request(b'{"CONFIG":{"maxTOKENS":7,"toplogprobs":3},"maxTokens":9}', asked, table=NESTED)
+    assert (read.max_tokens, read.top_logprobs) == (7, 3)
+    assert read_request(b'{"config":null}', asked, table=NESTED).max_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("body", "bounded"),
+    [
+        (b'{"a":1}', b'{"config":{"maxTokens":5},"a":1}'),
+        (b"{}", b'{"config":{"maxTokens":5}}'),
+        (b'{"config": {}}', b'{"config": {"maxTokens":5}}'),
+        (b'{"config":{"x":1}}', b'{"config":{"maxTokens":5,"x":1}}'),
+        (b'{"Config":{"maxtokens":9}}', b'{"Config":{"maxtokens":5}}'),
+        (b'{"config":null}', b'{"config":{"maxTokens":5}}'),
+        (b'{"config":{"maxTokens":4}}', b'{"config":{"maxTokens":4}}'),
+    ],
+)
+def test_a_bound_is_put_where_the_server_looks_for_it(body: bytes, bounded: bytes) -> None:
+    found = edit_request(
+        body, Edits(max_tokens=5), table=NESTED, format="test", bound=("config", "maxTokens")
+    )
+    assert found == bounded

@@ -17,7 +17,7 @@ TABLE = compile_table(
     {"a": Role.TEXT, "c[].i": Role.INDEX, "c[].t": Role.TEXT, "h": Role.HOLDER, "h.x": Role.LOGPROBS},
     owners=("c[]",),
     guarded=("c[]",),
-)
+).root
 
 
 def found(raw: bytes) -> list[tuple[Role, bytes, int]]:
@@ -106,7 +106,7 @@ def test_a_walk_that_would_end_before_its_value_does_is_refused(raw: bytes) -> N
 
 
 def test_a_whole_may_stand_in_a_list_and_under_a_key() -> None:
-    table = compile_table({"a": Role.TEXT}, wrapped=("data",))
+    table = compile_table({"a": Role.TEXT}, wrapped=("data",)).root
     for raw in (b'[{"a":"1"}]', b'{"data":{"a":"1"}}', b'{"data":[{"a":"1"}]}', b'[{"a":"1"},{"b":2}]'):
         assert [site.role for site in Walk(raw, 0, table, format="test").sites] == [Role.TEXT]
 

@@ -1,0 +1,70 @@
+"""How a stream is cut into events, whatever its format: what every framing gives to those who read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+BOM = b"\xef\xbb\xbf"
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+
+
+class Envelope:
+    """One event of a stream: the bytes it came as, and those to edit, with the place of its data in them.
+
+    `lines` are the source's lines where each may be an event of its own, else empty; `beside` is all that
+    is neither data nor the event's name, `odd` whether it holds what the framing does not know.
+    """
+
+    __slots__ = ("beside", "data_at", "data_end", "eol", "event", "lines", "odd", "raw", "source")
+
+    def __init__(self, source: bytes) -> None:
+        self.source = self.raw = source
+        self.event = b""
+        self.odd = False
+        self.eol = b"\n"
+        self.lines: tuple[bytes, ...] = ()
+        self.beside = b""
+        self.data_at = self.data_end = 0
+
+    @property
+    def data(self) -> bytes:
+        """The event's data; empty where it has none, such as a comment."""
+        return self.raw[self.data_at : self.data_end]
+
+    def bare(self) -> Envelope:
+        """The event with its name and its data alone."""
+        return self
+
+
+class Framer(Protocol):
+    """Cuts a stream into whole events; they partition the input."""
+
+    pending: bytearray
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The events that `data` completes. Raises WireError when one grows over the limit."""
+        ...
+
+    def rest(self) -> bytes:
+        """What stands after the last border."""
+        ...
+
+
+class Write(Protocol):
+    """Puts JSON into an event of its framing."""
+
+    def __call__(self, data: bytes, *, eol: bytes, name: str = "") -> bytes:
+        """The event, with the line end of the stream; `name` where the framing has names."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """One way to cut a stream. `bare` says that an event is its JSON, so that a body may begin with it."""
+
+    bare: bool
+    framer: Callable[[], Framer]
+    envelope: Callable[[bytes], Envelope]
+    write: Write

@@ -1,0 +1,70 @@
+"""JSON a line: bytes to lines, and lines to bytes.
+
+Source: https://github.com/ndjson/ndjson-spec (read 2026-11-23). Lines end at LF or CRLF; a CR alone ends
+none. Lines partition the input: joined again, untouched lines are the bytes that came.
+"""
+
+from __future__ import annotations
+
+from hardening.errors import WireError
+from hardening.wire.framing import BOM, MAX_FRAME_BYTES, Envelope, Framing
+
+# Clients that split text into lines split here as well, inside of strings too; in JSON they may be escaped.
+_LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPES = str.maketrans(_LINE_ENDS)
+
+
+class Line(Envelope):
+    """One line; a blank one has no data."""
+
+    __slots__ = ()
+
+    def __init__(self, source: bytes) -> None:
+        super().__init__(source)
+        self.eol = b"\r\n" if source.endswith(b"\r\n") else b"\n"
+        start = len(BOM) if source.startswith(BOM) else 0
+        text = source[start:].lstrip(b" \t\r\n")
+        self.data_at = len(source) - len(text)
+        self.data_end = self.data_at + len(text.rstrip(b" \t\r\n"))
+
+
+class LineFramer:
+    """Cuts a stream into lines, whatever its chunks; holds at most one unfinished line."""
+
+    __slots__ = ("_limit", "_searched", "pending")
+
+    def __init__(self, limit_bytes: int = MAX_FRAME_BYTES) -> None:
+        self.pending = bytearray()
+        self._searched = 0
+        self._limit = limit_bytes
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes, each with its end. Raises WireError when one grows over the limit."""
+        held = self.pending
+        held += data
+        lines: list[bytes] = []
+        start = 0
+        while (end := held.find(b"\n", max(start, self._searched))) >= 0:
+            lines.append(bytes(held[start : end + 1]))
+            start = end + 1
+            self._searched = 0
+        del held[:start]
+        self._searched = len(held)
+        if len(held) > self._limit:
+            raise WireError("ndjson", self._limit, f"a line of more than {self._limit} bytes")
+        return lines
+
+    def rest(self) -> bytes:
+        """What stands after the last line end; some servers leave the last one out."""
+        rest = bytes(self.pending)
+        self.pending.clear()
+        self._searched = 0
+        return rest
+
+
+def write_line(data: bytes, *, eol: bytes, name: str = "") -> bytes:
+    """`data`, a JSON text in UTF-8, as one line."""
+    return data.decode().translate(_ESCAPES).encode() + eol
+
+
+NDJSON = Framing(bare=True, framer=LineFramer, envelope=Line, write=write_line)
