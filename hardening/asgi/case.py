@@ -124,7 +124,12 @@ def _read(case: Case, service: Service, scope: Scope) -> None:
             coding = head.joined(headers, b"content-encoding")
             case.body = unpack(case.received, coding, service.policy.runtime.max_body)
             case.facts = case.codec.read_request(
-                case.body, door=case.door.name, client=address, headers=headers
+                case.body,
+                door=case.door.name,
+                model=case.door.model,
+                stream=case.door.streams,
+                client=address,
+                headers=headers,
             )
             case.readable = True
             return

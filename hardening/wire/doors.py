@@ -9,15 +9,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from hardening.wire.codec import CODECS, Codec
 
-_KNOWN = {
-    "chat/completions": "openai_chat",
-    "v1/messages": "anthropic_messages",
-}
+
+class _Known(NamedTuple):
+    """The last segments of a door's path, the format that it speaks, and whether it always streams."""
+
+    pattern: str
+    format: str
+    streams: bool = False
+
+
+# `{model}` is a segment that names the model; a last segment `{model}:verb` may hold slashes before the verb.
+_KNOWN = (
+    _Known("chat/completions", "openai_chat"),
+    _Known("deployments/{model}/chat/completions", "openai_chat"),
+    _Known("engines/{model}/chat/completions", "openai_chat"),
+    _Known("v1/messages", "anthropic_messages"),
+)
+_MODEL = "{model}"
 
 # Answers that are kept and can be asked for again; `*` is an id. None: in a framing that is not read.
 _STORED = {
@@ -36,11 +50,14 @@ _SEEN_BYTES = 256  # of at most this length
 class Door:
     """A claimed path: `name` is the table's own spelling, bounded, fit for a metric's label.
 
-    `codec` is None where the policy names a format that this release does not read: blocked.
+    `codec` is None where the policy names a format that this release does not read: blocked. `model` and
+    `streams` are what the path says of the request.
     """
 
     name: str
     codec: Codec | None
+    model: str = ""
+    streams: bool = False
 
 
 class Doors:
@@ -54,18 +71,18 @@ class Doors:
 
     def __init__(self, own: Mapping[str, str] | None = None, *, known: bool = True) -> None:
         """`known` False leaves the built-in doors out: then only own rows are found."""
-        self._known: dict[tuple[str, ...], Door] = {}
+        self._known = _Patterns(_KNOWN if known else ())
         self._exact: dict[str, Door | None] = {}
         self._prefixes: list[tuple[str, Door | None]] = []
         self._seen: dict[str, Door | None] = {}
-        for path, format in _KNOWN.items() if known else ():
-            self._known[tuple(path.split("/"))] = Door("/" + path, CODECS[format])
         for path, format in (own or {}).items():
             door = None if format == PASS else Door(path, CODECS.get(format))
             if path.endswith("*"):
-                self._prefixes.append(("/" + "".join(part + "/" for part in _segments(path[:-1])), door))
+                self._prefixes.append(
+                    ("/" + "".join(part + "/" for part in _segments(path[:-1].lower())), door)
+                )
             else:
-                self._exact["/" + "/".join(_segments(path))] = door
+                self._exact["/" + "/".join(_segments(path.lower()))] = door
 
     def match(self, path: str) -> Door | None:
         """The door of a path, without its query; None where the path is none or is left alone."""
@@ -81,20 +98,20 @@ class Doors:
 
     def _find(self, path: str) -> Door | None:
         segments = _segments(path)
-        whole = "/" + "/".join(segments)
+        whole = "/" + "/".join(segments).lower()
         if whole in self._exact:
             return self._exact[whole]
         for prefix, door in self._prefixes:
             if whole.startswith(prefix) or whole + "/" == prefix:
                 return door
-        return self._known.get(tuple(segments[-2:]))
+        return self._known.find(segments)
 
     def stored(self, path: str) -> Door | None:
         """The door of an answer that was kept, for requests that only ask; None as in `match`."""
         segments = _segments(path)
-        for pattern, format in _STORED.items() if self._known else ():
+        for pattern, format in _STORED.items() if self._known.doors else ():
             parts = pattern.split("/")
-            ends = segments[-len(parts) :]
+            ends = [segment.lower() for segment in segments[-len(parts) :]]
             if len(ends) == len(parts) and all(
                 part in ("*", end) for part, end in zip(parts, ends, strict=True)
             ):
@@ -105,7 +122,43 @@ class Doors:
     def names(self) -> tuple[str, ...]:
         """Every door, for the start-up line."""
         own = [path for path, door in [*self._exact.items(), *self._prefixes] if door]
-        return (*(door.name for door in self._known.values()), *own)
+        return (*self._known.doors, *own)
+
+
+class _Patterns:
+    """The known doors by the end of their last segment, those with more segments first."""
+
+    __slots__ = ("_by_end", "doors")
+
+    def __init__(self, known: tuple[_Known, ...]) -> None:
+        self._by_end: dict[str, list[tuple[list[str], Door]]] = {}
+        self.doors: tuple[str, ...] = tuple(f"/{row.pattern}" for row in known)
+        for row in sorted(known, key=lambda row: row.pattern.count("/"), reverse=True):
+            *parts, last = row.pattern.lower().split("/")
+            door = Door(f"/{row.pattern}", CODECS[row.format], streams=row.streams)
+            self._by_end.setdefault(last.removeprefix(_MODEL), []).append((parts, door))
+
+    def find(self, segments: list[str]) -> Door | None:
+        """The door whose pattern the path ends with, with the model that it names."""
+        if not segments:
+            return None
+        *above, last = segments
+        head, colon, verb = last.rpartition(":")
+        for parts, door in self._by_end.get(last.lower(), ()):
+            ends = above[len(above) - len(parts) :] if parts else []
+            if len(ends) == len(parts) and all(map(_fits, parts, ends)):
+                model = next((end for part, end in zip(parts, ends, strict=True) if part == _MODEL), "")
+                return replace(door, model=model) if model else door
+        for parts, door in self._by_end.get(colon + verb.lower(), ()) if colon else ():
+            path = [segment.lower() for segment in above]
+            if parts[0] in path:  # what follows it is the model's name, slashes and all
+                at = len(path) - path[::-1].index(parts[0])
+                return replace(door, model="/".join([*above[at:], head]))
+        return None
+
+
+def _fits(part: str, segment: str) -> bool:
+    return part in (_MODEL, segment.lower())
 
 
 _cut_off = re.compile(r"[?#].*", re.DOTALL)
@@ -116,7 +169,7 @@ def _segments(path: str) -> list[str]:
     if "%" in path:
         path = unquote(path)
     segments: list[str] = []
-    for part in _cut_off.sub("", path.lower().translate(_dropped)).split("/"):
+    for part in _cut_off.sub("", path.translate(_dropped)).split("/"):
         segment = part.partition(";")[0].strip()
         if segment == "..":
             del segments[-1:]

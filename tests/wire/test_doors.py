@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hardening.wire.doors import Doors
+from hardening.wire.doors import Doors, _Known, _Patterns
 
 CHAT = "openai_chat"
 MESSAGES = "anthropic_messages"
@@ -92,3 +92,33 @@ def test_the_memory_of_paths_is_bounded() -> None:
     doors.match("/" + "x" * 10_000)
     assert len(doors._seen) <= 1024
     assert max(map(len, doors._seen)) <= 256
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/openai/deployments/GPT-5-prod/chat/completions", "GPT-5-prod"),
+        ("/v1/engines/m%2E1/chat/completions", "m.1"),
+        ("/deployments/chat/completions", ""),
+        ("/v1/chat/completions", ""),
+    ],
+)
+def test_a_path_may_name_the_model(path: str, model: str) -> None:
+    door = Doors().match(path)
+    assert door is not None
+    assert door.model == model
+
+
+def test_the_name_of_a_door_holds_no_part_of_a_request() -> None:
+    door = Doors().match("/openai/deployments/secret-project/chat/completions")
+    assert door is not None
+    assert door.name in Doors().names
+
+
+def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
+    patterns = _Patterns((_Known("models/{model}:generateContent", CHAT, streams=True),))
+    found = patterns.find(["v1beta", "Models", "org", "Gem-3:GenerateContent"])
+    assert found is not None
+    assert (found.model, found.streams) == ("org/Gem-3", True)
+    assert patterns.find(["v1beta", "models", "gem:countTokens"]) is None
+    assert patterns.find(["gem:generateContent"]) is None
