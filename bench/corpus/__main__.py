@@ -15,8 +15,9 @@ from rich.progress import track
 
 from bench.corpus.checks import Result
 from bench.corpus.claims import claims_of
+from bench.corpus.dialects import DIALECTS
 from bench.corpus.drive import DEFAULT_SPLITS, POLICIES, SPLITS
-from bench.corpus.recordings import FORMATS, CorpusError, read_corpus
+from bench.corpus.recordings import CorpusError, read_corpus
 from bench.corpus.table import print_claims, print_findings, print_table
 from bench.corpus.work import check_all
 
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, and give the exit status: 0 fine, 1 a claim that does not hold, 2 unusable input."""
     options = _options(arguments)
     try:
-        corpus = read_corpus(options.corpus, tuple(options.format or FORMATS))
+        corpus = read_corpus(options.corpus, tuple(options.format or DIALECTS), DIALECTS)
     except CorpusError as error:
         print(f"scripts/corpus: {error}", file=sys.stderr)
         return 2
@@ -72,7 +73,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--json", action="store_true", help="write the claims, and nothing else, to stdout")
     parser.add_argument("--policy", action="append", choices=POLICIES, help="may be given several times")
     parser.add_argument("--split", action="append", choices=SPLITS, help="default: whole, byte, random")
-    parser.add_argument("--format", action="append", choices=FORMATS)
+    parser.add_argument("--format", action="append", choices=tuple(DIALECTS))
     parser.add_argument("--seed", type=int, default=1, help="of the random splits")
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1), help="processes")
     return parser.parse_args(arguments, namespace=Options())

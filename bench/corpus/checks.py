@@ -7,13 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from bench.corpus.clients import Clients
+from bench.corpus.dialects import read_answer
 from bench.corpus.drive import Drive, Outcome, pieces_of
 from bench.corpus.leaks import find
 from bench.corpus.reading import (
     Answer,
     is_tagged,
     on_one_line,
-    read_answer,
     rows_beyond,
     usage_of,
     without_trace,

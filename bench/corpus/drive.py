@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from bench.corpus.dialects import DIALECTS
 from bench.corpus.recordings import Recording
 from hardening.asgi.tools import Toolbox
 from hardening.errors import WireError
@@ -14,12 +15,14 @@ from hardening.facts import Account, Decision, RequestFacts, Standing
 from hardening.policy import decide, load_policy
 from hardening.transform.reasoning import Summarising
 from hardening.wire.codec import CODECS
+from hardening.wire.doors import Doors
 
 POLICIES = ("baseline", "strict", "observe")
 SPLITS = ("whole", "byte", "boundary", "random")
 DEFAULT_SPLITS = ("whole", "byte", "random")
 
 _ACCOUNT = Account("acct_ordinary")
+_DOORS = Doors()
 _STANDING = Standing(requests=1_000, age_s=30 * 86_400.0)
 _EVERY_BOUNDARY_BYTES = 512  # of a longer body as many boundaries are drawn
 _PIECE_BYTES = 64  # largest random piece, about half an event
@@ -86,16 +89,20 @@ class Drive:
 
     def facts(self, recording: Recording) -> RequestFacts:
         """What the recorded request asked for; where none was kept, what can be told from the answer."""
-        door = "/chat/completions" if recording.format == "openai_chat" else "/v1/messages"
+        dialect = DIALECTS[recording.format]
+        codec = CODECS[dialect.codec]
+        door = _DOORS.match(recording.path) or _DOORS.match(dialect.path)
+        model, stream = (door.model, door.streams) if door else ("", False)
         if not recording.request:
-            return RequestFacts(door=door, format=recording.format, stream=recording.stream)
-        return CODECS[recording.format].read_request(recording.request, door=door)
+            return RequestFacts(dialect.path, codec.name, model, stream or recording.stream)
+        return codec.read_request(recording.request, door=dialect.path, model=model, stream=stream)
 
     def send(self, recording: Recording, pieces: Pieces) -> Outcome:
         """What leaves when the upstream answers with the recording in these pieces."""
         self._summaries.clear()
         facts = self.facts(recording)
-        exchange = Exchange(CODECS[recording.format], facts, self.decision(facts), self._tools)
+        codec = CODECS[DIALECTS[recording.format].codec]
+        exchange = Exchange(codec, facts, self.decision(facts), self._tools)
         exchange.request(recording.request)
         exchange.start(recording.status, [(b"content-type", recording.content_type.encode())])
         out: list[bytes] = []

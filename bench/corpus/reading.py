@@ -88,60 +88,8 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def read_answer(format: str, body: bytes) -> Answer:
-    """What a client of `format` shows of a body."""
-    answer = Answer()
-    read = _openai_chat if format == "openai_chat" else _anthropic_messages
-    for value in documents(body):
-        if isinstance(value, dict):
-            read(value, answer)
-    return answer
-
-
-def _openai_chat(value: dict, answer: Answer) -> None:
-    for position, choice in enumerate(_list(value, "choices")):
-        index = choice.get("index", position)
-        spoken = choice.get("delta") or choice.get("message") or {}
-        content = spoken.get("content")
-        for part in content if isinstance(content, list) else [{"text": content}]:
-            answer.say(index, part.get("text"))
-        answer.say(-1 - index, spoken.get("refusal"))
-        for call in _list(spoken, "tool_calls"):
-            place = call.get("index", call.get("id"))
-            function = call.get("function") or {}
-            answer.call(index, place, function.get("name"), function.get("arguments"))
-        if function := spoken.get("function_call"):
-            answer.call(index, "function_call", function.get("name"), function.get("arguments"))
-        if end := choice.get("finish_reason"):
-            answer.ends[index] = end
-
-
-def _anthropic_messages(value: dict, answer: Answer) -> None:
-    kind = value.get("type")
-    if kind == "message":
-        for index, block in enumerate(_list(value, "content")):
-            _anthropic_block(index, block, answer)
-    elif kind == "content_block_start":
-        _anthropic_block(value["index"], value["content_block"], answer)
-    elif kind == "content_block_delta":
-        delta = value["delta"]
-        answer.say(value["index"], delta.get("text"))
-        if "partial_json" in delta:
-            answer.call(value["index"], 0, None, delta["partial_json"])
-    end = value.get("stop_reason") or (value.get("delta") or {}).get("stop_reason")
-    if end:
-        answer.ends[0] = end
-
-
-def _anthropic_block(index: int, block: dict, answer: Answer) -> None:
-    answer.say(index, block.get("text"))
-    if "name" in block:
-        answer.call(index, 0, block["name"], block.get("input"))
-    if "tool_use_id" in block:
-        answer.results.append(json.dumps(block, sort_keys=True))
-
-
-def _list(value: dict, key: str) -> list[dict]:
+def objects(value: dict, key: str) -> list[dict]:
+    """The objects in the list under a key; none where there is no list."""
     found = value.get(key)
     return [element for element in found if isinstance(element, dict)] if isinstance(found, list) else []
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-FORMATS = ("openai_chat", "anthropic_messages")
 
 
 class CorpusError(Exception):
@@ -26,6 +24,7 @@ class Recording:
 
     id: str
     format: str
+    path: str
     status: int
     content_type: str
     stream: bool
@@ -44,8 +43,11 @@ class Corpus:
     others: dict[str, int]
 
 
-def read_corpus(folder: Path, formats: tuple[str, ...] = FORMATS) -> Corpus:
-    """The recordings of `formats` under `folder`. Raises CorpusError where there are none."""
+def read_corpus(folder: Path, formats: tuple[str, ...], known: Collection[str] = ()) -> Corpus:
+    """The recordings of `formats` under `folder`; those in `known` are not counted as others.
+
+    Raises CorpusError where there are none.
+    """
     if not folder.is_dir():
         raise CorpusError(f"found no folder {folder}; --corpus takes one with <format>.jsonl files")
     recordings: list[Recording] = []
@@ -55,7 +57,7 @@ def read_corpus(folder: Path, formats: tuple[str, ...] = FORMATS) -> Corpus:
             format = str(row["meta"]["format"])
             if format in formats:
                 recordings.append(_recording(row))
-            elif format not in FORMATS:
+            elif format not in known:
                 others[format] += 1
     if not recordings:
         raise CorpusError(f"found no recording of {' or '.join(formats)} in {folder}")
@@ -80,6 +82,7 @@ def _recording(row: dict) -> Recording:
     return Recording(
         id=meta["id"],
         format=meta["format"],
+        path=meta.get("path") or "",
         status=meta["status"],
         content_type=meta["content_type"] or "",
         stream=meta["stream"],

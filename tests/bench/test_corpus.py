@@ -10,9 +10,10 @@ import pytest
 
 from bench.corpus.__main__ import main
 from bench.corpus.claims import CLAIMS_FILE, Claim
+from bench.corpus.dialects import read_answer
 from bench.corpus.drive import SPLITS, pieces_of
 from bench.corpus.leaks import find
-from bench.corpus.reading import read_answer, rows_beyond, usage_of, without_trace
+from bench.corpus.reading import rows_beyond, usage_of, without_trace
 
 TRACE = "Tom starts with five apples. He gives two of them away, so three are left in the bowl."
 ANSWER = "Three apples are left."

@@ -1,0 +1,22 @@
+"""The recorded formats that are checked: a format is a module here and a line below."""
+
+from __future__ import annotations
+
+from bench.corpus.dialects import anthropic_messages, openai_chat
+from bench.corpus.dialects.dialect import Dialect
+from bench.corpus.reading import Answer, documents
+
+DIALECTS: dict[str, Dialect] = {
+    "openai_chat": openai_chat.DIALECT,
+    "anthropic_messages": anthropic_messages.DIALECT,
+}
+"""By the name under which a corpus keeps the format."""
+
+
+def read_answer(format: str, body: bytes) -> Answer:
+    """What a client of `format` shows of a body."""
+    answer = Answer()
+    for value in documents(body):
+        if isinstance(value, dict):
+            DIALECTS[format].read(value, answer)
+    return answer
