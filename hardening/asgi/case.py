@@ -14,7 +14,7 @@ from hardening.asgi.body import read_body
 from hardening.asgi.encoding import unpack
 from hardening.asgi.refusals import limit_refusal
 from hardening.asgi.service import Service
-from hardening.errors import AccountError, StateError, WireError
+from hardening.errors import AccountError, WireError
 from hardening.facts import Account, Admission, Decision, Refusal, RequestFacts, Standing
 from hardening.identity import ANONYMOUS
 from hardening.policy import Charges, charges, decide
@@ -177,7 +177,7 @@ async def _reserve(case: Case, service: Service) -> None:
     try:
         admission = service.store.admit(case.account, case.claim.charges, service.now())
         case.admission = await admission if isawaitable(admission) else admission
-    except StateError as fault:
+    except Exception as fault:  # noqa: BLE001  a store is somebody else's code: the policy says what follows
         service.store_failed("admit", fault)
         case.reasons.append("store_failed")
         terms = service.policy.on_failure.store

@@ -17,7 +17,7 @@ from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.response import Response
 from hardening.asgi.service import Service
 from hardening.asgi.watched import Watched
-from hardening.errors import StateError, WireError
+from hardening.errors import WireError
 from hardening.exchange import Exchange, Settlement
 from hardening.facts import Admission, Charge, Outcome, Refusal, Usage
 from hardening.policy import extended, settled
@@ -196,7 +196,7 @@ class Responder:
             return True
         try:
             answer = case.store.extend(lease, extended(case.claim, owed), self.now())
-        except StateError as fault:
+        except Exception as fault:  # noqa: BLE001  as in case.py
             return self._unextended(owed, fault)
         if isawaitable(answer):
             return self._extend_later(owed, answer)
@@ -205,7 +205,7 @@ class Responder:
     async def _extend_later(self, owed: int, answer: Awaitable[Admission]) -> bool:
         try:
             return self._extended(owed, await answer)
-        except StateError as fault:
+        except Exception as fault:  # noqa: BLE001  as in case.py
             return self._unextended(owed, fault)
 
     def _extended(self, owed: int, admission: Admission) -> bool:
@@ -217,7 +217,7 @@ class Responder:
         self._exchange.granted(owed)
         return True
 
-    def _unextended(self, owed: int, fault: StateError) -> bool:
+    def _unextended(self, owed: int, fault: Exception) -> bool:
         """Where the store is lost in mid-stream only `reject` ends the answer."""
         assert self._exchange is not None
         self._service.store_failed("extend", fault)
@@ -282,7 +282,7 @@ class Responder:
             actual = tuple(Charge(one.limit, one.scope_key, 0.0, one.by_band) for one in actual)
         try:
             done = case.store.settle(lease, actual, {})
-        except StateError as fault:
+        except Exception as fault:  # noqa: BLE001  as in case.py
             self._service.store_failed("settle", fault)
         else:
             if isawaitable(done):
@@ -293,6 +293,6 @@ class Responder:
     async def _settled(self, done: Awaitable[None], report: Callable[[], None]) -> None:
         try:
             await done
-        except StateError as fault:
+        except Exception as fault:  # noqa: BLE001  as in case.py
             self._service.store_failed("settle", fault)
         report()

@@ -18,7 +18,7 @@ from hardening.asgi.estimate import PromptRatio
 from hardening.asgi.secret import read_keys, worker_count
 from hardening.asgi.tools import Toolbox
 from hardening.clock import Clock
-from hardening.errors import StartError
+from hardening.errors import StartError, StateError
 from hardening.facts import Account, PolicyId, Receipt
 from hardening.identity import Identifier, Keys
 from hardening.observe import LOG, AuditWriter, Metrics, StartReport, metrics_in, start_line
@@ -111,9 +111,11 @@ class Service:
         self.metrics.body_unread(door)
 
     def store_failed(self, act: str, fault: Exception) -> None:
-        """Count and log a call that the store did not answer."""
+        """Count and log a call that the store did not answer; a text that is not ours may hold its address."""
         self.metrics.store_failed()
-        LOG.warning("the state store failed to %s: %s", act, fault)
+        LOG.warning(
+            "the state store failed to %s: %s", act, fault if isinstance(fault, StateError) else where(fault)
+        )
 
     def faulted(self, fault: Exception) -> None:
         """Log a fault of our own: its kind and place, never its text, which may hold a trace."""

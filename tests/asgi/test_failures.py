@@ -387,6 +387,35 @@ def test_a_store_that_does_not_settle_costs_the_client_nothing() -> None:
     assert (answer.ended, outcomes(hardened.receipts)) == (True, ["complete"])
 
 
+class ForeignStore(BrokenStore):
+    """A store of somebody else: it fails with an error of its own, at once or when it is awaited."""
+
+    def __init__(self, *broken: str, later: bool) -> None:
+        super().__init__(*broken)
+        self.later = later
+
+    def _or_break(self, act: str, *arguments: Any) -> Any:
+        if act not in self.broken:
+            return getattr(self.inner, act)(*arguments)
+        if self.later:
+            return self._fail()
+        raise TimeoutError("no answer from redis://:secret@host")
+
+    async def _fail(self) -> Any:
+        await asyncio.sleep(0)
+        raise TimeoutError("no answer from redis://:secret@host")
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("act", ["admit", "extend", "settle"])
+def test_a_store_may_fail_in_its_own_way(act: str, later: bool, caplog: pytest.LogCaptureFixture) -> None:
+    answer, hardened, _ = extends(ForeignStore(act, later=later))
+    assert (answer.status, len(hardened.receipts)) == (200, 1)
+    assert (hardened.options.registry.get_sample_value("hardening_store_errors_total") or 0) >= 1
+    assert "TimeoutError" in caplog.text
+    assert "secret" not in caplog.text
+
+
 SHORT = HIDE.replace("minute: {tokens: 100k, per: 1m}", "minute: {tokens: 60, per: 30d}")
 
 
