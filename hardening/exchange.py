@@ -164,6 +164,10 @@ class Exchange:
         self._lanes.close()
         return out if self._acts else b""
 
+    def surrender(self, data: bytes) -> bytes:
+        """What was taken and has not left, when `receive` of `data`, or `end` (with nothing), has raised."""
+        return self._reply.surrender(data) if self._started else data
+
     def wake(self, now: float) -> bytes:
         """A heart-beat in the format, while a trace is held back."""
         self.wake_at = now + BEAT_S

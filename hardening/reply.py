@@ -32,6 +32,7 @@ class Reply:
         "_codec",
         "_declared",
         "_envelope",
+        "_held",
         "_mode",
         "_passes_unreadable",
         "_reasons",
@@ -64,6 +65,7 @@ class Reply:
         self._mode: Literal["sniff", "frames", "gather", "words", "pass"] = "sniff"
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._held = b""  # of the frame that a piece goes on with, while the piece is read
         self.chain = chain
         self.rewriter = Rewriter(chain, tally)
         cut = framing or SSE
@@ -105,6 +107,7 @@ class Reply:
         else:
             self._mode = "words"
             if not self._may_be_words:
+                self._body.append(rest)
                 raise self._unlike()
         out = self.read(rest)
         return data if out is rest else head + out
@@ -138,7 +141,9 @@ class Reply:
         return b""
 
     def _frames(self, data: bytes) -> bytes:
+        self._held = bytes(self.framer.pending)
         out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in self.framer.feed(data)]
+        self._held = b""
         if len(out) == 1:
             return data if out[0] == data else out[0]
         return b"".join(out)
@@ -184,6 +189,10 @@ class Reply:
     def _tells(self, raw: bytes) -> bool:
         return self.chain.repeats(raw.decode("utf-8", "replace"))
 
+    def surrender(self, data: bytes) -> bytes:
+        """What was taken of the body and has not left, when reading `data`, its last piece, has failed."""
+        return b"".join(self._body) if self._mode in ("gather", "words") else self._held + data
+
     def give_up(self) -> None:
         """Read nothing more of this body."""
         self._mode = "pass"
@@ -191,7 +200,7 @@ class Reply:
     def end(self) -> bytes:
         """What is left when the upstream has ended. Raises WireError as `read` does."""
         if self._mode == "frames":
-            rest = self.framer.rest()
+            self._held = rest = self.framer.rest()
             return (self._event(rest) if rest else b"") + self.rewriter.rest()
         if self._mode == "words" or (self._mode == "sniff" and self._body):
             return self._words()

@@ -93,7 +93,7 @@ class Response:
         try:
             out = exchange.receive(data, began)
         except Exception as fault:  # noqa: BLE001  our fault, not the app's: the policy says what follows
-            return self._fault(fault, message)
+            return self._fault(fault, message, exchange.surrender(data))
         if not pieces & _SAMPLED:
             self.body_s += (_SAMPLED + 1) * (self._clock() - began)
             if exchange.owed:
@@ -172,10 +172,16 @@ class Response:
         last = not message.get("more_body", False)
         if self._kept:
             self._raw.append(data)
+        out, untold = b"", None
         try:
-            out = self._hardened(data, last=last, now=now)
+            untold = data = self._unpacked(data, last=last)
+            out = self._exchange.receive(data, now)
+            untold = b""
+            if last:
+                out += self._exchange.end(now)
         except Exception as fault:  # noqa: BLE001  as in send
-            await self._fault(fault, message)
+            taken = None if untold is None else out + self._exchange.surrender(untold)
+            await self._fault(fault, message, taken)
             return
         self.body_s += self._clock() - now
         if self._kept and last:
@@ -185,16 +191,13 @@ class Response:
         else:
             await self._early(out)
 
-    def _hardened(self, data: bytes, *, last: bool, now: float) -> bytes:
-        if self._unpacker is not None:
-            data = self._unpacker.feed(data)
-            if last:
-                self._unpacker.end()
-        out = self._exchange.receive(data, now)
-        if not last:
-            return out
-        rest = self._exchange.end(now)
-        return out + rest if rest else out
+    def _unpacked(self, data: bytes, *, last: bool) -> bytes:
+        if self._unpacker is None:
+            return data
+        plain = self._unpacker.feed(data)
+        if last:
+            self._unpacker.end()
+        return plain
 
     async def _early(self, out: bytes) -> None:
         """Send a piece; the first bytes that may leave before the end take a held head with them."""
@@ -250,32 +253,51 @@ class Response:
             self._inbound.gone = True
             raise
 
-    async def _fault(self, fault: Exception, message: Message) -> None:
-        """What the policy wants where we cannot read or where we failed."""
+    async def _fault(self, fault: Exception, message: Message, taken: bytes | None = None) -> None:
+        """What the policy wants where we cannot read or where we failed.
+
+        `taken` is what the exchange holds of the body and has not let out; None where nobody can tell.
+        """
         if self._stopped:
             return
-        if self._control.passes(fault):
+        unreadable = isinstance(fault, WireError)
+        passes = self._control.passes(fault)
+        if passes and self._opened and message["type"] == _BODY:
+            # Behind a head that is out only plain bytes may follow, and each of them once.
+            passes, message = taken is not None, {**message, "body": taken}
+        if passes:
             self._passing = True
             self._flowing = False
             self._beats.stop()
-            await self._pass(message)
+            await self._pass(message, plain=True)
         else:
-            unreadable = isinstance(fault, WireError)
             words = "the model server's answer cannot be read" if unreadable else "the answer cannot be given"
             status = max(self.answered or 0, 502) if unreadable else 500  # clients wait by a 503
             await self._end_badly(Refusal(status, "internal", words))
 
-    async def _pass(self, message: Message) -> None:
-        """Send what the app said as it said it; a held head and what lay behind it first."""
+    async def _pass(self, message: Message, *, plain: bool = False) -> None:
+        """Send what the app said as it said it; a held head and what lay behind it first.
+
+        Where a head is out that does not tell of a packed body, each piece that is not `plain` is unpacked.
+        """
         await self._beats.ended()
-        if self._start is not None and not self._opened and message["type"] == _BODY:
+        kind, last = message["type"], not message.get("more_body", False)
+        if self._start is not None and not self._opened and kind == _BODY:
             self._opened = True
+            self._unpacker = None  # the whole of it leaves as it is packed, and so does its head
             await self._send(self._start)
             message = {**message, "body": b"".join(self._raw)}
-        elif message["type"] == _START:
+        elif kind == _START:
             self._opened = True
+            self._unpacker = None
+        elif kind == _BODY and not plain:
+            try:
+                message = {**message, "body": self._unpacked(bytes(message.get("body", b"")), last=last)}
+            except WireError:
+                await self._end_badly(Refusal(502, "internal", "the model server's answer cannot be read"))
+                return
         await self._send(message)
-        if message["type"] == _BODY and not message.get("more_body", False):
+        if kind == _BODY and last:
             self.close()
             await self._control.over("complete")
 

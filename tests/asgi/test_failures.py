@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from starlette.types import Message, Receive, Scope, Send
 from hardening import Receipt, StateError
 from hardening.exchange import Exchange
 from hardening.facts import Account, Admission, Charge, Lease
+from hardening.lanes import Lanes
+from hardening.rewrite import Rewriter
 from hardening.state import MemoryStore
 from hardening.testing import find_leaks, harden
 from tests.asgi.chat import BODY, HIDE, PLAIN_JSON, TRACE, stream, whole
@@ -341,6 +344,48 @@ def test_in_shadow_a_fault_of_ours_touches_nothing(monkeypatch: pytest.MonkeyPat
     hardened = harden(replies(stream()), HIDE + "mode: shadow\n")
     assert run(ask(hardened, BODY)).chunks[:-1] == stream()
     assert "internal_fault" in hardened.receipts[0].reasons
+
+
+@pytest.mark.parametrize("size", [7, 90, 100_000])
+@pytest.mark.parametrize("coding", [b"identity", b"gzip"])
+@pytest.mark.parametrize("kind", [b"text/event-stream", b"application/json"])
+@pytest.mark.parametrize("fails_at", [0, 3, 9])
+def test_what_passes_after_a_fault_leaves_whole_and_once(
+    monkeypatch: pytest.MonkeyPatch, fails_at: int, kind: bytes, coding: bytes, size: int
+) -> None:
+    read: Any = Rewriter.frame
+    frames = iter(range(1000))
+
+    def broken(*arguments: Any, **more: Any) -> bytes:
+        if next(frames) == fails_at:
+            raise KeyError("a fault of ours")
+        return bytes(read(*arguments, **more))
+
+    monkeypatch.setattr(Rewriter, "frame", broken)
+    monkeypatch.setattr(Lanes, "take", lambda *_: None)
+    monkeypatch.setattr(Lanes, "change", lambda *_: None)
+    sse = kind == b"text/event-stream"
+    said = b"".join(stream(trace="")) if sse else whole(trace="")
+    packed = gzip.compress(said) if coding == b"gzip" else said
+    pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
+    headers = [(b"content-encoding", coding)]
+    policy = HIDE.replace("show: none", "show: full") + "on_failure: {internal: pass}\n"
+    hardened = harden(replies(pieces, kind=kind, headers=headers), policy)
+    answer = run(ask(hardened, BODY))
+    left = answer.headers.get("content-encoding", "identity")
+    assert (gzip.decompress(answer.body) if left == "gzip" else answer.body) == said
+    assert answer.ended
+
+
+def test_a_stream_that_breaks_off_packed_is_ended_though_the_policy_lets_pass() -> None:
+    packed = gzip.compress(b"".join(stream()))
+    pieces = [packed[:200], b"no more of it" * 9]
+    headers = [(b"content-encoding", b"gzip")]
+    hardened = harden(replies(pieces, headers=headers), HIDE + "on_failure: {unreadable: pass}\n")
+    answer = run(ask(hardened, BODY))
+    assert b"no more of it" not in answer.body
+    assert b'"error"' in answer.body
+    assert answer.ended
 
 
 def test_a_receipt_callback_that_raises_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
