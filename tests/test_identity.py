@@ -272,10 +272,25 @@ def test_a_caller_is_proven_by_acceptance_and_no_longer_after_a_rejection():
 
 def test_a_regular_is_rejected_like_anybody():
     ledger = ProvenLedger()
-    for status in (200, 200, 403):
+    for status in (200, 200, 401):
         ledger.mark("a", status, 0.0)
     assert not ledger.is_proven("a", 1.0)
     assert len(ledger) == 0
+
+
+def test_who_may_not_do_one_thing_is_still_known():
+    identifier = Identifier(KEYS)
+    account = identifier.identify(bearer(), None, 0.0)
+    for status in (200, 403):
+        identifier.answered(account, status, 0.0)
+    assert identifier.identify(bearer(), None, 1.0).proven
+
+
+def test_a_neighbour_with_a_made_up_key_takes_no_address_its_proof():
+    identifier = Identifier(KEYS, order=["client"])
+    identifier.answered(identifier.identify(bearer(), None, 0.0), 200, 0.0)
+    identifier.answered(identifier.identify(bearer(), None, 1.0), 401, 1.0)
+    assert identifier.identify(bearer(), None, 2.0).proven
 
 
 def test_whom_the_app_names_takes_no_room_in_the_ledger():
@@ -332,9 +347,9 @@ def test_a_ledger_is_bounded_and_never_proves_whom_the_app_last_rejected(marks):
     last: dict[int, int] = {}
     for number, status in marks:
         ledger.mark(str(number), status, 0.0)
-        if status != 500:
+        if status not in (403, 500):
             last[number] = status
     assert len(ledger) <= 10
     for number in range(41):
-        if last.get(number, 401) in (401, 403):
+        if last.get(number, 401) == 401:
             assert not ledger.is_proven(str(number), 1.0)

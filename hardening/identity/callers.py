@@ -12,7 +12,7 @@ from typing import Any, Literal
 from hardening.errors import AccountError, StartError
 from hardening.facts import Account
 from hardening.identity.keys import Keys
-from hardening.identity.proven import ProvenLedger
+from hardening.identity.proven import UNAUTHORIZED, ProvenLedger
 
 ANONYMOUS = "anonymous"
 """The id of a caller that no source names; he is never proven."""
@@ -120,7 +120,8 @@ class Identifier:
 
     def answered(self, account: Account, status: int, now: float) -> None:
         """Take the status with which the app itself answered `account`; ours must not come here."""
-        if account.id.startswith(("key_", "ip_")):
+        # Of an address a 401 says nothing: whoever shares it could take its proof away with a made-up key.
+        if account.id.startswith("key_") or (account.id.startswith("ip_") and status != UNAUTHORIZED):
             self.ledger.mark(account.id + account.network, status, now)
 
     def _hashed(self, source: _Source, digest: _Hash, seen: Mapping[bytes, bytes | None]) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-_REJECTED = frozenset({401, 403})
+UNAUTHORIZED = 401
+"""The answer to a caller whom the app does not know; a 403 says that it knows him, and that he may not do this."""
 
 
 class ProvenLedger:
@@ -29,11 +30,11 @@ class ProvenLedger:
         return until is not None and now < until
 
     def mark(self, caller: str, status: int, now: float) -> None:
-        """Take the app's own answer: 2xx proves, 401 and 403 take the proof away.
+        """Take the app's own answer: 2xx proves, 401 takes the proof away.
 
         Any other status says nothing: apps refuse bodies and paths before they look at keys.
         """
-        if status in _REJECTED:
+        if status == UNAUTHORIZED:
             self._once.pop(caller, None)
             self._regular.pop(caller, None)
         elif 200 <= status < 300:
