@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 
-from starlette.types import Message, Send
+from starlette.types import Message, Scope, Send
 
 from hardening.asgi.headers import find
 
@@ -24,6 +24,12 @@ _HEAD_DROPS = frozenset({b"content-length", b"etag", b"content-md5", b"content-d
 def is_asked_only(method: str) -> bool:
     """Whether a method only asks for what is there, and so makes no model speak."""
     return method in _ASKED_ONLY
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route that answers, where routing has found one; else the path."""
+    template = getattr(scope.get("route"), "path", None)
+    return template if isinstance(template, str) else str(scope["path"])
 
 
 def bodiless(send: Send) -> Send:

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hardening.asgi.case import MARK, Case
-from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only
+from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only, route_of
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.responder import Responder
 from hardening.asgi.service import Identify, OnReceipt, Options, Service, where
@@ -109,7 +109,7 @@ class HardeningMiddleware:
         elif scope["method"] == "HEAD":
             await self.app(scope, receive, send if service.policy.mode == "shadow" else bodiless(send))
         elif door.codec is None:
-            await self._unspoken(service, scope, receive, send)
+            await self._unspoken(service, door, scope, receive, send)
         else:
             case = Case(door, door.codec, service.next_id(), service.now())
             await Responder(service, case, scope=scope, receive=receive, send=send).respond(self.app)
@@ -141,7 +141,7 @@ class HardeningMiddleware:
             if service.policy.doors.unknown == "block" and service.policy.mode == "enforce":
                 await _say(send, None, _NO_DOOR)
                 return
-            send = Sniffing(send, service.metrics.output_unclaimed).send
+            send = Sniffing(send, lambda: service.unclaimed(route_of(scope))).send
         self._be_quiet(method, path, scope.get("root_path", ""))
         await self.app(scope, receive, send)
 
@@ -153,9 +153,12 @@ class HardeningMiddleware:
             paths.clear()
         paths.add(path)
 
-    async def _unspoken(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _unspoken(
+        self, service: Service, door: Door, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """A door whose format is not built: closed, for what leaves there cannot be read."""
         if service.policy.mode == "enforce":
+            service.closed(door.name)
             await _say(send, None, _NO_DOOR)
         else:
             await self.app(scope, receive, send)

@@ -32,6 +32,8 @@ OnReceipt = Callable[[Receipt], None]
 
 _CLOSING_S = 2.0
 _CLOSING_LOOKS = 100
+_MOST_SAID = 64  # warnings that are written once: more of them tell nobody anything
+_ROUTE_CHARS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ class Service:
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self._answering = 0
+        self._said: set[str] = set()
 
     def next_id(self) -> str:
         """A new request id, unlike any of another process."""
@@ -109,6 +112,26 @@ class Service:
     def unread(self, door: str) -> None:
         """Count a body that could not be read."""
         self.metrics.body_unread(door)
+
+    def closed(self, door: str) -> None:
+        """Say once that a door was asked for that is closed, and how to open it."""
+        self._say_once(
+            f"closed {door}: what leaves there is not read by this version; "
+            f"to open it unread, let the policy say doors: {{{door}: pass}} with the app's own path"
+        )
+
+    def unclaimed(self, route: str) -> None:
+        """Count what looks like a model's answer on a path that is no door, and name each route once."""
+        self.metrics.output_unclaimed()
+        self._say_once(
+            f"model output on {route[:_ROUTE_CHARS]}, which is no door: declare its format or `pass` under the "
+            f"policy's doors, or close such paths with doors: {{unknown: block}}"
+        )
+
+    def _say_once(self, warning: str) -> None:
+        if warning not in self._said and len(self._said) < _MOST_SAID:
+            self._said.add(warning)
+            LOG.warning("%s", warning)
 
     def store_failed(self, act: str, fault: Exception) -> None:
         """Count and log a call that the store did not answer; a text that is not ours may hold its address."""

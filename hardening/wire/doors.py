@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from hardening.wire.codec import CODECS, Codec
+from hardening.wire.side_doors import SIDE_DOORS, SideDoors
 
 
 class _Known(NamedTuple):
@@ -33,12 +34,12 @@ _KNOWN = (
 )
 _MODEL = "{model}"
 
-# Answers that are kept and can be asked for again; `*` is an id. None: in a framing that is not read.
+# Answers that are kept and can be asked for again; `*` is an id.
 _STORED = {
     "chat/completions/*": "openai_chat",
     "chat/completions/*/messages": "openai_chat",
-    "v1/messages/batches/*/results": None,
 }
+_SIDE = SideDoors(SIDE_DOORS)
 
 PASS = "pass"
 
@@ -50,7 +51,7 @@ _SEEN_BYTES = 256  # of at most this length
 class Door:
     """A claimed path: `name` is the table's own spelling, bounded, fit for a metric's label.
 
-    `codec` is None where the policy names a format that this release does not read: blocked. `model` and
+    `codec` is None where this release does not read what leaves there: blocked. `model` and
     `streams` are what the path says of the request.
     """
 
@@ -104,7 +105,11 @@ class Doors:
         for prefix, door in self._prefixes:
             if whole.startswith(prefix) or whole + "/" == prefix:
                 return door
-        return self._known.find(segments)
+        known = self._known.find(segments)
+        if known is not None or not self._known.doors:
+            return known
+        side = _SIDE.find([segment.lower() for segment in segments])
+        return None if side is None else Door(side if side.startswith("/") else f"/{side}", None)
 
     def stored(self, path: str) -> Door | None:
         """The door of an answer that was kept, for requests that only ask; None as in `match`."""
@@ -115,7 +120,7 @@ class Doors:
             if len(ends) == len(parts) and all(
                 part in ("*", end) for part, end in zip(parts, ends, strict=True)
             ):
-                return Door("/" + pattern, None if format is None else CODECS[format])
+                return Door("/" + pattern, CODECS[format])
         return None
 
     @property

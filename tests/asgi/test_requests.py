@@ -7,6 +7,10 @@ import json
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from hardening import Account, AccountError
@@ -255,17 +259,43 @@ def test_a_path_that_is_no_door_gets_our_callers_own_objects() -> None:
 def test_unknown_paths_that_take_a_request_follow_the_policy(unknown: str, status: int, method: str) -> None:
     policy = HIDE + f'doors: {{unknown: {unknown}, "/raw/*": pass}}\n'
     hardened = harden(leaking(), policy)
-    assert run(ask(hardened, BODY, path="/generate", method=method)).status == status
-    assert run(ask(hardened, b"", path="/generate", method="GET")).status == 200
+    assert run(ask(hardened, BODY, path="/ask", method=method)).status == status
+    assert run(ask(hardened, b"", path="/ask", method="GET")).status == 200
     assert run(ask(hardened, BODY, path="/raw/generate", method=method)).status == 200
 
 
 def test_model_output_on_an_unknown_path_is_counted_once_a_path() -> None:
     hardened = harden(leaking(), HIDE)
     for _ in range(3):
-        run(ask(hardened, BODY, path="/generate"))
+        run(ask(hardened, BODY, path="/ask"))
         run(ask(hardened, BODY, path="/generate2"))
     assert hardened.options.registry.get_sample_value("hardening_unclaimed_output_total") == 2
+
+
+def test_the_route_of_such_output_is_named_once_by_its_template(caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(request: Request) -> Response:
+        return Response(whole(), media_type="application/json")
+
+    app = Starlette(routes=[Route("/custom/{tenant}/llm", answer, methods=["POST"])])
+    hardened = harden(app, HIDE)
+    for tenant in ("acme", "other"):
+        run(ask(hardened, BODY, path=f"/custom/{tenant}/llm"))
+    assert caplog.text.count("model output on /custom/{tenant}/llm") == 1
+    assert "acme" not in caplog.text
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "PUT"])
+def test_a_known_side_door_is_closed_and_the_log_says_once_how_to_open_it(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hardened = harden(leaking(), HIDE)
+    for _ in range(3):
+        answer = run(ask(hardened, BODY if method != "GET" else b"", path="/generate", method=method))
+        assert answer.status == 403
+    assert caplog.text.count("closed /generate") == 1
+    opened = harden(leaking(), HIDE + "doors: {/generate: pass}\n")
+    assert run(ask(opened, BODY, path="/generate", method=method)).body == whole()
+    assert run(ask(harden(leaking(), HIDE + "mode: shadow\n"), BODY, path="/generate")).body == whole()
 
 
 def test_a_declared_door_whose_format_is_not_built_is_closed() -> None:

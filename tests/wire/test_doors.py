@@ -34,7 +34,7 @@ MESSAGES = "anthropic_messages"
         ("/v1/chat\\completions ", CHAT),
         ("/v1/chat/com\npletions", CHAT),
         ("/v1/messages/..", None),
-        ("/v1/threads/thread_1/messages", None),
+        ("/threads/thread_1/messages", None),
         ("/messages", None),
         ("/v1/messages/count_tokens", None),
         ("/v1/chat/completions/x", None),
@@ -72,9 +72,6 @@ def test_kept_answers_have_doors_of_their_own() -> None:
     assert kept.codec.name == CHAT
     assert kept.name == "/chat/completions/*/messages"
     assert doors.stored("/v1/chat/completions/chatcmpl-1") is not None
-    batch = doors.stored("/v1/messages/batches/b1/results")
-    assert batch is not None
-    assert batch.codec is None
     assert doors.stored("/v1/chat/completions") is None
     assert Doors(known=False).stored("/v1/chat/completions/x") is None
 
@@ -122,3 +119,56 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
     assert (found.model, found.streams) == ("org/Gem-3", True)
     assert patterns.find(["v1beta", "models", "gem:countTokens"]) is None
     assert patterns.find(["gem:generateContent"]) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/threads/thread_1/messages", "/v1/threads/*/messages"),
+        ("/api/V1/Threads/t/runs/", "/v1/threads/*/runs"),
+        ("/v1/messages/batches/b1/results", "/v1/messages/batches/*/results"),
+        ("/v1/chat/completions/batch", "/chat/completions/batch"),
+        ("/generate", "/generate"),
+        ("//Generate/", "/generate"),
+        ("/x/../%67enerate", "/generate"),
+        ("/invocations", "/invocations"),
+        ("/model/arn%3Aaws%3Am/converse-stream", "/model/*/converse-stream"),
+        ("/v1/projects/p/locations/l/publishers/anthropic/models/c:streamRawPredict", "/*:streamRawPredict"),
+        ("/slots/3", "/slots/*"),
+        ("/a2a/agent/message/send", "/a2a/**"),
+        ("/spend/logs", "/spend/logs/**"),
+    ],
+)
+def test_side_doors_are_claimed_and_not_read(path: str, name: str) -> None:
+    door = Doors().match(path)
+    assert door is not None
+    assert (door.name, door.codec) == (name, None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/images/generate",  # an app of its own
+        "/api/generate/x",
+        "/forum/threads/7/messages",
+        "/v1/models",
+        "/v1/embeddings",
+        "/v1/files/f/metadata",
+        "/tokenize",
+        "/metrics",
+        "/docs",
+        "/a2ab/x",
+    ],
+)
+def test_what_is_no_side_door_stays_unknown(path: str) -> None:
+    assert Doors().match(path) is None
+
+
+def test_a_row_of_the_policy_opens_a_side_door() -> None:
+    doors = Doors({"/generate": "pass", "/a2a/*": "pass", "/completion": CHAT})
+    assert doors.match("/generate") is None
+    assert doors.match("/a2a/agent") is None
+    opened = doors.match("/completion")
+    assert opened is not None
+    assert opened.codec is not None
+    assert Doors({"/x": CHAT}, known=False).match("/generate") is None

@@ -1,0 +1,126 @@
+"""Paths at which model servers and gateways give out what a model made, in a format that is not read here.
+
+They are claimed without a codec, so they are closed while a policy enforces; a policy opens one with a row of
+its own (`doors: {/generate: pass}`). Source: the route tables of vLLM 0.33, SGLang 0.5, llama.cpp, LiteLLM
+1.109, Ollama, TGI and of the vendors' API references (read 2026-11-25).
+
+Not here, and so unknown paths, which a policy reports or blocks: what tells nothing of an answer (tokenizers,
+token counts, lists of models), what an app of any kind may call a path of its own (`/predict`, `/v1/chat`),
+and scores and embeddings, whose values have settings of their own.
+"""
+
+from __future__ import annotations
+
+# A leading slash: the whole path below the mount; else its last segments. `*` is any one segment, `**` all below.
+SIDE_DOORS = (
+    # batches, stored answers and conversations, of OpenAI, Anthropic, Mistral and Google
+    "v1/files/*/content",
+    "v1/threads/runs",
+    "v1/threads/*/runs",
+    "v1/threads/*/runs/*",
+    "v1/threads/*/runs/*/steps",
+    "v1/threads/*/runs/*/steps/*",
+    "v1/threads/*/runs/*/submit_tool_outputs",
+    "v1/threads/*/messages",
+    "v1/threads/*/messages/*",
+    "v1/conversations/*/items",
+    "v1/conversations/*/items/*",
+    "v1/evals/*/runs/*/output_items",
+    "v1/evals/*/runs/*/output_items/*",
+    "v1/messages/batches/*/results",
+    "v1/conversations",
+    "v1/conversations/*",
+    "v1/conversations/*/messages",
+    "v1/conversations/*/history",
+    "v1/conversations/*/restart",
+    "v1beta/interactions",
+    "v1beta/interactions/*",
+    # speech in and out, over websockets for the most part
+    "v1/realtime",
+    "v1/realtime/*",
+    # older and other doors of the vendors
+    "v1/complete",
+    "*:rawPredict",
+    "*:streamRawPredict",
+    "model/*/converse",
+    "model/*/converse-stream",
+    "model/*/invoke",
+    "model/*/invoke-with-response-stream",
+    "cohere/v2/chat",
+    "/v2/chat",
+    # vLLM
+    "/invocations",
+    "/inference/v1/generate",
+    "chat/completions/batch",
+    "chat/completions/render",
+    "chat/completions/derender",
+    "v1/completions/render",
+    "v1/completions/derender",
+    "/generative_scoring",
+    "/v1/systemone",
+    "/v1/decisions",
+    "/pooling",
+    # SGLang and TGI
+    "/generate",
+    "/generate_stream",
+    "/encode",
+    "/vertex",
+    "/vertex_generate",
+    "/separate_reasoning",
+    # llama.cpp
+    "/completion",
+    "/infill",
+    "/slots",
+    "/slots/*",
+    "/props",
+    "/apply-template",
+    "/v1/stream",
+    "/v1/streams/lookup",
+    # LiteLLM
+    "/interactions",
+    "/a2a/**",
+    "/spend/logs/**",
+    "rag/query",
+    # Ollama
+    "/api/experimental/**",
+)
+
+
+class SideDoors:
+    """Tells which of the patterns a path fits, in time that does not grow with their number."""
+
+    __slots__ = ("_below", "_by_end")
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        self._by_end: dict[str, list[tuple[str, list[str], bool]]] = {}
+        self._below: dict[str, list[tuple[str, list[str]]]] = {}
+        for pattern in patterns:
+            parts = pattern.strip("/").lower().split("/")
+            if parts[-1] == "**":
+                self._below.setdefault(parts[0], []).append((pattern, parts[:-1]))
+            else:
+                row = (pattern, parts[:-1], pattern.startswith("/"))
+                self._by_end.setdefault(_key(parts[-1]), []).append(row)
+
+    def find(self, segments: list[str]) -> str | None:
+        """The pattern that a path's lower-case segments fit; None where there is none."""
+        if not segments:
+            return None
+        for pattern, parts in self._below.get(segments[0], ()):
+            if segments[: len(parts)] == parts:
+                return pattern
+        *above, last = segments
+        for key in {last, _key(last), "*"}:
+            for pattern, parts, whole in self._by_end.get(key, ()):
+                ends = above if whole else above[max(0, len(above) - len(parts)) :]
+                if len(ends) == len(parts) and all(
+                    part in ("*", end) for part, end in zip(parts, ends, strict=True)
+                ):
+                    return pattern
+        return None
+
+
+def _key(segment: str) -> str:
+    """What a last segment is looked up by: the verb after a colon, else itself."""
+    _, colon, verb = segment.rpartition(":")
+    return colon + verb if colon else segment
