@@ -10,7 +10,7 @@ from hardening.errors import StartError
 from hardening.identity import Keys
 from hardening.policy import KeyPlace, Runtime
 
-_SERVERS = ("daphne", "fastapi", "granian", "gunicorn", "hypercorn", "uvicorn")
+_SERVERS = ("daphne", "fastapi", "granian", "gunicorn", "hardening", "hypercorn", "uvicorn")
 
 
 def read_keys(runtime: Runtime, environment: Mapping[str, str]) -> Keys:

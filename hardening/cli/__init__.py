@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hardening import __version__
+from hardening.cli.serve import serve
 from hardening.cli.validate import validate
 from hardening.cli.warm import warm
 
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(serve)
 app.command()(validate)
 app.command()(warm)
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
-import re
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from hardening.testing import find_leaks
-from tests.asgi.chat import ASKED, BODY, HIDE, TRACE
+from tests.asgi.chat import ASKED, HIDE, TRACE
+from tests.asgi.processes import WAIT_S, Server, started
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="gunicorn and signals")]
 
@@ -34,7 +29,6 @@ GUNICORN = [
     "1",
 ]
 KEY = {"HARDENING_KEY": "a key for tests, and for nothing else"}
-WAIT_S = 60.0
 
 
 @pytest.fixture
@@ -44,69 +38,11 @@ def policy(tmp_path: Path) -> Path:
     return path
 
 
-class Server:
-    """A server process; `port` is where it listens, `log` what it said until then."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.log = ""
-        self.port = 0
-        self.connections: list[http.client.HTTPConnection] = []
-
-    def wait_until(self, ready: str) -> None:
-        """Read what the server says until it serves, or ends."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.log += line
-            found = re.search(r"(?:running on|Listening at:) http://127\.0\.0\.1:(\d+)", line)
-            self.port = int(found[1]) if found else self.port
-            if self.port and ready in line:
-                self.reach()
-                return
-
-    def reach(self) -> None:
-        """Knock until somebody opens: a worker says that it has started just before it listens."""
-        end = time.monotonic() + WAIT_S
-        while self.process.poll() is None and time.monotonic() < end:
-            with socket.socket() as knock:
-                if knock.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-
-    def ask(self, body: bytes = BODY, path: str = "/v1/chat/completions") -> http.client.HTTPResponse:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
-        self.connections.append(connection)
-        connection.request("POST" if body else "GET", path, body, {"content-type": "application/json"})
-        return connection.getresponse()
-
-    def stop(self) -> int:
-        self.process.terminate()
-        assert self.process.stderr is not None
-        self.log += self.process.stderr.read()
-        return self.process.wait(WAIT_S)
-
-
 @contextmanager
 def server(way: str, **environment: str) -> Iterator[Server]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", *WAYS[way]],
-        env={**os.environ, "PYTHONWARNINGS": "ignore", **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-    running = Server(process)
-    try:
-        running.wait_until(
-            "Application startup" if "workers" in way else "running on" if "uvicorn" in way else "Listening"
-        )
+    ready = "Application startup" if "workers" in way else "running on" if "uvicorn" in way else "Listening"
+    with started(WAYS[way], ready, **environment) as running:
         yield running
-    finally:
-        for connection in running.connections:
-            connection.close()
-        if process.poll() is None:
-            running.stop()
-        assert process.stderr is not None
-        process.stderr.close()
 
 
 WAYS = {

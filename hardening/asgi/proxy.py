@@ -1,0 +1,239 @@
+"""A streaming reverse proxy as an ASGI app, for model servers in which nothing can be mounted.
+
+It changes nothing but what HTTP says a proxy changes: hop-by-hop headers (RFC 9110 section 7.6.1), `host`, and
+the `x-forwarded-*` headers. Bodies pass as they come, in both directions, packed or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import httpx
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from hardening.asgi.body import ClientGone
+from hardening.asgi.headers import Headers, joined, without
+from hardening.errors import StartError
+from hardening.observe import LOG
+
+T = TypeVar("T")
+
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+_FORWARDED = frozenset({b"host", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+_UNSENT: dict[
+    type[httpx.TransportError], tuple[int, str]
+] = {  # what an error is called, with the status for it; its own text may hold addresses
+    httpx.ConnectTimeout: (504, "the model server did not answer in time"),
+    httpx.ReadTimeout: (504, "the model server did not answer in time"),
+    httpx.WriteTimeout: (504, "the model server did not take the request in time"),
+    httpx.PoolTimeout: (503, "too many requests are being answered"),
+}
+_UNREACHED = (502, "the model server cannot be reached")
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Where requests go: `url` with a path before theirs, and how long and how often at once."""
+
+    url: httpx.URL
+    connections: int = 512
+    connect_s: float = 10.0
+    silence_s: float = 600.0
+
+    @classmethod
+    def of(cls, url: str, *, connections: int = 512, silence_s: float = 600.0) -> Upstream:
+        """The upstream at an address.
+
+        Raises:
+            StartError: it is no http or https address of a host.
+        """
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL:
+            parsed = httpx.URL("")
+        if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query or parsed.userinfo:
+            raise StartError(
+                "upstream: found an address that cannot be used, allowed is http(s)://HOST[:PORT][/PATH]"
+            )
+        return cls(parsed, connections=connections, silence_s=silence_s)
+
+    @property
+    def timeouts(self) -> dict[str, float]:
+        """As httpx's transports take them."""
+        return {
+            "connect": self.connect_s,
+            "read": self.silence_s,
+            "write": self.silence_s,
+            "pool": self.connect_s,
+        }
+
+
+class Proxy:
+    """An ASGI app that answers with what the upstream answers; websockets are denied."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        # The transport alone: a client would follow redirects, keep cookies and read proxies from the environment.
+        limits = httpx.Limits(max_connections=upstream.connections, max_keepalive_connections=64)
+        self._transport = httpx.AsyncHTTPTransport(limits=limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or take part in start and stop."""
+        if scope["type"] == "http":
+            await self._forward(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "not open"})
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._transport.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = _Client(receive, sends=_has_body(scope["headers"]))
+        request = httpx.Request(
+            scope["method"],
+            self._url(scope),
+            headers=_to_upstream(scope, self._upstream.url),
+            content=client.body() if client.sends else None,
+            extensions={"timeout": self._upstream.timeouts},
+        )
+        async with client:
+            try:
+                response = await client.unless_gone(self._transport.handle_async_request(request))
+            except ClientGone:
+                return
+            except httpx.TransportError as fault:
+                LOG.warning("the upstream did not answer: %s", type(fault).__name__)
+                await _say(send, *_UNSENT.get(type(fault), _UNREACHED))
+                return
+            try:
+                await client.unless_gone(_pass_on(response, send))
+            except ClientGone:
+                return
+            except httpx.TransportError as fault:
+                # No end is made up: what stands outside sees an answer without one.
+                LOG.warning("the upstream broke off its answer: %s", type(fault).__name__)
+            finally:
+                await response.aclose()
+
+    def _url(self, scope: Scope) -> httpx.URL:
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        base = self._upstream.url.raw_path.rstrip(b"/")
+        query: bytes = scope.get("query_string", b"")
+        return self._upstream.url.copy_with(raw_path=base + raw + (b"?" + query if query else b""))
+
+
+class _Client:
+    """The client's side of one request: its body, and whether it is still there."""
+
+    def __init__(self, receive: Receive, *, sends: bool) -> None:
+        self.sends = sends
+        self._receive = receive
+        self._sent = asyncio.Event()
+        if not sends:
+            self._sent.set()
+
+    async def __aenter__(self) -> None:
+        self._leaving = asyncio.ensure_future(self._leaves())
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._leaving.cancel()
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The pieces of the request's body. Raises ClientGone where the client left before its end."""
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            more = message.get("more_body", False)
+            if message.get("body"):
+                yield message["body"]
+        self._sent.set()
+
+    async def unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives. Raises ClientGone, with `work` cancelled, where the client goes away first."""
+        working = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait((working, self._leaving), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise ClientGone
+        finally:
+            if not working.done():
+                working.cancel()
+                await asyncio.wait((working,))
+
+    async def _leaves(self) -> None:
+        """Return when the client goes away; what it sends is `body`'s to read first."""
+        await self._sent.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request says that it has one (RFC 9112 section 6.3)."""
+    return any(name in (b"content-length", b"transfer-encoding") and value != b"0" for name, value in headers)
+
+
+def _to_upstream(scope: Scope, upstream: httpx.URL) -> Headers:
+    """The request's headers as a proxy sends them on."""
+    headers: Headers = scope["headers"]
+    kept = without(headers, _FORWARDED | _hop_by_hop(headers))
+    forwarded = joined(headers, b"x-forwarded-for") or b""
+    client = scope["client"][0].encode() if scope.get("client") else b""
+    if not forwarded.endswith(client):  # as it does where our server has read the client from it
+        forwarded = forwarded + b", " + client if forwarded else client
+    return [
+        (b"host", upstream.netloc),
+        *kept,
+        *([(b"x-forwarded-for", forwarded)] if forwarded else []),
+        (b"x-forwarded-proto", scope.get("scheme", "http").encode()),
+        *[(b"x-forwarded-host", value) for name, value in headers if name == b"host"],
+    ]
+
+
+def _hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """The names of headers that are for one connection only: the known ones, and those that say so."""
+    named = joined(headers, b"connection") or b""
+    return _HOP_BY_HOP | {name.strip().lower() for name in named.split(b",")}
+
+
+async def _pass_on(response: httpx.Response, send: Send) -> None:
+    headers = [(name.lower(), value) for name, value in response.headers.raw]
+    kept = without(headers, _hop_by_hop(headers))
+    await send({"type": "http.response.start", "status": response.status_code, "headers": kept})
+    async with aclosing(cast(AsyncGenerator[bytes], response.aiter_raw())) as pieces:
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _say(send: Send, status: int, message: str) -> None:
+    body = orjson.dumps({"error": {"message": message, "type": "upstream_error", "code": status}})
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
