@@ -23,10 +23,11 @@ _is_about_reasoning = re.compile(
 _is_sealed = re.compile(rb"signature|opaque|encrypted", re.I).search
 _speaks_of_rows = re.compile(rb"log_?prob|logits|probabilit|perplexit", re.I).search
 _speaks_of_ids = re.compile(rb"(?:token|input|output|prompt|completion|response)_?ids", re.I).search
+_speaks_of_states = re.compile(rb"hidden_?states", re.I).search
 # Names that mean one thing wherever they stand, before a string, an object or a list.
 told_anywhere = re.compile(
     rb'"(reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought'
-    rb'|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids)"'
+    rb'|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids|hidden_states)"'
     rb'%b:%b(?=["\[{])' % (_WS, _WS)
 ).finditer
 
@@ -37,6 +38,8 @@ def role_of(name: bytes, first: int) -> Role | None:
         return Role.ROWS
     if _speaks_of_ids(name):
         return Role.IDS
+    if _speaks_of_states(name):
+        return Role.STATES
     if not speaks_of_reasoning(name) or _is_about_reasoning(name):
         return None
     if _is_sealed(name):

@@ -124,6 +124,14 @@ def test_everything_else_a_chat_frame_says() -> None:
     assert {event.kind for event in kinds if isinstance(event, Withheld)} == {"ids", "rows", "states"}
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("hidden_states", "states"), ("token_ids", "ids"), ("prompt_logprobs", "rows")]
+)
+def test_a_name_with_one_meaning_has_it_wherever_it_stands(name: str, kind: str) -> None:
+    frame = CHAT.frame(json.dumps({"x": [{"y": {name: [1, 2]}}]}).encode())
+    assert events(frame) == [Withheld(0, kind)]  # type: ignore[arg-type]
+
+
 def test_rows_that_are_gone_leave_null_and_not_an_empty_holder() -> None:
     body = b'{"choices":[{"logprobs": {"content": [{"token":"a"}], "refusal":null} ,"x":1.50}]}'
     frame = CHAT.frame(body)

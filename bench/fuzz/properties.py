@@ -1,0 +1,144 @@
+"""What must hold of every body, however odd: each property takes one draw of chance and raises AssertionError."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from bench.fuzz.bodies import HIDDEN, Author, Body
+from hardening.asgi.tools import Toolbox
+from hardening.errors import WireError
+from hardening.exchange import Exchange
+from hardening.facts import Decision, LogprobTerms, ReasoningTerms, RequestFacts
+from hardening.policy import load_policy
+from hardening.testing import find_leaks
+from hardening.wire.codec import CODECS, Codec
+from hardening.wire.ndjson import NDJSON
+from hardening.wire.sse import SSE
+
+HIDING = Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0))
+SUMMARISING = Decision(reasoning=ReasoningTerms("summary"), logprobs=LogprobTerms(2, 0.25))
+SHADOW = Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0), enforced=False)
+
+_TOOLS = Toolbox(load_policy("baseline")).tools
+_BYTE_BY_BYTE = 1 << 13
+_HELD_BYTES = 1 << 17  # more than any body made here, so what is held beyond it is a leak of memory
+
+
+def send(codec: Codec, decision: Decision, body: Body, pieces: list[bytes]) -> bytes:
+    """What leaves for a body in these pieces; where it cannot be read, what had left by then."""
+    facts = RequestFacts(door="/fuzz", format=codec.name, stream=True)
+    exchange = Exchange(codec, facts, decision, _TOOLS)
+    exchange.start(200, [(b"content-type", body.content_type.encode())])
+    out: list[bytes] = []
+    try:
+        for number, piece in enumerate(pieces):
+            out.append(exchange.receive(piece, 0.0))
+            assert number % 256 or len(exchange.surrender(b"")) < _HELD_BYTES, (
+                "the exchange holds more than it was given"
+            )
+        out.append(exchange.end(0.0))
+    except WireError:
+        pass  # the one error that a body may be
+    exchange.settlement()
+    return b"".join(out)
+
+
+def _body(codec: Codec, chance: random.Random) -> Body:
+    author = Author(codec, chance)
+    kind = chance.randrange(4)
+    if kind == 0:
+        return author.whole()
+    if kind == 1:
+        return author.stream(NDJSON, "application/x-ndjson")
+    return author.stream(SSE, "text/event-stream")
+
+
+def _cut(data: bytes, chance: random.Random) -> list[bytes]:
+    size = chance.choice((1, 3, 17, 64, 1 << 20)) if len(data) < _BYTE_BY_BYTE else 511
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def nothing_hidden_leaves(codec: Codec, chance: random.Random) -> None:
+    """No twenty characters of a trace leave, hidden or summarised, in any spelling and any pieces."""
+    body = _body(codec, chance)
+    pieces = _cut(body.data, chance)
+    for decision in (HIDING, SUMMARISING):
+        out = send(codec, decision, body, pieces)
+        for trace in HIDDEN:
+            leaks = find_leaks(out, trace)
+            assert not leaks, f"{leaks[0].text!r} left in {leaks[0].where}"
+
+
+def splits_do_not_matter(codec: Codec, chance: random.Random) -> None:
+    """The same bytes leave whole and in pieces."""
+    body = _body(codec, chance)
+    whole = send(codec, HIDING, body, [body.data])
+    assert send(codec, HIDING, body, _cut(body.data, chance)) == whole, "another split, other bytes"
+
+
+def shadow_changes_nothing(codec: Codec, chance: random.Random) -> None:
+    """In shadow the bytes that came are the bytes that leave, broken ones as well."""
+    body = _body(codec, chance)
+    data = _broken(body.data, chance)
+    assert send(codec, SHADOW, body, _cut(data, chance)) == data, "shadow changed bytes"
+
+
+def broken_bytes_are_a_wire_error_at_most(codec: Codec, chance: random.Random) -> None:
+    """Cut, doubled, flipped, deep or endless: nothing but WireError, and bounded memory."""
+    body = _body(codec, chance)
+    data = _broken(body.data, chance)
+    for decision in (HIDING, SUMMARISING):
+        send(codec, decision, body, _cut(data, chance))
+
+
+def _broken(data: bytes, chance: random.Random) -> bytes:
+    made = bytearray(data)
+    for _ in range(chance.randrange(4)):
+        at = chance.randrange(len(made) + 1)
+        end = min(len(made), at + chance.randrange(1, 40))
+        act = chance.randrange(5)
+        if act == 0:
+            del made[at:end]
+        elif act == 1:
+            made[at:at] = made[at:end]
+        elif act == 2:
+            made[at:at] = chance.choice(_NOISE)
+        elif act == 3:
+            del made[at:]
+        else:
+            made[at:end] = bytes(chance.randrange(256) for _ in range(end - at))
+    return bytes(made)
+
+
+_NOISE = (
+    b"\x00",
+    b"\xff\xfe",
+    b"NaN",
+    b"\\ud800",
+    b"\r",
+    b"\n\n",
+    b"\xef\xbb\xbf",
+    b"[" * 3000,
+    b'{"a":' * 3000,
+    b'"',
+    b"data: [DONE]\n\n",
+    b": note\n\n",
+    b"id: 7\n",
+    b"\xe2\x80\xa8",
+    b"1e999",
+)
+
+Property = Callable[[Codec, random.Random], None]
+
+PROPERTIES: dict[str, Property] = {
+    check.__name__: check
+    for check in (
+        nothing_hidden_leaves,
+        splits_do_not_matter,
+        shadow_changes_nothing,
+        broken_bytes_are_a_wire_error_at_most,
+    )
+}
+
+FORMATS = tuple(CODECS)
