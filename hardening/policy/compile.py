@@ -22,10 +22,11 @@ from hardening.policy.compiled import (
     Trial,
 )
 from hardening.policy.matching import PatternTable
-from hardening.policy.model import Band, LimitSpec, PolicyFile, RiskSpec
+from hardening.policy.model import LimitSpec, PolicyFile
 from hardening.policy.mounting import Accounts, AuditFile, KeySource, RuntimeSpec
 from hardening.policy.rulebook import Rulebook
 from hardening.policy.settings import Enforcement
+from hardening.policy.standing import Band, RiskSpec
 from hardening.policy.terms import UNSAID, Terms, overlay
 from hardening.policy.unbuilt import notes
 

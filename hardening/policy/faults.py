@@ -54,7 +54,9 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """`; did you mean ...?` for the nearest candidate, or nothing."""
     if len(word) > 64 or looks_secret(word):
         return ""
-    near = difflib.get_close_matches(word, list(islice(candidates, MAX_CANDIDATES)), n=1, cutoff=0.7)
+    compared = list(islice(candidates, MAX_CANDIDATES))
+    swapped = [name for name in compared if sorted(name) == sorted(word)]
+    near = swapped or difflib.get_close_matches(word, compared, n=1, cutoff=0.7)
     return f"; did you mean `{near[0]}`?" if near else ""
 
 

@@ -83,7 +83,7 @@ def test_rules_lie_over_each_other_in_order_and_only_where_they_speak() -> None:
         ("client: '2001:db8::/32'", {"client": "2001:db8::1"}, "a", True),
         ("client: 10.0.0.0/8", {"client": "testclient"}, "a", False),
         ("model: m, door: openai_chat", {}, "a", True),
-        ("model: m, door: other", {}, "a", False),
+        ("model: m, door: ollama_chat", {}, "a", False),
     ],
 )
 def test_a_rule_holds_where_all_its_keys_do(

@@ -57,9 +57,11 @@ EXCEPT = MATCH.filter(bool)
 def rules(draw: st.DrawFn) -> list[dict]:
     found = []
     for index in range(draw(st.integers(0, 4))):
-        rule = draw(_maybe(match=MATCH, **{"except": EXCEPT}, **SAID, **CHARGE, **PICKED))
+        rule = draw(_maybe(match=MATCH, **{"except": EXCEPT}))
         if draw(st.integers(0, 4)) == 0:
             rule |= draw(st.sampled_from([{"exempt": True}, {"refuse": {}}]))
+        else:
+            rule |= draw(_maybe(**SAID, **CHARGE, **PICKED))
         found.append({**rule, "name": f"r{index}"})
     return found
 
