@@ -82,7 +82,7 @@ def _judged(source: str) -> Verdict:
         policy = load_policy(source, os.environ)
     except PolicyError as error:
         return Verdict(source, None, error.faults, ())
-    return Verdict(source, policy, (), policy.unenforced())
+    return Verdict(source, policy, (), (*policy.unenforced(), *map(str, policy.old_names)))
 
 
 def _print(verdicts: list[Verdict]) -> None:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import orjson
 
+from hardening.errors import PolicyFault
 from hardening.facts import Limit, Mode
 from hardening.policy.compiled import (
     DoorTerms,
@@ -39,8 +40,13 @@ class Origin:
     preset: bool = False
 
 
-def compile_policy(file: PolicyFile, *, mode: Mode | None, origin: Origin) -> Policy:
-    """The prepared policy of a file that is without faults; `mode` overrides the file's own."""
+def compile_policy(
+    file: PolicyFile, *, mode: Mode | None, origin: Origin, old_names: tuple[PolicyFault, ...] = ()
+) -> Policy:
+    """The prepared policy of a file that is without faults; `mode` overrides the file's own.
+
+    `old_names` are the places at which the file uses the former name of a key.
+    """
     new = file.risk.new
     defaults = overlay(UNSAID, file.defaults.terms())
     unproven = file.accounts.unproven.limits
@@ -70,6 +76,7 @@ def compile_policy(file: PolicyFile, *, mode: Mode | None, origin: Origin) -> Po
             bands=bool(file.risk.bands),
             hides_unknown=file.on_failure.unknown_text == "hide",
         ),
+        old_names=old_names,
     )
 
 

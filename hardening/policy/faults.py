@@ -145,13 +145,13 @@ def _model_at(location: Sequence[int | str]) -> type[BaseModel] | None:
     here: Any = PolicyFile
     for step in location:
         here = _inside(here, step)
-    models = [kind for kind in _alternatives(here) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    models = [kind for kind in alternatives(here) if isinstance(kind, type) and issubclass(kind, BaseModel)]
     return models[0] if models else None
 
 
 def _inside(annotation: Any, step: int | str) -> Any:
     """The annotation one step deeper; the same where the step is none of the file."""
-    for kind in _alternatives(annotation):
+    for kind in alternatives(annotation):
         origin, arguments = get_origin(kind), get_args(kind)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             for name, field in kind.model_fields.items():
@@ -164,10 +164,10 @@ def _inside(annotation: Any, step: int | str) -> Any:
     return annotation
 
 
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    """The annotation without Annotated and Optional."""
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types that an annotation allows, without Annotated and Optional."""
     if get_origin(annotation) is Annotated:
-        return _alternatives(get_args(annotation)[0])
+        return alternatives(get_args(annotation)[0])
     if get_origin(annotation) is not None and get_origin(annotation) not in (dict, tuple):
-        return tuple(inner for kind in get_args(annotation) for inner in _alternatives(kind))
+        return tuple(inner for kind in get_args(annotation) for inner in alternatives(kind))
     return (annotation,)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from hardening.policy.model import PolicyFile
@@ -18,13 +19,13 @@ Schema = dict[str, Any]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def policy_schema() -> Schema:
+def policy_schema(model: type[BaseModel] = PolicyFile) -> Schema:
     """The JSON Schema of a policy file, a new object on each call."""
-    made = PolicyFile.model_json_schema(by_alias=True, schema_generator=_Written)
+    made = model.model_json_schema(by_alias=True, schema_generator=_Written)
     return {
         "$schema": _DIALECT,
         "title": "A policy of hardening, version 1",
-        **{key: _as_written(value) for key, value in made.items() if key != "title"},
+        **{key: value for key, value in _as_written(made).items() if key != "title"},
     }
 
 
@@ -52,11 +53,26 @@ def _as_written(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     kept = _without_null({key: value for key, value in schema.items() if not _is_pythons(key, value)})
+    if "properties" in kept:
+        kept = _with_old_names(kept)
     if "patternProperties" in kept:
         kept.setdefault("additionalProperties", False)
     if "x-written" in kept:
         kept["title"] = kept.pop("x-written")
     return {key: _as_written(value) if key not in _VALUES else value for key, value in kept.items()}
+
+
+def _with_old_names(schema: Schema) -> Schema:
+    """A mapping that also takes the former names of its keys, which editors strike out."""
+    properties = dict(schema["properties"])
+    for name, own in schema["properties"].items():
+        if isinstance(own, dict) and "x-formerly" in own:
+            new = {key: value for key, value in own.items() if key != "x-formerly"}
+            old = {**new, "deprecated": True, "description": f"Now called `{name}`."}
+            properties |= {name: new, **dict.fromkeys(own["x-formerly"], old)}
+    needed = [name for name in schema.get("required", ()) if "x-formerly" not in schema["properties"][name]]
+    rest = {key: value for key, value in schema.items() if key != "required"}
+    return {**rest, "properties": properties, **({"required": needed} if needed else {})}
 
 
 _VALUES = frozenset(("const", "default", "enum", "examples", "required"))
