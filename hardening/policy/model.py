@@ -239,7 +239,7 @@ class PolicyFile(Strict):
     )
     disclose: bool = Field(
         default=True,
-        description="Whether answers say in the header x-hardening what was done to them.",
+        description="Whether answers say in the header `x-hardening` what was done to them.",
         examples=[True],
     )
     accounts: Accounts = Field(default=Accounts(), description="Who asks.")
@@ -253,7 +253,9 @@ class PolicyFile(Strict):
     )
     defaults: Settings = Field(default=Settings(), description="What everybody gets.")
     rules: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = Field(
-        default=(), description="What lies over `defaults`, in order."
+        default=(),
+        description="What lies over `defaults`, in order.",
+        examples=[[{"name": "launch", "refuse": {"status": 403}}]],
     )
     risk: RiskSpec = Field(default=RiskSpec(), description="What standing does; it only tightens.")
     on_failure: OnFailure = Field(default=OnFailure(), description="What happens when something fails.")

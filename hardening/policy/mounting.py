@@ -132,13 +132,13 @@ class Accounts(Strict):
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(as_tuple)] = Field(
         default=(),
-        description="Only these TCP peers may name the account by the header x-consumer-id; it comes before `identify`.",
+        description="Only these TCP peers may name the account, by the header `x-consumer-id`; it comes before `identify`.",
         examples=[["10.0.0.0/8"]],
     )
     unproven: Unproven = Field(default=Unproven(), description="What callers spend before they are proven.")
     groups: dict[Name, Annotated[tuple[Pattern, ...], BeforeValidator(as_tuple)]] = Field(
         default_factory=dict,
-        description="Groups by name: ids of accounts or organisations, globs with *, key fingerprints; never keys. "
+        description="Groups by name: ids of accounts or organisations, globs with `*`, key fingerprints; never keys. "
         "`[]` declares a group that the app hands over. Only proven accounts are in groups.",
         examples=[{"partner": ["org_acme", "acct_9*"], "beta": []}],
     )
@@ -172,7 +172,8 @@ class Doors(Strict):
     )
     unknown: Literal["report", "block"] = Field(
         default="report",
-        description="What happens where a path that nobody declared answers like a model.",
+        description="What a request other than GET gets at a path that nobody declared: it is passed, and counted "
+        "where the answer looks like a model's, or it is refused.",
         examples=["block"],
     )
 

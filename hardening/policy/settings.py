@@ -87,9 +87,10 @@ Top = Annotated[
 ]
 
 
-def treatment(term: str, says: str, *, cost: str, example: object) -> Any:
+def treatment(term: str, says: str, *, cost: str, example: object, unit: str = "") -> Any:
     """A field of treatment that may be left out; what is stricter and what holds unsaid come from its term."""
-    unsaid = getattr(UNSAID, term)
+    value = getattr(UNSAID, term)
+    unsaid = f"{value:g}{unit}" if unit and value is not None else value
     extra: dict[str, Any] = {"x-stricter": order_of(term), "x-cost": cost}
     if unsaid is not None:
         extra["x-unsaid"] = list(unsaid) if isinstance(unsaid, tuple) else unsaid
@@ -206,6 +207,7 @@ class Settings(Strict):
         "How many times a request counts against its limits.",
         cost="With 4x a limit is spent four times as fast.",
         example="4x",
+        unit="x",
     )
 
     def terms(self) -> Terms:
