@@ -6,6 +6,7 @@ the nodes of each file before anything else looks at them, so inheritance, check
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
@@ -42,6 +43,8 @@ class Renamed:
 
 def renamed(root: Mapping, model: type[BaseModel]) -> Renamed:
     """The mapping with every old key of the model under its new name, at the old place."""
+    if not _has_old_names(model):
+        return Renamed(root, (), ())
     walk = _Walk()
     whole = walk.mapping(root, model)
     return Renamed(whole, tuple(walk.notes), tuple(walk.faults))
@@ -86,6 +89,25 @@ class _Walk:
                 inner = get_args(kind)[0]
                 return Listing(node.mark, tuple(self._below(item, inner) for item in node.items))
         return node
+
+
+@functools.cache
+def _has_old_names(model: type[BaseModel]) -> bool:
+    """Whether a field of the model, or of one below it, had another name."""
+    return any(
+        any(_old_names(field.metadata)) or any(map(_has_old_names, _models(field.annotation)))
+        for field in model.model_fields.values()
+    )
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that an annotation is made of."""
+    for kind in alternatives(annotation):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield kind
+        elif get_origin(kind) in (dict, tuple):
+            for inner in get_args(kind):
+                yield from _models(inner)
 
 
 def _old_names(metadata: list[Any]) -> Iterator[str]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -194,29 +191,3 @@ def test_a_hostile_file_is_refused(data: bytes) -> None:
 def test_the_place_of_bad_bytes_is_told() -> None:
     found = faults(b"version: 1\nname: \xc3\xa4\xff\n")
     assert (found[0].line, found[0].column) == (2, 8)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
-def test_hostile_files_stay_small_in_a_process_of_their_own(tmp_path: Path) -> None:
-    """Reading all of them takes less than 100 MiB, imports included."""
-    for index, data in enumerate(HOSTILE.values()):
-        (tmp_path / f"{index}.yaml").write_bytes(data)
-    code = (
-        "import pathlib, sys\n"
-        "from hardening.errors import PolicyError\n"
-        "from hardening.policy import load_policy\n"
-        "for path in pathlib.Path(sys.argv[1]).iterdir():\n"
-        "    try: load_policy(path)\n"
-        "    except PolicyError: continue\n"
-        "    sys.exit(f'{path} was loaded')\n"
-        "print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 100 * 1024
