@@ -86,6 +86,7 @@ def _with_parents(
     chain: list[Mapping] = []
     faults: list[PolicyFault] = []
     seen: set[str] = set()
+    size = len(source.data)
     while True:
         root, found = read_nodes(source.data, source.file)
         faults += [*found, *islice(own_faults(root), MAX_FAULTS)]
@@ -103,12 +104,8 @@ def _with_parents(
         except PolicyError as error:
             faults.append(fault_at(parent.mark, error.faults[0].message))
             break
-        if following.identity in seen or len(chain) > MAX_PARENTS:
-            why = (
-                "goes round in a circle"
-                if following.identity in seen
-                else f"is deeper than {MAX_PARENTS} files"
-            )
+        size += len(following.data)
+        if why := _no_parent(following, seen, size):
             faults.append(fault_at(parent.mark, f"found an `extends` that {why}"))
             break
         source = following
@@ -116,6 +113,17 @@ def _with_parents(
     for nearer in reversed(chain):
         whole = merged(whole, nearer)
     return whole, faults
+
+
+def _no_parent(parent: Source, seen: set[str], size: int) -> str:
+    """Why a file cannot be the next parent, or nothing; `size` is that of all files together."""
+    if parent.identity in seen:
+        return "goes round in a circle"
+    if len(seen) > MAX_PARENTS:
+        return f"is deeper than {MAX_PARENTS} files"
+    if size > MAX_BYTES:
+        return f"makes more than {MAX_BYTES} bytes; a policy has at most that many, its parents included"
+    return ""
 
 
 def _read(path: Path) -> Source:

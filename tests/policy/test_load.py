@@ -53,6 +53,13 @@ def test_circles_and_long_lines_of_parents_are_refused() -> None:
     assert "deeper than 8" in str(faults("version: 1\nextends: f0\n", **long))
 
 
+def test_parents_count_towards_the_size_of_a_policy() -> None:
+    half = "version: 1\n#" + "x" * (MAX_BYTES // 2)
+    found = faults("extends: parent\n" + half, parent=half)
+    assert [(fault.line, fault.column) for fault in found] == [(1, 10)]
+    assert "its parents included" in found[0].message
+
+
 def test_extends_finds_presets_and_files_beside_the_own_one(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("version: 1\nextends: strict\nname: base\n")
     (tmp_path / "mine.yaml").write_text("version: 1\nextends: base.yaml\n")
