@@ -121,6 +121,7 @@ def test_until_acts_through_the_day_before_in_utc() -> None:
     assert decided(policy, now=end).usage == "keep"
     assert decided(policy, now=end - 1).pace_per_s is None
     assert decided(policy, now=NOW).pace_per_s == 1.0
+    assert decided(policy, now=end).pace_per_s is None  # whoever ended stays away when others end
 
 
 def test_the_shadow_of_a_policy_changes_nothing_and_says_what_would_be() -> None:
