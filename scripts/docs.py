@@ -65,8 +65,8 @@ def _key(name: str, schema: dict[str, Any], *, required: bool) -> Iterator[str]:
     yield _wrapped(f"- **`{name}`** {schema['description']}", "  ")
     facts = [_value(schema), "required" if required else _default(schema)]
     yield _wrapped(f"  {'; '.join(filter(None, facts))}".rstrip() + ".", "  ")
-    if "x-stricter" in schema:
-        yield _wrapped(f"  Stricter: {schema['x-stricter']}. Cost: {schema['x-cost']}", "  ")
+    if "x-strictness" in schema:
+        yield _wrapped(f"  Strictness: {schema['x-strictness']}. Cost: {schema['x-cost']}", "  ")
     if "examples" in schema:
         yield _wrapped(f"  Example: `{_example(name, schema['examples'][0])}`", "  ")
 

@@ -30,6 +30,7 @@ def child(node: Node | None, *path: str) -> Node | None:
 
 def own_faults(root: Mapping) -> Iterator[PolicyFault]:
     """Faults of one file by itself, before a parent is merged under it."""
+    yield from _version(root)
     yield from _secrets(root)
     yield from _outside_runtime(root)
     seen: dict[str, Mark] = {}
@@ -42,6 +43,17 @@ def own_faults(root: Mapping) -> Iterator[PolicyFault]:
             )
         elif name is not None:
             seen[name.text] = name.mark
+
+
+def _version(root: Mapping) -> Iterator[PolicyFault]:
+    """Each file says in which version it is written; its parent or child does not say it for it."""
+    version = child(root, "version")
+    if version is None:
+        yield fault_at(root.mark, "found no `version`, which is required here")
+    elif (
+        isinstance(version, Leaf) and version.text and (type(version.value) is not int or version.value != 1)
+    ):
+        yield fault_at(version.mark, f"found {quoted(version.text)} (allowed: 1)")
 
 
 def reference_faults(root: Mapping) -> Iterator[PolicyFault]:

@@ -91,7 +91,7 @@ def treatment(term: str, says: str, *, cost: str, example: object, unit: str = "
     """A field of treatment that may be left out; what is stricter and what holds unsaid come from its term."""
     value = getattr(UNSAID, term)
     unsaid = f"{value:g}{unit}" if unit and value is not None else value
-    extra: dict[str, Any] = {"x-stricter": order_of(term), "x-cost": cost}
+    extra: dict[str, Any] = {"x-strictness": order_of(term), "x-cost": cost}
     if unsaid is not None:
         extra["x-unsaid"] = list(unsaid) if isinstance(unsaid, tuple) else unsaid
     return Field(default=None, description=says, examples=[example], json_schema_extra=extra)

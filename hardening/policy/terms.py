@@ -25,15 +25,15 @@ def _ranked(*from_loose_to_strict: object) -> dict[str, Any]:
     """The note at a field whose values are strict in the order given."""
     order = {value: rank for rank, value in enumerate(from_loose_to_strict)}
     words = [str(value).lower() if isinstance(value, bool) else str(value) for value in from_loose_to_strict]
-    return _by(lambda a, b: max(a, b, key=order.__getitem__), ", then ".join(words))
+    return _by(lambda a, b: max(a, b, key=order.__getitem__), f"{', '.join(words)} (from loose to strict)")
 
 
 def _smaller() -> dict[str, Any]:
-    return _by(min, "the smaller one")
+    return _by(min, "smaller is stricter")
 
 
 def _larger() -> dict[str, Any]:
-    return _by(max, "the larger one")
+    return _by(max, "larger is stricter")
 
 
 def _fewer(a: int | str, b: int | str) -> int | str:
@@ -48,13 +48,15 @@ def _both(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
 class Terms:
     """What an operator said about one field each; None where nothing was said."""
 
-    limits: tuple[str, ...] | None = field(default=None, metadata=_by(_both, "both lists together"))
+    limits: tuple[str, ...] | None = field(
+        default=None, metadata=_by(_both, "both lists together are stricter")
+    )
     show: Show | None = field(default=None, metadata=_ranked("full", "summary", "none"))
     summary_tokens: int | None = field(default=None, metadata=_smaller())
     seal: bool | None = field(default=None, metadata=_ranked(True, False))
     inline: Inline | None = field(default=None, metadata=_ranked("never", "tagged", "starts_open"))
     top: int | Literal["all"] | None = field(
-        default=None, metadata=_by(_fewer, "the smaller one; `all` is the loosest")
+        default=None, metadata=_by(_fewer, "smaller is stricter, `all` is the loosest")
     )
     logprob_step: float | None = field(default=None, metadata=_larger())
     logprob_noise: float | None = field(default=None, metadata=_larger())
@@ -92,7 +94,7 @@ UNSAID = Terms(
 
 
 def order_of(name: str) -> str:
-    """What is stricter for a field, in words: from loose to strict, or which of two values wins."""
+    """What is stricter for a field, in words: its values from loose to strict, or which of two it is."""
     return str(next(item.metadata["order"] for item in fields(Terms) if item.name == name))
 
 

@@ -46,6 +46,14 @@ def test_a_fault_in_a_parent_is_named_with_the_parents_file() -> None:
     assert [str(fault).split(": ")[0] for fault in found] == ["parent.yaml:2:7"]
 
 
+def test_each_file_says_its_own_version() -> None:
+    child = faults("extends: parent\n", parent="version: 1\n")
+    assert [(fault.file, fault.line, fault.column) for fault in child] == [("p.yaml", 1, 1)]
+    assert "no `version`" in child[0].message
+    parent = faults("version: 1\nextends: parent\n", parent="version: 2\n")
+    assert [str(fault) for fault in parent] == ["parent.yaml:1:10: found `2` (allowed: 1)"]
+
+
 def test_circles_and_long_lines_of_parents_are_refused() -> None:
     around = faults("version: 1\nextends: b\n", b="version: 1\nextends: c\n", c="version: 1\nextends: b\n")
     assert "circle" in str(around)
