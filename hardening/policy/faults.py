@@ -83,7 +83,7 @@ def _fault(
         return fault_at(mark, f"found no `{location[-1]}`, which is required here")
     if location and location[-1] == "[key]":
         mark = key_mark
-        node = Leaf(key_mark, None, str(location[-2]))
+        node = Leaf(key_mark, str(location[-2]), str(location[-2]))
     allowed_text = _allowed(kind, location, message, context)
     hidden = bool(location) and location[0] == "runtime"
     found = "a value that does not fit" if hidden and isinstance(node, Leaf) else describe(node)
@@ -94,7 +94,7 @@ def _fault(
 def describe(node: Node) -> str:
     """What stands there, in words that never show a secret."""
     if isinstance(node, Leaf):
-        return quoted(node.text) if node.text else "nothing"
+        return "nothing" if node.value is None or not node.text else quoted(node.text)
     return "a list" if isinstance(node, Listing) else "a mapping"
 
 
