@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from hardening.facts import Mode, Unit
 from hardening.policy.mounting import HEADER, Accounts, Doors, OnFailure, RuntimeSpec, split_doors
@@ -31,6 +31,7 @@ UNITS: tuple[Unit, ...] = (
 )
 """What a limit may count."""
 
+_HAS_UNIT: list[JsonValue] = [{"required": [unit]} for unit in UNITS]
 _STATUS = "a status from 400 to 499, or 503"
 
 
@@ -68,7 +69,10 @@ class LimitSpec(Strict):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "oneOf": [{"required": [unit] if unit == "streams" else [unit, "per"]} for unit in UNITS]
+            "oneOf": [*_HAS_UNIT, {"not": {"anyOf": _HAS_UNIT}}],
+            "x-whole": {
+                "anyOf": [{"required": [unit] if unit == "streams" else [unit, "per"]} for unit in UNITS]
+            },
         },
     )
 

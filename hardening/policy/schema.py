@@ -21,11 +21,16 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def policy_schema(model: type[BaseModel] = PolicyFile) -> Schema:
     """The JSON Schema of a policy file, a new object on each call."""
-    made = model.model_json_schema(by_alias=True, schema_generator=_Written)
+    made = _as_written(model.model_json_schema(by_alias=True, schema_generator=_Written))
+    whole = _whole(made, made["$defs"])
+    for kind in made["$defs"].values():
+        kind.pop("x-whole", None)
     return {
         "$schema": _DIALECT,
+        **made,
         "title": "A policy of hardening, version 1",
-        **{key: value for key, value in _as_written(made).items() if key != "title"},
+        "if": {"not": {"required": ["extends"]}},
+        "then": whole,
     }
 
 
@@ -73,6 +78,17 @@ def _with_old_names(schema: Schema) -> Schema:
     needed = [name for name in schema.get("required", ()) if "x-formerly" not in schema["properties"][name]]
     rest = {key: value for key, value in schema.items() if key != "required"}
     return {**rest, "properties": properties, **({"required": needed} if needed else {})}
+
+
+def _whole(schema: Schema, kinds: Schema) -> Schema:
+    """What has to be there where no parent is merged below; a list is never merged, so nothing in it is meant."""
+    own = kinds[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    needed = dict(own.get("x-whole", {}))
+    for keyword in ("properties", "patternProperties"):
+        below = {name: _whole(value, kinds) for name, value in own.get(keyword, {}).items()}
+        if below := {name: value for name, value in below.items() if value}:
+            needed[keyword] = below
+    return needed
 
 
 _VALUES = frozenset(("const", "default", "enum", "examples", "required"))

@@ -23,12 +23,15 @@ Risk = Annotated[
 ]
 
 
-def _without_limits(schema: dict[str, Any]) -> None:
+def _merged_band(schema: dict[str, Any]) -> None:
+    """The schema of a band: no `limits`, and what is required may stand in a parent."""
     del schema["properties"]["limits"]
+    schema["x-whole"] = {"required": schema.pop("required")}
 
 
-def _without_limits_and_charge(schema: dict[str, Any]) -> None:
-    _without_limits(schema)
+def _merged_new(schema: dict[str, Any]) -> None:
+    """The schema of `new`: no `limits` and no `charge` either."""
+    _merged_band(schema)
     del schema["properties"]["charge"]
 
 
@@ -36,7 +39,7 @@ class Threshold(Strict):
     """Until when an account counts as new: until BOTH are passed."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": ["requests"]}, {"required": ["age"]}]}
+        json_schema_extra={"x-whole": {"anyOf": [{"required": ["requests"]}, {"required": ["age"]}]}}
     )
 
     requests: Count = Field(default=0, description="Requests since it was first seen.", examples=[50])
@@ -54,10 +57,10 @@ class Threshold(Strict):
 class New(Settings):
     """What holds for accounts that are not known yet, on top of everything else."""
 
-    model_config = ConfigDict(json_schema_extra=_without_limits_and_charge)
+    model_config = ConfigDict(json_schema_extra=_merged_new)
 
     until: Threshold = Field(
-        description="How long an account counts as new: until both are passed.",
+        description="How long an account counts as new: until both are passed. Required, here or in a parent.",
         examples=[{"requests": 50, "age": "1d"}],
     )
 
@@ -73,10 +76,14 @@ class New(Settings):
 class Band(Settings, Enforcement):
     """What holds while an account's risk is in a band; it only tightens."""
 
-    model_config = ConfigDict(json_schema_extra=_without_limits)
+    model_config = ConfigDict(json_schema_extra=_merged_band)
 
-    enter: Risk = Field(description="The risk at which an account enters.", examples=[0.5])
-    leave: Risk = Field(description="The risk below which it leaves.", examples=[0.4])
+    enter: Risk = Field(
+        description="The risk at which an account enters. Required, here or in a parent.", examples=[0.5]
+    )
+    leave: Risk = Field(
+        description="The risk below which it leaves. Required, here or in a parent.", examples=[0.4]
+    )
 
     @model_validator(mode="after")
     def _hysteresis(self) -> Band:

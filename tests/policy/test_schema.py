@@ -105,3 +105,19 @@ def test_every_way_of_writing_a_value_is_taken_by_both(text: str) -> None:
     whole = "version: 1\n" + text
     loaded(whole, {"STATE": "memory://", "MAX": "5M", "AUDIT": "none", "WHICH": "KEY"})
     VALIDATOR.validate(instance(whole))
+
+
+def test_a_child_may_say_a_part_of_what_its_parent_says() -> None:
+    part = """limits: {requests: {burst: 9k}}
+risk: {new: {until: {age: 2d}}, bands: {watch: {charge: 8x}}}
+"""
+    child = "version: 1\nextends: parent\n" + part
+    parent = """version: 1
+limits: {requests: {requests: 5, per: 1m}}
+risk: {new: {until: {requests: 5}}, bands: {watch: {enter: 0.5, leave: 0.4}}}
+"""
+    loaded(child, parent=parent)
+    VALIDATOR.validate(instance(child))
+    assert len(list(VALIDATOR.iter_errors(instance("version: 1\n" + part)))) == 3
+    two_units = "version: 1\nextends: parent\nlimits: {requests: {tokens: 5, streams: 2}}\n"
+    assert not VALIDATOR.is_valid(instance(two_units))
