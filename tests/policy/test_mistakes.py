@@ -351,7 +351,7 @@ MISTAKES = [
     ("parent unknown", "version: 1\nextends: §nowhere\n", "cannot be read"),
     ("two parents", "version: 1\nextends: §[baseline, strict]\n", "put it in quotes"),
     ("parent left empty", "version: 1\n§extends:\n", "found nothing"),
-    ("parent misspelt", "version: 1\nextends: §baselin\n", "baseline, observe, strict"),
+    ("parent misspelt", "version: 1\nextends: §baselin\n", "a preset: baseline"),
     ("parent is itself", "version: 1\nextends: §itself\n", "circle"),
 ]
 
