@@ -173,7 +173,7 @@ class Service:
             kernels_s=kernels_s,
             doors=self.doors.names,
             not_enforced=policy.unenforced(),
-            warnings=warnings,
+            warnings=(*warnings, *map(str, policy.old_names)),
         )
         LOG.info("%s", start_line(report))
 

@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from hardening.cli.schema import print_schema
 from hardening.errors import PolicyError, PolicyFault
 from hardening.policy import Policy, find_preset, load_policy, preset_names
 
@@ -44,6 +45,12 @@ def validate(
     ],
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema", callback=print_schema, is_eager=True, help="Print the JSON Schema and stop."
+        ),
+    ] = False,
 ) -> None:
     """Check policy files: exit 0 when they are fine, 1 with findings, 2 when one cannot be read."""
     unreadable = [why for source in policies if (why := _unreadable(source))]
@@ -75,7 +82,7 @@ def _judged(source: str) -> Verdict:
         policy = load_policy(source, os.environ)
     except PolicyError as error:
         return Verdict(source, None, error.faults, ())
-    return Verdict(source, policy, (), policy.unenforced())
+    return Verdict(source, policy, (), (*policy.unenforced(), *map(str, policy.old_names)))
 
 
 def _print(verdicts: list[Verdict]) -> None:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import orjson
 
+from hardening.errors import PolicyFault
 from hardening.facts import Limit, Mode
 from hardening.policy.compiled import (
     DoorTerms,
@@ -22,10 +23,11 @@ from hardening.policy.compiled import (
     Trial,
 )
 from hardening.policy.matching import PatternTable
-from hardening.policy.model import Band, LimitSpec, PolicyFile, RiskSpec
+from hardening.policy.model import LimitSpec, PolicyFile
 from hardening.policy.mounting import Accounts, AuditFile, KeySource, RuntimeSpec
 from hardening.policy.rulebook import Rulebook
 from hardening.policy.settings import Enforcement
+from hardening.policy.standing import Band, RiskSpec
 from hardening.policy.terms import UNSAID, Terms, overlay
 from hardening.policy.unbuilt import notes
 
@@ -38,8 +40,13 @@ class Origin:
     preset: bool = False
 
 
-def compile_policy(file: PolicyFile, *, mode: Mode | None, origin: Origin) -> Policy:
-    """The prepared policy of a file that is without faults; `mode` overrides the file's own."""
+def compile_policy(
+    file: PolicyFile, *, mode: Mode | None, origin: Origin, old_names: tuple[PolicyFault, ...] = ()
+) -> Policy:
+    """The prepared policy of a file that is without faults; `mode` overrides the file's own.
+
+    `old_names` are the places at which the file uses the former name of a key.
+    """
     new = file.risk.new
     defaults = overlay(UNSAID, file.defaults.terms())
     unproven = file.accounts.unproven.limits
@@ -69,6 +76,7 @@ def compile_policy(file: PolicyFile, *, mode: Mode | None, origin: Origin) -> Po
             bands=bool(file.risk.bands),
             hides_unknown=file.on_failure.unknown_text == "hide",
         ),
+        old_names=old_names,
     )
 
 

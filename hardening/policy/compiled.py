@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
+from hardening.errors import PolicyFault
 from hardening.facts import Account, Decision, Limit, Mode, Refusal, RequestFacts, Standing
 from hardening.policy.matching import PatternTable, Texts, remember
 from hardening.policy.rulebook import Rulebook, Walk
@@ -146,6 +147,7 @@ class Policy:
     """A policy, compiled: `charges` and `decide` read it, and nothing in it changes.
 
     `digest` is the short hash of what it says outside `runtime`. `preset` is whether it is one of ours.
+    `old_names` are the places at which its file uses the former name of a key, with the new one.
     """
 
     name: str
@@ -168,6 +170,7 @@ class Policy:
     trials: tuple[Trial, ...]
     unproven_limits: tuple[str, ...]
     notes: tuple[str, ...]
+    old_names: tuple[PolicyFault, ...] = ()
     memory: Memory = field(default_factory=Memory, repr=False)
 
     def key_group(self, account: Account) -> str:

@@ -54,7 +54,9 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """`; did you mean ...?` for the nearest candidate, or nothing."""
     if len(word) > 64 or looks_secret(word):
         return ""
-    near = difflib.get_close_matches(word, list(islice(candidates, MAX_CANDIDATES)), n=1, cutoff=0.7)
+    compared = list(islice(candidates, MAX_CANDIDATES))
+    swapped = [name for name in compared if sorted(name) == sorted(word)]
+    near = swapped or difflib.get_close_matches(word, compared, n=1, cutoff=0.7)
     return f"; did you mean `{near[0]}`?" if near else ""
 
 
@@ -81,7 +83,7 @@ def _fault(
         return fault_at(mark, f"found no `{location[-1]}`, which is required here")
     if location and location[-1] == "[key]":
         mark = key_mark
-        node = Leaf(key_mark, None, str(location[-2]))
+        node = Leaf(key_mark, str(location[-2]), str(location[-2]))
     allowed_text = _allowed(kind, location, message, context)
     hidden = bool(location) and location[0] == "runtime"
     found = "a value that does not fit" if hidden and isinstance(node, Leaf) else describe(node)
@@ -92,7 +94,7 @@ def _fault(
 def describe(node: Node) -> str:
     """What stands there, in words that never show a secret."""
     if isinstance(node, Leaf):
-        return quoted(node.text) if node.text else "nothing"
+        return "nothing" if node.value is None or not node.text else quoted(node.text)
     return "a list" if isinstance(node, Listing) else "a mapping"
 
 
@@ -143,13 +145,13 @@ def _model_at(location: Sequence[int | str]) -> type[BaseModel] | None:
     here: Any = PolicyFile
     for step in location:
         here = _inside(here, step)
-    models = [kind for kind in _alternatives(here) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    models = [kind for kind in alternatives(here) if isinstance(kind, type) and issubclass(kind, BaseModel)]
     return models[0] if models else None
 
 
 def _inside(annotation: Any, step: int | str) -> Any:
     """The annotation one step deeper; the same where the step is none of the file."""
-    for kind in _alternatives(annotation):
+    for kind in alternatives(annotation):
         origin, arguments = get_origin(kind), get_args(kind)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             for name, field in kind.model_fields.items():
@@ -162,10 +164,10 @@ def _inside(annotation: Any, step: int | str) -> Any:
     return annotation
 
 
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    """The annotation without Annotated and Optional."""
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types that an annotation allows, without Annotated and Optional."""
     if get_origin(annotation) is Annotated:
-        return _alternatives(get_args(annotation)[0])
+        return alternatives(get_args(annotation)[0])
     if get_origin(annotation) is not None and get_origin(annotation) not in (dict, tuple):
-        return tuple(inner for kind in get_args(annotation) for inner in _alternatives(kind))
+        return tuple(inner for kind in get_args(annotation) for inner in alternatives(kind))
     return (annotation,)

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from hardening.errors import PolicyError, PolicyFault
 from hardening.policy.compile import Origin, compile_policy
 from hardening.policy.compiled import Policy
+from hardening.policy.deprecation import renamed
 from hardening.policy.environment import mode_of, with_environment
 from hardening.policy.faults import MAX_FAULTS, fault_at, faults_of
 from hardening.policy.inherit import merged
@@ -63,7 +64,8 @@ def load_text(
     source: Source, *, environment: Env[str, str], parents: Parents, origin: Origin = UNNAMED
 ) -> Policy:
     """The compiled policy of a text; raises PolicyError with all faults."""
-    root, faults = _with_parents(source, parents)
+    old_names: list[PolicyFault] = []
+    root, faults = _with_parents(source, parents, old_names)
     root = with_environment(root, environment, faults)
     mode = mode_of(environment, faults)
     faults.extend(islice(reference_faults(root), MAX_FAULTS))
@@ -74,17 +76,24 @@ def load_text(
         faults.extend(faults_of(error, root))
     if model is None or faults:
         raise PolicyError(tuple(dict.fromkeys(faults)))
-    return compile_policy(model, mode=mode, origin=origin)
+    return compile_policy(model, mode=mode, origin=origin, old_names=tuple(old_names))
 
 
-def _with_parents(source: Source, parents: Parents) -> tuple[Mapping, list[PolicyFault]]:
+def _with_parents(
+    source: Source, parents: Parents, old_names: list[PolicyFault]
+) -> tuple[Mapping, list[PolicyFault]]:
     """The nodes of a file over those of its parents, and the faults of each file by itself."""
     chain: list[Mapping] = []
     faults: list[PolicyFault] = []
     seen: set[str] = set()
+    size = len(source.data)
     while True:
         root, found = read_nodes(source.data, source.file)
         faults += [*found, *islice(own_faults(root), MAX_FAULTS)]
+        new = renamed(root, PolicyFile)
+        root = new.root
+        faults += new.faults
+        old_names += new.notes
         chain.append(root)
         seen.add(source.identity)
         parent = child(root, "extends")
@@ -95,12 +104,8 @@ def _with_parents(source: Source, parents: Parents) -> tuple[Mapping, list[Polic
         except PolicyError as error:
             faults.append(fault_at(parent.mark, error.faults[0].message))
             break
-        if following.identity in seen or len(chain) > MAX_PARENTS:
-            why = (
-                "goes round in a circle"
-                if following.identity in seen
-                else f"is deeper than {MAX_PARENTS} files"
-            )
+        size += len(following.data)
+        if why := _no_parent(following, seen, size):
             faults.append(fault_at(parent.mark, f"found an `extends` that {why}"))
             break
         source = following
@@ -108,6 +113,17 @@ def _with_parents(source: Source, parents: Parents) -> tuple[Mapping, list[Polic
     for nearer in reversed(chain):
         whole = merged(whole, nearer)
     return whole, faults
+
+
+def _no_parent(parent: Source, seen: set[str], size: int) -> str:
+    """Why a file cannot be the next parent, or nothing; `size` is that of all files together."""
+    if parent.identity in seen:
+        return "goes round in a circle"
+    if len(seen) > MAX_PARENTS:
+        return f"is deeper than {MAX_PARENTS} files"
+    if size > MAX_BYTES:
+        return f"makes more than {MAX_BYTES} bytes; a policy has at most that many, its parents included"
+    return ""
 
 
 def _read(path: Path) -> Source:

@@ -6,7 +6,7 @@ remembers the answer per value, in a bounded table; a request costs one look-up 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
@@ -87,15 +87,21 @@ class Column:
     __slots__ = ("_indifferent", "_remembered", "_table")
 
     def __init__(
-        self, wanted: Sequence[Texts | None], *, test: Callable[[str], Test] = glob, fold: bool = False
+        self,
+        wanted: Mapping[int, Texts],
+        count: int,
+        *,
+        test: Callable[[str], Test] = glob,
+        fold: bool = False,
     ) -> None:
+        """`wanted` holds the patterns of the rules that look at the fact, by their index among `count`."""
         rows = [
             (pattern.casefold() if fold else pattern, 1 << index)
-            for index, patterns in enumerate(wanted)
-            for pattern in patterns or ()
+            for index, patterns in wanted.items()
+            for pattern in patterns
         ]
         self._table = PatternTable(rows, test)
-        self._indifferent = sum(1 << index for index, patterns in enumerate(wanted) if patterns is None)
+        self._indifferent = ((1 << count) - 1) & ~sum(1 << index for index in wanted)
         self._remembered: dict[Texts, int] = {}
 
     def bits(self, texts: Texts) -> int:

@@ -1,7 +1,9 @@
 """The typed model of a policy file: its keys are the field names of these classes.
 
-Nothing here decides; `compile.py` turns a `PolicyFile` into the prepared `Policy`. References between
-sections (a rule that names a group) are checked on the file's nodes, in `references.py`.
+Each field says once what it is: its type what may be written, its description and examples what it is for.
+The JSON Schema (`schema.py`) and docs/policy.md are made from that. Nothing here decides; `compile.py` turns a
+`PolicyFile` into the prepared `Policy`. References between sections (a rule that names a group) are checked on
+the file's nodes, in `references.py`.
 """
 
 from __future__ import annotations
@@ -9,12 +11,28 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from hardening.facts import Mode, Unit
-from hardening.policy.mounting import Accounts, Doors, OnFailure, RuntimeSpec, split_doors
-from hardening.policy.quantities import Amount, Count, Day, Seconds
+from hardening.policy.mounting import HEADER, Accounts, Doors, OnFailure, RuntimeSpec, split_doors
+from hardening.policy.quantities import Amount, Day, Seconds, written
 from hardening.policy.settings import Enforcement, Name, Patterns, Settings, Strict, as_tuple
+from hardening.policy.standing import RiskSpec
+
+UNITS: tuple[Unit, ...] = (
+    "tokens",
+    "requests",
+    "prompt",
+    "completion",
+    "reasoning",
+    "streams",
+    "logprob_values",
+    "embeddings",
+)
+"""What a limit may count."""
+
+_HAS_UNIT: list[JsonValue] = [{"required": [unit]} for unit in UNITS]
+_STATUS = "a status from 400 to 499, or 503"
 
 
 def _read_version(value: object) -> object:
@@ -24,7 +42,7 @@ def _read_version(value: object) -> object:
 
 
 def _read_header(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", value):
+    if isinstance(value, str) and re.fullmatch(HEADER, value):
         return value.lower()
     raise ValueError("the name of a header, such as x-tenant")
 
@@ -32,22 +50,56 @@ def _read_header(value: object) -> str:
 def _read_status(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and (400 <= value < 500 or value == 503):
         return value
-    raise ValueError("a status from 400 to 499, or 503")
+    raise ValueError(_STATUS)
+
+
+Version = Annotated[Literal[1], BeforeValidator(_read_version), written("1", {"const": 1})]
+HeaderName = Annotated[
+    str, BeforeValidator(_read_header), written("a header", {"type": "string", "pattern": f"^{HEADER}$"})
+]
+Status = Annotated[
+    int,
+    BeforeValidator(_read_status),
+    written(_STATUS, {"type": "integer", "minimum": 400, "maximum": 499}, {"const": 503}),
+]
 
 
 class LimitSpec(Strict):
     """One allowance: exactly one unit, and the time it is for."""
 
-    tokens: Amount | None = None
-    requests: Amount | None = None
-    prompt: Amount | None = None
-    completion: Amount | None = None
-    reasoning: Amount | None = None
-    streams: Amount | None = None
-    logprob_values: Amount | None = None
-    embeddings: Amount | None = None
-    per: Seconds | None = None
-    burst: Amount | None = None
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [*_HAS_UNIT, {"not": {"anyOf": _HAS_UNIT}}],
+            "x-whole": {
+                "anyOf": [{"required": [unit] if unit == "streams" else [unit, "per"]} for unit in UNITS]
+            },
+        },
+    )
+
+    tokens: Amount | None = Field(
+        default=None, description="Tokens of prompt and completion.", examples=["60k"]
+    )
+    requests: Amount | None = Field(default=None, description="Requests.", examples=[30])
+    prompt: Amount | None = Field(default=None, description="Tokens of prompts.", examples=["1M"])
+    completion: Amount | None = Field(
+        default=None, description="Tokens of answers, reasoning included.", examples=["50k"]
+    )
+    reasoning: Amount | None = Field(default=None, description="Tokens of reasoning.", examples=["20k"])
+    streams: Amount | None = Field(default=None, description="Streams at the same time.", examples=[4])
+    logprob_values: Amount | None = Field(
+        default=None, description="Log-probabilities that leave.", examples=["100k"]
+    )
+    embeddings: Amount | None = Field(default=None, description="Embedding vectors.", examples=["10k"])
+    per: Seconds | None = Field(
+        default=None,
+        description="The time in which that many come back, evenly; only `streams` does without.",
+        examples=["1m"],
+    )
+    burst: Amount | None = Field(
+        default=None,
+        description="How many may be spent at once; left out, as many as the unit says.",
+        examples=["120k"],
+    )
 
     @model_validator(mode="after")
     def _one_unit(self) -> LimitSpec:
@@ -71,49 +123,89 @@ class LimitSpec(Strict):
         return float(getattr(self, self.unit))
 
 
-UNITS: tuple[Unit, ...] = (
-    "tokens",
-    "requests",
-    "prompt",
-    "completion",
-    "reasoning",
-    "streams",
-    "logprob_values",
-    "embeddings",
-)
-
-
-HeaderName = Annotated[str, BeforeValidator(_read_header)]
-
-
 class Match(Strict):
     """Which requests: all keys must hold, each by any of its patterns (globs with *)."""
 
-    account: Patterns | None = None
-    group: Patterns | None = None
-    model: Patterns | None = None
-    door: Patterns | None = None
-    header: Annotated[dict[HeaderName, Patterns], Field(min_length=1)] | None = None
-    client: Patterns | None = None
+    account: Patterns | None = Field(
+        default=None, description="The id of the account, or of its organisation.", examples=["acct_9*"]
+    )
+    group: Patterns | None = Field(
+        default=None,
+        description="A declared group that the account is in.",
+        examples=[["partner", "internal"]],
+    )
+    model: Patterns | None = Field(
+        default=None,
+        description="The model that the request names, in any case of letters.",
+        examples=["glass-*"],
+    )
+    door: Patterns | None = Field(
+        default=None,
+        description="A format, a path of `doors`, or a built-in door by its own name (/chat/completions, /v1/messages).",
+        examples=["openai_chat"],
+    )
+    header: Annotated[dict[HeaderName, Patterns], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Headers by name, and what their value must be.",
+        examples=[{"x-tenant": "red*"}],
+    )
+    client: Patterns | None = Field(
+        default=None,
+        description="The TCP peer: an address, a network, or a glob.",
+        examples=["10.0.0.0/8"],
+    )
 
 
 class Refuse(Strict):
     """The answer of a rule that ends the walk with a no."""
 
-    status: Annotated[int, BeforeValidator(_read_status)] = 403
-    message: Annotated[str, Field(min_length=1, max_length=500)] = "this request is not allowed"
+    status: Status = Field(default=403, description="The status of the answer.", examples=[403])
+    message: Annotated[str, Field(min_length=1, max_length=500)] = Field(
+        default="this request is not allowed",
+        description="What the caller reads, in the shape of the API's own errors.",
+        examples=["glass is open to launch partners"],
+    )
 
 
 class Rule(Settings, Enforcement):
     """Settings for the requests that it matches; `exempt` and `refuse` end the walk."""
 
-    name: Name
-    match: Match = Match()
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"exempt": {"const": False}, "refuse": False}},
+                {"properties": dict.fromkeys((*Settings.model_fields, "refuse"), False)},
+                {"properties": dict.fromkeys(Settings.model_fields, False) | {"exempt": {"const": False}}},
+            ]
+        },
+    )
+
+    name: Name = Field(
+        description="What receipts and messages call it; unique in its file.", examples=["launch"]
+    )
+    match: Match = Field(
+        default=Match(), description="The requests it is for; left out, all.", examples=[{"model": "glass-*"}]
+    )
     # "except" is a word of Python, so the field has a name of its own.
-    unless: Match | None = Field(default=None, alias="except")
-    until: Day | None = None
-    exempt: bool = False
-    refuse: Refuse | None = None
+    unless: Annotated[Match, Field(json_schema_extra={"minProperties": 1})] | None = Field(
+        default=None,
+        alias="except",
+        description="The requests it is not for, although they match.",
+        examples=[{"group": "partner"}],
+    )
+    until: Day | None = Field(
+        default=None, description="It acts through the day before, in UTC.", examples=["2027-03-31"]
+    )
+    exempt: bool = Field(
+        default=False,
+        description="Nothing is done to these requests and nothing counted; no rule after it is looked at.",
+        examples=[True],
+    )
+    refuse: Refuse | None = Field(
+        default=None,
+        description="These requests are refused; no rule after it is looked at.",
+        examples=[{"status": 403}],
+    )
 
     @model_validator(mode="after")
     def _one_end(self) -> Rule:
@@ -121,84 +213,54 @@ class Rule(Settings, Enforcement):
             raise ValueError("`exempt` or `refuse`, not both")
         if self.unless == Match():
             raise ValueError("an `except` that names something (an empty one excepts every request)")
+        beside = sorted(self.model_fields_set & set(Settings.model_fields))
+        if beside and (self.exempt or self.refuse is not None):
+            end = "exempt" if self.exempt else "refuse"
+            named = ", ".join(f"`{key}`" for key in beside)
+            raise ValueError(f"`{end}` without {named}: it ends the walk, so they would never act")
         return self
-
-
-class Threshold(Strict):
-    """Until when an account counts as new: until BOTH are passed."""
-
-    requests: Count = 0
-    age: Seconds | None = None
-
-    @model_validator(mode="after")
-    def _some(self) -> Threshold:
-        if not self.requests and self.age is None:
-            raise ValueError("`requests`, `age` or both")
-        return self
-
-
-class New(Settings):
-    """What holds for accounts that are not known yet, on top of everything else."""
-
-    until: Threshold
-
-    @model_validator(mode="after")
-    def _after_admission(self) -> New:
-        _refuse_early(self)
-        return self
-
-
-def _read_risk(value: object) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
-        return float(value)
-    raise ValueError("a number from 0 to 1")
-
-
-Risk = Annotated[float, BeforeValidator(_read_risk)]
-
-
-class Band(Settings, Enforcement):
-    """What holds while an account's risk is in a band; it only tightens."""
-
-    enter: Risk
-    leave: Risk
-
-    @model_validator(mode="after")
-    def _hysteresis(self) -> Band:
-        if self.leave > self.enter:
-            raise ValueError("a `leave` that is not above `enter`")
-        if self.limits is not None:
-            raise ValueError("no `limits` in a band (they are charged before it is known): use `charge`")
-        return self
-
-
-def _refuse_early(settings: Settings) -> None:
-    if settings.limits is not None or settings.charge is not None:
-        raise ValueError(
-            "no `limits` and no `charge` here: both are settled before the account's age is read"
-        )
-
-
-class RiskSpec(Strict):
-    """What standing does: a prior for new accounts, and bands of risk."""
-
-    new: New | None = None
-    bands: dict[Name, Band] = Field(default_factory=dict)
 
 
 class PolicyFile(Strict):
     """A whole policy file."""
 
-    version: Annotated[Literal[1], BeforeValidator(_read_version)]
-    extends: Annotated[str, Field(min_length=1)] | None = None
-    name: Name | None = None
-    mode: Mode = "enforce"
-    disclose: bool = True
-    accounts: Accounts = Accounts()
-    doors: Annotated[Doors, BeforeValidator(split_doors)] = Doors()
-    limits: dict[Name, LimitSpec] = Field(default_factory=dict)
-    defaults: Settings = Settings()
-    rules: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = ()
-    risk: RiskSpec = RiskSpec()
-    on_failure: OnFailure = OnFailure()
-    runtime: RuntimeSpec = RuntimeSpec()
+    version: Version = Field(description="The version of this language; always 1.", examples=[1])
+    extends: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="The parent: a preset, or a path seen from this file's folder. Maps merge, lists replace, "
+        "a rule of the same name replaces in place.",
+        examples=["baseline"],
+    )
+    name: Name | None = Field(
+        default=None,
+        description="What receipts call this policy; left out, the file or its folder.",
+        examples=["acme-prod"],
+    )
+    mode: Mode = Field(
+        default="enforce",
+        description="`shadow` changes nothing for anybody and reports what would be. HARDENING_MODE=shadow wins.",
+        examples=["shadow"],
+    )
+    disclose: bool = Field(
+        default=True,
+        description="Whether answers say in the header `x-hardening` what was done to them.",
+        examples=[True],
+    )
+    accounts: Accounts = Field(default=Accounts(), description="Who asks.")
+    doors: Annotated[Doors, BeforeValidator(split_doors)] = Field(
+        default=Doors(), description="The paths of this app."
+    )
+    limits: dict[Name, LimitSpec] = Field(
+        default_factory=dict,
+        description="Limits by name; `defaults` and rules say who spends them.",
+        examples=[{"minute": {"tokens": "60k", "per": "1m", "burst": "120k"}}],
+    )
+    defaults: Settings = Field(default=Settings(), description="What everybody gets.")
+    rules: Annotated[tuple[Rule, ...], BeforeValidator(as_tuple)] = Field(
+        default=(),
+        description="What lies over `defaults`, in order.",
+        examples=[[{"name": "launch", "refuse": {"status": 403}}]],
+    )
+    risk: RiskSpec = Field(default=RiskSpec(), description="What standing does; it only tightens.")
+    on_failure: OnFailure = Field(default=OnFailure(), description="What happens when something fails.")
+    runtime: RuntimeSpec = Field(default=RuntimeSpec(), description="Where it runs; no part of the digest.")

@@ -7,7 +7,7 @@ door, header) may only tighten, and an exception that rests on who he says he is
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,12 +75,7 @@ class Rulebook:
         self._claimed_exception = _bits(
             rule.unless is not None and _uses(rule.unless, _CLAIMS) for rule in rules
         )
-        ends = sorted({start_of(rule.until) for rule in rules if rule.until})
-        self._ends = ends
-        self._alive = [
-            _bits(rule.until is None or start_of(rule.until) > moment for rule in rules)
-            for moment in (float("-inf"), *ends)
-        ]
+        self._ends, self._alive = _ends(rules)
 
     def hits(self, facts: RequestFacts, account: Account, groups: Texts, now: float) -> int:
         """The rules that hold for this request at `now` (seconds since 1970), as bits."""
@@ -142,20 +137,39 @@ def _header(name: str) -> Facet:
     return values
 
 
+def _ends(rules: Sequence[Rule]) -> tuple[list[float], list[int]]:
+    """The moments at which rules end, in order, and the rules that act before the first, after it, and so on."""
+    ending: dict[float, int] = {}
+    for index, rule in enumerate(rules):
+        if rule.until:
+            moment = start_of(rule.until)
+            ending[moment] = ending.get(moment, 0) | 1 << index
+    ends = sorted(ending)
+    alive = [(1 << len(rules)) - 1]
+    for moment in ends:
+        alive.append(alive[-1] & ~ending[moment])
+    return ends, alive
+
+
 def _columns(matches: Sequence[Match | None]) -> tuple[tuple[Facet, Column], ...]:
     """One column per fact that any of the matches looks at."""
-    columns: list[tuple[Facet, Column]] = []
-    for name, facet in _FACETS.items():
-        wanted = [None if match is None else getattr(match, name) for match in matches]
-        if any(patterns is not None for patterns in wanted):
-            columns.append((facet, _column(name, wanted)))
-    for header in sorted({key for match in matches if match and match.header for key in match.header}):
-        wanted = [(match.header or {}).get(header) if match else None for match in matches]
-        columns.append((_header(header), Column(wanted)))
-    return tuple(columns)
+    by_fact: dict[str, dict[int, Texts]] = {name: {} for name in _FACETS}
+    by_header: dict[str, dict[int, Texts]] = {}
+    for index, match in enumerate(matches):
+        if match is None:
+            continue
+        for name, wanted in by_fact.items():
+            if (patterns := getattr(match, name)) is not None:
+                wanted[index] = patterns
+        for header, patterns in (match.header or {}).items():
+            by_header.setdefault(header, {})[index] = patterns
+    count = len(matches)
+    facts = [(_FACETS[name], _column(name, wanted, count)) for name, wanted in by_fact.items() if wanted]
+    headers = [(_header(header), Column(wanted, count)) for header, wanted in sorted(by_header.items())]
+    return (*facts, *headers)
 
 
-def _column(name: str, wanted: Sequence[Texts | None]) -> Column:
+def _column(name: str, wanted: Mapping[int, Texts], count: int) -> Column:
     if name == "client":
-        return Column(wanted, test=network_or_glob)
-    return Column(wanted, fold=name == "model")
+        return Column(wanted, count, test=network_or_glob)
+    return Column(wanted, count, fold=name == "model")

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hardening.facts import AtLimit, Inline, Mode, Show, UsageTerms
-from hardening.policy.quantities import Factor, PerSecond, Share, TokenBound
-from hardening.policy.terms import Terms
+from hardening.policy.quantities import Factor, PerSecond, Share, TokenBound, written
+from hardening.policy.terms import UNSAID, Terms, order_of
+
+
+class _Nothing:
+    """Stands for an empty value, which no type of the model takes."""
+
+
+_NOTHING = _Nothing()
 
 
 class Strict(BaseModel):
-    """A mapping of the file: only declared keys, no coercion, frozen."""
+    """A mapping of the file: only declared keys, no coercion, no empty values, frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_no_value(cls, data: object) -> object:
+        """An empty value meets the type of its field, which refuses it and says what is allowed."""
+        if not isinstance(data, dict):
+            return data
+        return {key: _NOTHING if value is None else value for key, value in data.items()}
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME)]
 
 
 def as_tuple(value: object) -> object:
@@ -30,15 +46,27 @@ def one_or_more(value: object) -> object:
     return (value,) if isinstance(value, str) else as_tuple(value)
 
 
+_ONE_PATTERN = {"type": "string", "minLength": 1, "maxLength": 512}
+
 Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple)]
 Pattern = Annotated[str, Field(min_length=1, max_length=512)]
-Patterns = Annotated[tuple[Pattern, ...], Field(min_length=1), BeforeValidator(one_or_more)]
+Patterns = Annotated[
+    tuple[Pattern, ...],
+    Field(min_length=1),
+    BeforeValidator(one_or_more),
+    written(
+        "a text or a list of texts", _ONE_PATTERN, {"type": "array", "items": _ONE_PATTERN, "minItems": 1}
+    ),
+]
+
+_GRID = "a number from 0 to 16"
+_TOP = "a whole number from 0 to 1000, or all"
 
 
 def _read_grid(value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 16:
         return float(value)
-    raise ValueError("a number from 0 to 16")
+    raise ValueError(_GRID)
 
 
 def _read_top(value: object) -> int | str:
@@ -46,49 +74,141 @@ def _read_top(value: object) -> int | str:
         return value
     if value == "all":
         return "all"
-    raise ValueError("a whole number from 0 to 1000, or all")
+    raise ValueError(_TOP)
 
 
-Grid = Annotated[float, BeforeValidator(_read_grid)]
-Top = Annotated[int | Literal["all"], BeforeValidator(_read_top)]
+Grid = Annotated[
+    float, BeforeValidator(_read_grid), written(_GRID, {"type": "number", "minimum": 0, "maximum": 16})
+]
+Top = Annotated[
+    int | Literal["all"],
+    BeforeValidator(_read_top),
+    written(_TOP, {"type": "integer", "minimum": 0, "maximum": 1000}, {"const": "all"}),
+]
+
+
+def treatment(term: str, says: str, *, cost: str, example: object, unit: str = "") -> Any:
+    """A field of treatment that may be left out; what is stricter and what holds unsaid come from its term."""
+    value = getattr(UNSAID, term)
+    unsaid = f"{value:g}{unit}" if unit and value is not None else value
+    extra: dict[str, Any] = {"x-strictness": order_of(term), "x-cost": cost}
+    if unsaid is not None:
+        extra["x-unsaid"] = list(unsaid) if isinstance(unsaid, tuple) else unsaid
+    return Field(default=None, description=says, examples=[example], json_schema_extra=extra)
 
 
 class Reasoning(Strict):
     """What becomes of the reasoning trace."""
 
-    show: Show | None = None
-    max_tokens: TokenBound | None = None
-    seal: bool | None = None
-    inline: Inline | None = None
+    show: Show | None = treatment(
+        "show",
+        "What leaves of a trace: all of it, a short summary written from it, or nothing.",
+        cost="With `summary` people still see what the model is about; with `none` they wait without a sign of progress.",
+        example="summary",
+    )
+    max_tokens: TokenBound | None = treatment(
+        "summary_tokens",
+        "The longest summary.",
+        cost="A short summary tells less. The answer itself is not touched.",
+        example=160,
+    )
+    seal: bool | None = treatment(
+        "seal",
+        "Whether the client gets the trace encrypted, to send it back in the next turn.",
+        cost="With `false` a model that needs its own trace in the next turn (tools, agents) has to think again.",
+        example=True,
+    )
+    inline: Inline | None = treatment(
+        "inline",
+        "Where the model writes traces into the answer: never, between tags, or from its first token on without an opening tag.",
+        cost="`tagged` drops an answer after an opening tag that nothing closes. `starts_open` holds text back until a trace closes.",
+        example="tagged",
+    )
 
 
 class Logprobs(Strict):
     """What becomes of log-probabilities: how many a position, on which grid, with which noise (nats)."""
 
-    top: Top | None = None
-    step: Grid | None = None
-    noise: Grid | None = None
+    top: Top | None = treatment(
+        "top",
+        "How many alternatives leave at each position; 0 withholds log-probabilities, `all` leaves them as they are.",
+        cost="Evaluation and calibration code that wants more alternatives gets fewer.",
+        example=5,
+    )
+    step: Grid | None = treatment(
+        "logprob_step",
+        "The grid, in nats, to which values are rounded down; 0 is no grid.",
+        cost="Values are off by up to one step, and close alternatives become equal.",
+        example=0.25,
+    )
+    noise: Grid | None = treatment(
+        "logprob_noise",
+        "The size, in nats, of keyed noise on values: the same question gets the same noise.",
+        cost="Perplexities and scores made from the values shift by about this much a position.",
+        example=0.5,
+    )
 
 
 class Embeddings(Strict):
     """What becomes of embedding values."""
 
-    step: Grid | None = None
-    noise: Grid | None = None
+    step: Grid | None = treatment(
+        "embedding_step",
+        "The grid to which values are rounded; 0 is no grid.",
+        cost="Similarities shift with the step; a coarse one makes close neighbours change places.",
+        example=0.001,
+    )
+    noise: Grid | None = treatment(
+        "embedding_noise",
+        "Keyed noise, relative to the length of the vector.",
+        cost="Similarities shift, and close neighbours change places; meant for bands.",
+        example=0.05,
+    )
 
 
 class Settings(Strict):
     """What is done to a response; every field may be left out."""
 
-    limits: Names | None = None
-    reasoning: Reasoning | None = None
-    logprobs: Logprobs | None = None
-    embeddings: Embeddings | None = None
-    usage: UsageTerms | None = None
-    at_limit: AtLimit | None = None
-    pace: PerSecond | None = None
-    max_tokens: TokenBound | None = None
-    charge: Factor | None = None
+    limits: Names | None = treatment(
+        "limits",
+        "Which limits a request spends, by their names under `limits`. A rule replaces the list.",
+        cost="Whoever has spent one waits, or is refused.",
+        example=["minute", "month"],
+    )
+    reasoning: Reasoning | None = Field(default=None, description="The reasoning trace.")
+    logprobs: Logprobs | None = Field(default=None, description="Log-probabilities.")
+    embeddings: Embeddings | None = Field(default=None, description="Embedding values.")
+    usage: UsageTerms | None = treatment(
+        "usage",
+        "Whether the counts of tokens leave as they are, rounded, or not at all: they tell how long a hidden trace was.",
+        cost="Clients that account for tokens by themselves see rounded counts, or none.",
+        example="keep",
+    )
+    at_limit: AtLimit | None = treatment(
+        "at_limit",
+        "What happens to an answer whose limit runs out while it streams: it is cut off, slowed down, or finished.",
+        cost="With `cut` an answer ends early, with the stop reason of a token bound.",
+        example="cut",
+    )
+    pace: PerSecond | None = treatment(
+        "pace_per_s",
+        "The greatest speed of a stream, in tokens.",
+        cost="People and programs wait longer for the end of an answer.",
+        example="20/s",
+    )
+    max_tokens: TokenBound | None = treatment(
+        "max_tokens",
+        "The longest answer, reasoning included; the request is cut to it before the model sees it.",
+        cost="Longer answers end early.",
+        example="4k",
+    )
+    charge: Factor | None = treatment(
+        "charge",
+        "How many times a request counts against its limits.",
+        cost="With 4x a limit is spent four times as fast.",
+        example="4x",
+        unit="x",
+    )
 
     def terms(self) -> Terms:
         """The same settings as a flat record."""
@@ -117,5 +237,13 @@ class Settings(Strict):
 class Enforcement(Strict):
     """Whether a rule or band acts, and for which share of accounts; for the others it is in shadow."""
 
-    mode: Mode | None = None
-    enforce: Share | None = None
+    mode: Mode | None = Field(
+        default=None,
+        description="`shadow`: it changes nothing, and receipts say what it would have done.",
+        examples=["shadow"],
+    )
+    enforce: Share | None = Field(
+        default=None,
+        description="The share of accounts for which it acts, drawn once for each account.",
+        examples=["10%"],
+    )

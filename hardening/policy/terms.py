@@ -16,15 +16,24 @@ ALL: Literal["all"] = "all"
 """The value of `logprobs.top` that keeps every alternative the server sent."""
 
 
-def _by(pick: Callable[[Any, Any], Any]) -> dict[str, Callable[[Any, Any], Any]]:
-    """The note at a field that `pick` gives the stricter of two values."""
-    return {"pick": pick}
+def _by(pick: Callable[[Any, Any], Any], order: str) -> dict[str, Any]:
+    """The note at a field that `pick` gives the stricter of two values; `order` says so to people."""
+    return {"pick": pick, "order": order}
 
 
-def _ranked(*from_loose_to_strict: object) -> dict[str, Callable[[Any, Any], Any]]:
+def _ranked(*from_loose_to_strict: object) -> dict[str, Any]:
     """The note at a field whose values are strict in the order given."""
     order = {value: rank for rank, value in enumerate(from_loose_to_strict)}
-    return _by(lambda a, b: max(a, b, key=order.__getitem__))
+    words = [str(value).lower() if isinstance(value, bool) else str(value) for value in from_loose_to_strict]
+    return _by(lambda a, b: max(a, b, key=order.__getitem__), f"{', '.join(words)} (from loose to strict)")
+
+
+def _smaller() -> dict[str, Any]:
+    return _by(min, "smaller is stricter")
+
+
+def _larger() -> dict[str, Any]:
+    return _by(max, "larger is stricter")
 
 
 def _fewer(a: int | str, b: int | str) -> int | str:
@@ -39,21 +48,25 @@ def _both(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
 class Terms:
     """What an operator said about one field each; None where nothing was said."""
 
-    limits: tuple[str, ...] | None = field(default=None, metadata=_by(_both))
+    limits: tuple[str, ...] | None = field(
+        default=None, metadata=_by(_both, "both lists together are stricter")
+    )
     show: Show | None = field(default=None, metadata=_ranked("full", "summary", "none"))
-    summary_tokens: int | None = field(default=None, metadata=_by(min))
+    summary_tokens: int | None = field(default=None, metadata=_smaller())
     seal: bool | None = field(default=None, metadata=_ranked(True, False))
     inline: Inline | None = field(default=None, metadata=_ranked("never", "tagged", "starts_open"))
-    top: int | Literal["all"] | None = field(default=None, metadata=_by(_fewer))
-    logprob_step: float | None = field(default=None, metadata=_by(max))
-    logprob_noise: float | None = field(default=None, metadata=_by(max))
-    embedding_step: float | None = field(default=None, metadata=_by(max))
-    embedding_noise: float | None = field(default=None, metadata=_by(max))
+    top: int | Literal["all"] | None = field(
+        default=None, metadata=_by(_fewer, "smaller is stricter, `all` is the loosest")
+    )
+    logprob_step: float | None = field(default=None, metadata=_larger())
+    logprob_noise: float | None = field(default=None, metadata=_larger())
+    embedding_step: float | None = field(default=None, metadata=_larger())
+    embedding_noise: float | None = field(default=None, metadata=_larger())
     usage: UsageTerms | None = field(default=None, metadata=_ranked("keep", "round", "drop"))
     at_limit: AtLimit | None = field(default=None, metadata=_ranked("finish", "slow", "cut"))
-    max_tokens: int | None = field(default=None, metadata=_by(min))
-    pace_per_s: float | None = field(default=None, metadata=_by(min))
-    charge: float | None = field(default=None, metadata=_by(max))
+    max_tokens: int | None = field(default=None, metadata=_smaller())
+    pace_per_s: float | None = field(default=None, metadata=_smaller())
+    charge: float | None = field(default=None, metadata=_larger())
 
 
 _PICKS: tuple[tuple[str, Callable[[Any, Any], Any]], ...] = tuple(
@@ -78,6 +91,11 @@ UNSAID = Terms(
     charge=1.0,
 )
 """What holds for fields that not even `defaults` names; None is the loosest of the two that are left."""
+
+
+def order_of(name: str) -> str:
+    """What is stricter for a field, in words: its values from loose to strict, or which of two it is."""
+    return str(next(item.metadata["order"] for item in fields(Terms) if item.name == name))
 
 
 def overlay(below: Terms, above: Terms) -> Terms:

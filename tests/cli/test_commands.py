@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from hardening import __version__
 from hardening.cli import app
+from hardening.policy.schema import schema_text
 
 FAULTY = "version: 1\nmode: shaddow\nnmae: x\n"
 
@@ -86,6 +87,12 @@ def test_the_environment_is_validated_too() -> None:
     assert result.exit_code == 1
     assert "HARDENING_STATE:1:1" in result.stdout
     assert "geheim" not in result.output
+
+
+def test_the_schema_is_printed_without_a_policy() -> None:
+    result = ran("validate", "--schema")
+    assert result.exit_code == 0
+    assert result.stdout == schema_text()
 
 
 def test_the_version_is_printed() -> None:

@@ -83,7 +83,7 @@ def test_rules_lie_over_each_other_in_order_and_only_where_they_speak() -> None:
         ("client: '2001:db8::/32'", {"client": "2001:db8::1"}, "a", True),
         ("client: 10.0.0.0/8", {"client": "testclient"}, "a", False),
         ("model: m, door: openai_chat", {}, "a", True),
-        ("model: m, door: other", {}, "a", False),
+        ("model: m, door: ollama_chat", {}, "a", False),
     ],
 )
 def test_a_rule_holds_where_all_its_keys_do(
@@ -121,6 +121,7 @@ def test_until_acts_through_the_day_before_in_utc() -> None:
     assert decided(policy, now=end).usage == "keep"
     assert decided(policy, now=end - 1).pace_per_s is None
     assert decided(policy, now=NOW).pace_per_s == 1.0
+    assert decided(policy, now=end).pace_per_s is None  # whoever ended stays away when others end
 
 
 def test_the_shadow_of_a_policy_changes_nothing_and_says_what_would_be() -> None:

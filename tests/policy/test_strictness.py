@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from itertools import pairwise
 
 import orjson
 from hypothesis import given, settings
@@ -41,7 +42,7 @@ SAID = {
     "max_tokens": st.integers(1, 5000),
 }
 CHARGE = {"charge": st.integers(1, 30).map("{}x".format)}
-ENDS = {"exempt": st.booleans(), "refuse": st.just({})}
+SHADOW = {"mode": st.sampled_from(["enforce", "shadow"]), "enforce": st.integers(0, 100).map("{}%".format)}
 PICKED = {"limits": st.lists(st.sampled_from(LIMITS), unique=True)}
 MATCH = _maybe(
     model=st.sampled_from(["m*", "n"]),
@@ -57,9 +58,11 @@ EXCEPT = MATCH.filter(bool)
 def rules(draw: st.DrawFn) -> list[dict]:
     found = []
     for index in range(draw(st.integers(0, 4))):
-        rule = draw(_maybe(match=MATCH, **{"except": EXCEPT}, **SAID, **CHARGE, **PICKED))
+        rule = draw(_maybe(match=MATCH, until=st.just("2027-01-01"), **{"except": EXCEPT}, **SHADOW))
         if draw(st.integers(0, 4)) == 0:
             rule |= draw(st.sampled_from([{"exempt": True}, {"refuse": {}}]))
+        else:
+            rule |= draw(_maybe(**SAID, **CHARGE, **PICKED))
         found.append({**rule, "name": f"r{index}"})
     return found
 
@@ -74,7 +77,7 @@ POLICIES = st.fixed_dictionaries(
         "risk": st.fixed_dictionaries(
             {
                 "new": _maybe(**SAID).map(lambda new: {**new, "until": {"requests": 5}}),
-                "bands": st.lists(_maybe(**SAID, **CHARGE), max_size=3).map(
+                "bands": st.lists(_maybe(**SAID, **CHARGE, **SHADOW), max_size=3).map(
                     lambda bands: {
                         f"b{i}": {**band, "enter": 0.2 + i / 5, "leave": 0.1} for i, band in enumerate(bands)
                     }
@@ -141,6 +144,30 @@ def test_bands_and_the_prior_only_tighten(data: dict, facts: RequestFacts, who: 
     for charge in charges(policy, facts, account, 10, 0).charges:
         factors = [1.0, *charge.by_band.values()]
         assert factors == sorted(factors)
+
+
+@settings(max_examples=150, deadline=None)
+@given(POLICIES, FACTS, st.lists(st.floats(0, 1), min_size=2, max_size=4).map(sorted))
+def test_more_risk_never_loosens_where_the_band_is_one_of_another_policy(
+    data: dict, facts: RequestFacts, risks: list[float]
+) -> None:
+    policy = loaded(orjson.dumps(data))
+    decisions = [
+        decide(policy, facts, Account("a"), Standing(risk, "gone", requests=9), 0) for risk in (0, *risks, 1)
+    ]
+    for less, more in pairwise(decisions):
+        assert at_least_as_strict(more, less)
+
+
+@settings(max_examples=150, deadline=None)
+@given(POLICIES, FACTS, st.sampled_from(["a", "b1", "c"]), st.sampled_from([None, "b0", "b1", "b2"]))
+def test_whoever_is_new_gets_nothing_looser(
+    data: dict, facts: RequestFacts, who: str, band: str | None
+) -> None:
+    policy = loaded(orjson.dumps(data))
+    known = decide(policy, facts, Account(who), Standing(0.5, band, requests=9, age_s=9), 0)
+    new = decide(policy, facts, Account(who), Standing(0.5, band), 0)
+    assert at_least_as_strict(new, known)
 
 
 @settings(max_examples=150, deadline=None)
