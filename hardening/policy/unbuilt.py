@@ -45,6 +45,10 @@ def _notes(terms: Terms) -> Iterable[str]:
         yield "at_limit: streams are cut there, slowing is not built yet"
 
 
+CLOSED_BY = {"seal": "seal", "top": "logprob_noise", "at_limit": "at_limit"}
+"""By each field that `withheld` may change, the field whose mechanism is missing."""
+
+
 def withheld(terms: Terms) -> Terms:
     """The terms with everything closed that an unbuilt mechanism would have to soften."""
     top = 0 if terms.logprob_noise else terms.top
