@@ -46,9 +46,9 @@ def validate(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check policy files: exit 0 when they are fine, 1 with findings, 2 when one cannot be read."""
-    unreadable = [why for source in policies if (why := _unreadable(source))]
-    if unreadable:
-        typer.echo("\n".join(unreadable), err=True)
+    unread = [why for source in policies if (why := unreadable(source))]
+    if unread:
+        typer.echo("\n".join(unread), err=True)
         raise typer.Exit(UNREADABLE)
     verdicts = [_judged(source) for source in policies]
     found = any(verdict.faults or (strict and verdict.warnings) for verdict in verdicts)
@@ -60,7 +60,7 @@ def validate(
     raise typer.Exit(FINDINGS if found else 0)
 
 
-def _unreadable(source: str) -> str | None:
+def unreadable(source: str) -> str | None:
     """Why a policy cannot be opened, or None."""
     path = find_preset(source) if source in preset_names() else Path(source)
     try:

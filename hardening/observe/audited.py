@@ -34,6 +34,7 @@ class Audited:
     model: str
     band: str | None
     risk: float
+    reasons: tuple[str, ...]
     decision: Decision
     would: Decision | None
 

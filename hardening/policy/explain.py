@@ -93,6 +93,15 @@ class Explanation:
     groups: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A key of a Decision, its value in one and in the other."""
+
+    key: str
+    was: Value
+    now: Value
+
+
 def explain(reading: Reading, asked: Asked) -> Explanation:
     """The Decision of a request with the place of each value, and what every part of the policy did."""
     policy, facts, account = reading.policy, asked.facts, asked.account
@@ -225,10 +234,10 @@ def untold(reading: Reading, asked: Asked, unknown: frozenset[str]) -> Iterator[
             yield from ((rule.name, f"except.{key}") for key in said)
 
 
-def differences(left: Decision, right: Decision) -> Iterator[tuple[str, Value, Value]]:
-    """The keys of two Decisions whose values are not the same, with both."""
-    paths = {path: ".".join(KEYS[name]) for name, path in SETTINGS.items()}
+def differences(was: Decision, now: Decision) -> Iterator[Difference]:
+    """The keys whose values are not the same in two Decisions."""
+    keys = {path: ".".join(KEYS[name]) for name, path in SETTINGS.items()}
     for path in ("rule", "band", "enforced", "exempt", "refusal", "disclose", *SETTINGS.values()):
         value = attrgetter(path)
-        if value(left) != value(right):
-            yield paths.get(path, path), value(left), value(right)
+        if value(was) != value(now):
+            yield Difference(keys.get(path, path), value(was), value(now))
