@@ -11,7 +11,7 @@ from rich.console import Console
 
 from hardening.cli.validate import FINDINGS, UNREADABLE, unreadable
 from hardening.errors import PolicyError
-from hardening.policy.load import Reading, read_policy
+from hardening.policy.load import Reading, open_policy
 
 Texts = list[str] | None
 
@@ -68,7 +68,7 @@ def _read(source: str) -> Reading:
         typer.echo(why, err=True)
         raise typer.Exit(UNREADABLE)
     try:
-        return read_policy(source, os.environ)
+        return open_policy(source, os.environ)
     except PolicyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(FINDINGS) from None

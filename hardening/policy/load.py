@@ -58,14 +58,14 @@ def load_policy(source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT)
 
     `environment` gives the values of `${NAME}` and of the twins (`HARDENING_STATE`, ...).
     """
-    return read_policy(source, environment).policy
+    return open_policy(source, environment).policy
 
 
-def read_policy(source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT) -> Reading:
+def open_policy(source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT) -> Reading:
     """The policy as `load_policy` gives it, with its file and nodes."""
     is_preset = isinstance(source, str) and source in preset_names()
     path = find_preset(str(source)) if is_preset else Path(source)
-    return read_text(
+    return open_text(
         _read(path),
         environment=environment,
         parents=read_parent,
@@ -77,10 +77,10 @@ def load_text(
     source: Source, *, environment: Env[str, str], parents: Parents, origin: Origin = UNNAMED
 ) -> Policy:
     """The compiled policy of a text; raises PolicyError with all faults."""
-    return read_text(source, environment=environment, parents=parents, origin=origin).policy
+    return open_text(source, environment=environment, parents=parents, origin=origin).policy
 
 
-def read_text(
+def open_text(
     source: Source, *, environment: Env[str, str], parents: Parents, origin: Origin = UNNAMED
 ) -> Reading:
     """The policy as `load_text` gives it, with its file and nodes."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hardening.facts import Account, RequestFacts, Standing
 from hardening.policy import decide, load_policy, preset_names, would
 from hardening.policy.explain import KNOWN, SETTINGS, Asked, Explanation, Setting, explain, untold
-from hardening.policy.load import UNNAMED, Reading, Source, read_policy, read_text
+from hardening.policy.load import UNNAMED, Reading, Source, open_policy, open_text
 from hardening.policy.nodes import Mark
 from hardening.policy.provenance import KEYS, trace
 from hardening.policy.quantities import start_of
@@ -28,7 +28,7 @@ def read(text: str, **parents: str) -> Reading:
     def parent(name: str, source: Source) -> Source:
         return Source(f"{name}.yaml", name, parents[name].encode())
 
-    return read_text(Source("p.yaml", "p", text.encode()), environment={}, parents=parent, origin=UNNAMED)
+    return open_text(Source("p.yaml", "p", text.encode()), environment={}, parents=parent, origin=UNNAMED)
 
 
 def asked(
@@ -377,7 +377,7 @@ def test_the_exempt_have_no_settings() -> None:
 
 def test_a_mode_from_the_environment_is_told_as_such() -> None:
     source = Source("p.yaml", "p", b"version: 1\nmode: enforce\n")
-    reading = read_text(source, environment={"HARDENING_MODE": "shadow"}, parents=lambda *_: source)
+    reading = open_text(source, environment={"HARDENING_MODE": "shadow"}, parents=lambda *_: source)
     found = setting(explain(reading, asked()), "mode")
     assert (found.value, str(found.source)) == ("shadow", "environment HARDENING_MODE")
     shadow = POLICY + "mode: shadow\n"
@@ -443,7 +443,7 @@ def test_facts_that_are_not_known_are_named_with_the_rules_that_rest_on_them() -
 @pytest.mark.parametrize("name", ["baseline", "observe", "strict"])
 def test_presets_are_explained_from_the_files_that_say_it(name: str) -> None:
     assert name in preset_names()
-    found = explain(read_policy(name), asked())
+    found = explain(open_policy(name), asked())
     assert found.decided.decision == decide(load_policy(name), asked().facts, Account("a"), KNOWN, NOW)
     mark = setting(found, "logprobs.step").source.mark
     assert mark is not None
