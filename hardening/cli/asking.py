@@ -21,7 +21,7 @@ from hardening.policy.explain import KNOWN, Asked, explain
 from hardening.policy.load import Reading
 from hardening.policy.nodes import looks_secret
 from hardening.wire.codec import CODECS
-from hardening.wire.doors import PASS, Doors
+from hardening.wire.doors import PASS, Door, Doors
 
 ANYBODY = "anonymous"
 """The account of a request without `--account`, as identity calls who names himself by nothing."""
@@ -49,14 +49,19 @@ class Question:
 def answered(reading: Reading, question: Question) -> Told:
     """The explanation of a request, or of why there is none at this path."""
     _check(reading, question)
-    name, format = _door(reading, question.door)
-    facts = RequestFacts(name, format, question.model, headers=_headers(question), client=question.client)
+    door, note = _door(reading, question.door)
+    facts = RequestFacts(
+        door=door.name,
+        format=door.codec.name if door.codec else "",
+        model=question.model or door.model,
+        headers=_headers(question),
+        client=question.client,
+    )
     proven = not question.unproven and question.account is not None
     account = Account(question.account or ANYBODY, question.org, question.groups, proven, "")
     # Nobody knows how old an account is for which nobody vouched: it has no standing.
     standing = Standing() if question.new or not proven else KNOWN
     asked = Asked(facts, account, standing._replace(band=question.band), _moment(question.now))
-    note = None if format in CODECS else _without_decision(reading, name, format)
     return Told(asked, None if note else explain(reading, asked), note)
 
 
@@ -100,34 +105,27 @@ def _moment(text: str | None) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _door(reading: Reading, text: str) -> tuple[str, str]:
-    """The door's name and its format; `` for a path that is none, `pass` for one that is left alone."""
-    own = reading.policy.doors.own
+def _door(reading: Reading, text: str) -> tuple[Door, str | None]:
+    """The door of a path, or the first one of a format; and what happens where nothing is decided."""
+    own, unknown = reading.policy.doors.own, reading.policy.doors.unknown
     doors = Doors(own)
     if text in CODECS:
-        found = (door for name in doors.names if (door := doors.match(name)) and door.codec is CODECS[text])
-        return next(((door.name, text) for door in found), (text, text))
+        named = (door for name in doors.names if (door := doors.match(name)) and door.codec is CODECS[text])
+        return next(named, Door(text, CODECS[text])), None
     if not text.startswith("/"):
         raise typer.BadParameter(f"--door: write a path, or one of {', '.join(CODECS)}")
-    door = doors.match(text)
-    if door is not None:
-        return door.name, door.codec.name if door.codec else own[door.name]
+    if door := doors.match(text):
+        what = own.get(door.name, "what leaves there")
+        return door, None if door.codec else f"{text} is closed: {what} is not read yet"
     left_alone = Doors({path: KNOWN_DOOR for path, format in own.items() if format == PASS}, known=False)
-    return text, PASS if left_alone.match(text) else ""
-
-
-def _without_decision(reading: Reading, path: str, format: str) -> str:
-    """What happens at a path where nothing is decided."""
-    if format == PASS:
-        return f"{path} is left alone: the policy's `doors` say `pass`"
-    if format:
-        return f"{path} is blocked: {format} is not built yet"
-    unknown = reading.policy.doors.unknown
+    if left_alone.match(text):
+        return Door(text, None), f"{text} is left alone: the policy's `doors` say `pass`"
     ends = {
         "report": "answers pass, and those that look like a model's are reported",
         "block": "it is blocked",
     }
-    return f"{path} is no door of this policy; doors.unknown is {unknown}: {ends[unknown]}"
+    note = f"{text} is no door of this policy; doors.unknown is {unknown}: {ends[unknown]}"
+    return Door(text, None), note
 
 
 def answered_receipts(reading: Reading, name: str) -> Iterator[Told]:

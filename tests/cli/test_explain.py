@@ -153,7 +153,8 @@ def test_the_shadow_of_the_environment_is_told(policy: str) -> None:
     ("door", "words"),
     [
         ("/nope", "/nope is no door of this policy; doors.unknown is report"),
-        ("/later", "/later is blocked: openai_embeddings is not built yet"),
+        ("/later", "/later is closed: openai_embeddings is not read yet"),
+        ("/v1/realtime", "/v1/realtime is closed: what leaves there is not read yet"),
         ("/internal/x", "/internal/x is left alone"),
     ],
 )
@@ -166,6 +167,7 @@ def test_where_nothing_is_decided_the_reason_is_told(policy: str, door: str, wor
 def test_a_door_is_a_path_below_any_mount_or_a_format(policy: str) -> None:
     assert request(policy, "--door", "/llm/v1/chat/completions")["request"]["door"] == "/chat/completions"
     assert request(policy, "--door", "/own")["request"]["door"] == "/own"
+    assert request(policy, "--door", "/openai/deployments/m9/chat/completions")["request"]["model"] == "m9"
     assert request(policy, "--door", "anthropic_messages")["request"]["door"] == "/v1/messages"
     assert "doors.unknown is block: it is blocked" in ran("strict", "--door", "/nope").stdout
 
