@@ -1,4 +1,4 @@
-"""`hardening validate`: every fault of policy files, with place; imports no kernels."""
+"""`hardening validate`: every fault and warning of policy files, with place; imports no kernels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import orjson
 import typer
 from rich.console import Console
 
+from hardening.clock import SystemClock
 from hardening.errors import PolicyError, PolicyFault
-from hardening.policy import Policy, find_preset, load_policy, preset_names
+from hardening.policy import Policy, find_preset, preset_names
+from hardening.policy.load import open_policy
+from hardening.policy.warnings import warnings
+from hardening.wire.doors import Doors
 
 FINDINGS = 1
 UNREADABLE = 2
@@ -25,7 +29,7 @@ class Verdict:
     source: str
     policy: Policy | None
     faults: tuple[PolicyFault, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[PolicyFault, ...]
 
     def as_json(self) -> dict[str, object]:
         """The verdict as it is reported by `--json`."""
@@ -34,7 +38,7 @@ class Verdict:
             "source": self.source,
             "policy": {"name": policy.name, "digest": policy.digest, "mode": policy.mode} if policy else None,
             "faults": [asdict(fault) for fault in self.faults],
-            "warnings": list(self.warnings),
+            "warnings": [asdict(warning) for warning in self.warnings],
         }
 
 
@@ -72,10 +76,11 @@ def unreadable(source: str) -> str | None:
 
 def _judged(source: str) -> Verdict:
     try:
-        policy = load_policy(source, os.environ)
+        reading = open_policy(source, os.environ)
     except PolicyError as error:
         return Verdict(source, None, error.faults, ())
-    return Verdict(source, policy, (), policy.unenforced())
+    doors = Doors(reading.policy.doors.own).names
+    return Verdict(source, reading.policy, (), warnings(reading, SystemClock().wall(), doors))
 
 
 def _print(verdicts: list[Verdict]) -> None:
@@ -84,7 +89,8 @@ def _print(verdicts: list[Verdict]) -> None:
         for fault in verdict.faults:
             console.print(str(fault), style="red")
         for warning in verdict.warnings:
-            console.print(f"{verdict.source}: warning: {warning}", style="yellow")
+            place = f"{warning.file}:{warning.line}:{warning.column}"
+            console.print(f"{place}: warning: {warning.message}", style="yellow")
         if verdict.policy is not None:
             policy = verdict.policy
             console.print(

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from hardening.policy.load import Reading
-from hardening.policy.nodes import Listing, Mark, Node
+from hardening.policy.nodes import Leaf, Listing, Mark, Node
 from hardening.policy.nodes import Mapping as Branch
 from hardening.policy.references import child
 from hardening.policy.terms import UNSAID, Terms
@@ -154,6 +154,12 @@ def rule_nodes(root: Branch) -> tuple[Node, ...]:
 def node_at(node: Node, *path: str) -> Node:
     """The node at a path of keys, or the nearest above it that is there."""
     return list(_way(node, path))[-1][1]
+
+
+def leaves(node: Node) -> list[Leaf]:
+    """The scalars of a list, or the one that stands in its place; a mapping has none."""
+    items = node.items if isinstance(node, Listing) else (node,)
+    return [item for item in items if isinstance(item, Leaf)]
 
 
 def mark_of(node: Node, *path: str) -> Mark:

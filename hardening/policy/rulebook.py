@@ -92,9 +92,7 @@ class Rulebook:
         self._keys = tuple(match)
         self._match, self._unless = tuple(match.values()), tuple(unless.values())
         self._with_exception = _bits(rule.unless is not None for rule in rules)
-        self._claimed_exception = _bits(
-            rule.unless is not None and _uses(rule.unless, _CLAIMS) for rule in rules
-        )
+        self._claimed_exception = _bits(rule.unless is not None and is_claimed(rule.unless) for rule in rules)
         ends = sorted({start_of(rule.until) for rule in rules if rule.until})
         self._ends = ends
         self._alive = [
@@ -161,8 +159,17 @@ def _step(rule: Rule) -> _Step:
     if rule.refuse is not None:
         status = rule.refuse.status
         refusal = Refusal(status, _KINDS.get(status, "forbidden"), rule.refuse.message)
-    chosen = _uses(rule.match, _CHOSEN) or (rule.unless is not None and _uses(rule.unless, _CHOSEN))
-    return _Step(rule.name, rule.terms(), rule.exempt, refusal, chosen)
+    return _Step(rule.name, rule.terms(), rule.exempt, refusal, rests_on_the_caller(rule))
+
+
+def rests_on_the_caller(rule: Rule) -> bool:
+    """Whether a rule looks at what an unproven caller can choose, so that it may only tighten for him."""
+    return _uses(rule.match, _CHOSEN) or (rule.unless is not None and _uses(rule.unless, _CHOSEN))
+
+
+def is_claimed(match: Match) -> bool:
+    """Whether a match rests on who the caller says he is; as an `except` it is void for the unproven."""
+    return _uses(match, _CLAIMS)
 
 
 def _uses(match: Match, facets: Sequence[str]) -> bool:
