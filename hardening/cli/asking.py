@@ -28,6 +28,8 @@ ANYBODY = "anonymous"
 
 KNOWN_DOOR = "openai_chat"
 
+_DRAWN = "`enforce` shares of unproven callers are drawn by their network, which is not known here"
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -62,7 +64,10 @@ def answered(reading: Reading, question: Question) -> Told:
     # Nobody knows how old an account is for which nobody vouched: it has no standing.
     standing = Standing() if question.new or not proven else KNOWN
     asked = Asked(facts, account, standing._replace(band=question.band), _moment(question.now))
-    return Told(asked, None if note else explain(reading, asked), note)
+    if note is not None:
+        return Told(asked, None, (note,))
+    drawn = reading.policy.trials and not proven
+    return Told(asked, explain(reading, asked), (_DRAWN,) if drawn else ())
 
 
 def _check(reading: Reading, question: Question) -> None:
@@ -153,7 +158,7 @@ def _lines(reading: Reading, name: str, file: BinaryIO) -> Iterator[Told]:
         except ReceiptError as error:
             typer.echo(f"{name}:{number}:1: {error}", err=True)
             raise typer.Exit(UNREADABLE) from None
-        yield Told(both.asked, both.explanation, None, both)
+        yield Told(both.asked, both.explanation, compared=both)
     if not found:
         typer.echo(f"{name}: found nothing; a file of receipts has one a line", err=True)
         raise typer.Exit(UNREADABLE)

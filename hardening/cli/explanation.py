@@ -30,11 +30,11 @@ _STYLES: dict[State, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is told of one request; `note` says why there is no explanation, `compared` has its receipt."""
+    """What is told of one request; without an explanation the notes say why, `compared` has its receipt."""
 
     asked: Asked
     explanation: Explanation | None
-    note: str | None = None
+    notes: tuple[str, ...] = ()
     compared: Compared | None = None
 
 
@@ -54,7 +54,7 @@ def _request(told: Told) -> dict[str, object]:
     found = told.explanation
     return {
         "request": _asked(told.asked, found),
-        "note": told.note,
+        "notes": list(told.notes),
         "decision": found.decided.decision if found else None,
         "settings": _settings(found.decided) if found else [],
         "parts": [_part(part) for part in found.parts] if found else [],
@@ -136,8 +136,8 @@ def _text(told: Told) -> Iterator[Text]:
     if told.compared is not None:
         yield from _comparison(told.compared)
     yield Text(_who(told))
-    if told.note is not None:
-        yield Text(told.note, style="yellow")
+    for note in told.notes:
+        yield Text(note, style="yellow")
     if told.explanation is None:
         return
     yield from _table(_rows(told.explanation.decided.settings))

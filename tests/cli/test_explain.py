@@ -101,7 +101,7 @@ def test_long_paths_are_not_broken_into_lines(policy: str) -> None:
 
 def test_json_has_places_and_stable_keys(policy: str) -> None:
     found = request(policy, "--account", "x", "--band", "watch", "--now", "2027-01-01T12:00")
-    assert list(found) == ["request", "note", "decision", "settings", "parts", "would", "receipt"]
+    assert list(found) == ["request", "notes", "decision", "settings", "parts", "would", "receipt"]
     show = setting(found, "reasoning.show")
     assert show["value"] == found["decision"]["reasoning"]["show"] == "none"
     assert show["from"] == {
@@ -170,6 +170,12 @@ def test_a_door_is_a_path_below_any_mount_or_a_format(policy: str) -> None:
     assert request(policy, "--door", "/openai/deployments/m9/chat/completions")["request"]["model"] == "m9"
     assert request(policy, "--door", "anthropic_messages")["request"]["door"] == "/v1/messages"
     assert "doors.unknown is block: it is blocked" in ran("strict", "--door", "/nope").stdout
+
+
+def test_a_share_that_a_network_draws_is_not_guessed_in_silence(policy: str) -> None:
+    Path(policy).write_text("version: 1\nrules: [{name: a, enforce: 50%, max_tokens: 9}]\n")
+    assert "drawn by their network" in ran(policy).stdout
+    assert request(policy, "--account", "x")["notes"] == []
 
 
 # What cannot be
