@@ -15,7 +15,7 @@ from hardening.facts import Refusal
 from hardening.policy.explain import Asked, Explained, Explanation, Part, Setting, State, Value
 from hardening.policy.load import Reading
 from hardening.policy.nodes import Mark
-from hardening.policy.provenance import Source
+from hardening.policy.provenance import Written
 
 # No dim and no blue: both vanish on a dark screen.
 _STYLES: dict[State, str] = {
@@ -97,7 +97,7 @@ def _settings(explained: Explained) -> list[dict[str, object]]:
     ]
 
 
-def _source(source: Source) -> dict[str, object]:
+def _source(source: Written) -> dict[str, object]:
     mark = asdict(source.mark) if source.mark else {"file": None, "line": None, "column": None}
     return {"part": source.kind, "name": source.name, "key": source.key, **mark}
 

@@ -16,10 +16,18 @@ _ALWAYS_THERE = frozenset(("account", "model", "door", "client"))
 """Keys whose fact every request has, so that `*` holds for all of them; a group or header may be missing."""
 
 
+Patterns = Mapping[str, Texts]
+"""The patterns of a match by fact, each header a fact of its own."""
+
+
 def covers(wide: Match, narrow: Match) -> bool:
     """Whether `wide` is sure to hold wherever `narrow` does."""
-    inner = _patterns(narrow)
-    return all(_covered(key, patterns, inner.get(key)) for key, patterns in _patterns(wide).items())
+    return contains(patterns_of(wide), patterns_of(narrow))
+
+
+def contains(wide: Patterns, narrow: Patterns) -> bool:
+    """As `covers`, of what `patterns_of` gave for both."""
+    return all(_covered(key, patterns, narrow.get(key)) for key, patterns in wide.items())
 
 
 def _covered(key: str, wide: Texts, narrow: Texts | None) -> bool:
@@ -42,7 +50,7 @@ def _contains(key: str, outer: str, inner: str) -> bool:
         if over is not None and under is not None:
             return over.version == under.version and _within(under, over)
         return outer == inner
-    return glob(outer)(inner)
+    return glob(outer)(inner) if "*" in outer else outer == inner
 
 
 def _network(pattern: str) -> IPv4Network | IPv6Network | None:
@@ -57,8 +65,8 @@ def _within(under: IPv4Network | IPv6Network, over: IPv4Network | IPv6Network) -
     return first <= int(under.network_address) and int(under.broadcast_address) <= last
 
 
-def _patterns(match: Match) -> Mapping[str, Texts]:
-    """The patterns of a match by fact, each header a fact of its own."""
+def patterns_of(match: Match) -> Patterns:
+    """The patterns of a match."""
     found = {
         key: patterns
         for key in ("account", "group", "model", "door", "client")

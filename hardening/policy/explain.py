@@ -18,8 +18,8 @@ from hardening.policy.load import Reading
 from hardening.policy.provenance import (
     BUILT_IN,
     KEYS,
-    Source,
     Traced,
+    Written,
     layer_path,
     mark_of,
     rule_nodes,
@@ -61,8 +61,8 @@ class Setting:
 
     key: str
     value: Value
-    source: Source
-    also: tuple[Source, ...] = ()
+    source: Written
+    also: tuple[Written, ...] = ()
     withheld: str | None = None
 
 
@@ -70,7 +70,7 @@ class Setting:
 class Part:
     """What one rule, band or prior did, where it stands, and why, in words."""
 
-    source: Source
+    source: Written
     state: State
     why: str = ""
 
@@ -128,7 +128,7 @@ def _settings(reading: Reading, decision: Decision, traced: Traced, proven: bool
     """The settings of a Decision in the order of the file."""
     for name, path in SETTINGS.items():
         if name == "limits" and decision.refusal is not None:
-            sources: tuple[Source, ...] = (_end(reading, decision, "refuse"),)
+            sources: tuple[Written, ...] = (_end(reading, decision, "refuse"),)
         elif name == "limits" and not proven:
             sources = (_pool(reading),)
         else:
@@ -143,39 +143,39 @@ def _ends(reading: Reading, decision: Decision) -> Iterator[Setting]:
     policy, root = reading.policy, reading.root
     mode = _top(reading, "mode")
     if policy.mode != reading.file.mode:
-        mode = Source("environment", "HARDENING_MODE", "mode")
+        mode = Written("environment", "HARDENING_MODE", "mode")
     yield Setting("mode", "enforce" if decision.enforced else "shadow", mode)
     yield Setting("disclose", decision.disclose, _top(reading, "disclose"))
     if decision.rule is not None:
         yield Setting("rule", decision.rule, _end(reading, decision, "name"))
     if decision.band is not None:
         mark = mark_of(root, *layer_path(decision.band))
-        yield Setting("band", decision.band, Source("band", decision.band, None, mark))
+        yield Setting("band", decision.band, Written("band", decision.band, None, mark))
     if decision.exempt:
         yield Setting("exempt", True, _end(reading, decision, "exempt"))
     if decision.refusal is not None:
         yield Setting("refuse", decision.refusal, _end(reading, decision, "refuse"))
 
 
-def _top(reading: Reading, key: str) -> Source:
+def _top(reading: Reading, key: str) -> Written:
     """The source of a key at the top of the file."""
     node = child(reading.root, key)
-    return BUILT_IN if node is None else Source("policy", None, key, node.mark)
+    return BUILT_IN if node is None else Written("policy", None, key, node.mark)
 
 
-def _end(reading: Reading, decision: Decision, key: str) -> Source:
+def _end(reading: Reading, decision: Decision, key: str) -> Written:
     """A key of the rule that decided."""
     names = [rule.name for rule in reading.file.rules]
     node = rule_nodes(reading.root)[names.index(decision.rule or "")]
-    return Source("rule", decision.rule, key, mark_of(node, key))
+    return Written("rule", decision.rule, key, mark_of(node, key))
 
 
-def _pool(reading: Reading) -> Source:
+def _pool(reading: Reading) -> Written:
     """Where the limits of callers stand for whom nobody vouched."""
     if (node := child(reading.root, "accounts", "unproven", "limits")) is not None:
-        return Source("unproven", None, "limits", node.mark)
+        return Written("unproven", None, "limits", node.mark)
     node = child(reading.root, "defaults", "limits")
-    return BUILT_IN if node is None else Source("defaults", None, "limits", node.mark)
+    return BUILT_IN if node is None else Written("defaults", None, "limits", node.mark)
 
 
 def _rules(reading: Reading, asked: Asked, acting: int) -> Iterator[Part]:
@@ -186,7 +186,7 @@ def _rules(reading: Reading, asked: Asked, acting: int) -> Iterator[Part]:
     against = policy.rulebook.against(asked.facts, account, policy.groups.of(account), asked.now)
     nodes = rule_nodes(reading.root)
     for index, (rule, keys) in enumerate(zip(reading.file.rules, against, strict=True)):
-        source = Source("rule", rule.name, None, mark_of(nodes[index], "name"))
+        source = Written("rule", rule.name, None, mark_of(nodes[index], "name"))
         if keys:
             yield Part(source, "does not hold", ", ".join(keys))
         elif not acting >> index & 1:
@@ -205,7 +205,7 @@ def _layers(reading: Reading, holding: int, enforced: int) -> Iterator[Part]:
     """What each band and the prior for new accounts did."""
     for index, layer in enumerate(reading.policy.layers):
         mark = mark_of(reading.root, *layer_path(layer.band))
-        source = Source("new" if layer.band is None else "band", layer.band, None, mark)
+        source = Written("new" if layer.band is None else "band", layer.band, None, mark)
         if not holding >> index & 1:
             why = "the account is not new" if layer.band is None else "the account is not in it"
             yield Part(source, "does not hold", why)

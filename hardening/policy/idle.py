@@ -18,7 +18,7 @@ from ipaddress import ip_network
 from itertools import pairwise
 
 from hardening.errors import PolicyFault
-from hardening.policy.coverage import covers
+from hardening.policy.coverage import contains, covers, patterns_of
 from hardening.policy.faults import MAX_FAULTS, fault_at, listed
 from hardening.policy.load import Reading
 from hardening.policy.matching import glob
@@ -105,9 +105,12 @@ def _behind(reading: Reading) -> Iterator[PolicyFault]:
     """Rules behind one that ends the walk for all that they match."""
     rules, nodes = reading.file.rules, rule_nodes(reading.root)
     ends = [index for index, rule in enumerate(rules) if _always_ends(rule)][:MAX_FAULTS]
+    matches = [patterns_of(rule.match) for rule in rules]
     for index, rule in enumerate(rules):
         for end in ends:
-            if end < index and _ends_before(rules[end], rule):
+            if end >= index:
+                break
+            if contains(matches[end], matches[index]) and _ends_before(rules[end], rule):
                 first = mark_of(nodes[end], "name")
                 text = (
                     f"rule `{rule.name}` is never reached: `{rules[end].name}` ({first.file}:{first.line})"
@@ -123,10 +126,8 @@ def _always_ends(rule: Rule) -> bool:
 
 
 def _ends_before(end: Rule, rule: Rule) -> bool:
-    """Whether `end` ends the walk for every request that `rule` holds for."""
+    """Whether `end`, which matches all that `rule` does, ends the walk for all of it."""
     if end.until is not None and (rule.until is None or rule.until > end.until):
-        return False
-    if not covers(end.match, rule.match):
         return False
     if end.unless is not None and not (rule.unless is not None and covers(rule.unless, end.unless)):
         return False

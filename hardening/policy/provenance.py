@@ -49,8 +49,8 @@ _LABELS: Mapping[PartKind, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The part of a policy that set a value, the key it wrote, and where; `mark` is None outside of files."""
+class Written:
+    """Which part of a policy set a value, under which key, and where; `mark` is None outside of files."""
 
     kind: PartKind
     name: str | None = None
@@ -62,7 +62,7 @@ class Source:
         return label if self.name is None else f"{label} {self.name}"
 
 
-BUILT_IN = Source("built-in")
+BUILT_IN = Written("built-in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ class Traced:
     """The terms of a walk, and by field what was said of it since it was last replaced, with sources."""
 
     terms: Terms
-    said: Mapping[str, tuple[tuple[Source, Any], ...]]
+    said: Mapping[str, tuple[tuple[Written, Any], ...]]
 
-    def sources(self, field: str) -> tuple[Source, ...]:
+    def sources(self, field: str) -> tuple[Written, ...]:
         """The part that set what is left of a field, then those whose word alone leaves the same.
 
         The value changes where all of them are edited.
@@ -84,7 +84,7 @@ class Traced:
             return own
         return (*own, *self._leaving(field, closing, **{field: getattr(UNSAID, field)}))
 
-    def _leaving(self, field: str, varied: str, **fixed: Any) -> tuple[Source, ...]:
+    def _leaving(self, field: str, varied: str, **fixed: Any) -> tuple[Written, ...]:
         """The sources of `varied` whose word leaves `field` as it is; who says the very value comes first."""
         left = getattr(withheld(self.terms), field)
         found = [
@@ -109,7 +109,7 @@ def trace(reading: Reading, hits: int, layers: int, *, proven: bool) -> Traced:
         for name, path in KEYS.items():
             value = getattr(part.terms, name)
             if value is not None:
-                source = Source(part.kind, part.name, ".".join(path), mark_of(part.node, *path))
+                source = Written(part.kind, part.name, ".".join(path), mark_of(part.node, *path))
                 said[name] = (*(() if part.replaces else said[name]), (source, value))
     return Traced(terms, MappingProxyType(said))
 
