@@ -1,4 +1,4 @@
-"""`hardening validate`: every fault of policy files, with place; imports no kernels."""
+"""`hardening validate`: every fault and warning of policy files, with place; imports no kernels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import typer
 from rich.console import Console
 
 from hardening.cli.schema import print_schema
+from hardening.clock import SystemClock
 from hardening.errors import PolicyError, PolicyFault
-from hardening.policy import Policy, find_preset, load_policy, preset_names
+from hardening.policy import Policy, find_preset, preset_names
+from hardening.policy.load import open_policy
+from hardening.policy.warnings import warnings
+from hardening.wire.doors import Doors
 
 FINDINGS = 1
 UNREADABLE = 2
@@ -26,7 +30,7 @@ class Verdict:
     source: str
     policy: Policy | None
     faults: tuple[PolicyFault, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[PolicyFault, ...]
 
     def as_json(self) -> dict[str, object]:
         """The verdict as it is reported by `--json`."""
@@ -35,7 +39,7 @@ class Verdict:
             "source": self.source,
             "policy": {"name": policy.name, "digest": policy.digest, "mode": policy.mode} if policy else None,
             "faults": [asdict(fault) for fault in self.faults],
-            "warnings": list(self.warnings),
+            "warnings": [asdict(warning) for warning in self.warnings],
         }
 
 
@@ -53,9 +57,9 @@ def validate(
     ] = False,
 ) -> None:
     """Check policy files: exit 0 when they are fine, 1 with findings, 2 when one cannot be read."""
-    unreadable = [why for source in policies if (why := _unreadable(source))]
-    if unreadable:
-        typer.echo("\n".join(unreadable), err=True)
+    unread = [why for source in policies if (why := unreadable(source))]
+    if unread:
+        typer.echo("\n".join(unread), err=True)
         raise typer.Exit(UNREADABLE)
     verdicts = [_judged(source) for source in policies]
     found = any(verdict.faults or (strict and verdict.warnings) for verdict in verdicts)
@@ -67,7 +71,7 @@ def validate(
     raise typer.Exit(FINDINGS if found else 0)
 
 
-def _unreadable(source: str) -> str | None:
+def unreadable(source: str) -> str | None:
     """Why a policy cannot be opened, or None."""
     path = find_preset(source) if source in preset_names() else Path(source)
     try:
@@ -79,10 +83,11 @@ def _unreadable(source: str) -> str | None:
 
 def _judged(source: str) -> Verdict:
     try:
-        policy = load_policy(source, os.environ)
+        reading = open_policy(source, os.environ)
     except PolicyError as error:
         return Verdict(source, None, error.faults, ())
-    return Verdict(source, policy, (), (*policy.unenforced(), *map(str, policy.old_names)))
+    doors = Doors(reading.policy.doors.own).names
+    return Verdict(source, reading.policy, (), warnings(reading, SystemClock().wall(), doors))
 
 
 def _print(verdicts: list[Verdict]) -> None:
@@ -91,7 +96,8 @@ def _print(verdicts: list[Verdict]) -> None:
         for fault in verdict.faults:
             console.print(str(fault), style="red")
         for warning in verdict.warnings:
-            console.print(f"{verdict.source}: warning: {warning}", style="yellow")
+            place = f"{warning.file}:{warning.line}:{warning.column}"
+            console.print(f"{place}: warning: {warning.message}", style="yellow")
         if verdict.policy is not None:
             policy = verdict.policy
             console.print(

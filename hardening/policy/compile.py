@@ -28,7 +28,7 @@ from hardening.policy.mounting import Accounts, AuditFile, KeySource, RuntimeSpe
 from hardening.policy.rulebook import Rulebook
 from hardening.policy.settings import Enforcement
 from hardening.policy.standing import Band, RiskSpec
-from hardening.policy.terms import UNSAID, Terms, overlay
+from hardening.policy.terms import UNSAID, overlay
 from hardening.policy.unbuilt import notes
 
 
@@ -70,12 +70,7 @@ def compile_policy(
         enforced_layers=_enforced([*(band.mode for _, band in _bands(file.risk)), None]),
         trials=tuple(_trials(file)),
         unproven_limits=unproven if unproven is not None else defaults.limits or (),
-        notes=notes(
-            _settings(file),
-            file.doors.own,
-            bands=bool(file.risk.bands),
-            hides_unknown=file.on_failure.unknown_text == "hide",
-        ),
+        notes=tuple(map(str, notes(file))),
         old_names=old_names,
     )
 
@@ -126,17 +121,6 @@ def _trials(file: PolicyFile) -> Iterator[Trial]:
     for index, (name, band) in enumerate(_bands(file.risk)):
         if share_of(band) < 1:
             yield Trial(f"band/{name}", share_of(band), layer_bit=1 << index)
-
-
-def _settings(file: PolicyFile) -> Iterator[tuple[str, Terms]]:
-    """Every place of the file that holds settings."""
-    yield "defaults", file.defaults.terms()
-    for rule in file.rules:
-        yield f"rules.{rule.name}", rule.terms()
-    if file.risk.new is not None:
-        yield "risk.new", file.risk.new.terms()
-    for name, band in file.risk.bands.items():
-        yield f"risk.bands.{name}", band.terms()
 
 
 def _runtime(spec: RuntimeSpec) -> Runtime:

@@ -41,6 +41,15 @@ class Source:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A policy with what it was compiled from: the typed file, and the nodes that know where each key stands."""
+
+    policy: Policy
+    file: PolicyFile
+    root: Mapping
+
+
 Parents = Callable[[str, Source], Source]
 """Finds what `extends` names, seen from the file that says so; raises PolicyError at 1:1 when it cannot."""
 
@@ -50,9 +59,14 @@ def load_policy(source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT)
 
     `environment` gives the values of `${NAME}` and of the twins (`HARDENING_STATE`, ...).
     """
+    return open_policy(source, environment).policy
+
+
+def open_policy(source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT) -> Reading:
+    """The policy as `load_policy` gives it, with its file and nodes."""
     is_preset = isinstance(source, str) and source in preset_names()
     path = find_preset(str(source)) if is_preset else Path(source)
-    return load_text(
+    return open_text(
         _read(path),
         environment=environment,
         parents=read_parent,
@@ -64,6 +78,13 @@ def load_text(
     source: Source, *, environment: Env[str, str], parents: Parents, origin: Origin = UNNAMED
 ) -> Policy:
     """The compiled policy of a text; raises PolicyError with all faults."""
+    return open_text(source, environment=environment, parents=parents, origin=origin).policy
+
+
+def open_text(
+    source: Source, *, environment: Env[str, str], parents: Parents, origin: Origin = UNNAMED
+) -> Reading:
+    """The policy as `load_text` gives it, with its file and nodes."""
     old_names: list[PolicyFault] = []
     root, faults = _with_parents(source, parents, old_names)
     root = with_environment(root, environment, faults)
@@ -76,7 +97,8 @@ def load_text(
         faults.extend(faults_of(error, root))
     if model is None or faults:
         raise PolicyError(tuple(dict.fromkeys(faults)))
-    return compile_policy(model, mode=mode, origin=origin, old_names=tuple(old_names))
+    policy = compile_policy(model, mode=mode, origin=origin, old_names=tuple(old_names))
+    return Reading(policy, model, root)
 
 
 def _with_parents(

@@ -7,7 +7,7 @@ door, header) may only tighten, and an exception that rests on who he says he is
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ class Asked(NamedTuple):
 
 
 Facet = Callable[[Asked], Texts]
+Merge = Callable[[Terms, Terms], Terms]
 
 _FACETS: dict[str, Facet] = {
     "account": lambda asked: (asked.account.id, asked.account.org or asked.account.id),
@@ -51,6 +52,23 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """What one rule does to the terms of those before it, or how it ends the walk."""
+
+    index: int
+    rule: str
+    terms: Terms
+    merge: Merge
+    exempt: bool = False
+    refusal: Refusal | None = None
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it may also loosen; else it only tightens."""
+        return self.merge is overlay
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     """One rule, prepared; `chosen` when it rests on what an unproven caller can choose."""
 
@@ -65,16 +83,16 @@ class Rulebook:
     """All rules of a policy as tables."""
 
     def __init__(self, rules: Sequence[Rule], base: Terms) -> None:
-        self._base = base
+        self.base = base
         self._steps = tuple(_step(rule) for rule in rules)
         self.all = (1 << len(rules)) - 1
-        self._match = _columns([rule.match for rule in rules])
+        match = _columns([rule.match for rule in rules])
         # A rule without exception is excepted by nothing: an empty tuple of patterns.
-        self._unless = _columns([rule.unless for rule in rules])
+        unless = _columns([rule.unless for rule in rules])
+        self._keys = tuple(match)
+        self._match, self._unless = tuple(match.values()), tuple(unless.values())
         self._with_exception = _bits(rule.unless is not None for rule in rules)
-        self._claimed_exception = _bits(
-            rule.unless is not None and _uses(rule.unless, _CLAIMS) for rule in rules
-        )
+        self._claimed_exception = _bits(rule.unless is not None and is_claimed(rule.unless) for rule in rules)
         self._ends, self._alive = _ends(rules)
 
     def hits(self, facts: RequestFacts, account: Account, groups: Texts, now: float) -> int:
@@ -93,21 +111,42 @@ class Rulebook:
                 excepted &= column.bits(facet(asked))
         return found & ~excepted
 
+    def against(self, facts: RequestFacts, account: Account, groups: Texts, now: float) -> Iterator[Texts]:
+        """For each rule, in order, the keys because of which it does not hold; none for one in `hits`."""
+        asked = Asked(facts, account, groups)
+        hits = self.hits(facts, account, groups, now)
+        alive = self._alive[bisect_right(self._ends, now)]
+        found = [("until", alive)]
+        found += [
+            (f"match.{key}", column.bits(facet(asked)))
+            for key, (facet, column) in zip(self._keys, self._match, strict=True)
+        ]
+        for index in range(len(self._steps)):
+            keys = tuple(key for key, bits in found if not bits >> index & 1)
+            yield keys if keys or hits >> index & 1 else ("except",)
+
     def walk(self, hits: int, *, proven: bool) -> Walk:
         """What the rules in `hits` add up to, in file order."""
-        terms, name = self._base, None
+        terms, name = self.base, None
+        for move in self.moves(hits, proven=proven):
+            name = move.rule
+            if move.exempt or move.refusal is not None:
+                return Walk(name, terms, move.exempt, move.refusal)
+            terms = move.merge(terms, move.terms)
+        return Walk(name, terms)
+
+    def moves(self, hits: int, *, proven: bool) -> Iterator[Move]:
+        """What each of the rules in `hits` does, in file order, up to the one that ends the walk."""
         for index, step in enumerate(self._steps):
             if not hits >> index & 1:
                 continue
             tighten = step.chosen and not proven
-            if step.refusal is not None:
-                return Walk(step.name, terms, refusal=step.refusal)
-            if step.exempt and not tighten:
-                return Walk(step.name, terms, exempt=True)
-            if not step.exempt:
-                terms = stricter(terms, step.terms) if tighten else overlay(terms, step.terms)
-                name = step.name
-        return Walk(name, terms)
+            if step.exempt and tighten:
+                continue
+            merge = stricter if tighten else overlay
+            yield Move(index, step.name, step.terms, merge, step.exempt, step.refusal)
+            if step.exempt or step.refusal is not None:
+                return
 
 
 def _step(rule: Rule) -> _Step:
@@ -115,8 +154,17 @@ def _step(rule: Rule) -> _Step:
     if rule.refuse is not None:
         status = rule.refuse.status
         refusal = Refusal(status, _KINDS.get(status, "forbidden"), rule.refuse.message)
-    chosen = _uses(rule.match, _CHOSEN) or (rule.unless is not None and _uses(rule.unless, _CHOSEN))
-    return _Step(rule.name, rule.terms(), rule.exempt, refusal, chosen)
+    return _Step(rule.name, rule.terms(), rule.exempt, refusal, rests_on_the_caller(rule))
+
+
+def rests_on_the_caller(rule: Rule) -> bool:
+    """Whether a rule looks at what an unproven caller can choose, so that it may only tighten for him."""
+    return _uses(rule.match, _CHOSEN) or (rule.unless is not None and _uses(rule.unless, _CHOSEN))
+
+
+def is_claimed(match: Match) -> bool:
+    """Whether a match rests on who the caller says he is; as an `except` it is void for the unproven."""
+    return _uses(match, _CLAIMS)
 
 
 def _uses(match: Match, facets: Sequence[str]) -> bool:
@@ -151,8 +199,8 @@ def _ends(rules: Sequence[Rule]) -> tuple[list[float], list[int]]:
     return ends, alive
 
 
-def _columns(matches: Sequence[Match | None]) -> tuple[tuple[Facet, Column], ...]:
-    """One column per fact that any of the matches looks at."""
+def _columns(matches: Sequence[Match | None]) -> dict[str, tuple[Facet, Column]]:
+    """By its key, one column per fact that any of the matches looks at."""
     by_fact: dict[str, dict[int, Texts]] = {name: {} for name in _FACETS}
     by_header: dict[str, dict[int, Texts]] = {}
     for index, match in enumerate(matches):
@@ -164,9 +212,14 @@ def _columns(matches: Sequence[Match | None]) -> tuple[tuple[Facet, Column], ...
         for header, patterns in (match.header or {}).items():
             by_header.setdefault(header, {})[index] = patterns
     count = len(matches)
-    facts = [(_FACETS[name], _column(name, wanted, count)) for name, wanted in by_fact.items() if wanted]
-    headers = [(_header(header), Column(wanted, count)) for header, wanted in sorted(by_header.items())]
-    return (*facts, *headers)
+    facts = {
+        name: (_FACETS[name], _column(name, wanted, count)) for name, wanted in by_fact.items() if wanted
+    }
+    headers = {
+        f"header.{header}": (_header(header), Column(wanted, count))
+        for header, wanted in sorted(by_header.items())
+    }
+    return facts | headers
 
 
 def _column(name: str, wanted: Mapping[int, Texts], count: int) -> Column:

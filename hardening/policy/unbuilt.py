@@ -5,44 +5,71 @@ What such a setting would soften is withheld. When a mechanism arrives, its line
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
+from hardening.policy.model import PolicyFile
+from hardening.policy.settings import Settings
 from hardening.policy.terms import Terms
 
 BUILT_FORMATS = frozenset(("openai_chat", "anthropic_messages"))
 
 
-def notes(
-    settings: Iterable[tuple[str, Terms]], own_doors: Mapping[str, str], *, bands: bool, hides_unknown: bool
-) -> tuple[str, ...]:
-    """One sentence for each setting that is written down and not enforced yet."""
-    found: dict[str, None] = {}
-    for where, terms in settings:
-        found.update(dict.fromkeys(f"{where}.{note}" for note in _notes(terms)))
-    if bands:
-        found["risk.bands: nothing scores accounts yet, so no account enters a band"] = None
-    if hides_unknown:
-        found["on_failure.unknown_text: unknown text is reported, hiding it is not built yet"] = None
-    for path, format in own_doors.items():
+class Note(NamedTuple):
+    """One setting that is written down and not enforced yet: its keys, and what happens instead."""
+
+    path: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.path)}: {self.text}"
+
+
+def notes(file: PolicyFile) -> Iterator[Note]:
+    """Every setting of a file that is not enforced yet, in the order of the file."""
+    for where, settings in _settings(file):
+        for path, text in _notes(settings.terms()):
+            yield Note((*where, *path), text)
+    if file.risk.bands:
+        yield Note(("risk", "bands"), "nothing scores accounts yet, so no account enters a band")
+    if file.on_failure.unknown_text == "hide":
+        text = "unknown text is reported, hiding it is not built yet"
+        yield Note(("on_failure", "unknown_text"), text)
+    for door, format in file.doors.own.items():
         if format != "pass" and format not in BUILT_FORMATS:
-            found[f"doors.{path}: {format} is not built yet, so the door is blocked"] = None
-    return tuple(found)
+            yield Note(("doors", door), f"{format} is not built yet, so the door is blocked")
 
 
-def _notes(terms: Terms) -> Iterable[str]:
+def _settings(file: PolicyFile) -> Iterator[tuple[tuple[str, ...], Settings]]:
+    """Every place of a file that holds settings."""
+    yield ("defaults",), file.defaults
+    for rule in file.rules:
+        yield ("rules", rule.name), rule
+    if file.risk.new is not None:
+        yield ("risk", "new"), file.risk.new
+    for name, band in file.risk.bands.items():
+        yield ("risk", "bands", name), band
+
+
+def _notes(terms: Terms) -> Iterator[tuple[tuple[str, ...], str]]:
     if terms.seal:
-        yield "reasoning.seal: seals are not built yet, so traces leave without one"
+        yield ("reasoning", "seal"), "seals are not built yet, so traces leave without one"
     if terms.logprob_noise:
-        yield "logprobs.noise: noise is not built yet, so log-probabilities are withheld there"
+        yield ("logprobs", "noise"), "noise is not built yet, so log-probabilities are withheld there"
     if terms.embedding_step or terms.embedding_noise:
-        yield "embeddings: no embeddings door is read yet; one that this file names is blocked, others are unknown doors"
+        text = "no embeddings door is read yet; one that this file names is blocked, others are unknown doors"
+        yield ("embeddings",), text
     if terms.pace_per_s:
-        yield "pace: streams are not slowed yet"
+        yield ("pace",), "streams are not slowed yet"
     if terms.usage not in (None, "keep"):
-        yield "usage: usage is not rounded or dropped yet"
+        yield ("usage",), "usage is not rounded or dropped yet"
     if terms.at_limit == "slow":
-        yield "at_limit: streams are cut there, slowing is not built yet"
+        yield ("at_limit",), "streams are cut there, slowing is not built yet"
+
+
+CLOSED_BY = {"seal": "seal", "top": "logprob_noise", "at_limit": "at_limit"}
+"""By each field that `withheld` may change, the field whose mechanism is missing."""
 
 
 def withheld(terms: Terms) -> Terms:

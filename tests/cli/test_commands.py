@@ -36,7 +36,7 @@ def as_process(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_presets_are_fine_and_warn_about_what_is_not_built() -> None:
     result = ran("validate", "baseline", "observe", "strict")
     assert result.exit_code == 0
-    assert "baseline: warning: risk.bands" in result.stdout
+    assert "baseline/policy.yaml:25:3: warning: risk.bands" in result.stdout
     assert "strict: strict" in result.stdout
 
 
@@ -45,6 +45,25 @@ def test_warnings_are_findings_where_asked(tmp_path: Path) -> None:
     clean = tmp_path / "clean.yaml"
     clean.write_text("version: 1\n")
     assert ran("validate", "--strict", str(clean)).exit_code == 0
+
+
+def test_a_warning_has_a_place_for_people_and_for_programs(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("version: 1\nrules:\n  - name: open\n    exempt: true\n")
+    result = ran("validate", str(path))
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{path}:4:13: warning: rule `open` exempts every request")
+    report = orjson.loads(ran("validate", "--json", str(path)).stdout)
+    (warning,) = report["policies"][0]["warnings"]
+    assert list(warning) == ["file", "line", "column", "message"]
+    assert (warning["file"], warning["line"], warning["column"], report["ok"]) == (str(path), 4, 13, True)
+    assert ran("validate", "--strict", str(path)).exit_code == 1
+
+
+def test_a_rule_that_is_over_is_told_by_the_clock(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("version: 1\nrules: [{name: old, until: 2020-01-01, refuse: {}}]\n")
+    assert "warning: rule `old` ended" in ran("validate", str(path)).stdout
 
 
 def test_every_fault_has_a_line_of_its_own_that_editors_can_jump_to(tmp_path: Path) -> None:
