@@ -36,7 +36,7 @@ def as_process(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_presets_are_fine_and_warn_about_what_is_not_built() -> None:
     result = ran("validate", "baseline", "observe", "strict")
     assert result.exit_code == 0
-    assert "baseline/policy.yaml:25:3: warning: risk.bands" in result.stdout
+    assert "baseline/policy.yaml:26:3: warning: risk.bands" in result.stdout
     assert "strict: strict" in result.stdout
 
 

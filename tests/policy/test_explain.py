@@ -106,14 +106,14 @@ def _said(*without: str) -> st.SearchStrategy[dict]:
 def _rules(draw: st.DrawFn) -> list[dict]:
     rules = []
     for index in range(draw(st.integers(0, 4))):
-        rule = {"name": f"r{index}", **draw(_said())}
+        end = draw(st.sampled_from([{}, {}, {}, {}, {"exempt": True}, {"refuse": {"status": 403}}]))
+        rule = {"name": f"r{index}", **end, **({} if end else draw(_said()))}
         rule["match"] = draw(st.sampled_from(MATCHES))
         if unless := draw(st.sampled_from(MATCHES)):
             rule["except"] = unless
         rule |= draw(
             st.sampled_from([{}, {}, {}, {"mode": "shadow"}, {"enforce": "50%"}, {"until": "2026-01-01"}])
         )
-        rule |= draw(st.sampled_from([{}, {}, {}, {}, {"exempt": True}, {"refuse": {"status": 403}}]))
         rules.append(rule)
     return rules
 
