@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hardening import __version__
+from hardening.cli.cases import check
 from hardening.cli.serve import serve
 from hardening.cli.validate import validate
 from hardening.cli.warm import warm
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("test")(check)
 app.command()(serve)
 app.command()(validate)
 app.command()(warm)
