@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hardening.cli.cases import judge, told
 from hardening.cli.pairs import find_pairs
-from hardening.facts import Account, RequestFacts
-from hardening.policy import charges, find_preset, load_policy, preset_names
+from hardening.facts import Account, RequestFacts, Standing
+from hardening.policy import charges, decide, find_preset, load_policy, preset_names
 from hardening.policy import presets as presets_module
 
-PRESETS = ("baseline", "observe", "strict")
+PRESETS = ("baseline", "embeddings", "observe", "strict")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -72,7 +73,20 @@ def test_a_preset_is_found_in_the_wheel_before_the_checkout(
     assert find_preset("baseline") == checkout / "baseline/policy.yaml"
 
 
-@pytest.mark.parametrize("name", ["", "..", "../policies/baseline", "nope", "baseline/"])
+def test_embeddings_changes_no_other_door_and_closes_its_own() -> None:
+    embeddings, baseline = load_policy("embeddings"), load_policy("baseline")
+    assert set(embeddings.doors.own.values()) == {"openai_embeddings", "cohere_embed", "ollama_embed"}
+    assert embeddings.doors.unknown == baseline.doors.unknown
+    facts = RequestFacts(door="/chat/completions", format="openai_chat")
+    ours, theirs = (
+        decide(policy, facts, Account("a"), Standing(), now=0) for policy in (embeddings, baseline)
+    )
+    assert replace(ours, limits=()) == replace(theirs, limits=())
+    closed = {note.split(":")[0] for note in embeddings.unenforced() if note.endswith("the door is blocked")}
+    assert closed == {f"doors.{path}" for path in embeddings.doors.own}
+
+
+@pytest.mark.parametrize("name", ["", "..", "../policies/baseline", "nope", "baseline/", "cookbook"])
 def test_what_is_no_preset_is_refused_by_name(name: str) -> None:
-    with pytest.raises(KeyError, match="baseline, observe, strict"):
+    with pytest.raises(KeyError, match="baseline, embeddings, observe, strict"):
         find_preset(name)
