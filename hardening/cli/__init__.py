@@ -8,6 +8,7 @@ import typer
 
 from hardening import __version__
 from hardening.cli.cases import check
+from hardening.cli.routes import routes
 from hardening.cli.serve import serve
 from hardening.cli.validate import validate
 from hardening.cli.warm import warm
@@ -21,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("test")(check)
+app.command()(routes)
 app.command()(serve)
 app.command()(validate)
 app.command()(warm)
