@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-PRESETS = ("baseline", "observe", "strict")
+PRESETS = ("baseline", "embeddings", "observe", "strict")
 
 START = """
 import site, sys

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from hardening import __version__
+from hardening.cli.cases import check
 from hardening.cli.explain import explain_command
+from hardening.cli.routes import routes
 from hardening.cli.serve import serve
 from hardening.cli.validate import validate
 from hardening.cli.warm import warm
@@ -21,7 +23,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("explain")(explain_command)
+app.command()(routes)
 app.command()(serve)
+app.command("test")(check)
 app.command()(validate)
 app.command()(warm)
 

@@ -39,10 +39,15 @@ MAX_NAMED = 20
 """How many allowed names a message lists."""
 
 
-def faults_of(error: ValidationError, root: Mapping) -> list[PolicyFault]:
+def faults_of(
+    error: ValidationError, root: Mapping, model: type[BaseModel] = PolicyFile
+) -> list[PolicyFault]:
     """Each error of the model, up to a bound, as a fault at its place in the file."""
     errors = error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
-    return [_fault(item["type"], item["loc"], item["msg"], item.get("ctx", {}), root) for item in errors]
+    return [
+        _fault(item["type"], item["loc"], item["msg"], item.get("ctx", {}), root=root, model=model)
+        for item in errors
+    ]
 
 
 def fault_at(mark: Mark, message: str) -> PolicyFault:
@@ -66,11 +71,17 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _fault(
-    kind: str, location: Location, message: str, context: dict[str, Any], root: Mapping
+    kind: str,
+    location: Location,
+    message: str,
+    context: dict[str, Any],
+    *,
+    root: Mapping,
+    model: type[BaseModel],
 ) -> PolicyFault:
     node, mark, key_mark = _find(root, location)
     if kind == "extra_forbidden":
-        allowed = _fields(_model_at(location[:-1]))
+        allowed = _fields(_model_at(location[:-1], model))
         key = str(location[-1])
         if location[:2] == ("runtime", "keys"):  # somebody may have put the secret itself there
             return fault_at(key_mark, f"found an unknown key (allowed here: {', '.join(allowed)})")
@@ -84,7 +95,7 @@ def _fault(
     if location and location[-1] == "[key]":
         mark = key_mark
         node = Leaf(key_mark, str(location[-2]), str(location[-2]))
-    allowed_text = _allowed(kind, location, message, context)
+    allowed_text = _allowed(kind, message, context, _model_at(location, model))
     hidden = bool(location) and location[0] == "runtime"
     found = "a value that does not fit" if hidden and isinstance(node, Leaf) else describe(node)
     hint = did_you_mean(node.text, _words(allowed_text)) if isinstance(node, Leaf) and not hidden else ""
@@ -102,13 +113,13 @@ def _words(allowed: str) -> list[str]:
     return [word for word in re.findall(r"[a-z_]+(?![a-z_:<])", allowed) if len(word) > 3]
 
 
-def _allowed(kind: str, location: Location, message: str, context: dict[str, Any]) -> str:
+def _allowed(kind: str, message: str, context: dict[str, Any], here: type[BaseModel] | None) -> str:
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
         return str(context["expected"]).replace("'", "")
     if kind in ("model_type", "model_attributes_type"):
-        return f"a mapping with {', '.join(_fields(_model_at(location)))}"
+        return f"a mapping with {', '.join(_fields(here))}"
     return _ALLOWED.get(kind, message)
 
 
@@ -140,9 +151,9 @@ def _fields(model: type[BaseModel] | None) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _model_at(location: Sequence[int | str]) -> type[BaseModel] | None:
+def _model_at(location: Sequence[int | str], root: type[BaseModel]) -> type[BaseModel] | None:
     """The model class that describes the mapping at this place."""
-    here: Any = PolicyFile
+    here: Any = root
     for step in location:
         here = _inside(here, step)
     models = [kind for kind in alternatives(here) if isinstance(kind, type) and issubclass(kind, BaseModel)]

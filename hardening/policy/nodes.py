@@ -76,15 +76,20 @@ def plain(node: Node) -> object:
     return {key: plain(value) for key, (_, value) in node.entries.items()}
 
 
-def read_nodes(data: bytes, file: str) -> tuple[Mapping, list[PolicyFault]]:
-    """The nodes of a file and the faults that do not hide others; raises PolicyError for those that do."""
-    return _Composer(file).compose(_decoded(data, file))
+def read_nodes(
+    data: bytes, file: str, begins: str = "a policy begins with `version: 1`"
+) -> tuple[Mapping, list[PolicyFault]]:
+    """The nodes of a file and the faults that do not hide others; raises PolicyError for those that do.
+
+    `begins` tells who gave something else what such a file looks like.
+    """
+    return _Composer(file, begins).compose(_decoded(data, file))
 
 
 def _decoded(data: bytes, file: str) -> str:
     """The text, proven to be UTF-8 of a legal size without control characters."""
     if len(data) > MAX_BYTES:
-        raise _error(Mark(file, 1, 1), f"found more than {MAX_BYTES} bytes; a policy has at most that many")
+        raise _error(Mark(file, 1, 1), f"found more than {MAX_BYTES} bytes; a file has at most that many")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -118,8 +123,9 @@ def _scalar(text: str) -> Scalar:
 class _Composer:
     """Builds the nodes of one file, and collects the faults on the way."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, begins: str) -> None:
         self._file = file
+        self._begins = begins
         self._faults: list[PolicyFault] = []
         self._count = 0
 
@@ -131,7 +137,7 @@ class _Composer:
             mark = self._mark(error.problem_mark or error.context_mark)
             raise _error(mark, f"this is not YAML: {error.problem or error.context}") from None
         if not isinstance(root, Mapping):
-            raise _error(root.mark, "found no mapping; a policy begins with `version: 1`")
+            raise _error(root.mark, f"found no mapping; {self._begins}")
         return root, self._faults
 
     def _mark(self, mark: yaml.error.Mark | yaml._yaml.Mark | None) -> Mark:
@@ -151,11 +157,11 @@ class _Composer:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _error(mark, "found a second document; a policy is one document")
+                    raise _error(mark, "found a second document; a file is one document")
             elif isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    raise _error(mark, f"found more than {MAX_DEPTH} levels; a policy has at most that many")
+                    raise _error(mark, f"found more than {MAX_DEPTH} levels; a file has at most that many")
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if isinstance(event, yaml.NodeEvent):
@@ -165,7 +171,7 @@ class _Composer:
     def _check_node(self, event: yaml.NodeEvent, mark: Mark) -> None:
         self._count += 1
         if self._count > MAX_NODES:
-            raise _error(mark, f"found more than {MAX_NODES} values; a policy has at most that many")
+            raise _error(mark, f"found more than {MAX_NODES} values; a file has at most that many")
         if isinstance(event, yaml.AliasEvent):
             raise _error(mark, "found an alias (*); write the value out, aliases are not allowed")
         if event.anchor is not None:

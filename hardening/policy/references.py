@@ -31,7 +31,7 @@ def child(node: Node | None, *path: str) -> Node | None:
 def own_faults(root: Mapping) -> Iterator[PolicyFault]:
     """Faults of one file by itself, before a parent is merged under it."""
     yield from _version(root)
-    yield from _secrets(root)
+    yield from secret_faults(root)
     yield from _outside_runtime(root)
     seen: dict[str, Mark] = {}
     for rule in _items(child(root, "rules")):
@@ -108,7 +108,7 @@ def _no_format(node: Node | None) -> Iterator[PolicyFault]:
             )
 
 
-def _secrets(node: Node) -> Iterator[PolicyFault]:
+def secret_faults(node: Node) -> Iterator[PolicyFault]:
     """Every text that is shaped like an API key; the text is not quoted."""
     for mark, text in _texts(node):
         if looks_secret(text):

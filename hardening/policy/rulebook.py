@@ -95,6 +95,24 @@ class Rulebook:
         self._claimed_exception = _bits(rule.unless is not None and is_claimed(rule.unless) for rule in rules)
         self._ends, self._alive = _ends(rules)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the rules, in file order."""
+        return tuple(step.name for step in self._steps)
+
+    @property
+    def with_exception(self) -> int:
+        """The rules that have an `except`, as bits."""
+        return self._with_exception
+
+    def excepted(self, facts: RequestFacts, account: Account, groups: Texts, now: float) -> int:
+        """The rules whose `match` holds for this request and whose `except` takes it out, as bits."""
+        asked = Asked(facts, account, groups)
+        found = self._with_exception & self._alive[bisect_right(self._ends, now)]
+        for facet, column in self._match:
+            found &= column.bits(facet(asked))
+        return found & ~self.hits(facts, account, groups, now)
+
     def hits(self, facts: RequestFacts, account: Account, groups: Texts, now: float) -> int:
         """The rules that hold for this request at `now` (seconds since 1970), as bits."""
         if not self.all:

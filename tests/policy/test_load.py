@@ -84,7 +84,7 @@ def test_a_policy_without_name_is_called_like_its_file_or_folder(tmp_path: Path)
 
 @pytest.mark.parametrize("source", ["", "no/such/file.yaml", "baselin"])
 def test_a_policy_that_cannot_be_read_says_so(source: str) -> None:
-    with pytest.raises(PolicyError, match="baseline, observe, strict"):
+    with pytest.raises(PolicyError, match="baseline, embeddings, observe, strict"):
         load_policy(source)
 
 

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
-from hardening.facts import Account, Decision, RequestFacts, Standing
+from hardening.cli.cases import judge, told
+from hardening.cli.pairs import find_pairs
+from hardening.facts import Account, RequestFacts, Standing
 from hardening.policy import charges, decide, find_preset, load_policy, preset_names
 from hardening.policy import presets as presets_module
-from hardening.policy.quantities import start_of
 
-PRESETS = ("baseline", "observe", "strict")
-
-
-def _cases() -> list[object]:
-    found = []
-    for name in PRESETS:
-        table = yaml.safe_load((find_preset(name).parent / "policy_test.yaml").read_text("utf-8"))
-        found += [pytest.param(name, table, case, id=f"{name}: {case['name']}") for case in table["cases"]]
-    return found
+PRESETS = ("baseline", "embeddings", "observe", "strict")
 
 
-def _seen(decision: Decision) -> dict[str, object]:
-    return {
-        "rule": decision.rule,
-        "band": decision.band,
-        "enforced": decision.enforced,
-        "refused": decision.refusal is not None,
-        "exempt": decision.exempt,
-        "reasoning": decision.reasoning.show,
-        "inline": decision.reasoning.inline,
-        "logprobs": decision.logprobs.top,
-        "step": decision.logprobs.step,
-        "limits": list(decision.limits),
-        "charge": decision.charge,
-    }
-
-
-@pytest.mark.parametrize(("name", "table", "case"), _cases())
-def test_every_row_of_a_preset_holds(name: str, table: dict, case: dict) -> None:
-    when = case["when"]
-    facts = RequestFacts(door="/v1/x", format=when["door"], model=when.get("model", ""))
-    account = Account(**table["accounts"][when["account"]], network="n")
-    standing = Standing(band=when.get("band"))
-    decision = decide(load_policy(name), facts, account, standing, start_of(str(table["now"])))
-    seen = _seen(decision)
-    assert {key: seen[key] for key in case["then"]} == case["then"]
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_row_of_a_preset_holds_and_the_rows_reach_all_of_it(name: str) -> None:
+    verdict = judge(find_pairs([name])[0])
+    assert [line for row in verdict.report.rows for line in told(row)] == []
+    assert (verdict.faults, verdict.warnings) == ((), ())
+    assert len(verdict.report.rows) >= 3
 
 
 def test_the_presets_are_these() -> None:
@@ -99,7 +73,20 @@ def test_a_preset_is_found_in_the_wheel_before_the_checkout(
     assert find_preset("baseline") == checkout / "baseline/policy.yaml"
 
 
-@pytest.mark.parametrize("name", ["", "..", "../policies/baseline", "nope", "baseline/"])
+def test_embeddings_changes_no_other_door_and_closes_its_own() -> None:
+    embeddings, baseline = load_policy("embeddings"), load_policy("baseline")
+    assert set(embeddings.doors.own.values()) == {"openai_embeddings", "cohere_embed", "ollama_embed"}
+    assert embeddings.doors.unknown == baseline.doors.unknown
+    facts = RequestFacts(door="/chat/completions", format="openai_chat")
+    ours, theirs = (
+        decide(policy, facts, Account("a"), Standing(), now=0) for policy in (embeddings, baseline)
+    )
+    assert replace(ours, limits=()) == replace(theirs, limits=())
+    closed = {note.split(":")[0] for note in embeddings.unenforced() if note.endswith("the door is blocked")}
+    assert closed == {f"doors.{path}" for path in embeddings.doors.own}
+
+
+@pytest.mark.parametrize("name", ["", "..", "../policies/baseline", "nope", "baseline/", "cookbook"])
 def test_what_is_no_preset_is_refused_by_name(name: str) -> None:
-    with pytest.raises(KeyError, match="baseline, observe, strict"):
+    with pytest.raises(KeyError, match="baseline, embeddings, observe, strict"):
         find_preset(name)

@@ -1,0 +1,176 @@
+"""What becomes of each route of an app, by the policies that stand before it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hardening.asgi.entrance import Entrance, Passage
+from hardening.asgi.service import policy_of
+from hardening.cli.apps import Entry
+from hardening.policy import Policy
+
+SHOWN: tuple[Passage, ...] = ("hardened", "blocked", "reported", "passed")
+"""The order in which routes are told."""
+
+_STRICTEST: tuple[Passage, ...] = ("blocked", "hardened", "reported", "passed")
+# The last words of paths at which models answer, in the APIs that are known and those that imitate them.
+_LIKE_A_DOOR = re.compile(
+    r"(?:^|[/:._-])(?:completions?|complete|generate(?:content)?|streamgeneratecontent|chat|messages?"
+    r"|embed(?:dings?|content)?|responses?|infer(?:ence)?|invoke|invocations|predict(?:ions?)?"
+    r"|converse|conversations?|prompt|ask)(?:[/._-]?stream)?(?:/\{[^/]*\})*/?$"
+)
+_ANY_PATH = re.compile(r"\{[^/{}]*:path\}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A route with those of its methods that are treated alike; no methods for one that takes any.
+
+    `policies` stand before it, the outermost first; `format` is what its door speaks; `doors` are those
+    that some of its paths are, where it has parameters.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    websocket: bool
+    passage: Passage
+    format: str | None
+    policies: tuple[str, ...]
+    doors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A policy before a route, and the mount below which it stands."""
+
+    policy: Policy
+    entrance: Entrance
+    root: str
+
+    def passage(self, path: str, method: str, *, websocket: bool) -> Passage:
+        """What this policy makes of a request."""
+        if websocket:
+            return self.entrance.websocket(path, self.root)
+        return self.entrance.passage(path, self.root, method)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The routes of an app, and the policies before them, the outermost first."""
+
+    policies: tuple[Policy, ...]
+    lines: tuple[Line, ...]
+
+
+def listed(entries: Sequence[Entry], instead: Policy | None) -> Listing:
+    """What becomes of every route; `instead` is a policy that stands in the place of the app's own.
+
+    Raises:
+        PolicyError, StartError: a policy of the app cannot be used, or it names none.
+    """
+    guards = dict.fromkeys(guard for entry in entries for guard in entry.guards)
+    watches = {guard: _watch(instead or policy_of(guard.middleware.options), guard.root) for guard in guards}
+    outermost = (_watch(instead, ""),) if instead is not None and not guards else ()
+    lines = [
+        line
+        for entry in entries
+        for line in _lines(entry, outermost or tuple(watches[guard] for guard in entry.guards))
+    ]
+    policies = dict.fromkeys(watch.policy for watch in outermost or watches.values())
+    return Listing(tuple(policies), tuple(sorted(lines, key=_order)))
+
+
+def _order(line: Line) -> tuple[int, str, tuple[str, ...]]:
+    return SHOWN.index(line.passage), line.path, line.methods
+
+
+def _watch(policy: Policy, root: str) -> Watch:
+    return Watch(policy, Entrance(policy.doors, enforced=policy.mode == "enforce"), root)
+
+
+def _lines(entry: Entry, watches: tuple[Watch, ...]) -> Iterator[Line]:
+    """One line for each way in which methods of a route are treated, the strictest first."""
+    methods = entry.methods or frozenset(("POST",))
+    shown = methods - {"HEAD"} if "GET" in methods else methods
+    treated = {
+        method: _strictest(watch.passage(entry.path, method, websocket=entry.websocket) for watch in watches)
+        for method in shown
+    }
+    for passage in _STRICTEST:
+        alike = tuple(sorted(method for method in shown if treated[method] == passage))
+        if alike:
+            yield Line(
+                path=entry.path,
+                methods=alike if entry.methods else (),
+                websocket=entry.websocket,
+                passage=passage,
+                format=_format(entry.path, alike[0], watches) if passage != "passed" else None,
+                policies=tuple(dict.fromkeys(watch.policy.name for watch in watches)),
+                doors=_doors(entry, watches),
+                warnings=tuple(_warnings(entry, alike, passage, watches)),
+            )
+
+
+def _strictest(passages: Iterator[Passage]) -> Passage:
+    return min(passages, key=_STRICTEST.index, default="passed")
+
+
+def _format(path: str, method: str, watches: tuple[Watch, ...]) -> str | None:
+    """What the door of a path speaks, where any of the policies sees one."""
+    for watch in watches:
+        door = watch.entrance.door(path, watch.root, method)
+        if door is not None:
+            return watch.policy.doors.own.get(door.name) if door.codec is None else door.codec.name
+    return None
+
+
+def _doors(entry: Entry, watches: tuple[Watch, ...]) -> tuple[str, ...]:
+    """The doors that some paths of a route with parameters are."""
+    if "{" not in entry.path or entry.websocket:
+        return ()
+    found: dict[str, None] = {}
+    for watch in watches:
+        for name in watch.entrance.names:
+            path = _filled(entry.path, name)
+            door = watch.entrance.door(path, watch.root) if path else None
+            if door is not None and door.name == name:
+                found[name] = None
+    return tuple(name for name in found if not any(name.endswith(end) for end in found if end != name))
+
+
+def _filled(template: str, door: str) -> str | None:
+    """The template with its last parameters filled so that it ends like the door; None where it cannot."""
+    if _ANY_PATH.search(template):
+        return _ANY_PATH.sub("", template).rstrip("/") + door
+    segments, ends = template.split("/"), door.strip("/").split("/")
+    last = segments[-len(ends) :]
+    if len(last) < len(ends) or not any(part.startswith("{") for part in last):
+        return None
+    if any(part != end and not part.startswith("{") for part, end in zip(last, ends, strict=True)):
+        return None
+    return "/".join([*segments[: -len(ends)], *ends])
+
+
+def _warnings(
+    entry: Entry, methods: tuple[str, ...], passage: Passage, watches: tuple[Watch, ...]
+) -> Iterator[str]:
+    """What an operator should look at: paths at which a model may answer in full."""
+    if passage in ("hardened", "blocked") or not (entry.websocket or set(methods) - {"GET", "OPTIONS"}):
+        return
+    if any(watch.entrance.leaves_alone(entry.path, watch.root) for watch in watches):
+        return  # the policy says so by name
+    any_path = _ANY_PATH.search(entry.path) is not None
+    if not (any_path or _LIKE_A_DOOR.search(entry.path.lower())):
+        return
+    what = "takes any path" if any_path else "looks like a model's door"
+    if not watches:
+        yield f"{entry.path} {what}, and no HardeningMiddleware stands before it"
+    elif entry.websocket:
+        yield f"{entry.path} {what}, and what a websocket says is not read: name it under `doors`, which closes it"
+    elif any_path:
+        yield f"{entry.path} {what}: those that are no door pass unread; close them with `unknown: block`"
+    else:
+        yield f"{entry.path} {what} and passes unread: name its format under `doors`, or `pass`"

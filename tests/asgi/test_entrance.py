@@ -1,0 +1,99 @@
+"""What `Entrance` says of a path is what the middleware does there."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+
+from hardening.asgi.entrance import Entrance
+from hardening.testing import harden
+from tests.asgi.chat import BODY, HIDE, whole
+from tests.asgi.driver import ask, run
+from tests.policy.loading import loaded
+
+PATHS = [
+    "/v1/chat/completions",
+    "/llm/v1/chat/completions/",
+    "/openai/deployments/x/chat/completions",
+    "/v1/messages",
+    "/messages",
+    "/v1/chat/completions/chatcmpl-1",
+    "/v1/chat/completions/chatcmpl-1/messages",
+    "/v1/messages/batches/b/results",
+    "/API/chat",
+    "/raw/v1/chat/completions",
+    "/raw/x/../../v1/messages",
+    "/converse",
+    "/generate",
+    "/llm/generate",
+    "/v1/threads/t/messages",
+    "/v1/complete/",
+    "/a2a/x/y",
+    "/engines/m/chat/completions",
+    "/",
+]
+DOORS = 'doors: {unknown: %s, "/raw/*": pass, /api/chat: openai_chat, /converse: bedrock_converse, /v1: openai_chat}\n'
+METHODS = ["GET", "HEAD", "POST", "PUT", "OPTIONS"]
+
+
+def entrance_of(text: str) -> Entrance:
+    policy = loaded(text)
+    return Entrance(policy.doors, enforced=policy.mode == "enforce")
+
+
+@pytest.mark.parametrize("root", ["", "/llm", "/v1"])
+@pytest.mark.parametrize("unknown", ["report", "block"])
+@pytest.mark.parametrize("mode", ["enforce", "shadow"])
+def test_http_is_treated_as_is_said(mode: str, unknown: str, root: str) -> None:
+    text = HIDE + f"mode: {mode}\n" + DOORS % unknown
+    entrance = entrance_of(text)
+    calls: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        calls.append(scope["path"])
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": whole()})
+
+    def done(path: str, method: str) -> str:
+        hardened = harden(app, text)
+        calls.clear()
+        answer = run(ask(hardened, BODY, path=path, method=method, root_path=root))
+        if not calls:
+            assert answer.status == 403
+            return "blocked"
+        if hardened.receipts:
+            return "hardened"
+        assert answer.body == whole() or method == "HEAD"
+        counted = hardened.options.registry.get_sample_value("hardening_unclaimed_output_total")
+        return "reported" if counted else "passed"
+
+    for path in [*PATHS, *(root + path for path in PATHS if root)]:
+        for method in METHODS:
+            assert (path, method, entrance.passage(path, root, method)) == (path, method, done(path, method))
+
+
+@pytest.mark.parametrize("mode", ["enforce", "shadow"])
+def test_websockets_are_treated_as_is_said(mode: str) -> None:
+    text = HIDE + f"mode: {mode}\n" + DOORS % "block"
+    entrance = entrance_of(text)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def talk(path: str) -> str:
+        said: list[str] = []
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        async def send(message: Message) -> None:
+            said.append(message["type"])
+
+        await harden(app, text)(
+            {"type": "websocket", "path": path, "headers": [], "client": None}, receive, send
+        )
+        return "passed" if said == ["websocket.accept"] else "blocked"
+
+    for path in PATHS:
+        assert (path, entrance.websocket(path)) == (path, run(talk(path)))
