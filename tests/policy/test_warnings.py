@@ -210,6 +210,9 @@ SILENT = {
     "behind an end in shadow": rules("{name: a, mode: shadow, refuse: {}}", "{name: b, max_tokens: 9}"),
     "behind an end for some": rules("{name: a, enforce: 50%, refuse: {}}", "{name: b, max_tokens: 9}"),
     "behind an end with a day": rules("{name: a, until: 2027-09-01, refuse: {}}", "{name: b, max_tokens: 9}"),
+    "behind an end that comes sooner": rules(
+        "{name: a, until: 2027-08-01, refuse: {}}", "{name: b, until: 2027-09-01, max_tokens: 9}"
+    ),
     "behind an end with an exception": rules(
         "{name: a, except: {group: partner}, refuse: {}}", "{name: b, max_tokens: 9}"
     ),
@@ -238,6 +241,8 @@ SILENT = {
     + "risk: {new: {until: {age: 1d}, max_tokens: 9}, bands: {a: {enter: 0.5, leave: 0.4, max_tokens: 9}}}\n",
     "a band like one in shadow": HEAD
     + "risk: {bands: {a: {enter: 0.5, leave: 0.4, mode: shadow, max_tokens: 9}, b: {enter: 0.8, leave: 0.7, max_tokens: 9}}}\n",
+    "a band like one for some": HEAD
+    + "risk: {bands: {a: {enter: 0.5, leave: 0.4, enforce: 50%, max_tokens: 9}, b: {enter: 0.8, leave: 0.7, max_tokens: 9}}}\n",
     "some are exempt": rules("{name: a, match: {group: partner}, exempt: true}"),
     "a model is exempt": rules("{name: a, match: {model: 'm*'}, exempt: true}"),
     "all but some are exempt": rules("{name: a, except: {group: partner}, exempt: true}"),
@@ -331,6 +336,11 @@ def test_what_needs_no_key_is_silent_without_one() -> None:
     assert found("version: 1\ndefaults: {reasoning: {seal: false}, logprobs: {noise: 0}}\n", NO_KEY) == ()
     named = "version: 1\ndefaults: {reasoning: {seal: true}}\nruntime: {keys: {current: {file: key}}}\n"
     assert found(named, NO_KEY) == ()
+
+
+def test_what_a_parent_seals_is_no_mistake_of_the_child() -> None:
+    parent = "version: 1\ndefaults: {reasoning: {seal: true}}\n"
+    assert found("version: 1\nextends: base\n", NO_KEY, base=parent) == ()
 
 
 def test_a_store_of_the_environment_has_its_place_there_and_is_not_shown() -> None:
