@@ -106,8 +106,8 @@ def _said(*without: str) -> st.SearchStrategy[dict]:
 def _rules(draw: st.DrawFn) -> list[dict]:
     rules = []
     for index in range(draw(st.integers(0, 4))):
-        end: dict = draw(st.sampled_from([{}, {}, {}, {}, {"exempt": True}, {"refuse": {"status": 403}}]))
-        rule: dict = {"name": f"r{index}", **end, **({} if end else draw(_said()))}
+        end = draw(st.sampled_from([None, None, None, None, {"exempt": True}, {"refuse": {"status": 403}}]))
+        rule = {"name": f"r{index}", **(end or draw(_said()))}
         rule["match"] = draw(st.sampled_from(MATCHES))
         if unless := draw(st.sampled_from(MATCHES)):
             rule["except"] = unless
