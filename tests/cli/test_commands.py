@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,6 @@ from typer.testing import CliRunner, Result
 
 from hardening import __version__
 from hardening.cli import app
-from hardening.policy.schema import schema_text
 
 FAULTY = "version: 1\nmode: shaddow\nnmae: x\n"
 
@@ -36,7 +36,7 @@ def as_process(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_presets_are_fine_and_warn_about_what_is_not_built() -> None:
     result = ran("validate", "baseline", "observe", "strict")
     assert result.exit_code == 0
-    assert "baseline/policy.yaml:26:3: warning: risk.bands" in result.stdout
+    assert re.search(r"baseline/policy\.yaml:\d+:3: warning: risk\.bands", result.stdout)
     assert "strict: strict" in result.stdout
 
 
@@ -106,12 +106,6 @@ def test_the_environment_is_validated_too() -> None:
     assert result.exit_code == 1
     assert "HARDENING_STATE:1:1" in result.stdout
     assert "geheim" not in result.output
-
-
-def test_the_schema_is_printed_without_a_policy() -> None:
-    result = ran("validate", "--schema")
-    assert result.exit_code == 0
-    assert result.stdout == schema_text()
 
 
 def test_the_version_is_printed() -> None:
