@@ -78,6 +78,10 @@ FIRES = {
         rules("{name: a, until: 2027-09-01, refuse: {}}", "{name: §b, until: 2027-08-01, max_tokens: 9}"),
         "`b` is never reached",
     ),
+    "behind one that ends the same day": (
+        rules("{name: a, until: 2027-09-01, refuse: {}}", "{name: §b, until: 2027-09-01, max_tokens: 9}"),
+        "`b` is never reached",
+    ),
     "an exception like its match": (
         rules("{name: a, match: {model: m}, §except: {model: m}, refuse: {}}"),
         "`a` holds for nobody",
@@ -118,6 +122,12 @@ FIRES = {
         HEAD
         + "risk:\n  bands:\n    b: {enter: 0.8, leave: 0.7, max_tokens: §9}\n    a: {enter: 0.5, leave: 0.4, max_tokens: 9}\n",
         "`max_tokens` of band `b` adds nothing",
+    ),
+    "a band looser than the defaults, beside a rule about something else": (
+        "defaults: {logprobs: {top: 5}}\n"
+        + rules("{name: a, match: {group: partner}, max_tokens: 9}")
+        + "risk: {bands: {a: {enter: 0.5, leave: 0.4, logprobs: {top: §20}}}}\n",
+        "`logprobs.top` of band `a` adds nothing",
     ),
     "a prior looser than the defaults": (
         HEAD + "defaults: {reasoning: {show: none}}\nrisk: {new: {until: {age: 1d}, reasoning: {show: §summary}}}\n",
@@ -290,6 +300,14 @@ SILENT = {
 @pytest.mark.parametrize("name", SILENT)
 def test_where_nothing_is_wrong_nothing_is_said(name: str) -> None:
     assert found(SILENT[name]) == ()
+
+
+def test_a_rule_is_over_with_the_first_second_of_its_day() -> None:
+    text = rules("{name: a, until: 2027-01-01, refuse: {}}").encode()
+    reading = open_text(Source("p.yaml", "p", text), environment=KEY, parents=lambda *_: None)
+    (last,) = warnings(reading, start_of("2027-01-01") - 1, ())
+    (over,) = warnings(reading, start_of("2027-01-01"), ())
+    assert ("acts through 2026-12-31" in last.message, "ended" in over.message) == (True, True)
 
 
 def test_what_a_parent_wrote_and_its_child_took_the_use_from_is_no_mistake_of_the_child() -> None:
