@@ -82,7 +82,7 @@ def _value(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return "One of " + ", ".join(f"`{value}`" for value in schema["enum"])
     if "title" in schema:
-        return str(schema["title"])[0].upper() + str(schema["title"])[1:]
+        return re.sub("^an? ", lambda article: article[0].capitalize(), str(schema["title"]))
     if schema.get("type") == "array":
         inner = schema["items"]
         return "A list" + (f" of: {inner['title']}" if "title" in inner else "")
