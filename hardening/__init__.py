@@ -9,27 +9,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hardening.asgi.admission import DEFERRED, admit, decision
     from hardening.asgi.middleware import HardeningMiddleware
-    from hardening.errors import AccountError, HardeningError, PolicyError, StartError, StateError, WireError
-    from hardening.facts import Account, Decision, Receipt, RequestFacts
+    from hardening.errors import (
+        AccountError,
+        HardeningError,
+        PolicyError,
+        Refused,
+        StartError,
+        StateError,
+        WireError,
+    )
+    from hardening.facts import Account, Decision, Receipt, Refusal, RequestFacts
     from hardening.policy import Policy, find_preset, load_policy
     from hardening.state import StateStore
 
-__all__ = [
+__all__ = [  # noqa: RUF022  sorted as Python sorts
     "Account",
     "AccountError",
+    "DEFERRED",
     "Decision",
     "HardeningError",
     "HardeningMiddleware",
     "Policy",
     "PolicyError",
     "Receipt",
+    "Refusal",
+    "Refused",
     "RequestFacts",
     "StartError",
     "StateError",
     "StateStore",
     "WireError",
     "__version__",
+    "admit",
+    "decision",
     "find_preset",
     "load_policy",
 ]
@@ -37,16 +51,18 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
+    "hardening.asgi.admission": ("DEFERRED", "admit", "decision"),
     "hardening.asgi.middleware": ("HardeningMiddleware",),
     "hardening.errors": (
         "AccountError",
         "HardeningError",
         "PolicyError",
+        "Refused",
         "StartError",
         "StateError",
         "WireError",
     ),
-    "hardening.facts": ("Account", "Decision", "Receipt", "RequestFacts"),
+    "hardening.facts": ("Account", "Decision", "Receipt", "Refusal", "RequestFacts"),
     "hardening.policy": ("Policy", "find_preset", "load_policy"),
     "hardening.state": ("StateStore",),
 }

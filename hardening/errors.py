@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hardening.facts import Refusal
+
 
 class HardeningError(Exception):
     """The root of every error that this library raises on purpose."""
@@ -60,6 +62,17 @@ class StateError(HardeningError):
 
 class AccountError(HardeningError):
     """The caller cannot be told, or the app named him in a way that is not allowed."""
+
+
+class Refused(HardeningError):
+    """The policy refuses a request that the app asked to admit; the middleware writes the answer.
+
+    `refusal` has status, kind, message and when to come back.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        super().__init__(f"refused with {refusal.status}: {refusal.message}")
 
 
 class StartError(HardeningError):

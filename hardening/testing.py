@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
+from hardening.asgi.admission import Deferred
 from hardening.asgi.middleware import HardeningMiddleware
 from hardening.asgi.service import Identify
 from hardening.clock import Clock, SystemClock
@@ -59,7 +60,7 @@ class Hardened(HardeningMiddleware):
         app: ASGIApp,
         policy: str | Path | Policy,
         *,
-        identify: Identify | None,
+        identify: Identify | Deferred | None,
         state: StateStore | None,
         clock: Clock,
         environment: Mapping[str, str],
@@ -79,7 +80,7 @@ def harden(
     app: ASGIApp,
     policy: str | Path | Policy = "baseline",
     *,
-    identify: Identify | None = None,
+    identify: Identify | Deferred | None = None,
     state: StateStore | None = None,
     clock: Clock | None = None,
     environment: Mapping[str, str] = _ENVIRONMENT,
