@@ -13,7 +13,10 @@ class HardeningError(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class PolicyFault:
-    """One mistake in a policy file, at a 1-based line and column."""
+    """One mistake in a policy, at a 1-based line and column of its file.
+
+    In a policy that was written in code `file` is the path of the value, and there is no line (0).
+    """
 
     file: str
     line: int
@@ -21,6 +24,8 @@ class PolicyFault:
     message: str
 
     def __str__(self) -> str:
+        if not self.line:
+            return f"{self.file}: {self.message}"
         return f"{self.file}:{self.line}:{self.column}: {self.message}"
 
 

@@ -11,6 +11,7 @@ import orjson
 
 from hardening.facts import Limit, Mode
 from hardening.policy.compiled import (
+    Compiled,
     DoorTerms,
     FailureTerms,
     Groups,
@@ -43,7 +44,7 @@ def compile_policy(file: PolicyFile, *, mode: Mode | None, origin: Origin) -> Po
     new = file.risk.new
     defaults = overlay(UNSAID, file.defaults.terms())
     unproven = file.accounts.unproven.limits
-    return Policy(
+    parts = Compiled(
         name=file.name or origin.name,
         digest=digest_of(file),
         mode=mode or file.mode,
@@ -70,6 +71,7 @@ def compile_policy(file: PolicyFile, *, mode: Mode | None, origin: Origin) -> Po
             hides_unknown=file.on_failure.unknown_text == "hide",
         ),
     )
+    return Policy.of(parts)
 
 
 def digest_of(file: PolicyFile) -> str:

@@ -39,6 +39,10 @@ class Source:
     identity: str
     data: bytes
 
+    def nodes(self) -> tuple[Mapping, list[PolicyFault]]:
+        """The nodes of the text, and its faults; raises PolicyError for those that hide others."""
+        return read_nodes(self.data, self.file)
+
 
 Parents = Callable[[str, Source], Source]
 """Finds what `extends` names, seen from the file that says so; raises PolicyError at 1:1 when it cannot."""
@@ -83,7 +87,7 @@ def _with_parents(source: Source, parents: Parents) -> tuple[Mapping, list[Polic
     faults: list[PolicyFault] = []
     seen: set[str] = set()
     while True:
-        root, found = read_nodes(source.data, source.file)
+        root, found = source.nodes()
         faults += [*found, *islice(own_faults(root), MAX_FAULTS)]
         chain.append(root)
         seen.add(source.identity)
