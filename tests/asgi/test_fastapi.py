@@ -11,9 +11,12 @@ import anthropic
 import httpx
 import openai
 import pytest
+from fastapi import Depends, FastAPI, Request
 
+import hardening
 from hardening.identity import Identifier, Keys
-from hardening.testing import find_leaks
+from hardening.testing import find_leaks, harden
+from tests.asgi.chat import HIDE
 from tests.asgi.serving import serving
 from tests.asgi.shop import KEY, WAIT_S, WAYS, Shop, asked
 from tests.exchanges import TRACE
@@ -164,3 +167,24 @@ def test_dependencies_that_yield_clean_up_once(
 def test_a_middleware_inside_sees_the_refusal_pass(counter: Counter, who: str) -> None:
     assert counter.ask("inner_middleware", who, "/v1/messages", asked("closed")).status_code == 403
     assert counter.notes["inner_middleware"].log.get(timeout=WAIT_S) == "Refused"
+
+
+def test_what_fastapi_reads_before_dependencies_is_the_callers_own_request() -> None:
+    """Catches a page of ours that promises more: a declared body is read first, a `Request` is not."""
+
+    async def customer(request: Request) -> None:
+        await hardening.admit(request, "acct_7")
+
+    async def declared(body: dict[str, Any]) -> dict[str, Any]:
+        return {"asked": body["top_logprobs"]}
+
+    async def by_hand(request: Request) -> dict[str, Any]:
+        return {"asked": (await request.json())["top_logprobs"]}
+
+    app = FastAPI(dependencies=[Depends(customer)])
+    app.add_api_route("/v1/messages", declared, methods=["POST"])
+    app.add_api_route("/v1/chat/completions", by_hand, methods=["POST"])
+    with serving(harden(app, HIDE, identify=hardening.DEFERRED)) as address:
+        body = {"model": "m", "messages": [], "logprobs": True, "top_logprobs": 20}
+        asked_for = [httpx.post(address + path, json=body).json()["asked"] for path in DOORS.values()]
+    assert asked_for == [2, 20]
