@@ -1,6 +1,15 @@
-"""Cut model responses to a policy, per account: `app.add_middleware(HardeningMiddleware, policy=...)`.
+"""Cut model responses to a policy, per account.
 
-Names are loaded when they are first used, so that what only reads policies imports no kernels.
+    app.add_middleware(HardeningMiddleware, policy="baseline")
+
+Mount: `HardeningMiddleware`. Policies: `load_policy` reads a file or a preset (`find_preset` says where
+that lies), `Policy(...)` is one in code. Who asks: `identify=` gives an `Account`, or with
+`identify=DEFERRED` the app calls `admit`; `decision` tells what was decided. What was done: a
+`Receipt`, which holds the `Decision` and perhaps a `Refusal`; `RequestFacts` is what a policy looks
+at. A store of limits of your own: `StateStore`. Tests of an app: `hardening.testing`.
+
+Errors: `HardeningError` is the root of `PolicyError`, `StartError`, `AccountError`, `StateError` and
+`WireError`; `Refused` ends a request that the policy refuses. `__version__` is this release.
 """
 
 from __future__ import annotations
@@ -50,6 +59,7 @@ __all__ = [  # noqa: RUF022  sorted as Python sorts
 
 __version__ = "0.1.0"
 
+# Names are loaded when they are first used, so that what only reads policies imports no kernels.
 _MODULES = {
     "hardening.asgi.admission": ("DEFERRED", "admit", "decision"),
     "hardening.asgi.middleware": ("HardeningMiddleware",),

@@ -21,6 +21,9 @@ class Deferred(Enum):
 
     DEFERRED = "deferred"
 
+    def __repr__(self) -> str:
+        return self.name
+
 
 DEFERRED: Final = Deferred.DEFERRED
 """For `identify=`: the app names the account inside the request, by `await hardening.admit(...)`."""
