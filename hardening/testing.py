@@ -88,6 +88,7 @@ def harden(
     """`app` behind a policy: a path, a preset, a `Policy`, or the text of a policy file.
 
     Metrics, environment and time are the test's own, and there is a key, so accounts keep their ids.
+    `identify` and `state` are those of `HardeningMiddleware`; what was done is in `receipts`.
 
     Raises:
         PolicyError: the text is no policy.

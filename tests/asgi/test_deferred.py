@@ -201,6 +201,21 @@ def test_an_error_without_admit_leaves_without_a_trace_and_costs_nothing(status:
     assert store.granted == 0
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [[(b"x-consumer-id", b"victim")], [(b"authorization", b"Bearer sk-of-victim")]],
+    ids=["proxy", "key"],
+)
+def test_what_a_caller_says_of_himself_admits_nobody(headers: Any) -> None:
+    """Law 10: not even a trusted proxy's word stands in for `admit`."""
+    policy = SHOW.replace("accounts:\n", "accounts:\n  trusted_proxies: [203.0.113.0/24]\n")
+    hardened = deferred(after(nobody, answers(403)), policy)
+    answer = asked(hardened, headers=headers)
+    assert find_leaks(answer.body, TRACE) == []
+    assert (hardened.receipts[0].proven, hardened.receipts[0].limits) == (False, ())
+    assert asked(deferred(after(nobody, answers()), policy), headers=headers).status == 403
+
+
 def test_an_apps_own_error_leaves_as_it_wrote_it() -> None:
     body = b'{"detail": "who are you?"}'
     answer = asked(deferred(replies([body], kind=JSON, status=401)))
