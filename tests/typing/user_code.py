@@ -24,6 +24,7 @@ from hardening import (
     StateStore,
     load_policy,
 )
+from hardening.policy.written import RuleKeys
 from hardening.testing import Hardened, Leak, ManualClock, find_leaks, harden
 
 
@@ -51,6 +52,12 @@ def store() -> StateStore | None:
     return None
 
 
+def closed(models: list[str]) -> list[RuleKeys]:
+    """A rule for each model that is not open yet."""
+    return [{"name": f"closed-{model}", "match": {"model": model}, "refuse": {}} for model in models]
+
+
+Policy(rules=closed(["glass-1", "grain-1"]))
 policy = Policy(
     name="mine",
     extends="baseline",
