@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hardening.facts import Refusal
+
 
 class HardeningError(Exception):
     """The root of every error that this library raises on purpose."""
@@ -11,7 +13,10 @@ class HardeningError(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class PolicyFault:
-    """One mistake in a policy file, at a 1-based line and column."""
+    """One mistake in a policy, at a 1-based line and column of its file.
+
+    In a policy that was written in code `file` is the path of the value, and there is no line (0).
+    """
 
     file: str
     line: int
@@ -19,6 +24,8 @@ class PolicyFault:
     message: str
 
     def __str__(self) -> str:
+        if not self.line:
+            return f"{self.file}: {self.message}"
         return f"{self.file}:{self.line}:{self.column}: {self.message}"
 
 
@@ -60,6 +67,17 @@ class StateError(HardeningError):
 
 class AccountError(HardeningError):
     """The caller cannot be told, or the app named him in a way that is not allowed."""
+
+
+class Refused(HardeningError):
+    """The policy refuses a request that the app asked to admit; the middleware writes the answer.
+
+    `refusal` has status, kind, message and when to come back.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        super().__init__(f"refused with {refusal.status}: {refusal.message}")
 
 
 class StartError(HardeningError):

@@ -37,9 +37,14 @@ Outcome = Literal["complete", "cut", "disconnected", "refused", "error"]
 class Account:
     """Who asks.
 
-    `id` is a name the app gave or the keyed hash of a credential or address. `proven` says
-    whether somebody vouched for it; `network` is the keyed hash of the client's network, the
-    pool that unproven requests spend.
+    Args:
+        id: a name that the app gave, or the keyed hash of a credential or address; what limits and
+            standing hang on. 1 to 256 printable characters, never a raw key.
+        org: the organisation; rules find an account by either.
+        groups: those that the app puts it in. A policy acts on the ones that it declares.
+        proven: whether somebody vouched for it. An app that names an account vouches, unless it says
+            otherwise; who is unproven spends the pool of his network and is in no group.
+        network: the keyed hash of the client's network; set for every request, an app leaves it out.
     """
 
     id: str
@@ -231,7 +236,14 @@ class PolicyId:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was done to one exchange, for metrics and audit; holds no text of it."""
+    """What was done to one exchange, for metrics and audit; holds no text of it.
+
+    `time` is in seconds since 1970. `account` and `proven` say who asked, `door` and `format` where,
+    `status` what left. `decision` is what was decided, with its refusal where there was one; `would`
+    what the parts in shadow would have made of it, None where that is the same. `changed` names what
+    was cut, `reasons` what looked wrong. `limits` is what was left of each. `outcome` is how it ended:
+    complete, cut (out of tokens), disconnected (the client left), refused, or error.
+    """
 
     time: float
     request_id: str

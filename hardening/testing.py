@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
+from hardening.asgi.admission import Deferred
 from hardening.asgi.middleware import HardeningMiddleware
 from hardening.asgi.service import Identify
 from hardening.clock import Clock, SystemClock
@@ -59,7 +60,7 @@ class Hardened(HardeningMiddleware):
         app: ASGIApp,
         policy: str | Path | Policy,
         *,
-        identify: Identify | None,
+        identify: Identify | Deferred | None,
         state: StateStore | None,
         clock: Clock,
         environment: Mapping[str, str],
@@ -79,7 +80,7 @@ def harden(
     app: ASGIApp,
     policy: str | Path | Policy = "baseline",
     *,
-    identify: Identify | None = None,
+    identify: Identify | Deferred | None = None,
     state: StateStore | None = None,
     clock: Clock | None = None,
     environment: Mapping[str, str] = _ENVIRONMENT,
@@ -87,6 +88,7 @@ def harden(
     """`app` behind a policy: a path, a preset, a `Policy`, or the text of a policy file.
 
     Metrics, environment and time are the test's own, and there is a key, so accounts keep their ids.
+    `identify` and `state` are those of `HardeningMiddleware`; what was done is in `receipts`.
 
     Raises:
         PolicyError: the text is no policy.

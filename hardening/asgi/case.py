@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from inspect import isawaitable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from starlette.types import Receive, Scope
 
 from hardening.asgi import headers as head
+from hardening.asgi.admission import DEFERRED, SEATS
 from hardening.asgi.body import read_body
 from hardening.asgi.encoding import unpack
 from hardening.asgi.refusals import limit_refusal
@@ -39,7 +41,8 @@ class Case:
     """One request at a claimed door, filled in from left to right; `refusal` ends it.
 
     `waited_s` was spent waiting for the client, `before_s` is what was added before the app.
-    `over_limit` is the refusal that a limit in shadow would have meant. `readable` says whether the request's body was understood, so that it may be edited.
+    `would_refuse` is a refusal that is in shadow. `readable` says whether the request's body was
+    understood, so that it may be edited.
     """
 
     __slots__ = (
@@ -54,7 +57,6 @@ class Case:
         "door",
         "facts",
         "has_body",
-        "over_limit",
         "prompt_tokens",
         "readable",
         "reasons",
@@ -63,6 +65,7 @@ class Case:
         "request_id",
         "store",
         "waited_s",
+        "would_refuse",
     )
 
     def __init__(self, door: Door, codec: Codec, request_id: str, began: float) -> None:
@@ -78,7 +81,7 @@ class Case:
         self.admission = _NO_ADMISSION
         self.store: StateStore | None = None
         self.decision = _UNDECIDED
-        self.over_limit: Refusal | None = None
+        self.would_refuse: Refusal | None = None
         self.refusal: Refusal | None = None
         self.reasons: list[str] = []
         self.began = began
@@ -87,7 +90,7 @@ class Case:
 
 
 async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> None:
-    """Take a request up to its Decision.
+    """Take a request up to its Decision; where the app will name the account, up to that.
 
     Raises:
         ClientGone, BodyTooLarge: as `read_body`.
@@ -98,14 +101,16 @@ async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> 
     case.has_body = True
     case.waited_s = service.now() - waiting
     _read(case, service, scope)
-    if case.refusal is None:
-        await _admit(case, service)
+    if service.identify is DEFERRED:
+        _await_account(case, service)
+    elif case.refusal is None:
+        await admit(case, service)
 
 
 async def _identify(case: Case, service: Service, scope: Scope) -> None:
     try:
         named = None
-        if service.identify is not None:
+        if service.identify is not None and service.identify is not DEFERRED:
             found = service.identify(scope)
             named = await found if isawaitable(found) else found
         case.account = service.identifier.identify(scope, named, service.now())
@@ -153,7 +158,20 @@ def _refuse(case: Case, service: Service, refusal: Refusal) -> None:
         case.refusal = refusal
 
 
-async def _admit(case: Case, service: Service) -> None:
+def _await_account(case: Case, service: Service) -> None:
+    """Until the app names the account no trace leaves, whatever the policy gives to strangers."""
+    case.account = replace(case.account, proven=False)
+    stranger = decide(service.policy, case.facts, case.account, Standing(), service.clock.wall())
+    case.decision = replace(
+        stranger,
+        exempt=False,
+        refusal=None,
+        reasoning=replace(stranger.reasoning, show="none"),
+        logprobs=replace(stranger.logprobs, top=0),
+    )
+
+
+async def admit(case: Case, service: Service) -> None:
     """Reserve, read the standing, decide."""
     policy, facts, account, wall = service.policy, case.facts, case.account, service.clock.wall()
     case.prompt_tokens = int(facts.prompt_bytes / service.ratio.of(account.id))
@@ -169,7 +187,7 @@ async def _admit(case: Case, service: Service) -> None:
         if case.claim.enforced:
             case.refusal = case.refusal or no
         else:
-            case.over_limit = no
+            case.would_refuse = no
 
 
 async def _reserve(case: Case, service: Service) -> None:
@@ -189,19 +207,33 @@ async def _reserve(case: Case, service: Service) -> None:
             _refuse(case, service, Refusal(503, "unavailable", "limits cannot be checked now", 5.0))
 
 
-def app_scope(scope: Scope, case: Case, body: bytes) -> Scope:
+def inner_scope(outer: Scope, case: Case, body: bytes, *, digest: str, final: bool) -> Scope:
+    """The scope that the app gets, marked with the policy that acts on it.
+
+    `body` is what the app will read. Not `final`: another may be given in its place.
+    """
+    scope = _plain_scope(outer, case, body, final=final) if case.decision.acts else dict(outer)
+    scope[MARK] = (*outer.get(MARK, ()), digest)
+    return scope
+
+
+def _plain_scope(scope: Scope, case: Case, body: bytes, *, final: bool) -> Scope:
     """The scope of an app whose answer may change: no way around the body, and a plain answer asked.
 
-    `body` is what the app will read; where it is not what came, the headers say so.
+    Where the body is not what came, the headers say so; they say nothing that only one body keeps
+    where another may follow.
     """
     edited = None if body is case.received else body
     extensions: Mapping[str, Any] = scope.get("extensions") or {}
     # An allow-list by kind: what a server may let an app do to its response, seen or not yet invented.
     kept = {name: value for name, value in extensions.items() if not name.startswith("http.response.")}
-    return {**scope, "headers": head.for_app(scope["headers"], edited), "extensions": kept}
+    headers = head.for_app(scope["headers"], edited)
+    if not final:
+        headers = head.without(headers, head.OF_ONE_BODY)
+    return {**scope, "headers": headers, "extensions": kept}
 
 
 def share_routing(inner: Scope, outer: Scope) -> None:
     """Let middlewares outside see what routing has found (`route`, `endpoint`), as without us."""
-    for key in inner.keys() - outer.keys() - {MARK}:
+    for key in inner.keys() - outer.keys() - {MARK, SEATS}:
         outer[key] = inner[key]

@@ -1,4 +1,4 @@
-"""What a response asks of the request that it belongs to."""
+"""What a response asks of the request that it belongs to, and what that asks of it."""
 
 from __future__ import annotations
 
@@ -46,4 +46,39 @@ class Control(Protocol):
 
     async def over(self, outcome: Outcome) -> None:
         """Settle; only the first call counts."""
+        ...
+
+
+class Way(Protocol):
+    """The way back of one request: takes the app's messages."""
+
+    @property
+    def answered(self) -> int | None:
+        """The app's own status; None while it has said nothing that counts."""
+        ...
+
+    @property
+    def status(self) -> int:
+        """The status that left; 0 before that."""
+        ...
+
+    @property
+    def body_s(self) -> float:
+        """Seconds spent on the body."""
+        ...
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Take one message of the app; what is awaited is what leaves for it."""
+        ...
+
+    async def app_returned(self) -> None:
+        """The app has nothing more to say."""
+        ...
+
+    async def app_raised(self) -> None:
+        """The app failed; its error goes on."""
+        ...
+
+    def close(self) -> None:
+        """Let nothing more leave."""
         ...

@@ -44,6 +44,9 @@ _OF_THE_LENGTH = frozenset(
 # What would make the app answer with other bytes than a plain, whole, unpacked body.
 _NOT_ASKED = frozenset({DISCLOSURE, b"accept-encoding", b"if-range", b"range", b"te"})
 
+# What only one body keeps.
+OF_ONE_BODY = frozenset({b"content-digest", b"content-length"})
+
 
 def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     """The first value of `name` (lower case), or None; ASGI servers send lower-case names, apps need not."""

@@ -13,7 +13,9 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hardening.asgi.admission import DEFERRED, SEATS, Deferred
 from hardening.asgi.case import MARK, Case
+from hardening.asgi.deferred import DeferredResponder
 from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only, route_of
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.responder import Responder
@@ -40,7 +42,8 @@ class HardeningMiddleware:
     Args:
         app: the ASGI app to stand before.
         policy: a policy file, a preset's name, or a `Policy`; else HARDENING_POLICY names it.
-        identify: tells the account of a scope: an `Account`, an id, or None for unknown.
+        identify: tells the account of a scope: an `Account`, an id, or None for unknown. Or
+            `DEFERRED`: the app calls `admit` in the middle of the request.
         state: a store of limits and standing in place of the one that the policy names.
         signals: further signals of risk.
         on_receipt: is given the `Receipt` of each request; what it raises is logged.
@@ -53,7 +56,7 @@ class HardeningMiddleware:
         self,
         app: ASGIApp,
         policy: str | Path | Policy | None = None,
-        identify: Identify | None = None,
+        identify: Identify | Deferred | None = None,
         state: StateStore | None = None,
         signals: tuple[object, ...] = (),
         on_receipt: OnReceipt | None = None,
@@ -74,6 +77,7 @@ class HardeningMiddleware:
         """Why the service could not be started, if it could not."""
         self.service: Service | None = None
         """What answers requests; None until the first of them, or `lifespan.startup`."""
+        self._is_deferred = identify is DEFERRED
         self._quiet: dict[str, set[str]] = {}
         self._quiet_root = ""  # the mount below which these paths are no doors
 
@@ -99,6 +103,7 @@ class HardeningMiddleware:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self._started()
         door = self._door(scope)
+        self._expect_admit(scope)
         if service is None:
             await self._not_ready(door, scope, receive, send)
         elif door is None:
@@ -112,7 +117,8 @@ class HardeningMiddleware:
             await self._unspoken(service, door, scope, receive, send)
         else:
             case = Case(door, door.codec, service.next_id(), service.now())
-            await Responder(service, case, scope=scope, receive=receive, send=send).respond(self.app)
+            kind = DeferredResponder if self._is_deferred else Responder
+            await kind(service, case, scope=scope, receive=receive, send=send).respond(self.app)
 
     def _door(self, scope: Scope) -> Door | None:
         """The door of a path below the mount, else of the whole path: a mount may be part of a door's name."""
@@ -142,8 +148,14 @@ class HardeningMiddleware:
                 await _say(send, None, _NO_DOOR)
                 return
             send = Sniffing(send, lambda: service.unclaimed(route_of(scope))).send
-        self._be_quiet(method, path, scope.get("root_path", ""))
+        if not self._is_deferred:
+            self._be_quiet(method, path, scope.get("root_path", ""))
         await self.app(scope, receive, send)
+
+    def _expect_admit(self, scope: Scope) -> None:
+        """Let the app call `admit` on every path: where nothing is decided it then says so."""
+        if self._is_deferred:
+            scope.setdefault(SEATS, ())
 
     def _be_quiet(self, method: str, path: str, root: str) -> None:
         if root != self._quiet_root:
@@ -166,6 +178,7 @@ class HardeningMiddleware:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Deny a websocket at a door: what it says is not read here."""
         service = self._started()
+        self._expect_admit(scope)
         if self._door(scope) is None or (service is not None and service.policy.mode == "shadow"):
             await self.app(scope, receive, send)
         else:

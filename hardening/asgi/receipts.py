@@ -24,6 +24,16 @@ class Spent:
     after_s: float
 
 
+def usage_of(case: Case, settlement: Settlement, status: int) -> Usage:
+    """What is charged: the server's count, else ours; an answer that failed has cost no tokens."""
+    if status >= 400 and settlement.source == "none":
+        return Usage()
+    counted = settlement.usage
+    if counted.prompt:
+        return counted
+    return Usage(case.prompt_tokens, counted.completion, counted.reasoning)
+
+
 def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
     """The receipt of a request that is over."""
     settlement = spent.settlement
@@ -54,10 +64,10 @@ def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
 
 
 def _would(case: Case, service: Service, wall: float) -> Decision | None:
-    """What the parts in shadow would have done, a used-up limit included."""
+    """What the parts in shadow would have done, refusals that rest on no rule included."""
     decision = would(service.policy, case.facts, case.account, case.admission.standing, wall)
-    if case.over_limit is not None:
-        return replace(decision or case.decision, refusal=case.over_limit)
+    if case.would_refuse is not None:
+        return replace(decision or case.decision, refusal=case.would_refuse)
     return decision
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
+from typing import ClassVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hardening.asgi.admission import SEATS, Decided, Seat
 from hardening.asgi.body import BodyTooLarge, ClientGone
-from hardening.asgi.case import MARK, Case, app_scope, fill, share_routing
+from hardening.asgi.case import Case, fill, inner_scope, share_routing
+from hardening.asgi.control import Way
 from hardening.asgi.headers import Treatment
 from hardening.asgi.inbound import Inbound, Replay
-from hardening.asgi.receipts import Spent, receipt_of
+from hardening.asgi.receipts import Spent, receipt_of, usage_of
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.response import Response
 from hardening.asgi.service import Service
@@ -31,6 +34,8 @@ _UNTOLD = Settlement(Usage(), "none", (), ())
 class Responder:
     """Answers one request; the `Control` of its own response."""
 
+    _final: ClassVar[bool] = True  # whether the body that the app is given stays so
+
     def __init__(self, service: Service, case: Case, *, scope: Scope, receive: Receive, send: Send) -> None:
         self._service = service
         self._scope = scope
@@ -38,7 +43,7 @@ class Responder:
         self._send = send
         self._case = case
         self._exchange: Exchange | None = None
-        self._response: Response | Watched | None = None
+        self._response: Way | None = None
         self._over = False
         self._settling: asyncio.Future[None] | None = None
         self.now = service.now
@@ -56,7 +61,7 @@ class Responder:
             await self._too_large(app, fault)
             return
         except Exception as fault:  # noqa: BLE001  our own fault before the app: the policy says what follows
-            if self.passes(fault) or self._service.policy.mode == "shadow":
+            if self._lets_through(fault):
                 await self._let_through(app)
                 return
             case.refusal = Refusal(500, "internal", "the request cannot be handled")
@@ -64,6 +69,10 @@ class Responder:
             await self._refuse(case.refusal)
         else:
             await self._answer(app, body)
+
+    def _lets_through(self, fault: Exception) -> bool:
+        """Whether the app may answer although we failed before it."""
+        return self.passes(fault) or self._service.policy.mode == "shadow"
 
     async def _let_through(self, app: ASGIApp) -> None:
         """Let the app answer as if we were not there; what was reserved is settled."""
@@ -101,19 +110,22 @@ class Responder:
 
     async def _answer(self, app: ASGIApp, body: bytes) -> None:
         """Call the app; whatever becomes of it, the lease is settled once and nothing keeps running."""
-        case, exchange = self._case, self._exchange
-        assert exchange is not None
+        case = self._case
         inbound = Inbound(body, self._receive)
-        scope = self._inner_scope(body)
-        response = self._response = self._open_response(exchange, inbound)
+        digest = self._service.policy.digest
+        scope = inner_scope(self._scope, case, body, digest=digest, final=self._final)
+        response, seat = self._opened(inbound)
+        self._response = response
+        scope[SEATS] = (*scope.get(SEATS, ()), seat)
         case.before_s = self.now() - case.began - case.waited_s
         self._service.entered(stream=case.facts.stream)
         try:
             await app(scope, inbound.receive, response.send)
             await response.app_returned()
-        except Exception:
+        except Exception as fault:
             await response.app_raised()
-            raise
+            if not self._is_answered(fault):
+                raise
         finally:
             response.close()
             inbound.stop()
@@ -125,11 +137,14 @@ class Responder:
                 self._response = self._exchange = None
                 share_routing(scope, self._scope)
 
-    def _inner_scope(self, body: bytes) -> Scope:
-        acts = self._case.decision.acts
-        scope = app_scope(self._scope, self._case, body) if acts else dict(self._scope)
-        scope[MARK] = (*self._scope.get(MARK, ()), self._service.policy.digest)
-        return scope
+    def _opened(self, inbound: Inbound) -> tuple[Way, Seat | Decided]:
+        """What the app's answer goes through, and what the app may ask of it."""
+        assert self._exchange is not None
+        return self._open_response(self._exchange, inbound), Decided(self._case.decision)
+
+    def _is_answered(self, fault: Exception) -> bool:
+        """Whether what the app raised was our own word, and ends here."""
+        return False
 
     def _open_response(self, exchange: Exchange, inbound: Inbound) -> Response | Watched:
         if self._case.decision.acts:
@@ -239,10 +254,11 @@ class Responder:
         ended = self.now()
         case, service = self._case, self._service
         settlement = _UNTOLD if self._exchange is None else self._exchange.settlement()
-        status = self._status(case.refusal)
+        sent = 0 if self._response is None else self._response.status
+        status = (sent or 500) if case.refusal is None else case.refusal.status
         if self._response is not None and self._response.answered is not None:
             service.identifier.answered(case.account, self._response.answered, ended)
-        usage = self._usage(settlement, status)
+        usage = usage_of(case, settlement, status)
         if settlement.source == "usage":
             service.ratio.learn(case.account.id, case.facts.prompt_bytes, usage.prompt)
 
@@ -254,20 +270,6 @@ class Responder:
             service.observe(receipt_of(case, service, spent))
 
         self._settle(usage, status, report)
-
-    def _status(self, refusal: Refusal | None) -> int:
-        if refusal is not None:
-            return refusal.status
-        return (self._response.status if self._response is not None else 0) or 500
-
-    def _usage(self, settlement: Settlement, status: int) -> Usage:
-        """What is charged: the server's count, else ours; an answer that failed has cost no tokens."""
-        if status >= 400 and settlement.source == "none":
-            return Usage()
-        counted = settlement.usage
-        if counted.prompt:
-            return counted
-        return Usage(self._case.prompt_tokens, counted.completion, counted.reasoning)
 
     def _settle(self, usage: Usage, status: int, report: Callable[[], None]) -> None:
         """Tell the store what was used, then `report`; at once, or in a task where the store must be awaited."""

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import Scope
 
 from hardening import __version__
+from hardening.asgi.admission import Deferred
 from hardening.asgi.estimate import PromptRatio
 from hardening.asgi.secret import read_keys, worker_count
 from hardening.asgi.tools import Toolbox
@@ -41,7 +42,7 @@ class Options:
     """What the middleware was given, and the clock, environment and registry that it stands in."""
 
     policy: str | Path | Policy | None
-    identify: Identify | None
+    identify: Identify | Deferred | None
     state: StateStore | None
     signals: tuple[object, ...]
     on_receipt: OnReceipt | None

@@ -118,6 +118,16 @@ class Identifier:
                 return _hashed_account(name, place.network, proven)
         return Account(id=ANONYMOUS, proven=False, network=place.network)
 
+    def vouched(self, scope: Mapping[str, Any], named: Account | str) -> Account:
+        """The account that the app names in the middle of a request, whatever else the request says.
+
+        Raises:
+            AccountError: the account may not be named so.
+        """
+        client = scope.get("client")
+        place = self._place(client[0] if client else "")
+        return self._vouched(named, _collect(scope["headers"], self._wanted), place)
+
     def answered(self, account: Account, status: int, now: float) -> None:
         """Take the status with which the app itself answered `account`; ours must not come here."""
         # Of an address a 401 says nothing: whoever shares it could take its proof away with a made-up key.
@@ -139,9 +149,9 @@ class Identifier:
         """The app's own account, checked; an id that is the caller's raw key is replaced by its hash."""
         account = Account(id=named) if isinstance(named, str) else named
         if not isinstance(account, Account):
-            raise AccountError(f"identify: found {type(named).__name__}, allowed are Account, str and None")
+            raise AccountError(f"account: found {type(named).__name__}, allowed are Account, str and None")
         for text in (account.id, *account.groups, *(() if account.org is None else (account.org,))):
-            _check(text, "identify")
+            _check(text, "account")
         raw = account.id.encode()
         name = self._key_hash(raw) if raw in seen.values() else account.id
         return replace(account, id=name, network=place.network)

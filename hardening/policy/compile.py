@@ -12,6 +12,7 @@ import orjson
 from hardening.errors import PolicyFault
 from hardening.facts import Limit, Mode
 from hardening.policy.compiled import (
+    Compiled,
     DoorTerms,
     FailureTerms,
     Groups,
@@ -50,7 +51,7 @@ def compile_policy(
     new = file.risk.new
     defaults = overlay(UNSAID, file.defaults.terms())
     unproven = file.accounts.unproven.limits
-    return Policy(
+    parts = Compiled(
         name=file.name or origin.name,
         digest=digest_of(file),
         mode=mode or file.mode,
@@ -73,6 +74,7 @@ def compile_policy(
         notes=tuple(map(str, notes(file))),
         old_names=old_names,
     )
+    return Policy.of(parts)
 
 
 def digest_of(file: PolicyFile) -> str:

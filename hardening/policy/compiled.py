@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal, Self, Unpack
 
 from hardening.errors import PolicyFault
 from hardening.facts import Account, Decision, Limit, Mode, Refusal, RequestFacts, Standing
 from hardening.policy.matching import PatternTable, Texts, remember
 from hardening.policy.rulebook import Rulebook, Walk
 from hardening.policy.terms import Terms, stricter
+from hardening.policy.written import PolicyKeys
+
+_NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +147,8 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Policy:
-    """A policy, compiled: `charges` and `decide` read it, and nothing in it changes.
+class Compiled:
+    """The parts of a policy: `charges` and `decide` read them, and nothing in them changes.
 
     `digest` is the short hash of what it says outside `runtime`. `preset` is whether it is one of ours.
     `old_names` are the places at which its file uses the former name of a key, with the new one.
@@ -233,3 +237,51 @@ class Policy:
     def unenforced(self) -> tuple[str, ...]:
         """Settings of this policy whose mechanism is not built yet, each with what happens instead."""
         return self.notes
+
+
+class Policy(Compiled):
+    """A policy, ready for requests: from `load_policy`, or written here with the keys of a file.
+
+        Policy(name="mine", extends="baseline", defaults={"reasoning": {"show": "none"}})
+
+    What is written here is checked as a file is, and decides as that file would; a fault names the
+    path of its value, as in `policy:defaults.reasoning.show`. `extends` names a preset, or a file as
+    seen from the working directory. A policy never changes.
+
+    Args:
+        environment: gives `${NAME}` under `runtime`, and HARDENING_MODE, HARDENING_STATE and the like;
+            `os.environ`, where they shall count. Without it nothing is read from the environment.
+        keys: `version` (1, may be left out), `extends`, `name`, `mode`, `disclose`, `accounts`,
+            `doors`, `limits`, `defaults`, `rules`, `risk`, `on_failure`, `runtime`.
+
+    Raises:
+        PolicyError: something in it, or in what it extends, is not allowed; holds every fault.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, *, environment: Mapping[str, str] = _NO_ENVIRONMENT, **keys: Unpack[PolicyKeys]
+    ) -> None:
+        # Here, for what makes a policy of keys makes it by this class.
+        from hardening.policy.in_code import policy_of
+
+        _fill(self, policy_of({**keys}, environment))
+
+    @classmethod
+    def of(cls, parts: Compiled) -> Self:
+        """The policy of these parts."""
+        policy = cls.__new__(cls)
+        _fill(policy, parts)
+        return policy
+
+    def but(self, **parts: Any) -> Self:
+        """The same policy with other parts, by their names; what it remembers is left behind."""
+        own = {part.name: getattr(self, part.name) for part in fields(Compiled)}
+        return self.of(Compiled(**{**own, "memory": Memory(), **parts}))
+
+
+def _fill(policy: Policy, parts: Compiled) -> None:
+    """Make a policy that has no parts yet be the one of these parts."""
+    for part in fields(Compiled):
+        object.__setattr__(policy, part.name, getattr(parts, part.name))

@@ -40,6 +40,10 @@ class Source:
     identity: str
     data: bytes
 
+    def nodes(self) -> tuple[Mapping, list[PolicyFault]]:
+        """The nodes of the text, and its faults; raises PolicyError for those that hide others."""
+        return read_nodes(self.data, self.file)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -110,7 +114,7 @@ def _with_parents(
     seen: set[str] = set()
     size = len(source.data)
     while True:
-        root, found = read_nodes(source.data, source.file)
+        root, found = source.nodes()
         faults += [*found, *islice(own_faults(root), MAX_FAULTS)]
         new = renamed(root, PolicyFile)
         root = new.root

@@ -32,11 +32,16 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in a file, 1-based."""
+    """A place in a file, 1-based; in code the path of a value, at line 0."""
 
     file: str
     line: int
     column: int
+
+    @property
+    def words(self) -> str:
+        """Where it is, for one who looks into the same file."""
+        return f"on line {self.line}" if self.line else f"at {self.file}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,8 @@ def own_faults(root: Mapping) -> Iterator[PolicyFault]:
     for rule in _items(child(root, "rules")):
         name = rule_name(rule)
         if name is not None and name.text in seen:
-            first = seen[name.text].line
-            yield fault_at(
-                name.mark, f"found a second rule named {quoted(name.text)} (first on line {first})"
-            )
+            first = seen[name.text].words
+            yield fault_at(name.mark, f"found a second rule named {quoted(name.text)} (first {first})")
         elif name is not None:
             seen[name.text] = name.mark
 

@@ -24,7 +24,12 @@ def output(example: Path) -> str:
 
 
 def test_there_are_examples() -> None:
-    assert [path.stem for path in EXAMPLES] == ["fastapi_identify", "starlette_app"]
+    assert [path.stem for path in EXAMPLES] == [
+        "fastapi_deferred",
+        "fastapi_identify",
+        "policy_in_code",
+        "starlette_app",
+    ]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

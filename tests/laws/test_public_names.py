@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,10 @@ import hardening
 
 PROMISED = {
     "HardeningMiddleware",
+    "DEFERRED",
+    "admit",
+    "decision",
+    "Refused",
     "Policy",
     "load_policy",
     "find_preset",
@@ -34,6 +39,20 @@ def test_a_public_name_loads_and_says_what_it_is(name: str) -> None:
     if inspect.isclass(value) or inspect.isroutine(value):
         assert inspect.getdoc(value)
         assert value.__module__.startswith("hardening.")
+
+
+def test_help_on_the_package_says_what_each_name_is_for() -> None:
+    assert hardening.__doc__ is not None
+    told = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]+`", hardening.__doc__))))
+    assert set(hardening.__all__) - told == set()
+    assert repr(hardening.DEFERRED) == "DEFERRED"
+
+
+@pytest.mark.parametrize("name", ["HardeningMiddleware", "Policy", "admit", "decision", "Account"])
+def test_help_names_every_parameter(name: str) -> None:
+    value = getattr(hardening, name)
+    for parameter in inspect.signature(value).parameters:
+        assert f"{parameter}:" in (inspect.getdoc(value) or ""), parameter
 
 
 def test_dir_shows_the_public_names_and_an_unknown_one_is_an_attribute_error() -> None:
