@@ -115,9 +115,10 @@ def _read(path: Path) -> Source:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file has this name"  # one with a NUL
         known = ", ".join(preset_names())
-        message = f"cannot be read: {error.strerror} (allowed: a policy file, or a preset: {known})"
+        message = f"cannot be read: {why} (allowed: a policy file, or a preset: {known})"
         raise PolicyError((fault_at(Mark(str(path), 1, 1), message),)) from None
     return Source(file=str(path), identity=str(path.resolve()), data=data)
 

@@ -149,6 +149,11 @@ MISTAKES = [
     ("control character", "version: 1\nname: a§\x07b\n", "U+0007"),
     # extends
     ("parent unknown", "version: 1\nextends: §nowhere\n", "cannot be read"),
+    (
+        "parent that no file can be",
+        'version: 1\nextends: §"a\\0b"\n',
+        "cannot be read: no file has this name",
+    ),
     ("parent is itself", "version: 1\nextends: §itself\n", "circle"),
 ]
 
