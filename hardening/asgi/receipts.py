@@ -27,7 +27,7 @@ class Spent:
 def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
     """The receipt of a request that is over."""
     settlement = spent.settlement
-    policy, wall = service.policy, service.clock.wall()
+    policy, wall = case.in_force.policy, service.clock.wall()
     return Receipt(
         time=wall,
         request_id=case.request_id,
@@ -55,7 +55,7 @@ def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
 
 def _would(case: Case, service: Service, wall: float) -> Decision | None:
     """What the parts in shadow would have done, a used-up limit included."""
-    decision = would(service.policy, case.facts, case.account, case.admission.standing, wall)
+    decision = would(case.in_force.policy, case.facts, case.account, case.admission.standing, wall)
     if case.over_limit is not None:
         return replace(decision or case.decision, refusal=case.over_limit)
     return decision

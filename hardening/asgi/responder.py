@@ -56,7 +56,7 @@ class Responder:
             await self._too_large(app, fault)
             return
         except Exception as fault:  # noqa: BLE001  our own fault before the app: the policy says what follows
-            if self.passes(fault) or self._service.policy.mode == "shadow":
+            if self.passes(fault) or self._case.in_force.policy.mode == "shadow":
                 await self._let_through(app)
                 return
             case.refusal = Refusal(500, "internal", "the request cannot be handled")
@@ -75,9 +75,9 @@ class Responder:
             await self.over("error")
 
     async def _too_large(self, app: ASGIApp, fault: BodyTooLarge) -> None:
-        limit = self._service.policy.runtime.max_body
+        limit = self._case.in_force.policy.runtime.max_body
         self._service.unread(self._case.door.name)
-        if self._service.policy.mode == "enforce":
+        if self._case.in_force.policy.mode == "enforce":
             message = f"the request body is larger than {limit:,} bytes"
             await self._refuse(Refusal(413, "too_large", message))
         else:
@@ -128,7 +128,7 @@ class Responder:
     def _inner_scope(self, body: bytes) -> Scope:
         acts = self._case.decision.acts
         scope = app_scope(self._scope, self._case, body) if acts else dict(self._scope)
-        scope[MARK] = (*self._scope.get(MARK, ()), self._service.policy.digest)
+        scope[MARK] = (*self._scope.get(MARK, ()), self._case.in_force.policy.digest)
         return scope
 
     def _open_response(self, exchange: Exchange, inbound: Inbound) -> Response | Watched:
@@ -142,7 +142,7 @@ class Responder:
             case.codec,
             case.facts,
             case.decision,
-            service.tools,
+            case.in_force.tools,
             reserved_tokens=case.claim.completion_reserve if case.admission.lease else None,
             bytes_per_token=service.ratio.of(case.account.id),
         )
@@ -154,7 +154,7 @@ class Responder:
         """What `x-hardening` says."""
         if not self._case.decision.disclose or self._exchange is None:
             return {}
-        policy = self._service.policy
+        policy = self._case.in_force.policy
         told: dict[str, str | int | float | bool] = dict(self._exchange.treatment)
         if policy.preset:
             told["policy"] = policy.name
@@ -171,10 +171,10 @@ class Responder:
         if isinstance(fault, WireError):
             service.unread(self._case.door.name)
             self._case.reasons.append("unreadable_response")
-            return service.policy.on_failure.unreadable == "pass"
+            return self._case.in_force.policy.on_failure.unreadable == "pass"
         service.faulted(fault)
         self._case.reasons.append("internal_fault")
-        return service.policy.on_failure.internal == "pass"
+        return self._case.in_force.policy.on_failure.internal == "pass"
 
     def refusal(self, refusal: Refusal) -> list[Message]:
         """The messages of a refusal in the shape of the door's API."""
@@ -221,7 +221,7 @@ class Responder:
         """Where the store is lost in mid-stream only `reject` ends the answer."""
         assert self._exchange is not None
         self._service.store_failed("extend", fault)
-        if self._service.policy.on_failure.store == "reject":
+        if self._case.in_force.policy.on_failure.store == "reject":
             return False
         self._exchange.granted(owed)
         return True
@@ -241,7 +241,7 @@ class Responder:
         settlement = _UNTOLD if self._exchange is None else self._exchange.settlement()
         status = self._status(case.refusal)
         if self._response is not None and self._response.answered is not None:
-            service.identifier.answered(case.account, self._response.answered, ended)
+            case.in_force.identifier.answered(case.account, self._response.answered, ended)
         usage = self._usage(settlement, status)
         if settlement.source == "usage":
             service.ratio.learn(case.account.id, case.facts.prompt_bytes, usage.prompt)

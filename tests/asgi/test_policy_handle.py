@@ -1,0 +1,141 @@
+"""`policy.reload()`, for apps that load their policy themselves."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from pathlib import Path
+
+import pytest
+
+from hardening import Policy, PolicyError, StartError, load_policy
+from hardening.testing import harden
+from tests.asgi.changing import SHOW, leaking, metric, shows
+from tests.asgi.chat import BODY, HIDE
+from tests.asgi.driver import ask, run
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "policy.yaml"
+    path.write_text(HIDE)
+    return path
+
+
+def test_reload_reaches_every_middleware_that_was_given_the_policy(path: Path) -> None:
+    """Catches a handle that reaches one of two, or that polls by itself."""
+    policy = load_policy(path)
+    both = [harden(leaking(), policy), harden(leaking(), policy)]
+    other = harden(leaking(), load_policy(path))
+    path.write_text(SHOW)
+    for hardened in (*both, other):
+        assert not shows(run(ask(hardened, BODY)))
+    assert policy.reload().name == "show"
+    assert [shows(run(ask(hardened, BODY))) for hardened in (*both, other)] == [True, True, False]
+    assert policy.name == "hide"
+    path.write_text(HIDE)
+    assert policy.reload().reload().name == "hide"
+    assert [shows(run(ask(hardened, BODY))) for hardened in both] == [False, False]
+
+
+def test_reload_of_a_bad_content_raises_and_every_middleware_tells(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = load_policy(path)
+    hardened = harden(leaking(), policy)
+    run(ask(hardened, BODY))
+    path.write_text(SHOW + "mode: loud\n")
+    with pytest.raises(PolicyError, match="found `loud`"):
+        policy.reload()
+    assert "stays in force" in caplog.text
+    assert metric(hardened, "hardening_policy_stale", reason="rejected") == 1
+    assert not shows(run(ask(hardened, BODY)))
+    path.write_text(SHOW)
+    policy.reload()
+    assert metric(hardened, "hardening_policy_stale", reason="rejected") == 0
+
+
+def test_reload_tells_of_a_middleware_that_cannot_act_by_it_and_the_others_do(path: Path) -> None:
+    policy = load_policy(path)
+    able, unable = harden(leaking(), policy), harden(leaking(), policy)
+    for hardened in (able, unable):
+        run(ask(hardened, BODY))
+    unable.service._guessing = StartError("rank file o200k_base cannot be read")
+    path.write_text(SHOW + "doors: {unknown: block}\n")
+    with pytest.raises(StartError, match="o200k_base"):
+        policy.reload()
+    assert [shows(run(ask(hardened, BODY))) for hardened in (able, unable)] == [True, False]
+
+
+def test_a_middleware_that_starts_after_a_reload_begins_with_what_was_read(path: Path) -> None:
+    """Catches an app without lifespan that was reloaded before its first request."""
+    policy = load_policy(path)
+    hardened = harden(leaking(), policy)
+    path.write_text(SHOW)
+    policy.reload()
+    assert shows(run(ask(hardened, BODY)))
+    assert metric(hardened, "hardening_policy_reloads_total", outcome="applied") is None
+
+
+def test_a_policy_that_came_from_no_file_says_so() -> None:
+    policy = harden(leaking(), HIDE).options.policy
+    assert isinstance(policy, Policy)
+    with pytest.raises(PolicyError, match="load_policy"):
+        policy.reload()
+
+
+def test_a_policy_keeps_no_middleware_alive_and_a_stopped_one_hears_nothing(path: Path) -> None:
+    policy = load_policy(path)
+    hardened = harden(leaking(), policy)
+    run(ask(hardened, BODY))
+    service = hardened._retire()
+    registry, gone = hardened.options.registry, weakref.ref(hardened)
+    policy.reload()
+    assert registry.get_sample_value("hardening_policy_reloads_total", {"outcome": "applied"}) is None
+    assert service.in_force.policy is not policy.editions.latest()
+    del hardened, service
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_slow_reload_puts_no_older_content_over_a_newer_one(path: Path) -> None:
+    policy, turns = load_policy(path), []
+    beside = threading.Thread(target=policy.reload)
+
+    class Slow:
+        def take(self, policy: Policy) -> None:
+            if not turns:
+                path.write_text(SHOW)
+                beside.start()
+                beside.join(0.1)  # without a lock it gets all this time, and is done first
+            turns.append(policy.name)
+
+        def reject(self, fault: Exception) -> None:
+            raise AssertionError(fault)
+
+    slow = Slow()
+    policy.editions.join(slow)
+    policy.reload()
+    beside.join()
+    assert turns == ["hide", "show"]
+
+
+def test_a_reload_within_a_reload_does_not_wait_for_itself(path: Path) -> None:
+    """Catches a signal handler that comes while its own thread reloads, and hangs the process."""
+    policy = load_policy(path)
+    turns: list[str] = []
+
+    class Restless:
+        def take(self, policy: Policy) -> None:
+            turns.append(policy.name)
+            if len(turns) == 1:
+                policy.reload()
+
+        def reject(self, fault: Exception) -> None:
+            raise AssertionError(fault)
+
+    restless = Restless()
+    policy.editions.join(restless)
+    policy.reload()
+    assert turns == ["hide", "hide"]
