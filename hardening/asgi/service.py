@@ -20,11 +20,12 @@ from hardening.asgi.inforce import InForce, runtime_changes
 from hardening.asgi.secret import forbid_without_key, read_keys, worker_count
 from hardening.asgi.tools import Toolbox
 from hardening.clock import Clock
-from hardening.errors import HardeningError, StartError, StateError
+from hardening.errors import HardeningError, PolicyError, PolicyFault, StartError, StateError
 from hardening.facts import Account, Mode, PolicyId, Receipt
 from hardening.identity import ProvenLedger
 from hardening.observe import LOG, AuditWriter, Metrics, Stale, StartReport, metrics_in, start_line
 from hardening.policy import Policy, load_policy
+from hardening.policy.environment import mode_of
 from hardening.state import MemoryStore, StateStore, open_store
 
 Named = Account | str | None
@@ -63,6 +64,7 @@ class Service:
     """
 
     def __init__(self, options: Options, policy: Policy) -> None:
+        self._mode = _mode(options)
         self._keys = read_keys(policy.runtime, options.environment)
         if not self._keys.durable:
             state = policy.runtime.state if options.state is None else None
@@ -120,6 +122,8 @@ class Service:
 
     def _made(self, policy: Policy) -> InForce:
         self._check_guessing(policy)
+        if self._mode == "shadow":
+            policy = policy.in_shadow()
         return InForce.of(policy, self._keys, self._ledger, self._toolbox.tools(policy))
 
     def _check_guessing(self, policy: Policy) -> None:
@@ -285,6 +289,15 @@ def named_policy(options: Options) -> Policy:
         raise StartError("no policy: pass policy=... or set HARDENING_POLICY (a path, or a preset's name)")
     assert not isinstance(named, Policy)
     return load_policy(named, options.environment)
+
+
+def _mode(options: Options) -> Mode | None:
+    """`shadow` where the environment says so, for policies that the app has made without looking there."""
+    faults: list[PolicyFault] = []
+    mode = mode_of(options.environment, faults)
+    if faults:
+        raise PolicyError(tuple(faults))
+    return mode
 
 
 def _shown(policy: Policy) -> tuple[PolicyId, Mode]:

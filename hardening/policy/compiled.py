@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Literal
 
@@ -187,6 +187,10 @@ class Policy:
             message = "found a policy that was not loaded from a file (allowed: one from load_policy)"
             raise PolicyError((PolicyFault(self.name, 1, 1, message),))
         return self.editions.next()
+
+    def in_shadow(self) -> Policy:
+        """The same policy, deciding and reporting only."""
+        return self if self.mode == "shadow" else replace(self, mode="shadow", memory=Memory())
 
     def key_group(self, account: Account) -> str:
         """The group that keyed transforms use: the first declared one of the account, else `default`."""

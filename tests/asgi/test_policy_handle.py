@@ -1,4 +1,4 @@
-"""`policy.reload()`, for apps that load their policy themselves."""
+"""`policy.reload()`, for apps that load their policy themselves, and the switch of the environment."""
 
 from __future__ import annotations
 
@@ -139,3 +139,37 @@ def test_a_reload_within_a_reload_does_not_wait_for_itself(path: Path) -> None:
     policy.editions.join(restless)
     policy.reload()
     assert turns == ["hide", "hide"]
+
+
+# -- the switch of the environment
+
+
+def test_the_environment_puts_any_policy_into_shadow_and_a_reload_leaves_it_there(path: Path) -> None:
+    """Catches a switch for the night that an app which loads its policy itself does not hear."""
+    policy = load_policy(path)
+    hardened = harden(leaking(), policy, environment={"HARDENING_KEY": "k" * 32, "HARDENING_MODE": "shadow"})
+    assert shows(run(ask(hardened, BODY)))
+    text = HIDE + "rules: [{name: other, match: {model: other}, exempt: true}]\n"
+    path.write_text(text)
+    policy.reload()
+    answer = run(ask(hardened, BODY))
+    assert answer.messages == run(ask(leaking(), BODY)).messages
+    assert [receipt.mode for receipt in hardened.receipts] == ["shadow", "shadow"]
+    assert len({receipt.policy.digest for receipt in hardened.receipts}) == 2
+    assert all(receipt.would.reasoning.show == "none" for receipt in hardened.receipts)
+
+
+def test_a_policy_that_two_share_is_in_shadow_for_one_only(path: Path) -> None:
+    """Catches decisions of one mode that are remembered for both."""
+    policy = load_policy(path)
+    for environment, seen in (({}, False), ({"HARDENING_MODE": "shadow"}, True), ({}, False)):
+        hardened = harden(leaking(), policy, environment={"HARDENING_KEY": "k" * 32, **environment})
+        assert shows(run(ask(hardened, BODY))) is seen
+
+
+def test_a_wrong_word_in_the_switch_is_refused_for_a_policy_of_the_app_too(path: Path) -> None:
+    hardened = harden(
+        leaking(), load_policy(path), environment={"HARDENING_KEY": "k" * 32, "HARDENING_MODE": "of"}
+    )
+    assert run(ask(hardened, BODY)).status == 503
+    assert "HARDENING_MODE" in str(hardened.fault)
