@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import REGISTRY
@@ -18,7 +19,8 @@ from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only, route_of
 from hardening.asgi.inforce import InForce, QuietPaths
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.responder import Responder
-from hardening.asgi.service import Identify, OnReceipt, Options, Service, named_policy, service_of, where
+from hardening.asgi.service import Identify, OnReceipt, Options, Service, service_of, where
+from hardening.asgi.watch import Watch, named_policy
 from hardening.clock import SystemClock
 from hardening.errors import HardeningError, StartError
 from hardening.facts import Refusal
@@ -39,7 +41,8 @@ class HardeningMiddleware:
 
     Args:
         app: the ASGI app to stand before.
-        policy: a policy file, a preset's name, or a `Policy`, which changes by its `reload`; else HARDENING_POLICY names a file or preset.
+        policy: a policy file or a preset's name, which are watched for changes, or a `Policy`, which
+            changes by its `reload`; else HARDENING_POLICY names a file or preset.
         identify: tells the account of a scope: an `Account`, an id, or None for unknown.
         state: a store of limits and standing in place of the one that the policy names.
         signals: further signals of risk.
@@ -74,6 +77,8 @@ class HardeningMiddleware:
         """Why the service could not be started, if it could not."""
         self.service: Service | None = None
         """What answers requests; None until the first of them, or `lifespan.startup`."""
+        self.watch: Watch | None = None
+        """What looks at the policy's files; None before the start, and for a `Policy`, which is a value."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is ours, pass everything else untouched."""
@@ -156,6 +161,7 @@ class HardeningMiddleware:
         """The service; where no lifespan came, made now, while the plain twins serve."""
         if self.service is None and self.fault is None and self._open():
             self._warm_beside()
+            self._watch_beside()
         return self.service
 
     def _open(self) -> bool:
@@ -167,8 +173,14 @@ class HardeningMiddleware:
             if isinstance(given, Policy):
                 self.service = service_of(given, self.options)
             else:
-                self.service = Service(self.options, named_policy(self.options))
+                self.watch = Watch(partial(named_policy, self.options))
+                self.service = Service(self.options, self.watch.first())
         return self.fault is None
+
+    def _watch_beside(self) -> None:
+        """Look at the policy's files from now on."""
+        if self.watch is not None and self.service is not None:
+            self.watch.start(self.service)
 
     def _warm_beside(self) -> None:
         threading.Thread(target=self._warm, name="hardening-warm", daemon=True).start()
@@ -202,6 +214,7 @@ class HardeningMiddleware:
         if self.fault is not None:
             await send({"type": "lifespan.startup.failed", "message": str(self.fault)})
             return
+        self._watch_beside()
         first: list[Message] = [message]
 
         async def app_receive() -> Message:
@@ -220,8 +233,11 @@ class HardeningMiddleware:
             await service.close()
 
     def _retire(self) -> Service | None:
-        """The service, if there is one, which from now on begins nothing."""
+        """The service, if there is one, which from now on begins nothing and hears of no change."""
+        watch, self.watch = self.watch, None
         service, self.service = self.service, None
+        if watch is not None:
+            watch.stop()
         if service is not None:
             service.retire()
         return service

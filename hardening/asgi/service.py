@@ -24,7 +24,7 @@ from hardening.errors import HardeningError, PolicyError, PolicyFault, StartErro
 from hardening.facts import Account, Mode, PolicyId, Receipt
 from hardening.identity import ProvenLedger
 from hardening.observe import LOG, AuditWriter, Metrics, Stale, StartReport, metrics_in, start_line
-from hardening.policy import Policy, load_policy
+from hardening.policy import Policy
 from hardening.policy.environment import mode_of
 from hardening.state import MemoryStore, StateStore, open_store
 
@@ -276,19 +276,6 @@ def service_of(policy: Policy, options: Options) -> Service:
     if latest is not policy:
         service.take(latest)
     return service
-
-
-def named_policy(options: Options) -> Policy:
-    """The policy that the code or the environment names.
-
-    Raises:
-        PolicyError, StartError: it cannot be read, or none is named.
-    """
-    named = options.policy or options.environment.get("HARDENING_POLICY")
-    if not named:
-        raise StartError("no policy: pass policy=... or set HARDENING_POLICY (a path, or a preset's name)")
-    assert not isinstance(named, Policy)
-    return load_policy(named, options.environment)
 
 
 def _mode(options: Options) -> Mode | None:

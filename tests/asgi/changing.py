@@ -10,10 +10,20 @@ from tests.asgi.chat import BODY, HIDE, TRACE, whole
 from tests.asgi.driver import Answer, ask, replies, run
 
 SHOW = HIDE.replace("name: hide", "name: show").replace("{show: none}", "{show: full}")
+SHADOW = HIDE.replace("name: hide", "name: quiet") + "mode: shadow\n"
 
 
 def leaking() -> Any:
     return replies([whole()], kind=b"application/json")
+
+
+def change(hardened: Hardened, path: Path, text: str) -> None:
+    """Edit the file and let the watch look until it has settled."""
+    path.write_text(text)
+    assert hardened.watch is not None
+    assert hardened.service is not None
+    hardened.watch.poll(hardened.service)
+    hardened.watch.poll(hardened.service)
 
 
 def metric(hardened: Hardened, series: str, /, **labels: str) -> float | None:

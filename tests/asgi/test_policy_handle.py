@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hardening import Policy, PolicyError, StartError, load_policy
 from hardening.testing import harden
-from tests.asgi.changing import SHOW, leaking, metric, shows
+from tests.asgi.changing import SHOW, change, leaking, metric, shows
 from tests.asgi.chat import BODY, HIDE
 from tests.asgi.driver import ask, run
 
@@ -31,6 +33,7 @@ def test_reload_reaches_every_middleware_that_was_given_the_policy(path: Path) -
     path.write_text(SHOW)
     for hardened in (*both, other):
         assert not shows(run(ask(hardened, BODY)))
+        assert hardened.watch is None
     assert policy.reload().name == "show"
     assert [shows(run(ask(hardened, BODY))) for hardened in (*both, other)] == [True, True, False]
     assert policy.name == "hide"
@@ -144,14 +147,28 @@ def test_a_reload_within_a_reload_does_not_wait_for_itself(path: Path) -> None:
 # -- the switch of the environment
 
 
-def test_the_environment_puts_any_policy_into_shadow_and_a_reload_leaves_it_there(path: Path) -> None:
+def given(path: Path) -> Policy:
+    return load_policy(path)
+
+
+def named(path: Path) -> Path:
+    return path
+
+
+@pytest.mark.parametrize("form", [given, named])
+def test_the_environment_puts_any_policy_into_shadow_and_a_reload_leaves_it_there(
+    form: Callable[[Path], Any], path: Path
+) -> None:
     """Catches a switch for the night that an app which loads its policy itself does not hear."""
-    policy = load_policy(path)
+    policy = form(path)
     hardened = harden(leaking(), policy, environment={"HARDENING_KEY": "k" * 32, "HARDENING_MODE": "shadow"})
     assert shows(run(ask(hardened, BODY)))
     text = HIDE + "rules: [{name: other, match: {model: other}, exempt: true}]\n"
-    path.write_text(text)
-    policy.reload()
+    if isinstance(policy, Policy):
+        path.write_text(text)
+        policy.reload()
+    else:
+        change(hardened, path, text)
     answer = run(ask(hardened, BODY))
     assert answer.messages == run(ask(leaking(), BODY)).messages
     assert [receipt.mode for receipt in hardened.receipts] == ["shadow", "shadow"]
