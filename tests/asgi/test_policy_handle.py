@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import os
+import re
+import signal
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -16,6 +21,14 @@ from hardening.testing import harden
 from tests.asgi.changing import SHOW, change, leaking, metric, shows
 from tests.asgi.chat import BODY, HIDE
 from tests.asgi.driver import ask, run
+
+MOUNTING = Path(__file__).parents[2] / "docs" / "mounting.md"
+IMPORTS = """
+import asyncio, os, signal
+from contextlib import asynccontextmanager, suppress
+from fastapi import FastAPI
+from hardening import HardeningError, HardeningMiddleware, load_policy
+"""
 
 
 @pytest.fixture
@@ -142,6 +155,43 @@ def test_a_reload_within_a_reload_does_not_wait_for_itself(path: Path) -> None:
     policy.editions.join(restless)
     policy.reload()
     assert turns == ["hide", "hide"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_signal_reloads_as_the_documents_say(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a recipe that does not run, and one that ends the process at a bad content."""
+    blocks = re.findall(r"^```python\n(.*?)^```$", MOUNTING.read_text(encoding="utf-8"), re.M | re.S)
+    (recipe,) = [block for block in blocks if "add_signal_handler" in block]
+    monkeypatch.chdir(path.parent)
+    names: dict[str, Any] = {}
+    exec(IMPORTS, names)
+    exec(compile(recipe, MOUNTING.name, "exec"), names)
+
+    class Heard:
+        def __init__(self) -> None:
+            self.loop, self.news = asyncio.get_running_loop(), asyncio.Event()
+
+        def take(self, policy: Policy) -> None:
+            self.loop.call_soon_threadsafe(self.news.set)
+
+        def reject(self, fault: Exception) -> None:
+            self.loop.call_soon_threadsafe(self.news.set)
+
+    def edit(text: str) -> None:
+        path.write_text(text)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    async def play() -> None:
+        heard = Heard()
+        names["policy"].editions.join(heard)
+        async with names["lifespan"](names["app"]):
+            for text in ("no policy", SHOW):
+                edit(text)
+                await asyncio.wait_for(heard.news.wait(), 60)
+                heard.news.clear()
+
+    asyncio.run(play())
+    assert names["policy"].editions.latest().name == "show"
 
 
 # -- the switch of the environment
