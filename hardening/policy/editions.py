@@ -40,8 +40,9 @@ class Editions:
         self._load = load
         self._holders: WeakSet[Holder] = WeakSet()
         self._latest: Policy | None = None
-        # A signal handler may come while its own thread is in here.
+        # A signal handler may come while its own thread is in here, and call again.
         self._turn = threading.RLock()
+        self._calls = 0
 
     def latest(self) -> Policy:
         """The last policy that could be used; loaded now if none was."""
@@ -55,7 +56,8 @@ class Editions:
 
     def leave(self, holder: Holder) -> None:
         """Hand nothing more to `holder`."""
-        self._holders.discard(holder)
+        with self._turn:
+            self._holders.discard(holder)
 
     def next(self) -> Policy:
         """What the source says now, handed to every holder.
@@ -66,22 +68,28 @@ class Editions:
         """
         with self._turn:
             holders = tuple(self._holders)
+            self._calls = mine = self._calls + 1
             try:
                 policy = replace(self._load(), editions=self)
             except HardeningError as fault:
                 for holder in holders:
                     holder.reject(fault)
                 raise
-            faults = [no for holder in holders if (no := _handed(policy, holder)) is not None]
+            faults: list[HardeningError] = []
+            for holder in holders:
+                if mine == self._calls:  # else a call within this one has handed out what is newer
+                    faults += _handed(policy, holder)
             if faults:
                 raise faults[0]
-            self._latest = policy
-            return policy
+            if mine == self._calls:
+                self._latest = policy
+            return self.latest()
 
 
-def _handed(policy: Policy, holder: Holder) -> HardeningError | None:
+def _handed(policy: Policy, holder: Holder) -> list[HardeningError]:
+    """Hand a policy to a holder; what it says against it."""
     try:
         holder.take(policy)
     except HardeningError as fault:
-        return fault
-    return None
+        return [fault]
+    return []

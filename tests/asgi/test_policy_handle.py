@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from hardening import Policy, PolicyError, StartError, load_policy
+from hardening.policy.editions import Editions
+from hardening.policy.load import read_file, read_policy
 from hardening.testing import harden
 from tests.asgi.changing import SHOW, change, leaking, metric, shows
 from tests.asgi.chat import BODY, HIDE
@@ -137,24 +139,38 @@ def test_a_slow_reload_puts_no_older_content_over_a_newer_one(path: Path) -> Non
     assert turns == ["hide", "show"]
 
 
-def test_a_reload_within_a_reload_does_not_wait_for_itself(path: Path) -> None:
-    """Catches a signal handler that comes while its own thread reloads, and hangs the process."""
-    policy = load_policy(path)
+@pytest.mark.parametrize("moment", ["load", "take"])
+def test_a_reload_within_a_reload_wins_and_does_not_wait_for_itself(path: Path, moment: str) -> None:
+    """Catches a signal handler that comes while its own thread reloads: a process that hangs, an older policy."""
     turns: list[str] = []
+    signals: list[str] = []
 
-    class Restless:
+    def interrupted(here: str) -> None:
+        if here in signals:
+            signals.remove(here)
+            path.write_text(SHOW)
+            editions.next()
+
+    class Noting:
         def take(self, policy: Policy) -> None:
             turns.append(policy.name)
-            if len(turns) == 1:
-                policy.reload()
+            interrupted("take")
 
         def reject(self, fault: Exception) -> None:
             raise AssertionError(fault)
 
-    restless = Restless()
-    policy.editions.join(restless)
-    policy.reload()
-    assert turns == ["hide", "hide"]
+    def load() -> Policy:
+        policy = read_policy(path, {}, read_file)
+        interrupted("load")
+        return policy
+
+    editions, both = Editions(load), (Noting(), Noting())
+    for one in both:
+        editions.join(one)
+    signals.append(moment)
+    assert editions.next().name == "show"
+    assert editions.latest().name == "show"
+    assert turns[-2:] == ["show", "show"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
