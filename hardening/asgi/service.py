@@ -7,7 +7,7 @@ import logging
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -103,7 +103,7 @@ class Service:
         changed = runtime_changes(self._runtime, policy.runtime)
         before = self.in_force.policy
         try:
-            self.in_force = in_force = self._made(replace(policy, runtime=self._runtime))
+            self.in_force = in_force = self._made(policy.but(runtime=self._runtime))
         except StartError as fault:
             self.reject(fault)
             raise
@@ -123,7 +123,7 @@ class Service:
     def _made(self, policy: Policy) -> InForce:
         self._check_guessing(policy)
         if self._mode == "shadow":
-            policy = policy.in_shadow()
+            policy = policy.but(mode="shadow")
         return InForce.of(policy, self._keys, self._ledger, self._toolbox.tools(policy))
 
     def _check_guessing(self, policy: Policy) -> None:

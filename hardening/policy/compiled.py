@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 
 from hardening.errors import PolicyError, PolicyFault
 from hardening.facts import Account, Decision, Limit, Mode, Refusal, RequestFacts, Standing
@@ -188,9 +188,9 @@ class Policy:
             raise PolicyError((PolicyFault(self.name, 1, 1, message),))
         return self.editions.next()
 
-    def in_shadow(self) -> Policy:
-        """The same policy, deciding and reporting only."""
-        return self if self.mode == "shadow" else replace(self, mode="shadow", memory=Memory())
+    def but(self, **parts: Any) -> Policy:
+        """The same policy with other parts, by their names; what it remembers is left behind."""
+        return replace(self, **{"memory": Memory(), **parts})
 
     def key_group(self, account: Account) -> str:
         """The group that keyed transforms use: the first declared one of the account, else `default`."""

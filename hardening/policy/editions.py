@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
@@ -70,7 +69,7 @@ class Editions:
             holders = tuple(self._holders)
             self._calls = mine = self._calls + 1
             try:
-                policy = replace(self._load(), editions=self)
+                policy = self._load().but(editions=self)
             except HardeningError as fault:
                 for holder in holders:
                     holder.reject(fault)
