@@ -8,7 +8,7 @@ a prompt or a trace is never part of any of these values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -76,13 +76,21 @@ class RequestFacts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One allowance: `amount` units every `per_s` seconds, at most `burst` at once."""
+    """One allowance: `amount` units every `per_s` seconds, at most `burst` at once.
+
+    `key` is what its state goes by in a store: of another unit or time it is another limit, of
+    another amount the same.
+    """
 
     name: str
     unit: Unit
     amount: float
     per_s: float
     burst: float
+    key: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", f"{self.name}/{self.unit}/{self.per_s}")
 
 
 class Charge(NamedTuple):

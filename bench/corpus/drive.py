@@ -76,9 +76,9 @@ class Drive:
         self.name = name
         self._policy = load_policy(name)
         self._summaries: list[str] = []
-        toolbox = Toolbox(self._policy)
+        toolbox = Toolbox()
         toolbox.warm()
-        tools = toolbox.tools
+        tools = toolbox.tools(self._policy)
         made = tools.makers.summariser
         makers = replace(tools.makers, summariser=lambda budget: _Noting(made(budget), self._summaries))
         self._tools = replace(tools, makers=makers)

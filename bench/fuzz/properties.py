@@ -20,7 +20,7 @@ HIDING = Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0))
 SUMMARISING = Decision(reasoning=ReasoningTerms("summary"), logprobs=LogprobTerms(2, 0.25))
 SHADOW = Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0), enforced=False)
 
-_TOOLS = Toolbox(load_policy("baseline")).tools
+_TOOLS = Toolbox().tools(load_policy("baseline"))
 _BYTE_BY_BYTE = 1 << 13
 _HELD_BYTES = 1 << 17  # more than any body made here, so what is held beyond it is a leak of memory
 

@@ -14,6 +14,7 @@ from hardening.asgi import headers as head
 from hardening.asgi.admission import DEFERRED, SEATS
 from hardening.asgi.body import read_body
 from hardening.asgi.encoding import unpack
+from hardening.asgi.inforce import InForce
 from hardening.asgi.refusals import limit_refusal
 from hardening.asgi.service import Service
 from hardening.errors import AccountError, WireError
@@ -40,6 +41,7 @@ _blank = cache(RequestFacts)
 class Case:
     """One request at a claimed door, filled in from left to right; `refusal` ends it.
 
+    `in_force` is the policy that it began with, and ends with.
     `waited_s` was spent waiting for the client, `before_s` is what was added before the app.
     `would_refuse` is a refusal that is in shadow. `readable` says whether the request's body was
     understood, so that it may be edited.
@@ -57,6 +59,7 @@ class Case:
         "door",
         "facts",
         "has_body",
+        "in_force",
         "prompt_tokens",
         "readable",
         "reasons",
@@ -68,9 +71,10 @@ class Case:
         "would_refuse",
     )
 
-    def __init__(self, door: Door, codec: Codec, request_id: str, began: float) -> None:
+    def __init__(self, door: Door, codec: Codec, in_force: InForce, request_id: str, began: float) -> None:
         self.door = door
         self.codec = codec
+        self.in_force = in_force
         self.request_id = request_id
         self.account = _NOBODY
         self.received = self.body = b""
@@ -97,7 +101,7 @@ async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> 
     """
     await _identify(case, service, scope)
     waiting = service.now()
-    case.received = await read_body(scope, receive, service.policy.runtime.max_body)
+    case.received = await read_body(scope, receive, case.in_force.policy.runtime.max_body)
     case.has_body = True
     case.waited_s = service.now() - waiting
     _read(case, service, scope)
@@ -113,7 +117,7 @@ async def _identify(case: Case, service: Service, scope: Scope) -> None:
         if service.identify is not None and service.identify is not DEFERRED:
             found = service.identify(scope)
             named = await found if isawaitable(found) else found
-        case.account = service.identifier.identify(scope, named, service.now())
+        case.account = case.in_force.identifier.identify(scope, named, service.now())
     except AccountError as fault:
         _refuse(case, service, Refusal(401, "unauthenticated", str(fault)))
 
@@ -127,7 +131,7 @@ def _read(case: Case, service: Service, scope: Scope) -> None:
     if case.received or scope["method"] not in _BODILESS:
         try:
             coding = head.joined(headers, b"content-encoding")
-            case.body = unpack(case.received, coding, service.policy.runtime.max_body)
+            case.body = unpack(case.received, coding, case.in_force.policy.runtime.max_body)
             case.facts = case.codec.read_request(
                 case.body,
                 door=case.door.name,
@@ -147,21 +151,21 @@ def _read(case: Case, service: Service, scope: Scope) -> None:
 def _unread(case: Case, service: Service, fault: WireError) -> None:
     service.unread(case.door.name)
     case.reasons.append("unreadable_request")
-    if service.policy.on_failure.unreadable == "block":
+    if case.in_force.policy.on_failure.unreadable == "block":
         _refuse(case, service, Refusal(400, "unreadable", f"the request cannot be read: {fault}"))
 
 
 def _refuse(case: Case, service: Service, refusal: Refusal) -> None:
     """Refuse, or in shadow only say so."""
     case.reasons.append(f"refusal_{refusal.kind}")
-    if service.policy.mode == "enforce" and case.refusal is None:
+    if case.in_force.policy.mode == "enforce" and case.refusal is None:
         case.refusal = refusal
 
 
 def _await_account(case: Case, service: Service) -> None:
     """Until the app names the account no trace leaves, whatever the policy gives to strangers."""
     case.account = replace(case.account, proven=False)
-    stranger = decide(service.policy, case.facts, case.account, Standing(), service.clock.wall())
+    stranger = decide(case.in_force.policy, case.facts, case.account, Standing(), service.clock.wall())
     case.decision = replace(
         stranger,
         exempt=False,
@@ -173,7 +177,7 @@ def _await_account(case: Case, service: Service) -> None:
 
 async def admit(case: Case, service: Service) -> None:
     """Reserve, read the standing, decide."""
-    policy, facts, account, wall = service.policy, case.facts, case.account, service.clock.wall()
+    policy, facts, account, wall = case.in_force.policy, case.facts, case.account, service.clock.wall()
     case.prompt_tokens = int(facts.prompt_bytes / service.ratio.of(account.id))
     case.claim = charges(policy, facts, account, case.prompt_tokens, wall)
     if case.claim.refusal is None:
@@ -198,7 +202,7 @@ async def _reserve(case: Case, service: Service) -> None:
     except Exception as fault:  # noqa: BLE001  a store is somebody else's code: the policy says what follows
         service.store_failed("admit", fault)
         case.reasons.append("store_failed")
-        terms = service.policy.on_failure.store
+        terms = case.in_force.policy.on_failure.store
         case.store = None
         if terms == "local":
             case.store = service.local

@@ -45,7 +45,7 @@ class DeferredResponder(Responder):
 
     def vouched(self, named: Account | str) -> Account:
         """The account that the app names. Raises AccountError."""
-        return self._service.identifier.vouched(self._scope, named)
+        return self._case.in_force.identifier.vouched(self._scope, named)
 
     async def decide(self) -> None:
         """Reserve, decide, or refuse; the app reads an edited body where it has not read the other."""
@@ -80,7 +80,7 @@ class DeferredResponder(Responder):
         case.reasons.append("not_admitted")
         self._service.metrics.alarm("not_admitted")
         LOG.error("%s: the app answered without `await hardening.admit(...)`", case.door.name)
-        if self._service.policy.mode == "enforce":
+        if self._case.in_force.policy.mode == "enforce":
             case.refusal = refusal
         else:
             case.would_refuse = refusal
@@ -100,7 +100,7 @@ class DeferredResponder(Responder):
 
     async def early(self, message: Message) -> None:
         """Take a message before the head: nobody has read what it carries, so it leaves in shadow only."""
-        if self._service.policy.mode == "shadow":
+        if self._case.in_force.policy.mode == "shadow":
             await self._send(message)
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import REGISTRY
@@ -17,22 +18,24 @@ from hardening.asgi.admission import DEFERRED, SEATS, Deferred
 from hardening.asgi.case import MARK, Case
 from hardening.asgi.deferred import DeferredResponder
 from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only, route_of
+from hardening.asgi.entrance import Entrance
+from hardening.asgi.inforce import InForce, QuietPaths
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.responder import Responder
-from hardening.asgi.service import Identify, OnReceipt, Options, Service, where
+from hardening.asgi.service import Identify, OnReceipt, Options, Service, service_of, where
+from hardening.asgi.watch import Watch, named_policy
 from hardening.clock import SystemClock
 from hardening.errors import HardeningError, StartError
 from hardening.facts import Refusal
 from hardening.observe import LOG
-from hardening.policy import Policy
+from hardening.policy import DoorTerms, Policy
 from hardening.state import StateStore
-from hardening.wire.doors import Door, Doors
+from hardening.wire.doors import Door
 
-# Paths that are known to be no door, for each method; an app has some dozens, a scanner any number.
-_QUIET_PATHS = 1024
 _NOT_READY = Refusal(503, "unavailable", "this service is not ready: its policy could not be started", 30.0)
 _NO_DOOR = Refusal(403, "forbidden", "this path is not open")
-_BUILT_IN = Doors()
+_BUILT_IN = Entrance(DoorTerms({}, "report"), enforced=True)
+_NONE_QUIET = QuietPaths()
 _OVER = ("lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed")
 
 
@@ -41,7 +44,8 @@ class HardeningMiddleware:
 
     Args:
         app: the ASGI app to stand before.
-        policy: a policy file, a preset's name, or a `Policy`; else HARDENING_POLICY names it.
+        policy: a policy file or a preset's name, which are watched for changes, or a `Policy`, which
+            changes by its `reload`; else HARDENING_POLICY names a file or preset.
         identify: tells the account of a scope: an `Account`, an id, or None for unknown. Or
             `DEFERRED`: the app calls `admit` in the middle of the request.
         state: a store of limits and standing in place of the one that the policy names.
@@ -77,17 +81,19 @@ class HardeningMiddleware:
         """Why the service could not be started, if it could not."""
         self.service: Service | None = None
         """What answers requests; None until the first of them, or `lifespan.startup`."""
+        self.watch: Watch | None = None
+        """What looks at the policy's files; None before the start, and for a `Policy`, which is a value."""
         self._is_deferred = identify is DEFERRED
-        self._quiet: dict[str, set[str]] = {}
-        self._quiet_root = ""  # the mount below which these paths are no doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is ours, pass everything else untouched."""
+        service = self.service
+        quiet = _NONE_QUIET if service is None else service.in_force.quiet
         try:
-            quiet = scope["path"] in self._quiet[scope["method"]]
+            known = scope["path"] in quiet.paths[scope["method"]]
         except KeyError:
-            quiet = False
-        if quiet and scope.get("root_path", "") == self._quiet_root:
+            known = False
+        if known and scope.get("root_path", "") == quiet.root:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
@@ -102,37 +108,29 @@ class HardeningMiddleware:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         service = self._started()
-        door = self._door(scope)
         self._expect_admit(scope)
         if service is None:
-            await self._not_ready(door, scope, receive, send)
-        elif door is None:
-            await self._no_door(service, scope, receive, send)
-        elif scope["method"] == "OPTIONS" or service.policy.digest in scope.get(MARK, ()):
+            await self._not_ready(_door(scope, None), scope, receive, send)
+            return
+        in_force = service.in_force
+        door, shadow = _door(scope, in_force), in_force.policy.mode == "shadow"
+        if door is None:
+            await self._no_door(service, in_force, scope, receive, send)
+        elif scope["method"] == "OPTIONS" or in_force.policy.digest in scope.get(MARK, ()):
             # The same policy further out acts already: two would charge twice.
             await self.app(scope, receive, send)
         elif scope["method"] == "HEAD":
-            await self.app(scope, receive, send if service.policy.mode == "shadow" else bodiless(send))
-        elif door.codec is None:
-            await self._unspoken(service, door, scope, receive, send)
-        else:
-            case = Case(door, door.codec, service.next_id(), service.now())
+            await self.app(scope, receive, send if shadow else bodiless(send))
+        elif door.codec is not None:
+            case = Case(door, door.codec, in_force, service.next_id(), service.now())
             kind = DeferredResponder if self._is_deferred else Responder
             await kind(service, case, scope=scope, receive=receive, send=send).respond(self.app)
-
-    def _door(self, scope: Scope) -> Door | None:
-        """The door of a path below the mount, else of the whole path: a mount may be part of a door's name."""
-        path, service = _below_mount(scope), self.service
-        doors = _BUILT_IN if service is None else service.doors
-        door = doors.match(path)
-        if door is not None or (service is not None and service.leaves_alone(path)):
-            return door
-        root = scope.get("root_path", "")
-        door = doors.match(root + path) if root else None
-        # Where other paths are closed it is better that these are than that they are read.
-        reads = service is None or service.policy.doors.unknown == "report"
-        kept = reads or scope.get("method") in ("GET", "HEAD")
-        return doors.stored(path) if door is None and kept else door
+        elif shadow:
+            await self.app(scope, receive, send)
+        else:
+            # A door whose format is not built: closed, for what leaves there cannot be read.
+            service.closed(door.name)
+            await _say(send, None, _NO_DOOR)
 
     async def _not_ready(self, door: Door | None, scope: Scope, receive: Receive, send: Send) -> None:
         """503 at every door; without a policy any path that takes a request may be one."""
@@ -141,15 +139,22 @@ class HardeningMiddleware:
         else:
             await _say(send, door, _NOT_READY)
 
-    async def _no_door(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
-        path, method = scope["path"], scope["method"]
-        if not is_asked_only(method) and not service.leaves_alone(_below_mount(scope)):
-            if service.policy.doors.unknown == "block" and service.policy.mode == "enforce":
+    async def _no_door(
+        self, service: Service, in_force: InForce, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        path, root, method, policy = (
+            scope["path"],
+            scope.get("root_path", ""),
+            scope["method"],
+            in_force.policy,
+        )
+        if not is_asked_only(method) and not in_force.entrance.leaves_alone(path, root):
+            if policy.doors.unknown == "block" and policy.mode == "enforce":
                 await _say(send, None, _NO_DOOR)
                 return
             send = Sniffing(send, lambda: service.unclaimed(route_of(scope))).send
         if not self._is_deferred:
-            self._be_quiet(method, path, scope.get("root_path", ""))
+            in_force.quiet.add(method, path, root)
         await self.app(scope, receive, send)
 
     def _expect_admit(self, scope: Scope) -> None:
@@ -157,29 +162,13 @@ class HardeningMiddleware:
         if self._is_deferred:
             scope.setdefault(SEATS, ())
 
-    def _be_quiet(self, method: str, path: str, root: str) -> None:
-        if root != self._quiet_root:
-            self._quiet, self._quiet_root = {}, root
-        paths = self._quiet.setdefault(method, set())
-        if len(paths) >= _QUIET_PATHS:
-            paths.clear()
-        paths.add(path)
-
-    async def _unspoken(
-        self, service: Service, door: Door, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        """A door whose format is not built: closed, for what leaves there cannot be read."""
-        if service.policy.mode == "enforce":
-            service.closed(door.name)
-            await _say(send, None, _NO_DOOR)
-        else:
-            await self.app(scope, receive, send)
-
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Deny a websocket at a door: what it says is not read here."""
         service = self._started()
         self._expect_admit(scope)
-        if self._door(scope) is None or (service is not None and service.policy.mode == "shadow"):
+        in_force = None if service is None else service.in_force
+        shadow = in_force is not None and in_force.policy.mode == "shadow"
+        if shadow or _door(scope, in_force) is None:
             await self.app(scope, receive, send)
         else:
             await receive()
@@ -191,15 +180,26 @@ class HardeningMiddleware:
         """The service; where no lifespan came, made now, while the plain twins serve."""
         if self.service is None and self.fault is None and self._open():
             self._warm_beside()
+            self._watch_beside()
         return self.service
 
     def _open(self) -> bool:
         """Make the service, or keep why it cannot be made."""
+        self._retire()  # a lifespan may begin after requests that came without one
         self.fault = None
         with self._failing():
-            self.service = Service(self.options)
-            self._quiet = {}
+            given = self.options.policy
+            if isinstance(given, Policy):
+                self.service = service_of(given, self.options)
+            else:
+                self.watch = Watch(partial(named_policy, self.options))
+                self.service = Service(self.options, self.watch.first())
         return self.fault is None
+
+    def _watch_beside(self) -> None:
+        """Look at the policy's files from now on."""
+        if self.watch is not None and self.service is not None:
+            self.watch.start(self.service)
 
     def _warm_beside(self) -> None:
         threading.Thread(target=self._warm, name="hardening-warm", daemon=True).start()
@@ -222,7 +222,7 @@ class HardeningMiddleware:
             self.fault = StartError(f"internal fault: {where(fault)}")
         else:
             return
-        self.service = None
+        self._retire()
         LOG.error("hardening cannot start: %s", self.fault)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -233,6 +233,7 @@ class HardeningMiddleware:
         if self.fault is not None:
             await send({"type": "lifespan.startup.failed", "message": str(self.fault)})
             return
+        self._watch_beside()
         first: list[Message] = [message]
 
         async def app_receive() -> Message:
@@ -246,16 +247,25 @@ class HardeningMiddleware:
         await self.app(scope, app_receive, app_send)
 
     async def _close(self) -> None:
-        service, self.service = self.service, None
+        service = self._retire()
         if service is not None:
             await service.close()
 
+    def _retire(self) -> Service | None:
+        """The service, if there is one, which from now on begins nothing and hears of no change."""
+        watch, self.watch = self.watch, None
+        service, self.service = self.service, None
+        if watch is not None:
+            watch.stop()
+        if service is not None:
+            service.retire()
+        return service
 
-def _below_mount(scope: Scope) -> str:
-    """The path without what an outer app has mounted us under."""
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    return path[len(root) :] if root and path.startswith(root) else path
+
+def _door(scope: Scope, in_force: InForce | None) -> Door | None:
+    """The door that a request knocks at; without a policy a built-in one."""
+    entrance = _BUILT_IN if in_force is None else in_force.entrance
+    return entrance.door(scope["path"], scope.get("root_path", ""), scope.get("method", ""))
 
 
 async def _say(send: Send, door: Door | None, refusal: Refusal) -> None:

@@ -37,7 +37,7 @@ def usage_of(case: Case, settlement: Settlement, status: int) -> Usage:
 def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
     """The receipt of a request that is over."""
     settlement = spent.settlement
-    policy, wall = service.policy, service.clock.wall()
+    policy, wall = case.in_force.policy, service.clock.wall()
     return Receipt(
         time=wall,
         request_id=case.request_id,
@@ -65,7 +65,7 @@ def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
 
 def _would(case: Case, service: Service, wall: float) -> Decision | None:
     """What the parts in shadow would have done, refusals that rest on no rule included."""
-    decision = would(service.policy, case.facts, case.account, case.admission.standing, wall)
+    decision = would(case.in_force.policy, case.facts, case.account, case.admission.standing, wall)
     if case.would_refuse is not None:
         return replace(decision or case.decision, refusal=case.would_refuse)
     return decision

@@ -72,7 +72,7 @@ class Responder:
 
     def _lets_through(self, fault: Exception) -> bool:
         """Whether the app may answer although we failed before it."""
-        return self.passes(fault) or self._service.policy.mode == "shadow"
+        return self.passes(fault) or self._case.in_force.policy.mode == "shadow"
 
     async def _let_through(self, app: ASGIApp) -> None:
         """Let the app answer as if we were not there; what was reserved is settled."""
@@ -84,9 +84,9 @@ class Responder:
             await self.over("error")
 
     async def _too_large(self, app: ASGIApp, fault: BodyTooLarge) -> None:
-        limit = self._service.policy.runtime.max_body
+        limit = self._case.in_force.policy.runtime.max_body
         self._service.unread(self._case.door.name)
-        if self._service.policy.mode == "enforce":
+        if self._case.in_force.policy.mode == "enforce":
             message = f"the request body is larger than {limit:,} bytes"
             await self._refuse(Refusal(413, "too_large", message))
         else:
@@ -112,7 +112,7 @@ class Responder:
         """Call the app; whatever becomes of it, the lease is settled once and nothing keeps running."""
         case = self._case
         inbound = Inbound(body, self._receive)
-        digest = self._service.policy.digest
+        digest = self._case.in_force.policy.digest
         scope = inner_scope(self._scope, case, body, digest=digest, final=self._final)
         response, seat = self._opened(inbound)
         self._response = response
@@ -157,7 +157,7 @@ class Responder:
             case.codec,
             case.facts,
             case.decision,
-            service.tools,
+            case.in_force.tools,
             reserved_tokens=case.claim.completion_reserve if case.admission.lease else None,
             bytes_per_token=service.ratio.of(case.account.id),
         )
@@ -169,7 +169,7 @@ class Responder:
         """What `x-hardening` says."""
         if not self._case.decision.disclose or self._exchange is None:
             return {}
-        policy = self._service.policy
+        policy = self._case.in_force.policy
         told: dict[str, str | int | float | bool] = dict(self._exchange.treatment)
         if policy.preset:
             told["policy"] = policy.name
@@ -186,10 +186,10 @@ class Responder:
         if isinstance(fault, WireError):
             service.unread(self._case.door.name)
             self._case.reasons.append("unreadable_response")
-            return service.policy.on_failure.unreadable == "pass"
+            return self._case.in_force.policy.on_failure.unreadable == "pass"
         service.faulted(fault)
         self._case.reasons.append("internal_fault")
-        return service.policy.on_failure.internal == "pass"
+        return self._case.in_force.policy.on_failure.internal == "pass"
 
     def refusal(self, refusal: Refusal) -> list[Message]:
         """The messages of a refusal in the shape of the door's API."""
@@ -236,7 +236,7 @@ class Responder:
         """Where the store is lost in mid-stream only `reject` ends the answer."""
         assert self._exchange is not None
         self._service.store_failed("extend", fault)
-        if self._service.policy.on_failure.store == "reject":
+        if self._case.in_force.policy.on_failure.store == "reject":
             return False
         self._exchange.granted(owed)
         return True
@@ -257,7 +257,7 @@ class Responder:
         sent = 0 if self._response is None else self._response.status
         status = (sent or 500) if case.refusal is None else case.refusal.status
         if self._response is not None and self._response.answered is not None:
-            service.identifier.answered(case.account, self._response.answered, ended)
+            case.in_force.identifier.answered(case.account, self._response.answered, ended)
         usage = usage_of(case, settlement, status)
         if settlement.source == "usage":
             service.ratio.learn(case.account.id, case.facts.prompt_bytes, usage.prompt)

@@ -24,6 +24,18 @@ def read_keys(runtime: Runtime, environment: Mapping[str, str]) -> Keys:
     return Keys.of(current, previous if current is not None else ())
 
 
+def forbid_without_key(state: str | None, workers: int) -> None:
+    """Raise StartError for what only makes sense with a secret that other processes share.
+
+    `state` is the address of the store; None for one that the app has made.
+    """
+    if workers > 1:
+        raise StartError(f"found {workers} workers and no key: set HARDENING_KEY or HARDENING_KEY_FILE")
+    if state is not None and not state.startswith("memory://"):
+        scheme = state.partition("://")[0]
+        raise StartError(f"found a {scheme} store and no key: set HARDENING_KEY or HARDENING_KEY_FILE")
+
+
 def worker_count(environment: Mapping[str, str], argv: Sequence[str]) -> int:
     """How many processes the command line of a known server asks for; 1 where nothing says."""
     words = environment.get("GUNICORN_CMD_ARGS", "").split()

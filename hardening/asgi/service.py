@@ -1,11 +1,12 @@
-"""What one process needs to answer requests, made at its start and shared by all of them."""
+"""What one process needs to answer requests, and which policy it answers them by."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -16,16 +17,17 @@ from starlette.types import Scope
 from hardening import __version__
 from hardening.asgi.admission import Deferred
 from hardening.asgi.estimate import PromptRatio
-from hardening.asgi.secret import read_keys, worker_count
+from hardening.asgi.inforce import InForce, runtime_changes
+from hardening.asgi.secret import forbid_without_key, read_keys, worker_count
 from hardening.asgi.tools import Toolbox
 from hardening.clock import Clock
-from hardening.errors import StartError, StateError
-from hardening.facts import Account, PolicyId, Receipt
-from hardening.identity import Identifier, Keys
-from hardening.observe import LOG, AuditWriter, Metrics, StartReport, metrics_in, start_line
-from hardening.policy import Policy, load_policy
+from hardening.errors import HardeningError, PolicyError, PolicyFault, StartError, StateError
+from hardening.facts import Account, Mode, PolicyId, Receipt
+from hardening.identity import ProvenLedger
+from hardening.observe import LOG, AuditWriter, Metrics, Stale, StartReport, metrics_in, start_line
+from hardening.policy import Policy
+from hardening.policy.environment import mode_of
 from hardening.state import MemoryStore, StateStore, open_store
-from hardening.wire.doors import PASS, Door, Doors
 
 Named = Account | str | None
 Identify = Callable[[Scope], Named | Awaitable[Named]]
@@ -53,51 +55,92 @@ class Options:
 
 
 class Service:
-    """The policy with everything that serves it.
+    """What outlasts a policy: the store, proofs, learned ratios, metrics and audit; and the one in force.
 
-    `now` gives monotonic seconds. Making one opens nothing and starts no thread.
+    A request takes `in_force` once, at its beginning. `take` and `reject` may be called from any
+    thread. `now` gives monotonic seconds. Making one opens nothing and starts no thread.
 
     Raises:
         PolicyError, StartError, StateError: what `Options` and the environment say cannot be used.
     """
 
-    def __init__(self, options: Options) -> None:
-        policy = self.policy = policy_of(options)
-        keys = read_keys(policy.runtime, options.environment)
-        _check_key(policy, options, keys)
+    def __init__(self, options: Options, policy: Policy) -> None:
+        self._mode = _mode(options)
+        self._keys = read_keys(policy.runtime, options.environment)
+        if not self._keys.durable:
+            state = policy.runtime.state if options.state is None else None
+            forbid_without_key(state, worker_count(options.environment, options.argv))
         self.clock = options.clock
         self.now = options.clock.monotonic
         self.identify = options.identify
-        self.doors = Doors(policy.doors.own)
-        self._left_alone = Doors(_passing(policy.doors.own), known=False)
         self.store = open_store(policy.runtime.state) if options.state is None else options.state
         self.local = MemoryStore()
-        self.identifier = Identifier(keys, order=policy.identify, trusted_proxies=policy.trusted_proxies)
         self.ratio = PromptRatio()
         self.metrics: Metrics = metrics_in(options.registry)
-        self.metrics.policy_in_force(PolicyId(policy.name, policy.digest), policy.mode)
         self.audit = _audit(policy.runtime.audit, self.metrics)
-        self._toolbox = Toolbox(policy)
-        self.tools = self._toolbox.tools
+        self._runtime = policy.runtime
+        self._ledger = ProvenLedger()
+        self._toolbox = Toolbox()
         self._on_receipt = options.on_receipt
-        self._keys = keys
         self._own_store = options.state is not None
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self._answering = 0
         self._said: set[str] = set()
+        self._kernels_s: float | None = None
+        self._guessing: StartError | None = None
+        self._stale: Stale | None = None
+        self.in_force = self._made(policy)
+        self.metrics.policy_in_force(*_shown(self.in_force.policy))
+
+    # -- the policy
+
+    def take(self, policy: Policy) -> None:
+        """Let `policy` decide from the next request on; what its `runtime` says has to wait for a restart.
+
+        Raises:
+            StartError: it cannot be used here; the log says so, and the one in force stays.
+        """
+        changed = runtime_changes(self._runtime, policy.runtime)
+        before = self.in_force.policy
+        try:
+            self.in_force = in_force = self._made(policy.but(runtime=self._runtime))
+        except StartError as fault:
+            self.reject(fault)
+            raise
+        self.metrics.policy_in_force(*_shown(in_force.policy))
+        self.metrics.policy_left(*_shown(before))
+        self._show_stale("restart" if changed else None)
+        self._announce("policy changed; ", [f"{name} waits for a restart" for name in changed])
+        self.metrics.policy_reloaded("applied")
+
+    def reject(self, fault: HardeningError) -> None:
+        """Log, count and show that the policy on disk is not the one in force."""
+        policy = self.in_force.policy
+        self._show_stale("rejected")
+        LOG.error("policy rejected, %s (%s) stays in force: %s", policy.name, policy.digest, fault)
+        self.metrics.policy_reloaded("rejected")
+
+    def _made(self, policy: Policy) -> InForce:
+        self._check_guessing(policy)
+        if self._mode == "shadow":
+            policy = policy.but(mode="shadow")
+        return InForce.of(policy, self._keys, self._ledger, self._toolbox.tools(policy))
+
+    def _check_guessing(self, policy: Policy) -> None:
+        """A policy that blocks unknown doors, as `strict` does, lets nothing be guessed, tokens neither."""
+        if self._guessing is not None and policy.doors.unknown == "block":
+            raise self._guessing
+
+    def _show_stale(self, stale: Stale | None) -> None:
+        self.metrics.policy_stale(stale, before=self._stale)
+        self._stale = stale
+
+    # -- requests
 
     def next_id(self) -> str:
         """A new request id, unlike any of another process."""
         return f"req_{self._prefix}{next(self._numbers):08x}"
-
-    def door(self, path: str) -> Door | None:
-        """The door of a path below the app's own root."""
-        return self.doors.match(path)
-
-    def leaves_alone(self, path: str) -> bool:
-        """Whether the policy says that this path is not ours."""
-        return self._left_alone.match(path) is not None
 
     def observe(self, receipt: Receipt) -> None:
         """Count, audit and hand over a receipt; what the app's callback raises is only logged."""
@@ -146,38 +189,6 @@ class Service:
         self.metrics.alarm("internal_fault")
         LOG.error("internal fault: %s", where(fault))
 
-    def warm(self) -> None:
-        """Make the tools fast and exact, and write the one line that says what started.
-
-        Raises:
-            StartError: there is no tokenizer, and the policy lets nothing be guessed: it blocks
-                unknown doors, as `strict` does.
-        """
-        warnings = [] if self._keys.durable else ["no key: no seals, and ids last as long as the process"]
-        kernels_s: float | None = None
-        try:
-            kernels_s = self._toolbox.warm()
-        except StartError as fault:
-            if self.policy.doors.unknown == "block":
-                raise
-            warnings.append(f"tokens are estimated: {fault}")
-        self._announce(kernels_s, tuple(warnings))
-
-    def _announce(self, kernels_s: float | None, warnings: tuple[str, ...]) -> None:
-        policy = self.policy
-        report = StartReport(
-            version=__version__,
-            policy=PolicyId(policy.name, policy.digest),
-            mode=policy.mode,
-            store=f"{type(self.store).__name__}://" if self._own_store else policy.runtime.state,
-            has_key=self._keys.durable,
-            kernels_s=kernels_s,
-            doors=self.doors.names,
-            not_enforced=policy.unenforced(),
-            warnings=(*warnings, *map(str, policy.old_names)),
-        )
-        LOG.info("%s", start_line(report))
-
     def entered(self, *, stream: bool) -> None:
         """A request went to the app."""
         self._answering += 1
@@ -190,6 +201,41 @@ class Service:
         if stream:
             self.metrics.stream_ended()
 
+    # -- start and stop
+
+    def warm(self) -> None:
+        """Make the tools fast and exact, and write the one line that says what started.
+
+        Raises:
+            StartError: there is no tokenizer, and the policy lets nothing be guessed.
+        """
+        try:
+            self._kernels_s = self._toolbox.warm()
+        except StartError as fault:
+            self._guessing = fault
+            self._check_guessing(self.in_force.policy)
+        self._announce()
+
+    def _announce(self, news: str = "", warnings: Sequence[str] = ()) -> None:
+        """Say in one line what is in force; at the level of a warning where there is a new one."""
+        in_force = self.in_force
+        policy = in_force.policy
+        standing = [] if self._keys.durable else ["no key: no seals, and ids last as long as the process"]
+        if self._guessing is not None:
+            standing.append(f"tokens are estimated: {self._guessing}")
+        report = StartReport(
+            version=__version__,
+            policy=PolicyId(policy.name, policy.digest),
+            mode=policy.mode,
+            store=f"{type(self.store).__name__}://" if self._own_store else policy.runtime.state,
+            has_key=self._keys.durable,
+            kernels_s=self._kernels_s,
+            doors=in_force.entrance.names,
+            not_enforced=policy.unenforced(),
+            warnings=(*standing, *map(str, policy.old_names), *warnings),
+        )
+        LOG.log(logging.WARNING if warnings else logging.INFO, "%s%s", news, start_line(report))
+
     async def close(self) -> None:
         """Wait a little for requests that the server is ending, then write what is pending."""
         # Servers cancel what is open and stop us in the same breath, some with a signal right after.
@@ -200,6 +246,14 @@ class Service:
         if self.audit is not None:
             self.audit.close()
 
+    def retire(self) -> None:
+        """Hear of no later policy, and show that the one in force decides nothing any more."""
+        policy = self.in_force.policy
+        if policy.editions is not None:
+            policy.editions.leave(self)
+        self.metrics.policy_left(*_shown(policy))
+        self._show_stale(None)
+
 
 def where(fault: BaseException) -> str:
     """The kind of an error and the line that raised it; never its text."""
@@ -208,23 +262,34 @@ def where(fault: BaseException) -> str:
     return type(fault).__name__ + place
 
 
-def policy_of(options: Options) -> Policy:
-    """The policy that the code or the environment names.
+def service_of(policy: Policy, options: Options) -> Service:
+    """The service of a policy that the app has made, which from now on hears of its `reload`.
 
     Raises:
-        PolicyError, StartError: it cannot be read, or none is named.
+        PolicyError, StartError, StateError: as `Service`.
     """
-    if isinstance(options.policy, Policy):
-        return options.policy
-    named = options.policy or options.environment.get("HARDENING_POLICY")
-    if not named:
-        raise StartError("no policy: pass policy=... or set HARDENING_POLICY (a path, or a preset's name)")
-    return load_policy(named, options.environment)
+    editions = policy.editions
+    if editions is None:
+        return Service(options, policy)
+    policy = editions.latest()
+    service = Service(options, policy)
+    latest = editions.join(service)
+    if latest is not policy:
+        service.take(latest)
+    return service
 
 
-def _passing(own: Mapping[str, str]) -> dict[str, str]:
-    """The paths that the policy leaves alone, as rows of a table that can find them."""
-    return {path: "openai_chat" for path, format in own.items() if format == PASS}
+def _mode(options: Options) -> Mode | None:
+    """`shadow` where the environment says so, for policies that the app has made without looking there."""
+    faults: list[PolicyFault] = []
+    mode = mode_of(options.environment, faults)
+    if faults:
+        raise PolicyError(tuple(faults))
+    return mode
+
+
+def _shown(policy: Policy) -> tuple[PolicyId, Mode]:
+    return PolicyId(policy.name, policy.digest), policy.mode
 
 
 def _audit(target: str, metrics: Metrics) -> AuditWriter | None:
@@ -232,15 +297,3 @@ def _audit(target: str, metrics: Metrics) -> AuditWriter | None:
         return None
     place = Path(target.removeprefix("file:"))
     return AuditWriter("stdout" if target == "stdout" else place, on_drop=metrics.receipts_dropped)
-
-
-def _check_key(policy: Policy, options: Options, keys: Keys) -> None:
-    """What only makes sense with a secret that other processes share fails without one."""
-    if keys.durable:
-        return
-    workers = worker_count(options.environment, options.argv)
-    if workers > 1:
-        raise StartError(f"found {workers} workers and no key: set HARDENING_KEY or HARDENING_KEY_FILE")
-    if options.state is None and not policy.runtime.state.startswith("memory://"):
-        scheme = policy.runtime.state.partition("://")[0]
-        raise StartError(f"found a {scheme} store and no key: set HARDENING_KEY or HARDENING_KEY_FILE")

@@ -10,6 +10,7 @@ from hardening.policy import Policy
 from hardening.transform.chain import Makers
 from hardening.transform.logprobs import LogprobCutter
 from hardening.transform.summary import Summariser
+from hardening.wire.shapes import Shapes
 
 _CUTTERS = 64  # terms are those of the policy's rules and bands
 _CHARS_PER_TOKEN = 4  # of English prose
@@ -21,15 +22,19 @@ class Toolbox:
     Until then tokens of summaries are estimated and the plain twins of the kernels serve.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self) -> None:
         self._count = _estimate
-        self.tools = Tools(
-            makers=Makers(
-                cutter=lru_cache(maxsize=64)(LogprobCutter),
-                summariser=lambda budget: Summariser(budget, self.count_tokens),
-            ),
-            pass_unreadable=policy.on_failure.unreadable == "pass",
+        self._makers = Makers(
+            cutter=lru_cache(maxsize=_CUTTERS)(LogprobCutter),
+            summariser=lambda budget: Summariser(budget, self.count_tokens),
         )
+        # Shapes say what an upstream writes, not what a policy does: a new policy need not learn them anew.
+        self._shapes: dict[str, Shapes] = {}
+
+    def tools(self, policy: Policy) -> Tools:
+        """The tools of a policy's exchanges; what was learned of frames is common to all policies."""
+        passes = policy.on_failure.unreadable == "pass"
+        return Tools(makers=self._makers, pass_unreadable=passes, shapes=self._shapes)
 
     def count_tokens(self, text: str) -> int:
         """The tokens of a piece of a summary."""

@@ -21,7 +21,7 @@ from hardening.policy.explain import KNOWN, Asked, explain
 from hardening.policy.load import Reading
 from hardening.policy.nodes import looks_secret
 from hardening.wire.codec import CODECS
-from hardening.wire.doors import PASS, Door, Doors
+from hardening.wire.doors import Door
 
 ANYBODY = "anonymous"
 """The account of a request without `--account`, as identity calls who names himself by nothing."""
@@ -112,18 +112,22 @@ def _moment(text: str | None) -> float:
 
 def _door(reading: Reading, text: str) -> tuple[Door, str | None]:
     """The door of a path, or the first one of a format; and what happens where nothing is decided."""
+    # Imported here: it brings Starlette, without which policies can be validated.
+    from hardening.asgi.entrance import Entrance
+
     own, unknown = reading.policy.doors.own, reading.policy.doors.unknown
-    doors = Doors(own)
+    entrance = Entrance(reading.policy.doors, enforced=True)
     if text in CODECS:
-        named = (door for name in doors.names if (door := doors.match(name)) and door.codec is CODECS[text])
+        named = (
+            door for name in entrance.names if (door := entrance.door(name)) and door.codec is CODECS[text]
+        )
         return next(named, Door(text, CODECS[text])), None
     if not text.startswith("/"):
         raise typer.BadParameter(f"--door: write a path, or one of {', '.join(CODECS)}")
-    if door := doors.match(text):
+    if door := entrance.door(text):
         what = own.get(door.name, "what leaves there")
         return door, None if door.codec else f"{text} is closed: {what} is not read yet"
-    left_alone = Doors({path: KNOWN_DOOR for path, format in own.items() if format == PASS}, known=False)
-    if left_alone.match(text):
+    if entrance.leaves_alone(text):
         return Door(text, None), f"{text} is left alone: the policy's `doors` say `pass`"
     ends = {
         "report": "answers pass, and those that look like a model's are reported",

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hardening.asgi.entrance import Entrance, Passage
-from hardening.asgi.service import policy_of
+from hardening.asgi.service import Options
+from hardening.asgi.watch import named_policy
 from hardening.cli.apps import Entry
 from hardening.policy import Policy
+from hardening.policy.load import read_file
 
 SHOWN: tuple[Passage, ...] = ("hardened", "blocked", "reported", "passed")
 """The order in which routes are told."""
@@ -43,7 +45,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Screen:
     """A policy before a route, and the mount below which it stands."""
 
     policy: Policy
@@ -72,31 +74,39 @@ def listed(entries: Sequence[Entry], instead: Policy | None) -> Listing:
         PolicyError, StartError: a policy of the app cannot be used, or it names none.
     """
     guards = dict.fromkeys(guard for entry in entries for guard in entry.guards)
-    watches = {guard: _watch(instead or policy_of(guard.middleware.options), guard.root) for guard in guards}
-    outermost = (_watch(instead, ""),) if instead is not None and not guards else ()
+    screens = {guard: _screen(instead or _policy(guard.middleware.options), guard.root) for guard in guards}
+    outermost = (_screen(instead, ""),) if instead is not None and not guards else ()
     lines = [
         line
         for entry in entries
-        for line in _lines(entry, outermost or tuple(watches[guard] for guard in entry.guards))
+        for line in _lines(entry, outermost or tuple(screens[guard] for guard in entry.guards))
     ]
-    policies = dict.fromkeys(watch.policy for watch in outermost or watches.values())
+    policies = dict.fromkeys(screen.policy for screen in outermost or screens.values())
     return Listing(tuple(policies), tuple(sorted(lines, key=_order)))
+
+
+def _policy(options: Options) -> Policy:
+    """What a middleware that has not started will act by."""
+    given = options.policy
+    return given if isinstance(given, Policy) else named_policy(options, read_file)
 
 
 def _order(line: Line) -> tuple[int, str, tuple[str, ...]]:
     return SHOWN.index(line.passage), line.path, line.methods
 
 
-def _watch(policy: Policy, root: str) -> Watch:
-    return Watch(policy, Entrance(policy.doors, enforced=policy.mode == "enforce"), root)
+def _screen(policy: Policy, root: str) -> Screen:
+    return Screen(policy, Entrance(policy.doors, enforced=policy.mode == "enforce"), root)
 
 
-def _lines(entry: Entry, watches: tuple[Watch, ...]) -> Iterator[Line]:
+def _lines(entry: Entry, screens: tuple[Screen, ...]) -> Iterator[Line]:
     """One line for each way in which methods of a route are treated, the strictest first."""
     methods = entry.methods or frozenset(("POST",))
     shown = methods - {"HEAD"} if "GET" in methods else methods
     treated = {
-        method: _strictest(watch.passage(entry.path, method, websocket=entry.websocket) for watch in watches)
+        method: _strictest(
+            screen.passage(entry.path, method, websocket=entry.websocket) for screen in screens
+        )
         for method in shown
     }
     for passage in _STRICTEST:
@@ -107,10 +117,10 @@ def _lines(entry: Entry, watches: tuple[Watch, ...]) -> Iterator[Line]:
                 methods=alike if entry.methods else (),
                 websocket=entry.websocket,
                 passage=passage,
-                format=_format(entry.path, alike[0], watches) if passage != "passed" else None,
-                policies=tuple(dict.fromkeys(watch.policy.name for watch in watches)),
-                doors=_doors(entry, watches),
-                warnings=tuple(_warnings(entry, alike, passage, watches)),
+                format=_format(entry.path, alike[0], screens) if passage != "passed" else None,
+                policies=tuple(dict.fromkeys(screen.policy.name for screen in screens)),
+                doors=_doors(entry, screens),
+                warnings=tuple(_warnings(entry, alike, passage, screens)),
             )
 
 
@@ -118,24 +128,24 @@ def _strictest(passages: Iterator[Passage]) -> Passage:
     return min(passages, key=_STRICTEST.index, default="passed")
 
 
-def _format(path: str, method: str, watches: tuple[Watch, ...]) -> str | None:
+def _format(path: str, method: str, screens: tuple[Screen, ...]) -> str | None:
     """What the door of a path speaks, where any of the policies sees one."""
-    for watch in watches:
-        door = watch.entrance.door(path, watch.root, method)
+    for screen in screens:
+        door = screen.entrance.door(path, screen.root, method)
         if door is not None:
-            return watch.policy.doors.own.get(door.name) if door.codec is None else door.codec.name
+            return screen.policy.doors.own.get(door.name) if door.codec is None else door.codec.name
     return None
 
 
-def _doors(entry: Entry, watches: tuple[Watch, ...]) -> tuple[str, ...]:
+def _doors(entry: Entry, screens: tuple[Screen, ...]) -> tuple[str, ...]:
     """The doors that some paths of a route with parameters are."""
     if "{" not in entry.path or entry.websocket:
         return ()
     found: dict[str, None] = {}
-    for watch in watches:
-        for name in watch.entrance.names:
+    for screen in screens:
+        for name in screen.entrance.names:
             path = _filled(entry.path, name)
-            door = watch.entrance.door(path, watch.root) if path else None
+            door = screen.entrance.door(path, screen.root) if path else None
             if door is not None and door.name == name:
                 found[name] = None
     return tuple(name for name in found if not any(name.endswith(end) for end in found if end != name))
@@ -155,18 +165,18 @@ def _filled(template: str, door: str) -> str | None:
 
 
 def _warnings(
-    entry: Entry, methods: tuple[str, ...], passage: Passage, watches: tuple[Watch, ...]
+    entry: Entry, methods: tuple[str, ...], passage: Passage, screens: tuple[Screen, ...]
 ) -> Iterator[str]:
     """What an operator should look at: paths at which a model may answer in full."""
     if passage in ("hardened", "blocked") or not (entry.websocket or set(methods) - {"GET", "OPTIONS"}):
         return
-    if any(watch.entrance.leaves_alone(entry.path, watch.root) for watch in watches):
+    if any(screen.entrance.leaves_alone(entry.path, screen.root) for screen in screens):
         return  # the policy says so by name
     any_path = _ANY_PATH.search(entry.path) is not None
     if not (any_path or _LIKE_A_DOOR.search(entry.path.lower())):
         return
     what = "takes any path" if any_path else "looks like a model's door"
-    if not watches:
+    if not screens:
         yield f"{entry.path} {what}, and no HardeningMiddleware stands before it"
     elif entry.websocket:
         yield f"{entry.path} {what}, and what a websocket says is not read: name it under `doors`, which closes it"

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from hardening.observe.audit import AuditWriter
 from hardening.observe.log import LOG, StartReport, start_line
-from hardening.observe.metrics import Metrics, metrics_in
+from hardening.observe.metrics import Metrics, Stale, metrics_in
 
-__all__ = ["LOG", "AuditWriter", "Metrics", "StartReport", "metrics_in", "start_line"]
+__all__ = ["LOG", "AuditWriter", "Metrics", "Stale", "StartReport", "metrics_in", "start_line"]

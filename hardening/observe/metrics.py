@@ -12,7 +12,7 @@ import os
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -28,6 +28,9 @@ _SERIES = 256
 """Label combinations of one metric; what comes beyond is counted as `other`."""
 
 _OTHER = "other"
+
+Stale = Literal["rejected", "restart"]
+"""Why what is on disk is not in force: it cannot be used, or its `runtime` waits for a restart."""
 
 _BATCH = 32
 """Receipts that are counted together: one batch takes about 150 microseconds."""
@@ -104,11 +107,20 @@ class Metrics:
         )
         self._policy = Gauge(
             "hardening_policy_info",
-            "1 for the policy in force, 0 for earlier ones.",
+            "How many middlewares decide by this policy: one a worker, 0 for earlier policies.",
             ("name", "digest", "mode"),
             registry=registry,
-            multiprocess_mode="livemax",
+            multiprocess_mode="livesum",
         )
+        self._stale = Gauge(
+            "hardening_policy_stale",
+            "How many middlewares do not act by all that their policy says on disk.",
+            ("reason",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        for reason in get_args(Stale):
+            self._stale.labels(reason)
         added = Histogram(
             "hardening_added_seconds",
             "Time added before the app, on the body, after it.",
@@ -117,7 +129,6 @@ class Metrics:
             buckets=_SECONDS,
         )
         self._before, self._body, self._after = (added.labels(p) for p in ("before", "body", "after"))
-        self._in_force: Gauge | None = None
 
     def take(self, receipt: Receipt) -> None:
         """Count one finished exchange, now or with a batch."""
@@ -186,11 +197,19 @@ class Metrics:
         self._alarms.add(1, (kind,))
 
     def policy_in_force(self, policy: PolicyId, mode: Mode) -> None:
-        """Show `policy` as the one that decides from now on."""
-        if self._in_force is not None:
-            self._in_force.set(0)
-        self._in_force = self._policy.labels(policy.name, policy.digest, mode)
-        self._in_force.set(1)
+        """Show that one more middleware decides by `policy`."""
+        self._policy.labels(policy.name, policy.digest, mode).inc()
+
+    def policy_left(self, policy: PolicyId, mode: Mode) -> None:
+        """Show that one middleware less decides by `policy`."""
+        self._policy.labels(policy.name, policy.digest, mode).dec()
+
+    def policy_stale(self, reason: Stale | None, *, before: Stale | None) -> None:
+        """Show why one middleware does not act by what its policy says on disk, in place of `before`."""
+        if before is not None:
+            self._stale.labels(before).dec()
+        if reason is not None:
+            self._stale.labels(reason).inc()
 
     def policy_reloaded(self, outcome: Literal["applied", "rejected"]) -> None:
         """Count an attempt to load a changed policy."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hardening.policy.charges import Charges, charges, extended, settled
 from hardening.policy.compiled import DoorTerms, FailureTerms, KeyPlace, Policy, Runtime
 from hardening.policy.decide import decide, would
+from hardening.policy.editions import Holder
 from hardening.policy.load import load_policy
 from hardening.policy.presets import find_preset, preset_names
 
@@ -12,6 +13,7 @@ __all__ = [
     "Charges",
     "DoorTerms",
     "FailureTerms",
+    "Holder",
     "KeyPlace",
     "Policy",
     "Runtime",

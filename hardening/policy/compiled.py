@@ -11,8 +11,9 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Literal, Self, Unpack
 
-from hardening.errors import PolicyFault
+from hardening.errors import PolicyError, PolicyFault
 from hardening.facts import Account, Decision, Limit, Mode, Refusal, RequestFacts, Standing
+from hardening.policy.editions import Editions
 from hardening.policy.matching import PatternTable, Texts, remember
 from hardening.policy.rulebook import Rulebook, Walk
 from hardening.policy.terms import Terms, stricter
@@ -176,6 +177,7 @@ class Compiled:
     notes: tuple[str, ...]
     old_names: tuple[PolicyFault, ...] = ()
     memory: Memory = field(default_factory=Memory, repr=False)
+    editions: Editions | None = field(default=None, repr=False)
 
     def key_group(self, account: Account) -> str:
         """The group that keyed transforms use: the first declared one of the account, else `default`."""
@@ -267,6 +269,21 @@ class Policy(Compiled):
         from hardening.policy.in_code import policy_of
 
         _fill(self, policy_of({**keys}, environment))
+
+    def reload(self) -> Policy:
+        """The policy as its files say now, which every middleware that was given this one acts by.
+
+        This one stays as it is, and a request keeps the policy that it began with. May be called from
+        any thread; it reads files, so not on an event loop.
+
+        Raises:
+            PolicyError: the files hold no policy, or this one came from no file; nothing changes.
+            StartError: a middleware cannot act by it, and keeps the one that it has.
+        """
+        if self.editions is None:
+            message = "found a policy that was not loaded from a file (allowed: one from load_policy)"
+            raise PolicyError((PolicyFault(self.name, 1, 1, message),))
+        return self.editions.next()
 
     @classmethod
     def of(cls, parts: Compiled) -> Self:

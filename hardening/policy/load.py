@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping as Env
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from hardening.errors import PolicyError, PolicyFault
 from hardening.policy.compile import Origin, compile_policy
 from hardening.policy.compiled import Policy
 from hardening.policy.deprecation import renamed
+from hardening.policy.editions import Editions
 from hardening.policy.environment import mode_of, with_environment
 from hardening.policy.faults import MAX_FAULTS, fault_at, faults_of
 from hardening.policy.inherit import merged
@@ -57,23 +59,35 @@ class Reading:
 Parents = Callable[[str, Source], Source]
 """Finds what `extends` names, seen from the file that says so; raises PolicyError at 1:1 when it cannot."""
 
+ReadFile = Callable[[Path], Source]
+"""Reads one file; raises PolicyError at 1:1 when it cannot."""
+
 
 def load_policy(source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT) -> Policy:
     """The compiled policy of a file, or of a preset by its name; raises PolicyError with all faults.
 
-    `environment` gives the values of `${NAME}` and of the twins (`HARDENING_STATE`, ...).
+    `environment` gives the values of `${NAME}` and of the twins (`HARDENING_STATE`, ...). The policy's
+    `reload` reads the same source and environment again.
     """
-    return open_policy(source, environment).policy
+    return Editions(lambda: read_policy(source, environment, read_file)).next()
 
 
-def open_policy(source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT) -> Reading:
-    """The policy as `load_policy` gives it, with its file and nodes."""
+def read_policy(source: str | Path, environment: Env[str, str], read: ReadFile) -> Policy:
+    """As `load_policy`, through a reader of files that may note what was read; it has no `reload`."""
+    return open_policy(source, environment, read).policy
+
+
+def open_policy(
+    source: str | Path, environment: Env[str, str] = NO_ENVIRONMENT, read: ReadFile | None = None
+) -> Reading:
+    """As `read_policy`, with the policy's file and nodes."""
+    read = read or read_file
     is_preset = isinstance(source, str) and source in preset_names()
     path = find_preset(str(source)) if is_preset else Path(source)
     return open_text(
-        _read(path),
+        read(path),
         environment=environment,
-        parents=read_parent,
+        parents=partial(read_parent, read=read),
         origin=Origin(name=path.parent.name if path.stem == "policy" else path.stem, preset=is_preset),
     )
 
@@ -152,18 +166,19 @@ def _no_parent(parent: Source, seen: set[str], size: int) -> str:
     return ""
 
 
-def _read(path: Path) -> Source:
-    """The file's bytes, at most one more than allowed."""
+def read_file(path: Path) -> Source:
+    """The file's bytes, at most one more than allowed; raises PolicyError at 1:1 when it cannot."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no file has this name"  # one with a NUL
         known = ", ".join(preset_names())
-        message = f"cannot be read: {error.strerror} (allowed: a policy file, or a preset: {known})"
+        message = f"cannot be read: {why} (allowed: a policy file, or a preset: {known})"
         raise PolicyError((fault_at(Mark(str(path), 1, 1), message),)) from None
     return Source(file=str(path), identity=str(path.resolve()), data=data)
 
 
-def read_parent(name: str, source: Source) -> Source:
+def read_parent(name: str, source: Source, read: ReadFile = read_file) -> Source:
     """What `extends` names: a preset, or a path seen from the file's own folder."""
-    return _read(find_preset(name) if name in preset_names() else Path(source.file).parent / name)
+    return read(find_preset(name) if name in preset_names() else Path(source.file).parent / name)

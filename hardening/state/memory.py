@@ -48,10 +48,10 @@ class _Scope:
         self.first_seen = now
         self.requests = 0
 
-    def bucket(self, limit_name: str) -> _Bucket:
-        found = self.buckets.get(limit_name)
+    def bucket(self, limit_key: str) -> _Bucket:
+        found = self.buckets.get(limit_key)
         if found is None:
-            found = self.buckets[limit_name] = _Bucket()
+            found = self.buckets[limit_key] = _Bucket()
         return found
 
     def is_idle(self, now: float) -> bool:
@@ -191,7 +191,7 @@ class MemoryStore:
         return scope
 
     def _bucket(self, charge: Charge) -> _Bucket:
-        return self._scope(charge.scope_key).bucket(charge.limit.name)
+        return self._scope(charge.scope_key).bucket(charge.limit.key)
 
     def _forget_one(self) -> bool:
         """Forget the longest unused idle scope among a few; those that must stay go to the back."""

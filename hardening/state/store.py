@@ -17,7 +17,8 @@ class StateStore(Protocol):
     `now` is in seconds of one clock that never goes back; a store with a clock of its own
     ignores it. A `Charge` is multiplied by its factor for the band that the store reads, and
     what settles a lease by the same factor. An unproven account has no standing; its charges
-    carry the scope of its network.
+    carry the scope of its network. The state of a limit goes by its `key`, as the time until it is
+    whole again, so a changed amount keeps the share that is spent.
     """
 
     def admit(

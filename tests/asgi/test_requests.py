@@ -358,3 +358,13 @@ def test_two_policies_both_act() -> None:
     answer = run(ask(outer, BODY))
     assert find_leaks(answer.body, TRACE) == []
     assert (len(inner.receipts), len(outer.receipts)) == (1, 1)
+
+
+def test_a_path_that_is_known_below_one_mount_is_not_known_below_another() -> None:
+    """Catches a memory of paths alone: left alone below `/api`, the same path is a door at the root."""
+    hardened = harden(leaking(), HIDE + "doors: {/own/*: pass}\n")
+    asked: Any = {"path": "/api/own/v1/chat/completions"}
+    for _ in range(2):
+        assert find_leaks(run(ask(hardened, BODY, root_path="/api", **asked)).body, TRACE)
+    assert not find_leaks(run(ask(hardened, BODY, **asked)).body, TRACE)
+    assert find_leaks(run(ask(hardened, BODY, root_path="/api", **asked)).body, TRACE)

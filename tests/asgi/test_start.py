@@ -121,7 +121,7 @@ def test_by_import_path_the_environment_names_the_policy() -> None:
     hardened.options = replace(hardened.options, policy=None)
     assert find_leaks(run(ask(hardened, BODY)).body, TRACE) == []
     assert hardened.service is not None
-    assert hardened.service.policy.name == "strict"
+    assert hardened.service.in_force.policy.name == "strict"
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])

@@ -180,7 +180,7 @@ def test_whatever_happens_nothing_is_told(
                 assert marks_in(answer.body) == set()
             assert internal == "pass" or marks_in(answer.body) <= {"answer"}
         assert hardened.service is not None
-        hardened.service._announce(None, ())
+        hardened.service._announce()
         run(hardened.service.close())
         assert len(audit.read_text().splitlines()) == len(seen) >= 4
         assert marks_in(audit.read_text()) == set()

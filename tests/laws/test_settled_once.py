@@ -39,7 +39,7 @@ STORES = [Counting, Awaited]
 def spent(hardened: Hardened, limit: str) -> float:
     """What one limit of the account has lost, read from the store itself."""
     assert hardened.service is not None
-    charge = Charge(hardened.service.policy.limits[limit], f"account:{WHO}", 0.0)
+    charge = Charge(hardened.service.in_force.policy.limits[limit], f"account:{WHO}", 0.0)
     store: Any = hardened.service.store
     states = MemoryStore.admit(getattr(store, "inner", store), Account(WHO), (charge,), 0.0).limits
     return charge.limit.burst - states[0].remaining

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,6 +113,51 @@ def test_whatever_an_app_says_leaves_as_it_said_it(
     bare, observed = both_ways(start, pieces, body, path=path, method=method, headers=asked)
     assert observed.messages == bare.messages
     assert observed.raised is None
+
+
+@pytest.mark.parametrize("format", FORMATS, ids=lambda one: one.name)
+@pytest.mark.parametrize("streamed", [True, False])
+def test_changes_of_the_policy_are_not_seen_while_it_is_in_shadow(
+    format: Format, streamed: bool, tmp_path: Path
+) -> None:
+    """Catches an answer that is held, cut anew or ended where its policy is replaced in its middle."""
+    path, numbers, heard = tmp_path / "policy.yaml", count(), []
+    path.write_text("version: 1\nextends: observe\n")
+    policy = load_policy(path)
+
+    async def change(message: Message) -> None:
+        top = next(numbers)
+        path.write_text(
+            f"version: 1\nextends: strict\nmode: shadow\ndefaults: {{logprobs: {{top: {top}}}}}\n"
+        )
+        policy.reload()
+
+    start = start_of(200, [(b"content-type", b"text/event-stream" if streamed else b"application/json")])
+    app = says(start, list(format.stream[:12]) if streamed else [format.whole], heard)
+    bare, hardened = run(ask(app, format.asked, path=format.path)), harden(app, policy)
+    for _ in range(2):
+        answer = run(ask(hardened, format.asked, path=format.path, on_send=change))
+        assert answer.messages == bare.messages
+    assert len({receipt.policy.digest for receipt in hardened.receipts}) == 2
+    assert next(numbers) == 2 * len(bare.messages)
+    assert all(receipt.would is not None and receipt.changed == () for receipt in hardened.receipts)
+
+
+def test_a_policy_that_goes_into_shadow_touches_nothing_from_then_on(tmp_path: Path) -> None:
+    """Catches a door, a header or a limit of the policy before that goes on acting."""
+    format, path = FORMATS[0], tmp_path / "policy.yaml"
+    path.write_text("version: 1\nextends: strict\n")
+    policy = load_policy(path)
+    start = start_of(200, [(b"content-type", b"application/json")])
+    app = says(start, [format.whole], [])
+    hardened = harden(app, policy)
+    ways = [(format.path, format.asked), (format.path, b"{oops"), ("/api/other", format.asked)]
+    enforced = [run(ask(hardened, body, path=path)).messages for path, body in ways]
+    path.write_text("version: 1\nextends: strict\nmode: shadow\n")
+    policy.reload()
+    bare = [run(ask(app, body, path=path)).messages for path, body in ways]
+    assert [run(ask(hardened, body, path=path)).messages for path, body in ways] == bare
+    assert all(one != other for one, other in zip(enforced, bare, strict=True))
 
 
 def test_our_own_fault_before_the_app_is_not_seen(caplog: pytest.LogCaptureFixture) -> None:

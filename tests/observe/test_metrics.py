@@ -81,12 +81,26 @@ def test_every_other_series(registry):
     assert value(registry, "hardening_policy_reloads_total", outcome="rejected") == 1
 
 
-def test_one_policy_is_in_force(registry):
+def test_each_policy_shows_how_many_decide_by_it(registry):
+    """Catches a second middleware, or a swap, that hides the policy of the first."""
     metrics = metrics_in(registry)
-    metrics.policy_in_force(PolicyId("a", "1"), "enforce")
-    metrics.policy_in_force(PolicyId("a", "2"), "shadow")
-    assert value(registry, "hardening_policy_info", name="a", digest="1", mode="enforce") == 0
-    assert value(registry, "hardening_policy_info", name="a", digest="2", mode="shadow") == 1
+    for digest in ("1", "1", "2"):
+        metrics.policy_in_force(PolicyId("a", digest), "enforce")
+    metrics.policy_left(PolicyId("a", "1"), "enforce")
+    assert value(registry, "hardening_policy_info", name="a", digest="1", mode="enforce") == 1
+    assert value(registry, "hardening_policy_info", name="a", digest="2", mode="enforce") == 1
+
+
+def test_a_policy_on_disk_that_is_not_in_force_shows_until_it_is(registry):
+    metrics = metrics_in(registry)
+    assert value(registry, "hardening_policy_stale", reason="rejected") == 0
+    metrics.policy_stale("rejected", before=None)
+    metrics.policy_stale("rejected", before=None)  # another middleware
+    metrics.policy_stale("restart", before="rejected")
+    assert value(registry, "hardening_policy_stale", reason="rejected") == 1
+    assert value(registry, "hardening_policy_stale", reason="restart") == 1
+    metrics.policy_stale(None, before="restart")
+    assert value(registry, "hardening_policy_stale", reason="restart") == 0
 
 
 def test_labels_are_bounded_whatever_comes(registry, receipt):

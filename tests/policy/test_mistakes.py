@@ -351,7 +351,12 @@ MISTAKES = [
     ("parent unknown", "version: 1\nextends: §nowhere\n", "cannot be read"),
     ("two parents", "version: 1\nextends: §[baseline, strict]\n", "put it in quotes"),
     ("parent left empty", "version: 1\n§extends:\n", "found nothing"),
-    ("parent misspelt", "version: 1\nextends: §baselin\n", "a preset: baseline"),
+    ("parent misspelt", "version: 1\nextends: §baselin\n", "a preset: baseline, embeddings"),
+    (
+        "parent that no file can be",
+        'version: 1\nextends: §"a\\0b"\n',
+        "cannot be read: no file has this name",
+    ),
     ("parent is itself", "version: 1\nextends: §itself\n", "circle"),
 ]
 

@@ -33,6 +33,23 @@ def test_a_flood_of_accounts_forgets_no_debt():
     assert not spend(store, "debtor", 10.0, 1.0)
 
 
+def test_a_limit_whose_amount_changes_keeps_the_share_that_is_spent_and_one_of_another_time_is_new():
+    """Catches a month's debt that is owed to a limit of a minute, and locks its account out for weeks."""
+    store = MemoryStore()
+
+    def left(amount: float, per_s: float, spent: float) -> float:
+        limit = Limit("calls", "requests", amount, per_s, amount)
+        answer = store.admit(Account("a"), (Charge(limit, "a", spent),), 0.0)
+        assert answer.lease is not None
+        store.settle(answer.lease, (), {})
+        return answer.limits[0].remaining
+
+    assert left(100.0, 2_592_000.0, 50.0) == 50.0
+    assert left(200.0, 2_592_000.0, 0.0) == 100.0
+    assert left(50.0, 2_592_000.0, 0.0) == 25.0
+    assert left(100.0, 60.0, 0.0) == 100.0
+
+
 def test_an_open_lease_keeps_its_account():
     store = MemoryStore(max_accounts=2)
     lease = store.admit(Account("a"), (Charge(MINUTE, "a", 0.0),), 0.0).lease

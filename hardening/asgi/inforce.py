@@ -1,0 +1,76 @@
+"""A policy with all that is made from it; a request takes it once, at its beginning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hardening.asgi.entrance import Entrance
+from hardening.exchange import Tools
+from hardening.identity import Identifier, Keys, ProvenLedger
+from hardening.policy import Policy, Runtime
+
+# Paths that are known to be no door, for each method; an app has some dozens, a scanner any number.
+_QUIET_PATHS = 1024
+
+
+class QuietPaths:
+    """Paths that are no door under one policy and below one mount, by method; bounded."""
+
+    __slots__ = ("paths", "root")
+
+    def __init__(self) -> None:
+        self.root = ""
+        self.paths: dict[str, set[str]] = {}
+
+    def add(self, method: str, path: str, root: str) -> None:
+        """Remember a path; under another mount than the last one all others are forgotten."""
+        if root != self.root:
+            self.paths, self.root = {}, root
+        paths = self.paths.setdefault(method, set())
+        if len(paths) >= _QUIET_PATHS:
+            paths.clear()
+        paths.add(path)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InForce:
+    """A policy that decides, where its doors are, who its callers are, and the tools of its exchanges.
+
+    Replaced as a whole when the policy changes: what a request began with it ends with.
+    """
+
+    policy: Policy
+    entrance: Entrance
+    identifier: Identifier
+    tools: Tools
+    quiet: QuietPaths = field(default_factory=QuietPaths)
+
+    @classmethod
+    def of(cls, policy: Policy, keys: Keys, ledger: ProvenLedger, tools: Tools) -> InForce:
+        """What is made from a policy.
+
+        Raises:
+            StartError: its callers cannot be told by what `accounts` says.
+        """
+        return cls(
+            policy=policy,
+            entrance=Entrance(policy.doors, enforced=policy.mode == "enforce"),
+            identifier=Identifier(
+                keys, order=policy.identify, trusted_proxies=policy.trusted_proxies, ledger=ledger
+            ),
+            tools=tools,
+        )
+
+
+def runtime_changes(before: Runtime, after: Runtime) -> list[str]:
+    """The settings of `runtime` that differ, by their names in the file; never a value."""
+    return [
+        f"runtime.{name}"
+        for name, differs in (
+            ("state", before.state != after.state),
+            ("keys", (before.key, before.previous_keys) != (after.key, after.previous_keys)),
+            ("audit", before.audit != after.audit),
+            ("max_body", before.max_body != after.max_body),
+        )
+        if differs
+    ]
