@@ -159,11 +159,11 @@ def test_who_a_caller_is_follows_the_policy(path: Path) -> None:
 def test_a_policy_that_cannot_tell_its_callers_is_rejected(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Catches a policy that loads, and breaks only when its callers are to be told."""
+    """Catches a swap to a policy whose callers nobody could tell apart."""
     hardened = started(path)
     change(hardened, path, SHOW.replace("accounts:", 'accounts:\n  identify: ["header:authorization"]'))
     assert not shows(run(ask(hardened, BODY)))
-    assert "accounts.identify" in caplog.text
+    assert "found `header:authorization`" in caplog.text
     assert metric(hardened, "hardening_policy_stale", reason="rejected") == 1
 
 

@@ -28,7 +28,7 @@ BEYOND = {
     # what a name refers to, and what two places say together
     "unproven limit unknown", "limit undeclared", "group undeclared", "exception undeclared", "two rules of a name",
     "door in two spellings", "header in two spellings", "band left before entered", "new for no request",
-    "parent unknown", "parent misspelt", "parent is itself",
+    "parent unknown", "parent misspelt", "parent that no file can be", "parent is itself",
     # what a pattern would say too late or not at all
     "proxy with host bits", "proxy of a wrong size", "no such day", "duration of a year too many",
     "duration of no time", "share above all", "pace of a standstill", "charge of nothing",
