@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
 from hardening.wire.roles import Node, Role
-from hardening.wire.scan import Site, Walk, read_json
+from hardening.wire.scan import Walk, read_json
+from hardening.wire.sites import Site
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
 _BRACE = 123
