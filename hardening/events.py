@@ -14,27 +14,42 @@ from hardening.facts import Usage
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Visible answer text: a delta of a stream, or the whole of a body."""
+    """Visible answer text: a delta of a stream, or with `whole` all of what stands in one place."""
 
     index: int
     text: str
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TextCopy:
-    """The visible text once more beside `Text`: the same piece, or all of it so far."""
+    """The visible text once more: the same piece beside `Text`, or with `whole` all of it after its pieces."""
 
     index: int
     text: str
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """A piece of the reasoning trace; `tags` are the marks around it where it stood in the visible text."""
+    """A piece of the reasoning trace, or with `whole` all of it.
+
+    `tags` are the marks around it where it stood in the visible text.
+    """
 
     index: int
     text: str
     tags: tuple[str, str] | None = None
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningCopy:
+    """A trace once more, after its pieces; with `tags` the one of that `number` in the visible text."""
+
+    index: int
+    tags: tuple[str, str] | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +70,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """An opaque blob that stands for reasoning: a signature, encrypted content, a redacted block."""
+    """An opaque blob that stands for reasoning: a signature, encrypted content, a redacted block.
+
+    One that stands `apart` says nothing of the text beside it, and is valid whatever becomes of that.
+    """
 
     index: int
     data: str
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +103,11 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Arguments of a tool call, in characters; they are part of the answer."""
+    """Arguments of a tool call, in characters: a piece, or with `whole` all; they are part of the answer."""
 
     index: int
     chars: int
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +139,7 @@ Event = (
     Text
     | TextCopy
     | Reasoning
+    | ReasoningCopy
     | ReasoningEnd
     | Summary
     | Seal

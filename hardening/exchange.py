@@ -19,6 +19,7 @@ from hardening.wire.codec import Codec
 from hardening.wire.requests import Edits
 from hardening.wire.shapes import Shapes
 
+_RESENT = (b'"thinking"', b'"reasoning"')  # what blocks call themselves that hold summaries of ours
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 
 
@@ -96,7 +97,7 @@ class Exchange:
         edits = Edits(
             max_tokens=self._decision.max_tokens,
             top_logprobs=self._decision.logprobs.top if self._facts.top_logprobs is not None else None,
-            drop_resent=self._hides and b'"thinking"' in body,
+            drop_resent=self._hides and self._codec.resends and any(kind in body for kind in _RESENT),
         )
         return body if edits == Edits() else self._codec.edit_request(body, edits)
 
@@ -171,7 +172,7 @@ class Exchange:
     def wake(self, now: float) -> bytes:
         """A heart-beat in the format, while a trace is held back."""
         self.wake_at = now + BEAT_S
-        return b"" if self._framer.pending else self._reply.stream.beat()
+        return b"" if self._framer.pending else self._reply.own(self._reply.stream.beat())
 
     @property
     def owed(self) -> int:
@@ -198,7 +199,7 @@ class Exchange:
         self.wake_at = None
         self._closed = True
         self._lanes.close()
-        return self._reply.rewriter.rest() + last
+        return self._reply.rewriter.rest() + self._reply.own(last)
 
     def settlement(self) -> Settlement:
         """What the exchange came to, when it is over."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from hardening.events import Logprobs, Reasoning, Text
+from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain
 from hardening.transform.inline import FIRST_BYTES
 from hardening.transform.tally import Tally
+from hardening.wire.counted import CountedLane, counted_lane_of
 from hardening.wire.frame import Frame
 from hardening.wire.grammar import Grammar
+from hardening.wire.roles import Role
 from hardening.wire.scan import write_string
 from hardening.wire.shapes import Kind, Lane, Shapes, lane_of, string_end, string_text
 from hardening.wire.strays import Strays
@@ -20,18 +23,18 @@ _EVEN = bytes(byte for byte in _PLAIN if byte not in FIRST_BYTES)
 class Lanes:
     """The lane that a stream is in, and how it got there.
 
-    What a lane lets through or takes out is what a full reading would: it only skips the parse.
-    `changed` is the set that names what was altered.
+    What a lane lets through or takes out is what a full reading by `rewriter` would: it only skips the parse.
     """
 
-    __slots__ = ("_calm", "_chain", "_changed", "_last", "_spoke", "_strays", "_tally", "lane")
+    __slots__ = ("_calm", "_chain", "_changed", "_last", "_numbers", "_spoke", "_strays", "_tally", "lane")
 
     def __init__(
-        self, chain: Chain, tally: Tally, *, grammar: Grammar | None, shapes: Shapes, changed: set[str]
+        self, chain: Chain, tally: Tally, rewriter: Rewriter, *, grammar: Grammar | None, shapes: Shapes
     ) -> None:
         self._chain = chain
         self._tally = tally
-        self._changed = changed
+        self._changed = rewriter.changed
+        self._numbers = rewriter.numbers
         self._strays = Strays(grammar, shapes)
         self._calm = chain.settled  # no trace is open, no text is held back
         self._spoke = 0  # the index of what passed last, and its piece, until the tags hear of it
@@ -42,6 +45,8 @@ class Lanes:
         """What leaves for `data`, which begins as the lane does; None where it must be read in full."""
         if not data.endswith(lane.suffix) or len(data) < lane.least:
             return None
+        if isinstance(lane, CountedLane):
+            return self._counted(lane, data)
         if lane.is_text:
             piece = data[lane.head : lane.tail]
             if not piece.strip(_EVEN) and piece and self._calm and lane.index == self._spoke:
@@ -64,6 +69,11 @@ class Lanes:
 
     def change(self, raw: bytes) -> bytes | None:
         """What leaves for a frame outside the lane whose shape is known; None where it must be read in full."""
+        lane = self.lane
+        if isinstance(lane, CountedLane) and raw.startswith(lane.prefix):
+            out = self.take(lane, raw)
+            if out is not None:
+                return out
         place = self._strays.place(raw)
         if place is not None:
             kind, index, span, rows = place
@@ -87,6 +97,34 @@ class Lanes:
         self._strays.forget()
 
     # -- what leaves for a payload
+
+    def _counted(self, lane: CountedLane, data: bytes) -> bytes | None:
+        """As `take`, where the frame begins and ends as the lane does, its number included."""
+        start, end, middle = lane.head, len(data) + lane.tail, lane.middle
+        if middle:
+            at = data.find(middle, start, end)
+            if at < 0 or data[at + len(middle) : end].strip(_PLAIN):
+                return None
+            end = at
+        piece = data[start:end]
+        if not lane.is_text:
+            out = self._reasoning(lane.index, data, piece)
+        elif not piece.strip(_EVEN) and piece and self._calm and lane.index == self._spoke:
+            self._last = piece
+            self._tally.bytes += len(piece)
+            out = data
+        else:
+            out = self._text(lane.index, data, piece, start)
+        if out is None:
+            return None
+        numbers = self._numbers
+        numbers.came = came = numbers.came + 1
+        if not out:
+            numbers.shift -= 1
+        elif numbers.shift:
+            out = lane.renumbered(out, max(0, came + numbers.shift))
+        lane.expect(came + 1)
+        return out
 
     def _text(self, index: int, data: bytes, piece: bytes, start: int) -> bytes | None:
         """What leaves for `data`, at whose `start` the text `piece` stands."""
@@ -204,19 +242,28 @@ class Lanes:
 
     # -- what is learnt
 
-    def learn(self, frame: Frame, out: bytes) -> None:
-        """Take the shape of a frame that was read in full, and for which `out` left, as the lane."""
+    def learn(self, frame: Frame, out: bytes, *, same: bool) -> None:
+        """Take the shape of a frame that was read in full, and for which `out` left, as the lane.
+
+        `same` says that it left as it came, but for its number.
+        """
         self._calm = self._chain.settled and not self._chain.holding
         self.lane = None
-        kind = self._kind(frame, out)
+        kind = self._kind(frame, out, same=same)
         if kind is None:
+            return
+        if any(site.role is Role.SEQUENCE for site in frame.sites):
+            lane = counted_lane_of(frame, kind)  # one with a number would fit once
+            if lane is not None:
+                lane.expect(self._numbers.came + 1)
+            self.lane = lane
             return
         self.lane = lane_of(frame, kind)
         if self.lane is None:
             return
         self._strays.learn(frame, kind, self.lane.index)
 
-    def _kind(self, frame: Frame, out: bytes) -> Kind | None:
+    def _kind(self, frame: Frame, out: bytes, *, same: bool) -> Kind | None:
         kinds = [type(event) for event, _ in frame.events]
         if not self._chain.lanes(kinds):
             return None
@@ -227,7 +274,7 @@ class Lanes:
                 return Kind.TRACE_ROWS
         if not self._chain.settled:
             return None
-        if kinds == [Text] and out == frame.source:
+        if kinds == [Text] and out and same:
             return Kind.TEXT
         return Kind.ROWS if kinds == [Text, Logprobs] else None
 

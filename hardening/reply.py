@@ -30,6 +30,7 @@ class Reply:
         "_body",
         "_body_bytes",
         "_codec",
+        "_cut",
         "_declared",
         "_envelope",
         "_held",
@@ -68,11 +69,11 @@ class Reply:
         self._held = b""  # of the frame that a piece goes on with, while the piece is read
         self.chain = chain
         self.rewriter = Rewriter(chain, tally)
-        cut = framing or SSE
+        self._cut = cut = framing or SSE
         self._envelope = cut.envelope
         self.framer = cut.framer()
         self.stream = codec.stream(cut)
-        self.lanes = Lanes(chain, tally, grammar=codec.grammar, shapes=shapes, changed=self.rewriter.changed)
+        self.lanes = Lanes(chain, tally, self.rewriter, grammar=codec.grammar, shapes=shapes)
 
     def read(self, data: bytes) -> bytes:
         """What leaves for a piece. Raises WireError where it cannot be read and must not pass."""
@@ -173,8 +174,19 @@ class Reply:
         out = self.rewriter.frame(frame)
         if out:
             self.stream.note(frame, eol=event.eol, data=data)
-        self.lanes.learn(frame, out)
+        self.lanes.learn(frame, out, same=self.rewriter.same)
         return out
+
+    def own(self, words: bytes) -> bytes:
+        """What the format says by itself, numbered as the frames of this stream are."""
+        if not words or not self.rewriter.numbers.used:
+            return words
+        return b"".join(self._own_event(raw) for raw in self._cut.framer().feed(words))
+
+    def _own_event(self, raw: bytes) -> bytes:
+        event = self._envelope(raw)
+        frame = self._codec.frame(event.raw, event.data_at, event.data_end, source=event.source)
+        return self.rewriter.own(frame)
 
     def _silent(self, event: Envelope) -> bytes:
         """A comment or an empty event: it keeps a connection alive and must not carry a trace."""

@@ -8,6 +8,8 @@ from hardening.events import (
     Finish,
     Logprobs,
     Reasoning,
+    ReasoningCopy,
+    ReasoningEnd,
     Seal,
     Summary,
     Text,
@@ -15,29 +17,36 @@ from hardening.events import (
     Tool,
     Withheld,
 )
+from hardening.numbers import Numbers
 from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
 from hardening.wire.roles import Role
-from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Site
+from hardening.wire.scan import UNKNOWN_TEXT_BYTES
+from hardening.wire.sites import Site
 
+_DIGITS = 10  # of a number that counts frames
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs)
 
 
 class Rewriter:
     """Edits frames as the chain says, and writes frames of its own in the shape of earlier ones.
 
-    `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `copies`.
+    `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `copies`; `same` says of the
+    last frame whether it left with what it came with, but for its number.
     """
 
-    __slots__ = ("_begun", "_chain", "_tally", "_templates", "changed")
+    __slots__ = ("_begun", "_chain", "_heard", "_tally", "_templates", "changed", "numbers", "same")
 
     def __init__(self, chain: Chain, tally: Tally) -> None:
         self._chain = chain
         self._tally = tally
-        self._templates: dict[tuple[int, type[Event]], Frame] = {}
+        self._templates: dict[tuple[int, type[Event]], dict[bytes, Frame]] = {}
         self._begun: set[int] = set()
+        self._heard: set[tuple[int, type[Event]]] = set()
+        self.numbers = Numbers()
         self.changed: set[str] = set()
+        self.same = True
 
     def frame(self, frame: Frame, *, whole: bool = False) -> bytes:
         """What leaves for a frame: nothing, the frame, or it with edits, after new frames.
@@ -47,23 +56,73 @@ class Rewriter:
         self._chain.start_frame()
         edits: dict[Site, bytes] = {}
         before: list[bytes] = []
-        worth = False
-        for event, site in frame.events:
-            self._tally.feed(event)
-            outs = self._chain.feed(event)
-            rest = [out for out in outs if not self._written(frame, event, out, edits, before)]
-            self._edit(frame, event, site, rest, edits)
-            worth = worth or any(isinstance(out, _KEEPS_FRAME) or _says(out) for out in outs)
-        if whole:
-            for out in self._chain.flush():
-                self._written(frame, out, out, edits, before)
+        final = frame.is_final
+        if final:
+            self._flush(frame, edits, before)
+        worth = self._events(frame, edits, before, whole=whole)
+        if whole or final:
+            self._flush(frame, edits, before)
+        self.same = not edits
+        if self._hold(frame):
+            self._went(frame)
+            return b"".join(before)
         self._keep(frame)
         masked = self._copies(frame)
         if edits and not worth and not whole and self._is_void(frame, masked):
+            self._went(frame)
             return b"".join(before)
         masked += self._short_copies(frame)
+        self.same = self.same and not masked
         self._begun.update(site.owner.index for site in frame.sites if site.role is Role.SPEAKER)
-        return b"".join(before) + frame.render(edits, masked)
+        return b"".join(before) + self._numbered(frame, edits, masked)
+
+    def _events(self, frame: Frame, edits: dict[Site, bytes], before: list[bytes], *, whole: bool) -> bool:
+        """Take the events of a frame through the chain; whether something of them is worth a frame."""
+        worth = False
+        heard: set[tuple[int, type[Event]]] = set()
+        for came, site in frame.events:
+            event = self._once_more(came, heard, whole=whole)
+            if event is came and not self._is_counted(came):
+                self._tally.feed(came)
+            if isinstance(came, Text | Reasoning | Tool):
+                heard.add((came.index, type(came)))
+            outs = self._outs(event, whole=whole)
+            if isinstance(event, ReasoningCopy):
+                self._repeat(frame, event, site, outs, edits)
+            else:
+                rest = [out for out in outs if not self._written(frame, event, out, edits, before)]
+                self._edit(frame, event, site, rest, edits)
+            worth = worth or any(isinstance(out, _KEEPS_FRAME) or _says(out) for out in outs)
+        self._heard |= heard
+        return worth
+
+    def _once_more(self, event: Event, heard: set[tuple[int, type[Event]]], *, whole: bool) -> Event:
+        """The event; as a copy where it is all of something whose pieces came in earlier frames.
+
+        Of several whole traces in one frame (`heard`) all but the first are copies as well; several texts
+        are parts of an answer, and in a `whole` body none is a copy.
+        """
+        if isinstance(event, Text) and event.whole and not whole and (event.index, Text) in self._heard:
+            return TextCopy(event.index, event.text, whole=True)
+        if isinstance(event, Reasoning) and event.whole:
+            key = (event.index, Reasoning)
+            return ReasoningCopy(event.index) if key in self._heard or key in heard else event
+        return event
+
+    def _is_counted(self, event: Event) -> bool:
+        return isinstance(event, Tool) and event.whole and (event.index, Tool) in self._heard
+
+    def _outs(self, event: Event, *, whole: bool) -> list[Event]:
+        outs = self._chain.feed(event)
+        if isinstance(event, Text) and event.whole and not whole:
+            # Nothing follows what is there as a whole: not the rest of a tag, not of a trace.
+            ended = self._chain.feed(ReasoningEnd(event.index))
+            return outs + [out for out in ended if not isinstance(out, ReasoningEnd)]
+        return outs
+
+    def _flush(self, frame: Frame, edits: dict[Site, bytes], before: list[bytes]) -> None:
+        for out in self._chain.flush():
+            self._written(frame, out, out, edits, before)
 
     def rest(self) -> bytes:
         """The frames that the chain still owes at the end of a stream."""
@@ -74,23 +133,34 @@ class Rewriter:
     ) -> bool:
         """Put what belongs elsewhere into its place: a summary, or text held back from earlier frames."""
         if isinstance(out, Summary) and out.tags is None:
-            site = next((site for own, site in frame.events if _is_trace(own, out.index)), None)
-            if site is None:
-                before.append(self._new(out))
-            else:
+            traces = [(own, site) for own, site in frame.events if isinstance(own, Reasoning)]
+            traces = [(own, site) for own, site in traces if own.index == out.index]
+            if all(own.whole for own, _ in traces):
+                before.append(self._new(out))  # as its pieces came
+            for _, site in traces:
                 edits[site] = frame.written(site, out.text)
             return True
-        if isinstance(out, Text | Summary) and not isinstance(event, Text):
+        if isinstance(out, Text | Summary) and not isinstance(event, Text | TextCopy):
             before.append(self._new(out))
             return True
         return False
+
+    def _repeat(
+        self, frame: Frame, event: Event, site: Site, outs: list[Event], edits: dict[Site, bytes]
+    ) -> None:
+        """Answer a trace that is told once more with the summary that took its place."""
+        if outs == [event]:
+            return
+        text = "".join(out.text for out in outs if isinstance(out, Summary))
+        edits[site] = frame.written(site, text)
+        self.changed.add("reasoning")
 
     def _edit(
         self, frame: Frame, event: Event, site: Site, outs: list[Event], edits: dict[Site, bytes]
     ) -> None:
         if len(outs) == 1 and outs[0] is event:
             return
-        if isinstance(event, Text):
+        if isinstance(event, Text) or (isinstance(event, TextCopy) and event.whole):
             text = "".join(_spoken(out) for out in outs)
             if text != event.text:
                 edits[site] = frame.written(site, text)
@@ -128,24 +198,41 @@ class Rewriter:
             self.changed.add("copies")
         return found
 
+    # -- frames that are written in the shape of others
+
+    def _hold(self, frame: Frame) -> bool:
+        """Whether a frame is about a hidden trace alone: it waits for its end, the first of each kind.
+
+        Then they leave with the summary in the place of the text; where there is none, not at all, and what
+        their number would have told stays hidden.
+        """
+        if self._chain.hidden is None or not frame.is_of_trace:
+            return False
+        for index in {site.owner.index for site in frame.sites}:
+            held = self._templates.setdefault((index, Reasoning), {})
+            if b"" not in held:
+                held.setdefault(frame.kind, frame)
+        return True
+
     def _keep(self, frame: Frame) -> None:
         """Remember the first frame of each index that can carry text or a trace, to write more like it."""
         for event, site in frame.events:
-            if isinstance(event, Text | Reasoning) and site.role is not Role.SEAL:
-                self._templates.setdefault((event.index, type(event)), frame)
+            if isinstance(event, Text | Reasoning) and site.role is not Role.SEAL and not event.whole:
+                self._templates.setdefault((event.index, type(event)), {b"": frame})
 
     def _new(self, event: Event) -> bytes:
-        """A frame that says `event` in the shape of an earlier one; nothing where none can be."""
+        """Frames that say `event` in the shape of earlier ones; nothing where none can be."""
         if not isinstance(event, Summary | Text):
             return b""
         kind = Reasoning if isinstance(event, Summary) and event.tags is None else Text
-        frame = self._templates.get((event.index, kind))
-        if frame is None:
-            return b""
-        edits: dict[Site, bytes] = {}
         text = _spoken(event) if kind is Text else event.text
+        frames = self._templates.get((event.index, kind), {}).values()
+        return b"".join(self._like(frame, kind, event.index, text) for frame in frames)
+
+    def _like(self, frame: Frame, kind: type[Event], index: int, text: str) -> bytes:
+        edits: dict[Site, bytes] = {}
         for own, site in frame.events:
-            if isinstance(own, kind) and own.index == event.index:
+            if isinstance(own, Text | Reasoning) and isinstance(own, kind) and own.index == index:
                 edits[site] = frame.written(site, text)
                 text = ""
             else:
@@ -153,6 +240,8 @@ class Rewriter:
         for site in frame.sites:
             if site.role is Role.SPEAKER:  # clients add a second role to the first
                 edits[site] = b"null"
+        if sites := _numbers_in(frame):
+            edits.update(dict.fromkeys(sites, b"%d" % self.numbers.added()))
         return frame.render(edits, frame.unknown)
 
     def _is_void(self, frame: Frame, masked: list[tuple[int, int]]) -> bool:
@@ -166,9 +255,30 @@ class Rewriter:
             if site.role in (Role.SPEAKER, Role.KIND)
         )
 
+    # -- their numbers
 
-def _is_trace(event: Event, index: int) -> bool:
-    return isinstance(event, Reasoning) and event.index == index
+    def own(self, frame: Frame) -> bytes:
+        """A frame of the format's own voice, under the number that is next."""
+        sites = _numbers_in(frame)
+        if not sites or not self.numbers.used:
+            return frame.source
+        return frame.render(dict.fromkeys(sites, b"%d" % self.numbers.added()))
+
+    def _numbered(self, frame: Frame, edits: dict[Site, bytes], masked: list[tuple[int, int]]) -> bytes:
+        if sites := _numbers_in(frame):
+            number = b"%d" % self.numbers.left(int(frame.value(sites[-1])))
+            edits.update((site, number) for site in sites if frame.value(site) != number)
+        return frame.render(edits, masked)
+
+    def _went(self, frame: Frame) -> None:
+        if sites := _numbers_in(frame):
+            self.numbers.went(int(frame.value(sites[-1])))
+
+
+def _numbers_in(frame: Frame) -> list[Site]:
+    """Where a frame carries its number; a value that is none is left out."""
+    found = [site for site in frame.sites if site.role is Role.SEQUENCE]
+    return [site for site in found if frame.value(site).isdigit() and site.end - site.start < _DIGITS]
 
 
 def _says(event: Event) -> bool:
@@ -179,4 +289,4 @@ def _spoken(event: Event) -> str:
     """The event as visible text."""
     if isinstance(event, Summary) and event.tags is not None:
         return f"{event.tags[0]}\n{event.text}\n{event.tags[1]}\n"
-    return event.text if isinstance(event, Text) else ""
+    return event.text if isinstance(event, Text | TextCopy) else ""

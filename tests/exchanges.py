@@ -116,6 +116,104 @@ def messages_stream() -> list[bytes]:
     ]  # fmt: skip
 
 
+def _part(kind: str, text: str) -> dict[str, object]:
+    more = {"annotations": [], "logprobs": []} if kind == "output_text" else {}
+    return {"type": kind, "text": text, **more}
+
+
+def reasoning_item(content: str = "", summary: str = "", **more: object) -> dict[str, object]:
+    """A reasoning item; empty texts stand in no part."""
+    return {
+        "id": "rs_1",
+        "type": "reasoning",
+        "summary": [_part("summary_text", summary)] if summary else [],
+        "content": [_part("reasoning_text", content)] if content else [],
+        **more,
+    }
+
+
+def message_item(text: str = ANSWER, status: str = "completed") -> dict[str, object]:
+    """A message item that says `text`."""
+    content = [_part("output_text", text)] if text else []
+    return {"id": "msg_1", "type": "message", "role": "assistant", "status": status, "content": content}
+
+
+RESPONSE_USAGE = {
+    "input_tokens": 9,
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens": 40,
+    "output_tokens_details": {"reasoning_tokens": 25},
+    "total_tokens": 49,
+}
+
+
+def response(output: list[dict[str, object]], status: str = "completed") -> dict[str, object]:
+    """A response object as the strict client wants it."""
+    return {
+        "id": "resp_1", "object": "response", "created_at": 1, "status": status, "error": None,
+        "incomplete_details": None, "instructions": None, "metadata": {}, "model": "m", "output": output,
+        "parallel_tool_calls": True, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0,
+        "reasoning": {"effort": "high", "summary": "auto"},
+        "usage": RESPONSE_USAGE if status == "completed" else None,
+    }  # fmt: skip
+
+
+def numbered(frames: Iterable[tuple[str, dict[str, object]]]) -> list[bytes]:
+    """Events of a responses stream, counted from 0."""
+    return [event(f"response.{kind}", sequence_number=n, **more) for n, (kind, more) in enumerate(frames)]
+
+
+Told = list[tuple[str, dict[str, object]]]
+
+
+def told_trace(trace: str, channel: str = "reasoning_text", number: int = 0) -> Told:
+    """The events of one part of a trace: begun, in pieces, whole, and whole again."""
+    summary = channel == "reasoning_summary_text"
+    at: dict[str, object] = {"item_id": "rs_1", "output_index": 0}
+    at["summary_index" if summary else "content_index"] = number
+    part, kind = ("reasoning_summary_part", "summary_text") if summary else ("content_part", "reasoning_text")
+    return [
+        (f"{part}.added", {**at, "part": _part(kind, "")}),
+        *((f"{channel}.delta", {**at, "delta": word}) for word in words(trace)),
+        (f"{channel}.done", {**at, "text": trace}),
+        (f"{part}.done", {**at, "part": _part(kind, trace)}),
+    ]
+
+
+def told_text(text: str, index: int = 1) -> Told:
+    """The events of a message from its beginning to its end."""
+    at: dict[str, object] = {"item_id": "msg_1", "output_index": index, "content_index": 0}
+    return [
+        ("output_item.added", {"output_index": index, "item": message_item("", "in_progress")}),
+        ("content_part.added", {**at, "part": _part("output_text", "")}),
+        *(("output_text.delta", {**at, "delta": word, "logprobs": []}) for word in words(text)),
+        ("output_text.done", {**at, "text": text, "logprobs": []}),
+        ("content_part.done", {**at, "part": _part("output_text", text)}),
+        ("output_item.done", {"output_index": index, "item": message_item(text)}),
+    ]
+
+
+def told_response(middle: Told, output: list[dict[str, object]]) -> list[bytes]:
+    """A stream of a response: its beginning, `middle`, and the whole."""
+    opening: Told = [(kind, {"response": response([], "in_progress")}) for kind in ("created", "in_progress")]
+    return numbered([*opening, *middle, ("completed", {"response": response(output)})])
+
+
+def responses_stream(*channels: str) -> list[bytes]:
+    """Trace, answer, end as responses: a trace is told five times in each channel."""
+    channels = channels or ("reasoning_text",)
+    item = reasoning_item(
+        TRACE if "reasoning_text" in channels else "",
+        TRACE if "reasoning_summary_text" in channels else "",
+    )
+    trace: Told = [
+        ("output_item.added", {"output_index": 0, "item": reasoning_item()}),
+        *(one for channel in channels for one in told_trace(TRACE, channel)),
+        ("output_item.done", {"output_index": 0, "item": item}),
+    ]
+    return told_response([*trace, *told_text(ANSWER)], [item, message_item()])
+
+
 def deltas(out: bytes) -> list[dict[str, object]]:
     """The parsed data of every event, read independently of the codec."""
     return [

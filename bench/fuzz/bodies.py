@@ -41,8 +41,9 @@ class Author:
     def __init__(self, codec: Codec, chance: random.Random) -> None:
         self._codec = codec
         self._chance = chance
-        kinds = [kind.decode().strip('"') for kind in codec.response.ends | codec.response.deltas]
-        self._kinds = (*sorted(kinds), "message_start", "x.y", "thinking", "text")
+        table = codec.response
+        kinds = [kind.decode().strip('"') for kind in table.ends | table.deltas | table.finals]
+        self._kinds = (*sorted(kinds), "message_start", "x.y", "thinking", "reasoning", "text")
 
     def stream(self, framing: Framing, content_type: str) -> Body:
         """Up to a dozen events, some of them not of the format at all."""
@@ -64,7 +65,8 @@ class Author:
 
     def _value(self, node: Node, depth: int) -> object:
         chance = self._chance
-        if node.role is not None and not (node.keys and chance.random() < 0.5):
+        inside = node.keys or (node.role is Role.BLOCKS and node.items is not None)
+        if node.role is not None and not (inside and chance.random() < 0.5):
             return self._of_role(node.role)
         if node.items is not None and (not node.keys or chance.random() < 0.6):
             return [self._value(node.items, depth + 1) for _ in range(chance.randrange(3))]
@@ -77,6 +79,8 @@ class Author:
         names = [name for name in node.names if chance.random() < 0.4]
         chance.shuffle(names)
         made = {name: self._value(node.names[name], depth + 1) for name in names}
+        if "type" in made:
+            made["type"] = chance.choice(self._kinds)
         if chance.random() < 0.3:
             made[chance.choice(_STRANGE_KEYS)] = chance.choice(_SCALARS)
         return made
@@ -148,14 +152,23 @@ def _failed(chance: random.Random) -> object:
     return chance.choice(({"message": "it broke", "code": 500}, "it broke", None))
 
 
+def _called(chance: random.Random) -> object:
+    return chance.choice(('{"city": "Rome"}', [{"id": "call_1"}], {"a": 1}, None))
+
+
 _OF_ROLE: dict[Role, Callable[[random.Random], object]] = {
     Role.TEXT: _said,
     Role.TEXT_WHOLE: _said,
     Role.TEXT_COPY: _said,
+    Role.TEXT_ALL: _said,
+    Role.BLOCKS: _said,
     Role.REFUSAL: _said,
     Role.REASONING: _trace,
+    Role.REASONING_WHOLE: _trace,
+    Role.SETTINGS: lambda chance: chance.choice((_trace(chance), {"effort": "high", "summary": None})),
     Role.TRACE: _trace,
     Role.SEAL: _seal,
+    Role.SEAL_APART: _seal,
     Role.LOGPROBS: _rows(_said),
     Role.LOGPROBS_REFUSAL: _rows(_said),
     Role.LOGPROBS_REASONING: _rows(_hidden),
@@ -164,10 +177,12 @@ _OF_ROLE: dict[Role, Callable[[random.Random], object]] = {
     Role.ROWS: _rows(_hidden),
     Role.STATES: lambda chance: [[chance.random()], [list(_hidden(chance).encode())]],
     Role.INDEX: lambda chance: chance.choice((0, 0, 1, 2, -1, None, "0", 10**9)),
+    Role.SEQUENCE: lambda chance: chance.choice((0, 1, 2, 3, 17, -1, None, "3", 10**9, 2.5)),
     Role.FINISH: _finish,
     Role.USAGE: _usage,
     Role.FAILED: _failed,
-    Role.TOOL: lambda chance: chance.choice(('{"city": "Rome"}', [{"id": "call_1"}], {"a": 1}, None)),
+    Role.TOOL: _called,
+    Role.TOOL_WHOLE: _called,
 }
 
 

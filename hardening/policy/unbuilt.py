@@ -13,7 +13,7 @@ from hardening.policy.model import PolicyFile
 from hardening.policy.settings import Settings
 from hardening.policy.terms import Terms
 
-BUILT_FORMATS = frozenset(("openai_chat", "anthropic_messages"))
+BUILT_FORMATS = frozenset(("openai_chat", "anthropic_messages", "openai_responses"))
 
 
 class Note(NamedTuple):

@@ -11,7 +11,16 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from hardening.events import Event, Finish, Logprobs, Reasoning, ReasoningEnd, Text, TextCopy
+from hardening.events import (
+    Event,
+    Finish,
+    Logprobs,
+    Reasoning,
+    ReasoningCopy,
+    ReasoningEnd,
+    Text,
+    TextCopy,
+)
 from hardening.transform.step import Step
 
 # Source: the reasoning parsers of vLLM 0.33 and SGLang 0.5, and the corpus of recordings.
@@ -105,10 +114,13 @@ class InlineTraces(Step):
         """The event's text apart from the traces in it; every other event as it is."""
         if isinstance(event, Text):
             choice = self._choice(event.index)
+            choice.whole = self._whole or event.whole
             yield from choice.feed(event, self)
-            if self._whole:
+            if choice.whole:
                 yield from choice.rest(event.index)
             self._note(event.index, choice)
+        elif isinstance(event, TextCopy) and event.whole:
+            yield from self._once_more(event)
         elif isinstance(event, TextCopy):
             choice = self._choice(event.index)
             if not choice.hid and not _mark.search(event.text):
@@ -121,6 +133,22 @@ class InlineTraces(Step):
         else:
             yield event
 
+    def _once_more(self, copy: TextCopy) -> Iterator[Event]:
+        """All of a text as its pieces left: apart from its traces, each of which is told by its number."""
+        first = self._choices.get(copy.index)
+        choice = _Choice(_STARTS_OPEN if self._starts_open else None, whole=first is None or first.whole)
+        text = Text(copy.index, copy.text)
+        number, told = 0, False
+        for event in (*choice.feed(text, self), *choice.rest(copy.index)):
+            if isinstance(event, Reasoning):
+                if not told:
+                    yield ReasoningCopy(copy.index, event.tags, number)
+                told = True
+                continue
+            number, told = number + told, False
+            if isinstance(event, Text):
+                yield copy if event.text == copy.text else TextCopy(copy.index, event.text, whole=True)
+
     def flush(self) -> Iterator[Event]:
         """Text held back because it could have become a tag."""
         for index in sorted(self._busy):
@@ -129,7 +157,8 @@ class InlineTraces(Step):
     def _choice(self, index: int) -> _Choice:
         choice = self._choices.get(index)
         if choice is None:
-            choice = self._choices[index] = _Choice(_STARTS_OPEN if self._starts_open else None)
+            opened = _STARTS_OPEN if self._starts_open else None
+            choice = self._choices[index] = _Choice(opened, whole=self._whole)
             self._note(index, choice)
         return choice
 
@@ -139,19 +168,19 @@ class InlineTraces(Step):
         else:
             self._busy.add(index)
 
-    def bare(self) -> bool:
-        """Note a closing tag without its opening; whether the text before it must go too."""
+    def bare(self) -> None:
+        """Note a closing tag without its opening."""
         self.alarms.add("bare_closing_tag")
-        return self._whole
 
 
 class _Choice:
     """The text of one index: in a trace or not, and what is held back at the end of a piece."""
 
-    __slots__ = ("before", "held", "hid", "tags")
+    __slots__ = ("before", "held", "hid", "tags", "whole")
 
-    def __init__(self, tags: tuple[str, str] | None) -> None:
+    def __init__(self, tags: tuple[str, str] | None, *, whole: bool) -> None:
         self.tags = tags
+        self.whole = whole  # then the text before a bare closing tag has not left, and goes too
         self.held = ""
         self.hid = tags is not None
         self.before = ""  # the last character that left, to tell a quoted tag
@@ -202,7 +231,8 @@ class _Choice:
             found = self._visible(index, before)
             self.tags = (opening, _closes[opening.lower()][0])
             return mark.end(), found
-        if traces.bare():
+        traces.bare()
+        if self.whole:
             return mark.end(), [Reasoning(index, before, _STARTS_OPEN), ReasoningEnd(index)]
         return mark.end(), self._visible(index, before)
 

@@ -13,6 +13,7 @@ from hardening.events import (
     Finish,
     Logprobs,
     Reasoning,
+    ReasoningCopy,
     ReasoningEnd,
     Seal,
     Summary,
@@ -23,6 +24,7 @@ from hardening.events import (
 )
 from hardening.transform.step import Step
 
+_MOST_GIVEN = 256  # summaries of one text that are kept for copies of it
 _HELD_CHARS = 1 << 18  # of a trace, for telling copies of it in unknown fields
 _SEARCHED_CHARS = 1 << 16  # of an unknown field
 _PIECE = 20  # characters of a trace that are one too many
@@ -64,6 +66,8 @@ class HeldReasoning(Step):
         self._traces: dict[int, _Trace] = {}
         self._open = 0
         self._said: dict[int, str] = {}
+        self._given: dict[int, str] = {}
+        self._given_in_text: dict[int, list[str]] = {}
         self.chars = 0
         self.summaries = 0
         self._pieces = _Pieces()
@@ -105,13 +109,16 @@ class HeldReasoning(Step):
         if isinstance(event, Reasoning):
             self.take(event.index, event.text, event.tags)
             return
+        if isinstance(event, ReasoningCopy):
+            yield from self._once_more(event)
+            return
         if isinstance(event, Withheld) and event.kind in ("trace", "ids"):
             return
         if isinstance(event, Logprobs) and event.of == "reasoning":
             return
-        if isinstance(event, Seal) and event.index in self._traces:
+        if isinstance(event, Seal) and event.index in self._traces and not event.apart:
             return
-        if isinstance(event, TextCopy) and self._is_foreign(event):
+        if isinstance(event, TextCopy) and not event.whole and self._is_foreign(event):
             return
         if isinstance(event, Text):
             self._said[event.index] = event.text
@@ -136,10 +143,25 @@ class HeldReasoning(Step):
         self._open -= 1
         self._digest(trace)
         summary, trace.summary = trace.summary, None
-        text = summary.finish(self._question_values()) if summary else ""
+        if summary is None:
+            return
+        text = summary.finish(self._question_values())
+        if trace.tags is None:
+            self._given[index] = text
+        elif len(given := self._given_in_text.setdefault(index, [])) < _MOST_GIVEN:
+            given.append(text)
         if text:
             self.summaries += 1
             yield Summary(index, text, trace.tags)
+
+    def _once_more(self, copy: ReasoningCopy) -> Iterator[Event]:
+        """The summary that was given for a trace; nothing while none was."""
+        if copy.tags is None:
+            text = self._given.get(copy.index, "")
+        else:
+            text = "".join(self._given_in_text.get(copy.index, ())[copy.number : copy.number + 1])
+        if text:
+            yield Summary(copy.index, text, copy.tags)
 
     def repeats(self, text: str) -> bool:
         """Whether `text` holds a piece of a trace seen so far that is long enough to matter."""

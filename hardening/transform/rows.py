@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from hardening.events import Event, Logprobs, Reasoning, Text, Withheld
+from hardening.events import Event, Logprobs, Reasoning, Text, TextCopy, Withheld
 from hardening.transform.step import Step
 
 _NOTHING = b"[]"
@@ -39,7 +39,7 @@ class BoundedRows(Step):
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event, rows cut; nothing where no row is left."""
-        if isinstance(event, Text):
+        if isinstance(event, Text) or (isinstance(event, TextCopy) and event.whole):
             self._visible[event.index] = self._visible.get(event.index, "") + event.text
         elif isinstance(event, Logprobs):
             yield from self._cut(event)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hardening.facts import Refusal, RequestFacts, Usage
-from hardening.wire import anthropic_messages, openai_chat
+from hardening.wire import anthropic_messages, openai_chat, openai_responses
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.requests import Edits, edit_request, read_request
-from hardening.wire.roles import Node, Table
+from hardening.wire.roles import Node, Role, Table
 from hardening.wire.sse import SSE
 
 
@@ -85,6 +85,8 @@ class Codec:
     response: Table
     request: Node
     grammar: Grammar | None
+    resends: bool
+    """Whether its clients send reasoning back."""
 
     def read_request(
         self,
@@ -128,7 +130,8 @@ class Codec:
 
 
 def _codec(format: Format) -> Codec:
-    return Codec(format.NAME, format, format.RESPONSE, format.REQUEST, format.GRAMMAR)
+    resends = format.REQUEST.holds(Role.PARTS)
+    return Codec(format.NAME, format, format.RESPONSE, format.REQUEST, format.GRAMMAR, resends)
 
 
 _FRAMINGS = {
@@ -139,6 +142,6 @@ _FRAMINGS = {
     b"application/stream+json": NDJSON,
 }
 
-FORMATS: tuple[Format, ...] = (openai_chat, anthropic_messages)
+FORMATS: tuple[Format, ...] = (openai_chat, anthropic_messages, openai_responses)
 
 CODECS: dict[str, Codec] = {format.NAME: _codec(format) for format in FORMATS}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -31,13 +32,20 @@ _KNOWN = (
     _Known("deployments/{model}/chat/completions", "openai_chat"),
     _Known("engines/{model}/chat/completions", "openai_chat"),
     _Known("v1/messages", "anthropic_messages"),
+    _Known("responses", "openai_responses"),
+    _Known("responses/compact", "openai_responses"),
 )
 _MODEL = "{model}"
 
-# Answers that are kept and can be asked for again; `*` is an id.
-_STORED = {
+# Answers that are kept and can be asked for again; `*` is an id, or the rest of one. None: no answer.
+_STORED: dict[str, str | None] = {
+    "responses/input_tokens": None,
     "chat/completions/*": "openai_chat",
     "chat/completions/*/messages": "openai_chat",
+    "v1/responses/*": "openai_responses",
+    "responses/resp_*": "openai_responses",  # below another prefix a page of any site may have such a path
+    "responses/*/cancel": "openai_responses",
+    "responses/*/input_items": "openai_responses",
 }
 _SIDE = SideDoors(SIDE_DOORS)
 
@@ -117,10 +125,8 @@ class Doors:
         for pattern, format in _STORED.items() if self._known.doors else ():
             parts = pattern.split("/")
             ends = [segment.lower() for segment in segments[-len(parts) :]]
-            if len(ends) == len(parts) and all(
-                part in ("*", end) for part, end in zip(parts, ends, strict=True)
-            ):
-                return Door("/" + pattern, CODECS[format])
+            if len(ends) == len(parts) and all(map(fnmatchcase, ends, parts)):
+                return None if format is None else Door("/" + pattern, CODECS[format])
         return None
 
     @property

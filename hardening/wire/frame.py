@@ -24,8 +24,9 @@ from hardening.events import (
     Withheld,
 )
 from hardening.wire.roles import Role, Table
-from hardening.wire.scan import Site, Walk, read_json, read_string, write_string
-from hardening.wire.traces import holds_numbers, is_readable, trace_of, with_text
+from hardening.wire.scan import Walk, read_json, read_string, write_string
+from hardening.wire.sites import Site
+from hardening.wire.traces import holds_numbers, is_readable, is_settings, trace_of, with_text
 from hardening.wire.usage import named_counts, read_usage
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
@@ -36,12 +37,18 @@ _WITHHELD = {
     Role.STATES: "states",
     Role.TRACE: "trace",
 }
-_SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
+_SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.BLOCKS})
+_WHOLE = frozenset({Role.TEXT_WHOLE, Role.BLOCKS})
+_TRACES = frozenset({Role.REASONING, Role.REASONING_WHOLE, Role.SETTINGS})
+_SEALS = frozenset({Role.SEAL, Role.SEAL_APART})
+_TOOLS = frozenset({Role.TOOL, Role.TOOL_WHOLE, Role.REFUSAL})
 _NULL = frozenset({Role.FINISH, Role.USAGE, Role.FAILED})  # absent rather than empty
 _IN_HOLDER = frozenset({*_ROWS, Role.LOGPROBS_OTHER})
-_MUTE = frozenset({Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.HOLDER, Role.INDEX})
+_MUTE = frozenset({Role.VOLATILE, Role.SEQUENCE, Role.NAME, Role.SPEAKER, Role.HOLDER, Role.INDEX})
+_BESIDE_A_TRACE = frozenset({*_TRACES, *_MUTE, Role.KIND, Role.TRACE, Role.LOGPROBS_REASONING})
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
-_GOES_ON = frozenset({"", "null", "none"})  # what imitators write where nothing has finished
+# What servers write where nothing has finished.
+_GOES_ON = frozenset({"", "null", "none", "in_progress", "queued"})
 _AFTER_ALL = 1 << 30
 
 # The trace is read before the answer that follows it, whatever order a body has.
@@ -78,6 +85,7 @@ class Frame:
         "_deltas",
         "_spoken",
         "_table",
+        "_wholes",
         "events",
         "format",
         "raw",
@@ -97,6 +105,7 @@ class Frame:
         self.unknown = walk.unknown
         self._deltas = self._speaking(Role.TEXT)
         self._spoken = self._deltas | self._speaking(Role.TEXT_WHOLE)
+        self._wholes = {site.owner.index for site in self.sites if site.role is Role.REASONING_WHOLE}
         try:
             self.events = self._events()
         except RecursionError:
@@ -109,6 +118,27 @@ class Frame:
     def names_payload(self, site: Site) -> bool:
         """Whether a site of Role.KIND says that its frame carries a payload and nothing else."""
         return self.value(site) in self._table.deltas
+
+    @property
+    def kind(self) -> bytes:
+        """The frame's own name for what it is, as JSON; empty where it has none."""
+        return next((self.value(site) for site in self.sites if site.role is Role.KIND), b"")
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the frame ends its stream and holds all that was said in it."""
+        return any(site.role is Role.KIND and self.value(site) in self._table.finals for site in self.sites)
+
+    @property
+    def is_of_trace(self) -> bool:
+        """Whether the frame is about a trace alone, with text or without, and may go with it."""
+        roles = {site.role for site in self.sites}
+        return (
+            not roles.isdisjoint(_TRACES)
+            and roles <= _BESIDE_A_TRACE
+            and Role.KIND in roles
+            and all(self.names_payload(site) for site in self.sites if site.role is Role.KIND)
+        )
 
     def _speaking(self, role: Role) -> set[int]:
         """The indices that say something in a site of `role`."""
@@ -123,7 +153,7 @@ class Frame:
             if site.role in _MUTE or self.value(site) in _EMPTY:
                 continue
             event = self._event(site)
-            if isinstance(event, Reasoning):
+            if isinstance(event, Reasoning) and not event.whole:
                 traces.setdefault(event.index, []).append((event, site))
             elif event is not None:
                 found.append((event, site))
@@ -133,36 +163,51 @@ class Frame:
 
     def _one_trace(self, copies: list[tuple[Reasoning, Site]]) -> list[tuple[Event, Site]]:
         """The first plain string is the trace, or the first value of another shape; the rest are copies."""
-        copies.sort(key=lambda pair: (pair[1].role is Role.SEAL, self.raw[pair[1].start] != 34))
+        copies.sort(key=lambda pair: (pair[1].role in _SEALS, self.raw[pair[1].start] != 34))
         first, *rest = copies
         return [first, *((Withheld(event.index, "trace"), site) for event, site in rest)]
 
     def _event(self, site: Site) -> Event | None:
         role, index = site.role, site.owner.index
         if role in _SPOKEN:
-            text = self.text(site)
-            said = self._spoken if role is Role.TEXT_COPY else self._deltas
-            copy = role is not Role.TEXT and index in said
-            return TextCopy(index, text) if copy else Text(index, text)
-        if role is Role.REASONING:
+            return self._spoken_event(site)
+        if role is Role.TEXT_ALL:
+            return TextCopy(_AFTER_ALL, text, whole=True) if (text := self.text(site)) else None
+        if role in _TRACES:
             value = read_json(self.value(site), format=self.format)
-            text = trace_of(value)
-            if text:
-                return Reasoning(index, text)
+            if role is Role.SETTINGS and is_settings(value):
+                return None
+            if text := trace_of(value):
+                return Reasoning(index, text, whole=role is not Role.REASONING)
             return Withheld(index, "trace") if holds_numbers(value) else None
-        if role is Role.SEAL:
-            seal = self.text(site)
-            return Reasoning(index, seal) if is_readable(seal) else Seal(index, seal)
+        if role in _SEALS:
+            return self._seal_event(site)
         if role in _ROWS:
             return Logprobs(index, self.value(site), _ROWS[role])  # type: ignore[arg-type]
         if role in _WITHHELD:
             return Withheld(index, _WITHHELD[role])  # type: ignore[arg-type]
         return self._plain_event(site)
 
+    def _spoken_event(self, site: Site) -> Event | None:
+        role, index = site.role, site.owner.index
+        if role in _WHOLE and self.raw[site.start] != 34:
+            return None
+        text = self.text(site)
+        said = self._spoken if role is Role.TEXT_COPY else self._deltas
+        copy = role is not Role.TEXT and index in said
+        return TextCopy(index, text) if copy else Text(index, text, whole=role in _WHOLE)
+
+    def _seal_event(self, site: Site) -> Event:
+        index, seal = site.owner.index, self.text(site)
+        if not is_readable(seal):
+            return Seal(index, seal, apart=site.role is Role.SEAL_APART)
+        # Beside the place of a whole trace it is one more copy, whatever stands there.
+        return Withheld(index, "trace") if index in self._wholes else Reasoning(index, seal)
+
     def _plain_event(self, site: Site) -> Event | None:
         role, index = site.role, site.owner.index
-        if role is Role.TOOL or role is Role.REFUSAL:
-            return Tool(index, site.end - site.start)
+        if role in _TOOLS:
+            return Tool(index, site.end - site.start, whole=role is Role.TOOL_WHOLE)
         if role is Role.FINISH:
             reason = self.text(site)
             return Finish(index, reason) if reason.lower() not in _GOES_ON else None
@@ -197,8 +242,8 @@ class Frame:
         if site.role in _NULL:
             return b"null"
         if raw[:1] == b'"':
-            return write_string("" if site.role is Role.SEAL else text)
-        if raw[:1] in (b"[", b"{") and site.role is Role.REASONING:
+            return write_string("" if site.role in _SEALS else text)
+        if raw[:1] in (b"[", b"{") and site.role in _TRACES:
             return with_text(raw, text, format=self.format)
         return b"[]" if raw[:1] == b"[" else b"{}" if raw[:1] == b"{" else b"null"
 

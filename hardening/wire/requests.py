@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
-from hardening.wire.roles import Node, Role
-from hardening.wire.scan import Site, Walk, read_json
+from hardening.wire.roles import Node, Role, compile_questions
+from hardening.wire.scan import Walk, read_json
+from hardening.wire.sites import Site
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
 _BRACE = 123
+_SUMMARY = compile_questions({"summary": Role.PARTS})
 _top_key = re.compile(rb"\{[ \t\n\r]*").match
 
 
@@ -25,7 +27,7 @@ class Edits:
     """What a request must not ask for beyond; None leaves a field as it is.
 
     `top_logprobs` 0 asks for none at all. `drop_resent` takes out reasoning blocks that carry no
-    signature, which can only be summaries written here.
+    signature or sealed content, which can only be summaries written here.
     """
 
     max_tokens: int | None = None
@@ -109,11 +111,18 @@ class _Asked:
                 self.max_tokens = max(self.max_tokens or 0, bound)
         elif role is Role.ASK_LOGPROBS or role is Role.ASK_TOP:
             self._take_rows(value)
+        elif role is Role.ASK_INCLUDE:
+            named = value if isinstance(value, list) else [value]
+            self.logprobs = self.logprobs or any(map(_names_rows, named))
 
     def _take_rows(self, value: object) -> None:
         self.logprobs = self.logprobs or bool(value)
         if not isinstance(value, bool) and (top := _integer(value)) is not None:
             self.top = max(self.top, _ALL if top < 0 else top)
+
+
+def _names_rows(name: object) -> bool:
+    return isinstance(name, str) and "logprobs" in name.lower()
 
 
 def _integer(value: object) -> int | None:
@@ -172,7 +181,17 @@ def _less(text: bytes, site: Site, edits: Edits) -> bytes | None:
             return None if raw == b"false" else b"false"
         known = raw in (b"true", b"false") or _within(raw, edits.top_logprobs)
         return None if known else b"%d" % edits.top_logprobs
+    if site.role is Role.ASK_INCLUDE:
+        return _without_rows(raw) if edits.top_logprobs == 0 else None
     return b"null" if site.role is Role.ASK_ROWS else None
+
+
+def _without_rows(raw: bytes) -> bytes | None:
+    """A list of names without those that ask for rows; None where it holds none."""
+    value = read_json(raw, format="request")
+    named = value if isinstance(value, list) else [value]
+    kept = [name for name in named if not _names_rows(name)]
+    return json.dumps(kept).encode() if len(kept) < len(named) else None
 
 
 def _within(raw: bytes, bound: int) -> bool:
@@ -202,7 +221,7 @@ def _inserted(text: bytes, start: int, member: bytes) -> tuple[int, int, bytes]:
 
 
 def _without_resent(text: bytes, sites: list[Site]) -> list[tuple[int, int, bytes]]:
-    """Lists of content blocks without the thinking blocks whose signature is empty."""
+    """Lists of content blocks or items without those that hold nothing but a summary written here."""
     blocks: dict[Site, list[bytes]] = {}
     parts: Site | None = None
     for site in sites:  # in the order of the text: a list, then its elements
@@ -212,14 +231,26 @@ def _without_resent(text: bytes, sites: list[Site]) -> list[tuple[int, int, byte
             blocks[parts].append(text[site.start : site.end])
     spans = []
     for parts, found in blocks.items():
-        kept = [block for block in found if not _is_own_summary(block)]
-        if kept and len(kept) < len(found):
+        kept = [new for block in found if (new := _without_summary(block)) is not None]
+        if kept and kept != found:
             spans.append((parts.start, parts.end, b"[" + b",".join(kept) + b"]"))
     return spans
 
 
-def _is_own_summary(block: bytes) -> bool:
-    if b"thinking" not in block:
-        return False
+def _without_summary(block: bytes) -> bytes | None:
+    """A block as it may be sent on; None for one that only repeats a summary written here.
+
+    A text in `content` or `thinking` makes a server take it for the model's own trace. Where the text stands
+    in `summary` alone, the item may be a reference to one that the server keeps: then only the text goes.
+    """
+    if b"thinking" not in block and b"reasoning" not in block:
+        return block
     value = read_json(block, format="request")
-    return isinstance(value, dict) and value.get("type") == "thinking" and not value.get("signature")
+    if not isinstance(value, dict) or value.get("type") not in ("thinking", "reasoning"):
+        return block
+    if value.get("signature") or value.get("encrypted_content"):
+        return block
+    if value["type"] == "thinking" or value.get("content"):
+        return None
+    found = Walk(block, 0, _SUMMARY, format="request", fold=True).sites if value.get("summary") else []
+    return splice(block, [(site.start, site.end, b"[]") for site in found])

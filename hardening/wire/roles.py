@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call of Python
@@ -18,9 +19,14 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     TEXT = enum.auto()  # visible answer
     TEXT_WHOLE = enum.auto()  # all of it in one body; beside a delta a copy
     TEXT_COPY = enum.auto()  # the answer once more, whole or in part
+    TEXT_ALL = enum.auto()  # all of its texts once more, as one
+    BLOCKS = enum.auto()  # a list of blocks, or as a string the whole text
     REFUSAL = enum.auto()  # visible text in place of an answer
     REASONING = enum.auto()  # the trace, in any shape
+    REASONING_WHOLE = enum.auto()  # all of it; after its pieces a copy
+    SETTINGS = enum.auto()  # what was asked of the trace, as an object of words; as anything else the trace
     SEAL = enum.auto()  # opaque stand-in for the trace
+    SEAL_APART = enum.auto()  # one that is valid whatever becomes of the text beside it
     LOGPROBS = enum.auto()  # rows of the visible text
     LOGPROBS_REASONING = enum.auto()  # rows of the trace
     LOGPROBS_REFUSAL = enum.auto()  # rows of a refusal
@@ -31,6 +37,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     STATES = enum.auto()  # hidden states, routing
     TRACE = enum.auto()  # what the model did on the way: tool runs, debug doubles
     TOOL = enum.auto()  # arguments of a call
+    TOOL_WHOLE = enum.auto()  # all of them; after their pieces a copy
     FINISH = enum.auto()  # why it ended
     KIND = enum.auto()  # the frame's own name of what it is
     USAGE = enum.auto()  # token counts
@@ -39,6 +46,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     SPEAKER = enum.auto()  # who speaks
     NAME = enum.auto()  # what the frame, the model or the server is called
     VOLATILE = enum.auto()  # changes from frame to frame and means nothing
+    SEQUENCE = enum.auto()  # number of the frame in its stream
     ASK_MODEL = enum.auto()  # request: which model
     ASK_STREAM = enum.auto()  # request: whether in pieces
     ASK_CHOICES = enum.auto()  # request: how many answers
@@ -47,14 +55,23 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
     ASK_TOP = enum.auto()  # request: alternatives a row
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
+    ASK_INCLUDE = enum.auto()  # request: names of what the answer shall hold beside its text
     PARTS = enum.auto()  # request: the content blocks of a message
     PART = enum.auto()  # request: one of them
+
+
+@dataclass(frozen=True, slots=True)
+class Retelling:
+    """What values in an object mean where a `type` of it is found by `match`."""
+
+    match: Callable[[bytes], object]
+    roles: Mapping[Role, Role]
 
 
 class Node:
     """One place in a frame: its role, its known keys, its elements."""
 
-    __slots__ = ("guarded", "items", "keys", "names", "owner", "role")
+    __slots__ = ("guarded", "items", "keys", "names", "owner", "retold", "role")
 
     def __init__(self) -> None:
         self.role: Role | None = None
@@ -63,6 +80,7 @@ class Node:
         self.items: Node | None = None
         self.owner = False
         self.guarded = False
+        self.retold: tuple[Retelling, ...] = ()
 
     def child(self, key: str) -> Node:
         """The node under `key`, `[]` for elements, made where it is missing."""
@@ -73,18 +91,24 @@ class Node:
         node = self.keys.setdefault(key.encode(), Node())
         return self.names.setdefault(key, node)
 
+    def holds(self, role: Role) -> bool:
+        """Whether `role` stands at this place or below it."""
+        return self.role is role or any(node.holds(role) for node in self.keys.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """What stands where in the frames of a format, and what their own names for themselves mean.
 
     Of the values, as JSON, of Role.KIND those in `ends` say that a trace is over, those in `deltas` that
-    the frame carries a payload and nothing else: without it the frame may go.
+    the frame carries a payload and nothing else: without it the frame may go. Those in `finals` say that
+    the stream is over, and that the frame holds all that it said.
     """
 
     root: Node
     ends: frozenset[bytes] = frozenset()
     deltas: frozenset[bytes] = frozenset()
+    finals: frozenset[bytes] = frozenset()
 
 
 def compile_table(
@@ -93,22 +117,34 @@ def compile_table(
     owners: tuple[str, ...] = (),
     guarded: tuple[str, ...] = (),
     wrapped: tuple[str, ...] = (),
+    retold: Mapping[str, tuple[Retelling, ...]] = MappingProxyType({}),
     ends: tuple[str, ...] = (),
     deltas: tuple[str, ...] = (),
+    finals: tuple[str, ...] = (),
 ) -> Table:
     """The tree of a table of paths.
 
     `owners` are the objects whose number (`index`, else their position) an event carries;
     in `guarded` objects an unknown key whose name speaks of reasoning is reasoning. Under the keys
     in `wrapped` the whole may stand once more, or a list of such, and so in a list at the root.
+    Of the objects in `retold` the first retelling that matches is told.
     """
-    root = _tree(roles, owners, guarded)
+
+    def tree() -> Node:
+        root = _tree(roles, owners, guarded)
+        for path, retellings in retold.items():
+            for node in _nodes(root, path):
+                node.retold = retellings
+        return root
+
+    root = tree()
     if wrapped:
-        root.items = _tree(roles, owners, guarded)
+        root.items = tree()
         for key in wrapped:
-            inner = root.keys[key.encode()] = _tree(roles, owners, guarded)
+            inner = root.keys[key.encode()] = tree()
             inner.items = root.items
-    return Table(root, *(frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas)))
+    kinds = (frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas, finals))
+    return Table(root, *kinds)
 
 
 def compile_questions(roles: Mapping[str, Role]) -> Node:

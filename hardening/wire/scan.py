@@ -17,6 +17,7 @@ import orjson
 from hardening.errors import WireError
 from hardening.wire.names import role_of, speaks_of_reasoning, told_anywhere
 from hardening.wire.roles import Node, Role
+from hardening.wire.sites import Owner, Site, retold
 
 _WS = rb"[ \t\n\r]*+"
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -36,27 +37,6 @@ _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
 _READ_ALONG = frozenset({None, Role.FAILED, Role.USAGE, Role.FINISH})  # long strings in these are noted
 
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
-
-
-class Owner:
-    """The object that a value belongs to: a choice, a content block, or the frame itself."""
-
-    __slots__ = ("index",)
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-
-class Site:
-    """A governed value: its role and the bytes `start:end` where it stands."""
-
-    __slots__ = ("end", "owner", "role", "start")
-
-    def __init__(self, role: Role, start: int, end: int, owner: Owner) -> None:
-        self.role = role
-        self.start = start
-        self.end = end
-        self.owner = owner
 
 
 class Walk:
@@ -127,8 +107,8 @@ class Walk:
 
     def _object(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw
-        opened, known = at - 1, len(self.sites)
-        declared = False
+        opened, known, strange = at - 1, len(self.sites), len(self.unknown)
+        kinds: list[bytes] = []
         at = _skip_space(raw, at)
         if raw[at : at + 1] == b"}":
             return at + 1
@@ -145,26 +125,39 @@ class Walk:
                 at = self._container(node, name, start, owner)
                 member = _next(raw, at)
             if node.guarded and name == b"type":
-                declared = declared or self._declares(raw[start:at])
+                kinds.append(self._kind(raw[start:at]))
             if member is None or member[member.re.groups] == b"]":
                 raise self._broken(at, "a comma or the end of the object")
             at = member.end()
             if member[member.re.groups] == b"}":
                 at = member.end(member.re.groups)
-                if declared:
-                    self._all_of_it(opened, at, known, owner)
+                if kinds and not self._retold(node, kinds, known, strange):
+                    self._all_of_it(kinds, opened, at, known, owner)
                 return at
 
     def _unescaped(self, name: bytes) -> bytes:
         return read_string(b'"' + name + b'"', format=self._format).encode("utf-8", "surrogatepass")
 
-    def _declares(self, kind: bytes) -> bool:
-        if 92 in kind and kind[0] == _QUOTE:
-            kind = self._unescaped(kind[1:-1])
-        return bool(speaks_of_reasoning(kind))
+    def _kind(self, kind: bytes) -> bytes:
+        """What a value under `type` says, quotes and all where they need no look."""
+        return self._unescaped(kind[1:-1]) if 92 in kind and kind[0] == _QUOTE else kind
 
-    def _all_of_it(self, start: int, end: int, known: int, owner: Owner) -> None:
+    def _retold(self, node: Node, kinds: list[bytes], known: int, strange: int) -> bool:
+        """Whether the object's own name for itself says what its values are; they are told so then."""
+        inside = retold(self.sites[known:], node.retold, kinds)
+        if inside is None:
+            return False
+        if any(site.role is Role.REASONING_WHOLE for site in inside):
+            # In what calls itself a trace a string that no table knows is no note of somebody else.
+            inside += [Site(Role.TRACE, *span, inside[0].owner) for span in self.unknown[strange:]]
+            del self.unknown[strange:]
+        self.sites[known:] = inside
+        return True
+
+    def _all_of_it(self, kinds: list[bytes], start: int, end: int, known: int, owner: Owner) -> None:
         """An object that calls itself reasoning is: all of it, or what stands there under known names."""
+        if not any(map(speaks_of_reasoning, kinds)):
+            return
         if any(site.role is Role.REASONING for site in self.sites[known:]):
             for site in self.sites[known:]:
                 site.role = Role.REASONING if site.role in _SPOKEN else site.role

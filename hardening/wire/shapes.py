@@ -68,7 +68,7 @@ class Lane:
 
 def lane_of(frame: Frame, kind: Kind) -> Lane | None:
     """The lane of a frame that was read in full and whose only payload is of `kind`; None where it has none."""
-    spans = _payload(frame, kind)
+    spans = payload_of(frame, kind)
     if spans is None or frame.raw is not frame.source:
         return None
     raw = frame.raw
@@ -80,7 +80,7 @@ def lane_of(frame: Frame, kind: Kind) -> Lane | None:
     return Lane(kind, index, raw[:start], raw[last_end:], middle=raw[end:last_start], bare=bare)
 
 
-def _payload(frame: Frame, kind: Kind) -> list[tuple[int, int]] | None:
+def payload_of(frame: Frame, kind: Kind) -> list[tuple[int, int]] | None:
     """Where the payload stands, in the order of the frame: inside a string's quotes, or a whole list."""
     sites = [site for _, site in frame.events]
     if [site.role for site in sites] != _ROLES[kind] or frame.unknown:
@@ -139,7 +139,7 @@ Skeleton = tuple[tuple[bytes, bytes], ...]
 
 def skeleton_of(frame: Frame, kind: Kind) -> Skeleton | None:
     """What a frame that was read in full shares with every frame of its shape; None as `lane_of`."""
-    spans = _payload(frame, kind)
+    spans = payload_of(frame, kind)
     if spans is None or frame.raw is not frame.source:
         return None
     raw = frame.raw

@@ -23,6 +23,7 @@ _LABELS = frozenset({"type", "id", "index", "format", "provider", "role", "statu
 _prefix = re.compile(r"^.*[.:|]", re.DOTALL)
 _is_no_seal = re.compile(r"[^A-Za-z0-9+/=_.:|\-\s]").search
 
+_WORD_CHARS = 18  # of a setting; a longer string may be a piece of a trace
 _INFLATED_BYTES = 4096  # enough of a compressed blob to tell text from noise
 _TEXT_SHARE = 0.9
 
@@ -53,6 +54,14 @@ def holds_numbers(value: object) -> bool:
         return any(holds_numbers(element) for element in value.values())
     return isinstance(value, list) and any(
         holds_numbers(element) or isinstance(element, int | float) for element in value
+    )
+
+
+def is_settings(value: object) -> bool:
+    """Whether a value is an object of switches, numbers and short words, in which no trace can stand."""
+    return isinstance(value, dict) and not any(
+        isinstance(element, list | dict) or (isinstance(element, str) and len(element) > _WORD_CHARS)
+        for element in value.values()
     )
 
 

@@ -14,6 +14,9 @@ from bench.corpus.dialects import read_answer
 from bench.corpus.drive import SPLITS, pieces_of
 from bench.corpus.leaks import find
 from bench.corpus.reading import rows_beyond, usage_of, without_trace
+from tests.exchanges import ANSWER as TOLD
+from tests.exchanges import TRACE as TOLD_TRACE
+from tests.exchanges import responses_stream
 
 TRACE = "Tom starts with five apples. He gives two of them away, so three are left in the bowl."
 ANSWER = "Three apples are left."
@@ -195,6 +198,22 @@ def test_text_calls_and_ends_are_read_without_the_codecs() -> None:
     assert answer.texts == {0: "ab"}
     assert [(call.name, call.arguments) for call in answer.calls.values()] == [("add", '{"a":1}')]
     assert answer.ends == {0: "stop"}
+
+
+def test_a_response_is_read_in_each_of_its_tellings(corpus, capsys) -> None:
+    """Catches a telling that nobody compares: one that is empty, or was left as it was."""
+    stream = responses_stream()
+    answer = read_answer("openai_responses", b"".join(stream))
+    assert [*answer.texts.values()] == [TOLD] * 4  # pieces, whole, item, response
+    assert answer.ends == {0: "completed"}
+    stream[-1] = stream[-1].replace(TOLD.encode(), b"")
+    assert len(read_answer("openai_responses", b"".join(stream)).texts) == 3
+    body = b"".join(responses_stream()).decode()
+    row = recording(
+        "openai_responses", body, reasoning_text=[TOLD_TRACE], usage={"input_tokens": 9, "output_tokens": 40}
+    )
+    assert run(corpus(row), "--json", "--format", "openai_responses") == 0
+    assert claims(capsys.readouterr().out)["corpus_sdk_failures"]["n"] == 2
 
 
 def test_a_stream_that_lost_its_blank_lines_is_read() -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from tests.exchanges import ANSWER, TRACE, chat_stream, messages_stream
+from tests.exchanges import (
+    ANSWER,
+    TRACE,
+    chat_stream,
+    message_item,
+    messages_stream,
+    reasoning_item,
+    response,
+    responses_stream,
+)
 
 QUESTION = {
     "messages": [{"role": "user", "content": "Tom has 5 apples and gives 2 away. How many are left?"}]
@@ -89,4 +98,11 @@ MESSAGES = Format(
     tuple(messages_stream()),
     _messages_whole(),
 )
-FORMATS = (CHAT, MESSAGES)
+RESPONSES = Format(
+    "openai_responses",
+    "/v1/responses",
+    json.dumps({"model": "m", "input": QUESTION["messages"]}).encode(),
+    tuple(responses_stream()),
+    json.dumps(response([reasoning_item(TRACE), message_item()])).encode(),
+)
+FORMATS = (CHAT, MESSAGES, RESPONSES)

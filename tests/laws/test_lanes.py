@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hardening.facts import Decision, LogprobTerms, ReasoningTerms
 from hardening.lanes import Lanes
+from hardening.wire.frame import Frame
 from hardening.wire.shapes import Lane
 from tests.exchanges import DONE, HIDDEN, SUMMARISED, chunk, event, exchange
 
@@ -142,3 +143,129 @@ def test_messages_alike(parts: list[tuple[int, tuple[bytes, bytes], bytes]]) -> 
     pieces += [event("content_block_stop", index=index) for index in range(3)]
     compared = through(pieces, SUMMARISED, compared=True, format="anthropic_messages")
     assert compared == through(pieces, SUMMARISED, compared=False, format="anthropic_messages")
+
+
+PIECES = [
+    "a",
+    " word",
+    "",
+    'say "hi"',
+    "a\nb",
+    "\\",
+    "<",
+    "<think>",
+    "x</thi",
+    "nk>y",
+    "</think>",
+    "é",
+    'x","logprobs":[]',
+]
+ORDERS = [
+    ["type", "sequence_number", "item_id", "output_index", "delta", "logprobs", "obfuscation"],
+    ["delta", "item_id", "logprobs", "obfuscation", "output_index", "sequence_number", "type"],
+    ["delta", "item_id", "logprobs", "output_index", "sequence_number", "type"],
+    ["type", "obfuscation", "delta", "sequence_number", "logprobs"],
+    ["type", "item_id", "output_index", "delta"],
+]  # fmt: skip
+
+
+@st.composite
+def told(draw: st.DrawFn) -> list[bytes]:
+    """Pieces of texts and traces in one order of members, counted, each now and then in an odd way."""
+    order = draw(st.sampled_from(ORDERS))
+    number = draw(st.sampled_from([0, 3, 8, 97]))
+    frames = []
+    for _ in range(draw(st.integers(0, 30))):
+        kind = draw(st.sampled_from(["output_text.delta", "output_text.delta", "reasoning_text.delta"]))
+        value: dict[str, object] = {
+            "type": f"response.{kind}",
+            "sequence_number": number,
+            "item_id": draw(st.sampled_from(["msg_1"] * 9 + ["msg_2"])),
+            "output_index": draw(st.integers(0, 1)) if draw(st.integers(0, 9)) == 0 else 1,
+            "delta": draw(st.sampled_from([*"abcdefghi", *PIECES])),
+            "logprobs": [],
+            "obfuscation": draw(st.sampled_from(["abc", "", "xyzw", 'q"', "{}"])),
+        }
+        change = draw(st.integers(0, 12))
+        if change == 0:
+            value["reasoning_note"] = "a hidden piece"
+        elif change == 1:
+            value["text"] = "all of it"
+        raw = json.dumps(
+            {
+                name: value[name]
+                for name in (*order, *value)
+                if name in value and (name in order or change < 2)
+            }
+        )
+        if change == 2:
+            raw = raw.replace(
+                f'"sequence_number": {number}', f'"sequence_number": 5, "sequence_number": {number}'
+            )
+        elif change == 3:
+            number += draw(st.sampled_from([-number, 2, 10]))
+        frames.append(f"event: response.{kind}\ndata: {raw}\n\n".encode())
+        if draw(st.integers(0, 9)) == 0:
+            number += 1
+            done = {"type": "response.output_item.done", "sequence_number": number, "output_index": 1}
+            frames.append(event("response.output_item.done", **{**done, "item": {"type": "message"}}))
+        number += 1
+    return frames  # fmt: skip
+
+
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision(logprobs=LogprobTerms(top=2, step=0.25))])
+@given(stream=told(), joined=st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_responses_alike(decision: Decision, stream: list[bytes], joined: bool) -> None:
+    """Catches a number that is lost, kept or counted twice where a frame was only compared."""
+    pieces = [b"".join(stream)] if joined else stream
+    compared = through(pieces, decision, compared=True, format="openai_responses")
+    assert compared == through(pieces, decision, compared=False, format="openai_responses")
+
+
+def test_a_member_behind_the_padding_is_read() -> None:
+    """Catches padding that is taken for all that stands before the end of the frame."""
+    made = exchange("openai_responses", HIDDEN)
+    for number in range(5):
+        more = {"reasoning_note": "a piece"} if number == 4 else {}
+        value = {
+            "sequence_number": number,
+            "type": "response.output_text.delta",
+            "delta": "a",
+            "obfuscation": "abc",
+            **more,
+        }
+        out = made.receive(f"data: {json.dumps(value)}\n\n".encode(), 0.0)
+    assert b"a piece" not in out
+    assert b'"delta": "a"' in out
+
+
+@pytest.mark.parametrize("order", ORDERS[:3])
+@pytest.mark.parametrize("first", [0, 7])
+def test_counted_frames_are_compared(order: list[str], first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a lane that is never found, so that every chunk is read in full."""
+    made = exchange("openai_responses", HIDDEN)
+    read: list[bytes] = []
+    whole = made._codec.frame
+
+    def frame(raw: bytes, *places: int, source: bytes) -> Frame:
+        read.append(source)
+        return whole(raw, *places, source=source)
+
+    for kind in ("reasoning_text", "output_text"):
+        for number in range(first, first + 30):
+            value = {
+                "type": f"response.{kind}.delta",
+                "sequence_number": number,
+                "item_id": kind,
+                "output_index": 1,
+                "delta": f"w{number}",
+                "logprobs": [],
+                "obfuscation": "x" * (number % 5),
+            }
+            raw = json.dumps({name: value[name] for name in order})
+            made.receive(f"event: response.{kind}.delta\ndata: {raw}\n\n".encode(), 0.0)
+            if number == first:
+                monkeypatch.setattr(type(made._codec), "frame", lambda _, *a, **k: frame(*a, **k))
+        first += 30
+    assert len(read) == 1  # the first text

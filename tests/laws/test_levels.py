@@ -21,6 +21,7 @@ LEVELS = {
 PARTS = {
     "__main__": "cli",
     "rewrite": "exchange",
+    "numbers": "exchange",
     "lanes": "exchange",
     "reply": "exchange",
 }  # modules that belong to a room of another name

@@ -65,10 +65,9 @@ def spoken(format: Format, streamed: bool) -> list[bytes]:
     if not streamed:
         return [json.dumps(whole).encode()]
     marked = MARKS["trace"].encode(), MARKS["answer"].encode()
+    answers = (b'content": "Tom', b"text_delta", b"output_text.delta")
     return [
-        piece.replace(
-            b'"Tom "', b'"' + marked[piece.find(b'content": "Tom') > 0 or b"text_delta" in piece] + b'"'
-        )
+        piece.replace(b'"Tom "', b'"' + marked[any(one in piece for one in answers)] + b'"')
         for piece in format.stream
     ]
 

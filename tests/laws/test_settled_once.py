@@ -79,11 +79,12 @@ def breaks_off(messages: list[Message], at: int, *, raises: bool) -> ASGIApp:
 
 def generated_tokens(pieces: tuple[bytes, ...]) -> int:
     """What the model wrote by then: as its server counts at the end, before it by the bytes."""
-    values = deltas(b"".join(pieces))
+    values: list[Any] = deltas(b"".join(pieces))
+    values = [{**value, **value.get("response", {})} for value in values]
     usages = [value.get("usage") or value.get("message", {}).get("usage") or {} for value in values]
     told = max((one.get("completion_tokens", one.get("output_tokens", 0)) for one in usages), default=0)
     parts = [part for value in values for part in (value.get("delta"), *value.get("choices", ())) if part]
-    parts = [part.get("delta", part) for part in parts]
+    parts = [{"text": part} if isinstance(part, str) else part.get("delta", part) for part in parts]
     fields = ("content", "reasoning_content", "text", "thinking")
     written = sum(len(part.get(field) or "") for part in parts for field in fields)
     return max(told, -(-written // BYTES_PER_TOKEN))

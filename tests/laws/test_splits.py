@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardening.facts import Decision
-from tests.exchanges import HIDDEN, SHADOW, SUMMARISED, chat_stream, messages_stream, run
+from tests.exchanges import HIDDEN, SHADOW, SUMMARISED, chat_stream, messages_stream, responses_stream, run
 
 STREAMS: list[tuple[str, Callable[[], list[bytes]]]] = [
     ("openai_chat", chat_stream),
     ("anthropic_messages", messages_stream),
+    ("openai_responses", responses_stream),
 ]
 DECISIONS = [SUMMARISED, HIDDEN]
 

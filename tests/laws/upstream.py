@@ -9,7 +9,22 @@ from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
-from tests.exchanges import ANSWER, DONE, TRACE, USAGE, chunk, event, words
+from tests.exchanges import (
+    ANSWER,
+    DONE,
+    TRACE,
+    USAGE,
+    Told,
+    chunk,
+    event,
+    message_item,
+    reasoning_item,
+    response,
+    told_response,
+    told_text,
+    told_trace,
+    words,
+)
 from tests.laws.formats import MESSAGES, ROWS
 
 PAUSE_S = 0.05
@@ -150,14 +165,66 @@ MESSAGE_ANSWERS = {
 }
 
 
+_CALL_ITEM = {
+    "type": "function_call",
+    "id": "fc_1",
+    "call_id": "call_1",
+    "name": "weather",
+    "status": "completed",
+}
+_CALLED: Told = [
+    ("output_item.added", {"output_index": 2, "item": {**_CALL_ITEM, "arguments": "", "status": "in_progress"}}),
+    *(
+        ("function_call_arguments.delta", {"output_index": 2, "item_id": "fc_1", "delta": piece})
+        for piece in words(ARGUMENTS)
+    ),
+    ("function_call_arguments.done", {"output_index": 2, "item_id": "fc_1", "name": "weather", "arguments": ARGUMENTS}),
+    ("output_item.done", {"output_index": 2, "item": {**_CALL_ITEM, "arguments": ARGUMENTS}}),
+]  # fmt: skip
+
+
+def _responses(channel: str, said: str = ANSWER, *, calls: bool = False) -> Says:
+    """A response that reasons in one channel, in its stream and as a body."""
+    trace = PLAN + TRACE
+    item = reasoning_item(**{"content" if channel == "reasoning_text" else "summary": trace})
+    more = [{**_CALL_ITEM, "arguments": ARGUMENTS}] if calls else []
+    middle: Told = [
+        ("output_item.added", {"output_index": 0, "item": reasoning_item()}),
+        *told_trace(trace, channel),
+        ("output_item.done", {"output_index": 0, "item": item}),
+        *told_text(said),
+        *(_CALLED if calls else []),
+    ]
+    output = [item, message_item(said), *more]
+    return Says(tuple(told_response(middle, output)), json.dumps(response(output)).encode())
+
+
+_plain = _responses("reasoning_text")
+RESPONSES = {
+    "plain": _plain,
+    "summaries": _responses("reasoning_summary_text"),
+    "tags": _responses("reasoning_text", f"<think>{PLAN}{TRACE}</think>{ANSWER}"),
+    "tools": _responses("reasoning_text", calls=True),
+    "slow": Says(_plain.stream, slow=True),
+    "breaks": Says(_plain.stream, breaks_at=len(_plain.stream) - 6),
+}
+
+
+_ANSWERS = {"completions": CHATS, "messages": MESSAGE_ANSWERS, "responses": RESPONSES}
+
+
 async def model_server(scope: Scope, receive: Receive, send: Send) -> None:
     """The app: answers what the model's name says, streamed where that is asked."""
     body, more = b"", True
     while more:
         message = await receive()
         body, more = body + message.get("body", b""), message.get("more_body", False)
-    asked = json.loads(body)
-    says = (CHATS if scope["path"].endswith("completions") else MESSAGE_ANSWERS)[asked["model"]]
+    kept = scope["method"] == "GET"
+    asked = (
+        {"model": "plain", "stream": b"stream=true" in scope["query_string"]} if kept else json.loads(body)
+    )
+    endpoint = next(part for part in reversed(scope["path"].split("/")) if part in _ANSWERS)
+    says = _ANSWERS[endpoint][asked["model"]]
     streamed = asked.get("stream", False)
     kind = b"text/event-stream" if streamed else b"application/json"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardening.events import Event, Finish, Reasoning, Text, TextCopy
+from hardening.events import Event, Finish, Reasoning, ReasoningCopy, Text, TextCopy
 from hardening.transform.inline import TAGS, InlineTraces
 
 
@@ -95,3 +95,33 @@ def test_a_copy_goes_once_anything_was_hidden_and_stays_before() -> None:
 def test_text_without_tags_is_the_same_event() -> None:
     event = Text(0, "plain text, a list [1, 2] and 3 > 2")
     assert next(iter(InlineTraces("tagged").feed(event))) is event
+
+
+def test_a_whole_text_tells_its_traces_by_their_number() -> None:
+    """Catches a copy that splits otherwise than the pieces did, or counts a trace that said nothing."""
+    said = "a<think>T1</think>b<think></think>c<think>T2"
+    traces = InlineTraces("tagged")
+    pieces = [event for letter in said for event in traces.feed(Text(0, letter))] + list(traces.flush())
+    copied = list(traces.feed(TextCopy(0, said, whole=True)))
+    visible = "".join(event.text for event in copied if isinstance(event, TextCopy))
+    assert visible == "".join(event.text for event in pieces if isinstance(event, Text)) == "abc"
+    tags = ("<think>", "</think>")
+    assert [event for event in copied if not isinstance(event, TextCopy)] == [
+        ReasoningCopy(0, tags, 0),
+        ReasoningCopy(0, tags, 1),
+    ]
+
+
+def test_a_copy_takes_a_bare_closing_tag_as_what_it_copies_did() -> None:
+    said = "Hm.</think>So."
+    for whole, left in ((False, "Hm.So."), (True, "So.")):
+        traces = InlineTraces("tagged")
+        list(traces.feed(Text(0, said, whole=whole)))
+        copied = traces.feed(TextCopy(0, said, whole=True))
+        assert "".join(event.text for event in copied if isinstance(event, TextCopy)) == left
+
+
+def test_a_copy_without_a_tag_is_the_same_event() -> None:
+    copy = TextCopy(0, "a < b", whole=True)
+    (found,) = InlineTraces("tagged").feed(copy)
+    assert found is copy

@@ -13,6 +13,7 @@ from hardening.events import (
     Finish,
     Logprobs,
     Reasoning,
+    ReasoningCopy,
     ReasoningEnd,
     Seal,
     Summary,
@@ -140,3 +141,31 @@ def test_a_copy_of_the_answer_that_is_one_of_the_trace_goes_with_it() -> None:
     same, other = TextCopy(0, f"So {trace}."), TextCopy(0, f"{trace} So it is.")
     out = run([Reasoning(0, trace), Text(0, same.text), same, other], "none")
     assert out == [Text(0, same.text), same]
+
+
+def test_a_trace_told_once_more_is_the_summary_that_was_given() -> None:
+    """Catches a copy that is summarised before its trace is over, or that costs a second summary."""
+    made = held("summary")
+    list(made.feed(Reasoning(0, "Hm.")))
+    assert list(made.feed(ReasoningCopy(0))) == []
+    (given, _) = made.feed(ReasoningEnd(0))
+    assert list(made.feed(ReasoningCopy(0))) == [given]
+    assert list(made.feed(ReasoningCopy(1))) == []
+    assert (made.summaries, made.chars) == (1, 3)
+
+
+def test_traces_in_a_text_are_told_once_more_by_their_number() -> None:
+    made, tags = held("summary"), ("<think>", "</think>")
+    for text in ("One.", "Two."):
+        list(made.feed(Reasoning(0, text, tags)))
+        list(made.feed(ReasoningEnd(0)))
+    told = [list(made.feed(ReasoningCopy(0, tags, number))) for number in range(3)]
+    assert [len(found) for found in told] == [1, 1, 0]
+    assert list(made.feed(ReasoningCopy(0))) == []
+
+
+def test_a_seal_that_stands_apart_outlives_its_trace() -> None:
+    made = held("none")
+    list(made.feed(Reasoning(0, "Hm.")))
+    assert list(made.feed(Seal(0, "x"))) == []
+    assert list(made.feed(Seal(0, "x", apart=True))) == [Seal(0, "x", apart=True)]

@@ -8,6 +8,7 @@ from hardening.wire.doors import Doors, _Known, _Patterns
 
 CHAT = "openai_chat"
 MESSAGES = "anthropic_messages"
+RESPONSES = "openai_responses"
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,11 @@ MESSAGES = "anthropic_messages"
         ("/v1/chat;a=1/completions;b", CHAT),
         ("/v1/chat\\completions ", CHAT),
         ("/v1/chat/com\npletions", CHAT),
+        ("/v1/responses", RESPONSES),
+        ("/responses", RESPONSES),
+        ("/openai/v1/responses", RESPONSES),
+        ("/v1/responses/compact", RESPONSES),
+        ("/v1/responses/resp_1", None),
         ("/v1/messages/..", None),
         ("/threads/thread_1/messages", None),
         ("/messages", None),
@@ -74,6 +80,32 @@ def test_kept_answers_have_doors_of_their_own() -> None:
     assert doors.stored("/v1/chat/completions/chatcmpl-1") is not None
     assert doors.stored("/v1/chat/completions") is None
     assert Doors(known=False).stored("/v1/chat/completions/x") is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/responses/resp_1",
+        "/v1/responses/7f3a",
+        "/api/responses/resp_1",
+        "/openai/v1/responses/resp_1/input_items",
+        "/responses/resp_1/cancel",
+    ],
+)
+def test_kept_responses_and_their_items(path: str) -> None:
+    kept = Doors().stored(path)
+    assert kept is not None
+    assert kept.codec is not None
+    assert kept.codec.name == RESPONSES
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/responses/input_tokens", "/surveys/4/responses/7", "/responses/intro.html"]
+)
+def test_what_only_looks_like_a_kept_response_is_left_alone(path: str) -> None:
+    """Catches a page of another app that is read as an answer, and a count of tokens that is charged."""
+    doors = Doors()
+    assert (doors.match(path), doors.stored(path)) == (None, None)
 
 
 def test_a_format_that_is_not_read_yet_is_claimed_without_codec() -> None:

@@ -49,7 +49,7 @@ def test_a_trace_is_read_before_the_answer_and_copies_are_withheld() -> None:
         Reasoning(0, "T"),
         Withheld(0, "trace"),
         Withheld(0, "trace"),
-        Text(0, "A"),
+        Text(0, "A", whole=True),
         Finish(0, "stop"),
     ]
     assert frame.value(frame.events[0][1]) == b'"T"'
@@ -99,7 +99,7 @@ def test_a_part_that_calls_itself_reasoning_is(kind: str, field: str) -> None:
     part = {"type": kind, field: "T", "id": "p1"}
     body = {"choices": [{"message": {"content": [part, {"type": "text", "text": "A"}]}}]}
     frame = CHAT.frame(json.dumps(body).encode())
-    assert events(frame) == [Reasoning(0, "T"), Text(0, "A")]
+    assert events(frame) == [Reasoning(0, "T"), Text(0, "A", whole=True)]
     out = json.loads(frame.render({frame.events[0][1]: frame.written(frame.events[0][1], "")}))
     assert out["choices"][0]["message"]["content"][0] == {**part, field: ""}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bench.corpus.dialects import anthropic_messages, openai_chat
+from bench.corpus.dialects import anthropic_messages, openai_chat, openai_responses
 from bench.corpus.dialects.dialect import Dialect
 from bench.corpus.reading import Answer, documents
 
 DIALECTS: dict[str, Dialect] = {
     "openai_chat": openai_chat.DIALECT,
     "anthropic_messages": anthropic_messages.DIALECT,
+    "openai_responses": openai_responses.DIALECT,
 }
 """By the name under which a corpus keeps the format."""
 
