@@ -57,9 +57,11 @@ class Lanes:
             text_end = string_end(data, head)
         if not data.startswith(lane.middle, text_end):
             return None
+        rows = (text_end + len(lane.middle), len(data) + lane.tail)
+        if data.find(b"\n", head, rows[1]) >= 0 or data.find(b"\r", head, rows[1]) >= 0:
+            return None  # several events
         if lane.kind is Kind.TRACE_ROWS:
             return self._trace_with_rows(lane.index, data, data[head:text_end])
-        rows = (text_end + len(lane.middle), len(data) + lane.tail)
         return self._rows(lane.index, data, (head, text_end), rows, lane.bare)
 
     def change(self, raw: bytes) -> bytes | None:
@@ -160,7 +162,7 @@ class Lanes:
         """As `_text`, with the rows beside it cut; without `bare` only where text and some rows stay."""
         start, end = span
         piece = data[start:end]
-        if not piece or data.find(b"\n", start, rows[1]) >= 0 or data.find(b"\r", start, rows[1]) >= 0:
+        if not piece:
             return None
         visible = piece
         even = self._calm and not piece.strip(_EVEN)

@@ -109,3 +109,17 @@ def test_a_trace_between_known_bytes_is_still_found(ids: bool) -> None:
     for at in (1, 5, 9, 20, 30):
         out, _ = run(DECISIONS[1], [*chunks[:at], smuggled, *chunks[at:]])
         assert b"hidden trace" not in out
+
+
+def _trace_rows(number: int) -> bytes:
+    return chunk("rows", f"step {number} ", number, ids=False).replace(b'"content":"', b'"reasoning":"', 1)
+
+
+def test_events_that_come_at_once_are_each_taken() -> None:
+    """Catches a lane that takes the first of several for all of them."""
+    traced = [_trace_rows(number) for number in range(4)]
+    said = chunk("text", "word", 0, ids=False)
+    for decision in DECISIONS:
+        apart = run(decision, [*traced, *traced, said, *traced])
+        assert run(decision, [*traced, b"".join([*traced, said, *traced])]) == apart
+        assert b"word" in apart[0]
