@@ -29,6 +29,7 @@ class Reply:
     __slots__ = (
         "_body",
         "_body_bytes",
+        "_border",
         "_codec",
         "_declared",
         "_envelope",
@@ -67,7 +68,7 @@ class Reply:
         self.chain = chain
         self.rewriter = Rewriter(chain, tally)
         cut = framing or SSE
-        self._envelope = cut.envelope
+        self._envelope, self._border = cut.envelope, cut.border
         self.framer = cut.framer()
         self.stream = codec.stream(cut)
         self.lanes = Lanes(chain, tally, grammar=codec.grammar, shapes=shapes, changed=self.rewriter.changed)
@@ -192,7 +193,11 @@ class Reply:
         """What is left when the upstream has ended. Raises WireError as `read` does."""
         if self._mode == "frames":
             rest = self.framer.rest()
-            return (self._event(rest) if rest else b"") + self.rewriter.rest()
+            last = self._event(rest) if rest else b""
+            owed = self.rewriter.rest()
+            if last and owed and not self.framer.feed(last):
+                last += self._border
+            return last + owed
         if self._mode == "words" or (self._mode == "sniff" and self._body):
             return self._words()
         if self._mode != "gather":

@@ -81,7 +81,13 @@ class Rewriter:
                 edits[site] = frame.written(site, out.text)
             return True
         if isinstance(out, Text | Summary) and not isinstance(event, Text):
-            before.append(self._new(out))
+            site = _text_before(frame, event, out.index)
+            if site is None:
+                before.append(self._new(out))
+            else:
+                text = frame.said(edits.pop(site, frame.value(site))) + _spoken(out)
+                if text != frame.text(site):
+                    edits[site] = frame.written(site, text)
             return True
         return False
 
@@ -169,6 +175,17 @@ class Rewriter:
 
 def _is_trace(event: Event, index: int) -> bool:
     return isinstance(event, Reasoning) and event.index == index
+
+
+def _text_before(frame: Frame, event: Event, index: int) -> Site | None:
+    """Where the text of `index` stands that a frame says before `event`; the last, where that is none of its own."""
+    found = None
+    for own, site in frame.events:
+        if own is event:
+            break
+        if isinstance(own, Text) and own.index == index:
+            found = site
+    return found
 
 
 def _says(event: Event) -> bool:

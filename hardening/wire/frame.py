@@ -178,9 +178,11 @@ class Frame:
 
     def text(self, site: Site) -> str:
         """The text of a string site; empty for any other value."""
-        if self.raw[site.start] != 34:
-            return ""
-        return self.string(site.start, site.end)
+        return self.said(self.value(site))
+
+    def said(self, value: bytes) -> str:
+        """The text of a JSON value that is a string; empty for any other."""
+        return read_string(value, format=self.format) if value[:1] == b'"' else ""
 
     def string(self, start: int, end: int) -> str:
         """The text of the JSON string at `start:end`."""
