@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import orjson
 
+from hardening.wire.line_ends import escaped
 from hardening.wire.scan import read_json, write_string
 
 _OPAQUE = frozenset({"signature", "data", "encrypted_content", "encrypted", "thought_signature"})
@@ -69,7 +70,7 @@ def with_text(raw: bytes, text: str, *, format: str) -> bytes:
     kept = _replaced(value, rest)
     if kept is None and isinstance(value, dict):
         kept = {key: _emptied(key, element) for key, element in value.items()}
-    return orjson.dumps([] if kept is None else kept)
+    return escaped(orjson.dumps([] if kept is None else kept))
 
 
 def _emptied(key: str, element: object) -> object:
