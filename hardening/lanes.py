@@ -42,16 +42,27 @@ class Lanes:
         """What leaves for `data`, which begins as the lane does; None where it must be read in full."""
         if not data.endswith(lane.suffix) or len(data) < lane.least:
             return None
+        head = lane.head
+        if lane.gap:
+            quote = data.find(b'"', head)
+            if not data.startswith(lane.gap, quote) or data[head:quote].strip(_PLAIN):
+                return None
+            head = quote + len(lane.gap)
+            if len(data) + lane.tail < head:
+                return None
         if lane.is_text:
-            piece = data[lane.head : lane.tail]
+            piece = data[head : lane.tail]
             if not piece.strip(_EVEN) and piece and self._calm and lane.index == self._spoke:
                 self._last = piece  # as `_passed`, without its call
                 self._tally.bytes += len(piece)
                 return data
-            return self._text(lane.index, data, piece, lane.head)
+            return self._text(lane.index, data, piece, head)
         if lane.kind is Kind.REASONING:
-            return self._reasoning(lane.index, data, data[lane.head : lane.tail])
-        head = lane.head
+            return self._reasoning(lane.index, data, data[head : lane.tail])
+        return self._beside_rows(lane, data, head)
+
+    def _beside_rows(self, lane: Lane, data: bytes, head: int) -> bytes | None:
+        """`take` for a lane that has rows; the payload begins at `head`."""
         text_end = data.find(b'"', head)
         if 92 in data[head:text_end]:
             text_end = string_end(data, head)

@@ -11,6 +11,7 @@ from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.framing import BOM, Envelope, Framing
+from hardening.wire.ndjson import NDJSON
 from hardening.wire.shapes import Shapes
 from hardening.wire.sse import SSE
 
@@ -71,7 +72,8 @@ class Reply:
         self._envelope, self._border = cut.envelope, cut.border
         self.framer = cut.framer()
         self.stream = codec.stream(cut)
-        self.lanes = Lanes(chain, tally, grammar=codec.grammar, shapes=shapes, changed=self.rewriter.changed)
+        grammar = codec.grammar if codec.grammar is not None and codec.grammar.framing is cut else None
+        self.lanes = Lanes(chain, tally, grammar=grammar, shapes=shapes, changed=self.rewriter.changed)
 
     def read(self, data: bytes) -> bytes:
         """What leaves for a piece. Raises WireError where it cannot be read and must not pass."""
@@ -207,7 +209,26 @@ class Reply:
             start = len(BOM) if body.startswith(BOM) else 0
             return self.rewriter.frame(self._codec.frame(body, start), whole=True)
         except WireError:
+            if self._is_lines(body):
+                return self._by_lines(body)
             self._reasons.add("unreadable_body")
             if not self._passes_unreadable:
                 raise
             return body
+
+    def _is_lines(self, body: bytes) -> bool:
+        """Whether a body that is no JSON text is one a line, whatever its content type says."""
+        lines = [NDJSON.envelope(line) for line in body.splitlines(keepends=True)]
+        try:
+            for line in lines:
+                if line.data:
+                    self._codec.frame(line.raw, line.data_at, line.data_end)
+        except WireError:
+            return False
+        return True
+
+    def _by_lines(self, body: bytes) -> bytes:
+        self.chain.read_inline(whole=False)
+        self.framer, self._envelope, self._border = NDJSON.framer(), NDJSON.envelope, NDJSON.border
+        self._mode = "frames"
+        return self._frames(body) + self.end()

@@ -21,6 +21,7 @@ from hardening.wire.frame import Frame
 from hardening.wire.roles import Role
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Site
 
+_BEGINS = frozenset({Role.SPEAKER, Role.HEAD})
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs)
 
 
@@ -62,7 +63,7 @@ class Rewriter:
         if edits and not worth and not whole and self._is_void(frame, masked):
             return b"".join(before)
         masked += self._short_copies(frame)
-        self._begun.update(site.owner.index for site in frame.sites if site.role is Role.SPEAKER)
+        self._begun.update(site.owner.index for site in frame.sites if site.role in _BEGINS)
         return b"".join(before) + frame.render(edits, masked)
 
     def rest(self) -> bytes:
@@ -167,9 +168,9 @@ class Rewriter:
         A number of empty frames would tell how long the trace was.
         """
         return len(masked) == len(frame.unknown) and all(
-            site.owner.index in self._begun if site.role is Role.SPEAKER else frame.names_payload(site)
+            site.owner.index in self._begun if site.role in _BEGINS else frame.names_payload(site)
             for site in frame.sites
-            if site.role in (Role.SPEAKER, Role.KIND)
+            if site.role in _BEGINS or site.role is Role.KIND
         )
 
 

@@ -10,7 +10,14 @@ from dataclasses import replace
 
 from hardening.policy.terms import Terms
 
-BUILT_FORMATS = frozenset(("openai_chat", "anthropic_messages"))
+BUILT_FORMATS = frozenset(
+    (
+        "openai_chat",
+        "anthropic_messages",
+        "ollama_chat",
+        "ollama_generate",
+    )
+)
 
 
 def notes(

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hardening.facts import Refusal, RequestFacts, Usage
-from hardening.wire import anthropic_messages, openai_chat
+from hardening.wire import (
+    anthropic_messages,
+    ollama_chat,
+    ollama_generate,
+    openai_chat,
+)
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
@@ -139,6 +144,11 @@ _FRAMINGS = {
     b"application/stream+json": NDJSON,
 }
 
-FORMATS: tuple[Format, ...] = (openai_chat, anthropic_messages)
+FORMATS: tuple[Format, ...] = (
+    openai_chat,
+    anthropic_messages,
+    ollama_chat,
+    ollama_generate,
+)
 
 CODECS: dict[str, Codec] = {format.NAME: _codec(format) for format in FORMATS}

@@ -30,6 +30,8 @@ _KNOWN = (
     _Known("deployments/{model}/chat/completions", "openai_chat"),
     _Known("engines/{model}/chat/completions", "openai_chat"),
     _Known("v1/messages", "anthropic_messages"),
+    _Known("api/chat", "ollama_chat"),
+    _Known("api/generate", "ollama_generate"),
 )
 _MODEL = "{model}"
 

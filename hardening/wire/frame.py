@@ -23,10 +23,11 @@ from hardening.events import (
     UsageSeen,
     Withheld,
 )
+from hardening.facts import Usage
 from hardening.wire.roles import Role, Table
 from hardening.wire.scan import Site, Walk, read_json, read_string, write_string
 from hardening.wire.traces import holds_numbers, is_readable, trace_of, with_text
-from hardening.wire.usage import named_counts, read_usage
+from hardening.wire.usage import named_counts, read_count, read_usage
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
 _WITHHELD = {
@@ -37,9 +38,10 @@ _WITHHELD = {
     Role.TRACE: "trace",
 }
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
-_NULL = frozenset({Role.FINISH, Role.USAGE, Role.FAILED})  # absent rather than empty
+_COUNTS = frozenset({Role.COUNT_PROMPT, Role.COUNT_COMPLETION})
+_NULL = _COUNTS | {Role.FINISH, Role.USAGE, Role.FAILED}  # absent rather than empty
 _IN_HOLDER = frozenset({*_ROWS, Role.LOGPROBS_OTHER})
-_MUTE = frozenset({Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.HOLDER, Role.INDEX})
+_MUTE = frozenset({Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.HEAD, Role.HOLDER, Role.INDEX})
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 _GOES_ON = frozenset({"", "null", "none"})  # what imitators write where nothing has finished
 _AFTER_ALL = 1 << 30
@@ -166,6 +168,10 @@ class Frame:
         if role is Role.FINISH:
             reason = self.text(site)
             return Finish(index, reason) if reason.lower() not in _GOES_ON else None
+        if role is Role.DONE:
+            return Finish(index, "done") if self.value(site) == b"true" else None
+        if role in _COUNTS:
+            return self._counted(site)
         if role is Role.KIND:
             return ReasoningEnd(index) if self.value(site) in self._table.ends else None
         if role is Role.FAILED:
@@ -175,6 +181,15 @@ class Frame:
             usage = read_usage(value)
             return UsageSeen(usage, *named_counts(value)) if usage else None
         return None
+
+    def _counted(self, site: Site) -> Event | None:
+        """A count that stands by itself; it says nothing of the other one."""
+        count = read_count(read_json(self.value(site), format=self.format))
+        if count is None:
+            return None
+        of_prompt = site.role is Role.COUNT_PROMPT
+        usage = Usage(prompt=count) if of_prompt else Usage(completion=count)
+        return UsageSeen(usage, prompt=of_prompt, completion=not of_prompt)
 
     def text(self, site: Site) -> str:
         """The text of a string site; empty for any other value."""
@@ -198,6 +213,8 @@ class Frame:
         raw = self.value(site)
         if site.role in _NULL:
             return b"null"
+        if site.role is Role.DONE:
+            return b"false"
         if raw[:1] == b'"':
             return write_string("" if site.role is Role.SEAL else text)
         if raw[:1] in (b"[", b"{") and site.role is Role.REASONING:

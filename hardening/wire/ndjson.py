@@ -64,4 +64,11 @@ def write_line(data: bytes, *, eol: bytes, name: str = "") -> bytes:
     return escaped(data) + eol
 
 
-NDJSON = Framing(bare=True, border=b"\n", framer=LineFramer, envelope=Line, write=write_line)
+NDJSON = Framing(
+    bare=True,
+    border=b"\n",
+    around=(b"", rb"\r?\n"),
+    framer=LineFramer,
+    envelope=Line,
+    write=write_line,
+)

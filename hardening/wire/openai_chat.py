@@ -15,6 +15,7 @@ from hardening.wire.framing import Write
 from hardening.wire.grammar import Grammar
 from hardening.wire.roles import Role, compile_questions, compile_table
 from hardening.wire.scan import read_json
+from hardening.wire.sse import SSE
 
 NAME = "openai_chat"
 
@@ -81,7 +82,7 @@ REQUEST = compile_questions(
     }
 )
 BOUND = ("max_completion_tokens",)
-GRAMMAR = Grammar(RESPONSE.root, "choices[].delta")
+GRAMMAR = Grammar(RESPONSE.root, "choices[].delta", SSE)
 
 _KINDS: dict[RefusalKind, tuple[str, str | None]] = {
     "forbidden": ("permission_error", "forbidden"),

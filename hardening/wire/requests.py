@@ -24,7 +24,7 @@ _top_key = re.compile(rb"\{[ \t\n\r]*").match
 class Edits:
     """What a request must not ask for beyond; None leaves a field as it is.
 
-    `top_logprobs` 0 asks for none at all. `drop_resent` takes out reasoning blocks that carry no
+    `top_logprobs` 0 asks for none at all. `drop_resent` takes out reasoning that comes back without a
     signature, which can only be summaries written here.
     """
 
@@ -52,7 +52,7 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
     value = read_json(as_utf8(body), format=facts.format)
     if not isinstance(value, dict):
         raise WireError(facts.format, 0, "expected a JSON object")
-    asked = _Asked(facts.model, facts.stream)
+    asked = _Asked(facts.model, facts.stream, unless_told=table.streams)
     asked.take_all(value, table)
     return RequestFacts(
         facts.door,
@@ -70,16 +70,36 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
 
 
 class _Asked:
-    __slots__ = ("_named", "choices", "logprobs", "max_tokens", "model", "stream", "top")
+    __slots__ = (
+        "_bound",
+        "_boundless",
+        "_named",
+        "_stream",
+        "_unless_told",
+        "choices",
+        "logprobs",
+        "model",
+        "top",
+    )
 
-    def __init__(self, model: str, stream: bool) -> None:
+    def __init__(self, model: str, stream: bool, *, unless_told: bool) -> None:
         self.model = model
         self._named = bool(model)
-        self.stream = stream
+        self._unless_told = unless_told
+        self._stream: bool | None = stream or None
         self.choices = 1
-        self.max_tokens: int | None = None
+        self._bound: int | None = None
+        self._boundless = False
         self.logprobs = False
         self.top = 0
+
+    @property
+    def stream(self) -> bool:
+        return self._unless_told if self._stream is None else self._stream
+
+    @property
+    def max_tokens(self) -> int | None:
+        return None if self._boundless else self._bound
 
     @property
     def rows(self) -> int | None:
@@ -101,12 +121,14 @@ class _Asked:
             if isinstance(value, str) and not self._named:  # a server that reads the path reads no more
                 self.model = value
         elif role is Role.ASK_STREAM:
-            self.stream = self.stream or bool(value)
+            asks = value is not False if self._unless_told else bool(value)
+            self._stream = self._stream or asks
         elif role is Role.ASK_CHOICES:
             self.choices = max(self.choices, min(_integer(value) or 1, _ALL))
         elif role is Role.ASK_TOKENS:
             if (bound := _integer(value)) is not None:
-                self.max_tokens = max(self.max_tokens or 0, bound)
+                self._bound = max(self._bound or 0, bound)
+                self._boundless = self._boundless or bound < 0
         elif role is Role.ASK_LOGPROBS or role is Role.ASK_TOP:
             self._take_rows(value)
 
@@ -161,6 +183,8 @@ def _less(text: bytes, site: Site, edits: Edits) -> bytes | None:
     raw = text[site.start : site.end]
     if site.role is Role.ASK_TOKENS and edits.max_tokens is not None:
         return None if _within(raw, edits.max_tokens) else b"%d" % edits.max_tokens
+    if site.role is Role.RESENT:
+        return b'""' if edits.drop_resent and raw[:1] == b'"' and raw != b'""' else None
     if edits.top_logprobs is None or raw == b"null":
         return None
     if site.role is Role.ASK_TOP:

@@ -32,11 +32,15 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     TRACE = enum.auto()  # what the model did on the way: tool runs, debug doubles
     TOOL = enum.auto()  # arguments of a call
     FINISH = enum.auto()  # why it ended
+    DONE = enum.auto()  # whether it ended
     KIND = enum.auto()  # the frame's own name of what it is
     USAGE = enum.auto()  # token counts
+    COUNT_PROMPT = enum.auto()  # tokens of the prompt, as a number by itself
+    COUNT_COMPLETION = enum.auto()  # tokens of the answer, as a number by itself
     FAILED = enum.auto()  # an error object
     INDEX = enum.auto()  # number of the owner
     SPEAKER = enum.auto()  # who speaks
+    HEAD = enum.auto()  # stands in every frame, and the first frame with it begins the answer
     NAME = enum.auto()  # what the frame, the model or the server is called
     VOLATILE = enum.auto()  # changes from frame to frame and means nothing
     ASK_MODEL = enum.auto()  # request: which model
@@ -47,6 +51,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
     ASK_TOP = enum.auto()  # request: alternatives a row
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
+    RESENT = enum.auto()  # request: a trace of an earlier turn, as plain text
     PARTS = enum.auto()  # request: the content blocks of a message
     PART = enum.auto()  # request: one of them
 
@@ -54,7 +59,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
 class Node:
     """One place in a frame: its role, its known keys, its elements."""
 
-    __slots__ = ("guarded", "items", "keys", "names", "owner", "role")
+    __slots__ = ("guarded", "items", "keys", "names", "owner", "role", "streams")
 
     def __init__(self) -> None:
         self.role: Role | None = None
@@ -63,6 +68,7 @@ class Node:
         self.items: Node | None = None
         self.owner = False
         self.guarded = False
+        self.streams = False  # of a request that does not say
 
     def child(self, key: str) -> Node:
         """The node under `key`, `[]` for elements, made where it is missing."""
@@ -111,9 +117,14 @@ def compile_table(
     return Table(root, *(frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas)))
 
 
-def compile_questions(roles: Mapping[str, Role]) -> Node:
-    """The tree of a table of a request's paths; keys are told in any case, as some servers read them."""
-    return _tree({path.lower(): role for path, role in roles.items()}, (), ())
+def compile_questions(roles: Mapping[str, Role], *, streams: bool = False) -> Node:
+    """The tree of a table of a request's paths; keys are told in any case, as some servers read them.
+
+    `streams` says that an answer comes in pieces unless the request says that it shall not.
+    """
+    root = _tree({path.lower(): role for path, role in roles.items()}, (), ())
+    root.streams = streams
+    return root
 
 
 def _tree(roles: Mapping[str, Role], owners: tuple[str, ...], guarded: tuple[str, ...]) -> Node:

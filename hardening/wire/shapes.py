@@ -3,7 +3,7 @@
 A stream repeats one shape thousands of times. Once a frame was read in full, the bytes around
 its payload are known; a later frame with the same bytes around is proven to be of that shape,
 and cannot hold a field that the first did not hold. It is an allow-list: a frame that does not
-compare is read in full. A Lane compares literally; a Shape allows for identifiers and padding
+compare is read in full. A Lane compares literally, but for one string; a Shape allows for identifiers and padding
 that change from frame to frame; `wire.grammar` knows what no frame had before.
 """
 
@@ -39,9 +39,24 @@ _ROLES = {
 
 
 class Lane:
-    """The literal surroundings of one payload, or of one and its rows."""
+    """The literal surroundings of one payload, or of one and its rows.
 
-    __slots__ = ("bare", "head", "index", "is_text", "kind", "least", "middle", "prefix", "suffix", "tail")
+    With a `gap` the one string that changes from frame to frame stands before it, after the prefix.
+    """
+
+    __slots__ = (
+        "bare",
+        "gap",
+        "head",
+        "index",
+        "is_text",
+        "kind",
+        "least",
+        "middle",
+        "prefix",
+        "suffix",
+        "tail",
+    )
 
     def __init__(
         self,
@@ -50,6 +65,7 @@ class Lane:
         prefix: bytes,
         suffix: bytes,
         *,
+        gap: bytes = b"",
         middle: bytes = b"",
         bare: bytes | None = None,
     ) -> None:
@@ -58,12 +74,13 @@ class Lane:
         self.is_text = kind is Kind.TEXT
         self.index = index
         self.prefix = prefix
+        self.gap = gap
         self.middle = middle
         self.bare = bare
         self.suffix = suffix
         self.head = len(prefix)
         self.tail = -len(suffix)
-        self.least = len(prefix) + len(middle) + len(suffix)
+        self.least = len(prefix) + len(gap) + len(middle) + len(suffix)
 
 
 def lane_of(frame: Frame, kind: Kind) -> Lane | None:
@@ -74,10 +91,20 @@ def lane_of(frame: Frame, kind: Kind) -> Lane | None:
     raw = frame.raw
     (start, end), (last_start, last_end) = spans[0], spans[-1]
     index = frame.events[0][0].index  # type: ignore[union-attr]
+    prefix, gap = _before(frame, start)
     if len(spans) == 1:
-        return Lane(kind, index, raw[:start], raw[end:])
+        return Lane(kind, index, prefix, raw[end:], gap=gap)
     bare = frame.render({frame.events[1][1]: b"[]"})[end:] if kind is Kind.ROWS else None
-    return Lane(kind, index, raw[:start], raw[last_end:], middle=raw[end:last_start], bare=bare)
+    return Lane(kind, index, prefix, raw[last_end:], gap=gap, middle=raw[end:last_start], bare=bare)
+
+
+def _before(frame: Frame, start: int) -> tuple[bytes, bytes]:
+    """Prefix and gap of a lane whose payload begins at `start`."""
+    raw = frame.raw
+    changing = [site for site in frame.sites if site.role is Role.VOLATILE]
+    if len(changing) == 1 and changing[0].end < start and raw[changing[0].start] == 34:
+        return raw[: changing[0].start + 1], raw[changing[0].end - 1 : start]
+    return raw[:start], b""
 
 
 def _payload(frame: Frame, kind: Kind) -> list[tuple[int, int]] | None:
