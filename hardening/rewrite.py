@@ -104,7 +104,7 @@ class Rewriter:
                 self.changed.add("reasoning")
         elif isinstance(event, Logprobs):
             kept = next((out.raw for out in outs if isinstance(out, Logprobs)), b"[]")
-            edits[site] = kept
+            edits |= frame.with_rows(site, kept)
             self.changed.add("logprobs")
         elif not outs or isinstance(event, TextCopy):
             edits.setdefault(site, frame.written(site, ""))

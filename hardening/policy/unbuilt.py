@@ -13,6 +13,7 @@ from hardening.policy.terms import Terms
 BUILT_FORMATS = frozenset(
     (
         "openai_chat",
+        "openai_completions",
         "anthropic_messages",
         "ollama_chat",
         "ollama_generate",

@@ -12,6 +12,7 @@ from hardening.wire import (
     ollama_chat,
     ollama_generate,
     openai_chat,
+    openai_completions,
 )
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Framing, Write
@@ -146,6 +147,7 @@ _FRAMINGS = {
 
 FORMATS: tuple[Format, ...] = (
     openai_chat,
+    openai_completions,
     anthropic_messages,
     ollama_chat,
     ollama_generate,

@@ -24,6 +24,7 @@ from hardening.events import (
     Withheld,
 )
 from hardening.facts import Usage
+from hardening.wire.columns import COLUMNS, columns_of, rows_of
 from hardening.wire.roles import Role, Table
 from hardening.wire.scan import Site, Walk, read_json, read_string, write_string
 from hardening.wire.traces import holds_numbers, is_readable, trace_of, with_text
@@ -39,9 +40,9 @@ _WITHHELD = {
 }
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
 _COUNTS = frozenset({Role.COUNT_PROMPT, Role.COUNT_COMPLETION})
-_NULL = _COUNTS | {Role.FINISH, Role.USAGE, Role.FAILED}  # absent rather than empty
-_IN_HOLDER = frozenset({*_ROWS, Role.LOGPROBS_OTHER})
-_MUTE = frozenset({Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.HEAD, Role.HOLDER, Role.INDEX})
+_NULL = _COUNTS | {Role.FINISH, Role.USAGE, Role.FAILED, Role.HOLDER}  # absent rather than empty
+_IN_HOLDER = frozenset({*_ROWS, *COLUMNS, Role.LOGPROBS_OTHER})
+_MUTE = frozenset({*COLUMNS, Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.HEAD, Role.INDEX})
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 _GOES_ON = frozenset({"", "null", "none"})  # what imitators write where nothing has finished
 _AFTER_ALL = 1 << 30
@@ -168,6 +169,8 @@ class Frame:
         if role is Role.FINISH:
             reason = self.text(site)
             return Finish(index, reason) if reason.lower() not in _GOES_ON else None
+        if role is Role.HOLDER:
+            return self._in_columns(site)
         if role is Role.DONE:
             return Finish(index, "done") if self.value(site) == b"true" else None
         if role in _COUNTS:
@@ -190,6 +193,26 @@ class Frame:
         of_prompt = site.role is Role.COUNT_PROMPT
         usage = Usage(prompt=count) if of_prompt else Usage(completion=count)
         return UsageSeen(usage, prompt=of_prompt, completion=not of_prompt)
+
+    def _columns(self, holder: Site) -> list[Site]:
+        """The parallel lists in a holder of rows."""
+        return [one for one in self.sites if one.role in COLUMNS and holder.start < one.start < holder.end]
+
+    def _in_columns(self, holder: Site) -> Event | None:
+        """The rows that a holder has as parallel lists, which do not leave where they cannot be read."""
+        columns = {site.role: self.value(site) for site in self._columns(holder)}
+        if not columns:
+            return None
+        rows = rows_of(columns, format=self.format)
+        index = holder.owner.index
+        return Withheld(index, "rows") if rows is None else Logprobs(index, rows)
+
+    def with_rows(self, site: Site, rows: bytes) -> dict[Site, bytes]:
+        """The edits that put `rows` where the rows of `site` stand."""
+        if site.role is not Role.HOLDER:
+            return {site: rows}
+        columns = columns_of(rows, format=self.format)
+        return {one: columns[one.role] for one in self._columns(site) if self.value(one) not in _EMPTY}
 
     def text(self, site: Site) -> str:
         """The text of a string site; empty for any other value."""

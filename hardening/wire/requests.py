@@ -73,10 +73,11 @@ class _Asked:
     __slots__ = (
         "_bound",
         "_boundless",
+        "_each",
         "_named",
+        "_prompts",
         "_stream",
         "_unless_told",
-        "choices",
         "logprobs",
         "model",
         "top",
@@ -87,7 +88,7 @@ class _Asked:
         self._named = bool(model)
         self._unless_told = unless_told
         self._stream: bool | None = stream or None
-        self.choices = 1
+        self._each = self._prompts = 1
         self._bound: int | None = None
         self._boundless = False
         self.logprobs = False
@@ -96,6 +97,10 @@ class _Asked:
     @property
     def stream(self) -> bool:
         return self._unless_told if self._stream is None else self._stream
+
+    @property
+    def choices(self) -> int:
+        return min(self._each * self._prompts, _ALL)
 
     @property
     def max_tokens(self) -> int | None:
@@ -124,18 +129,28 @@ class _Asked:
             asks = value is not False if self._unless_told else bool(value)
             self._stream = self._stream or asks
         elif role is Role.ASK_CHOICES:
-            self.choices = max(self.choices, min(_integer(value) or 1, _ALL))
+            self._each = max(self._each, min(_integer(value) or 1, _ALL))
+        elif role is Role.ASK_PROMPTS:
+            self._prompts = max(self._prompts, _prompts(value))
         elif role is Role.ASK_TOKENS:
             if (bound := _integer(value)) is not None:
                 self._bound = max(self._bound or 0, bound)
                 self._boundless = self._boundless or bound < 0
-        elif role is Role.ASK_LOGPROBS or role is Role.ASK_TOP:
+        elif role is Role.ASK_LOGPROBS or role is Role.ASK_TOP or role is Role.ASK_COUNT:
             self._take_rows(value)
+            self.logprobs = self.logprobs or (role is Role.ASK_COUNT and value == 0 and value is not False)
 
     def _take_rows(self, value: object) -> None:
         self.logprobs = self.logprobs or bool(value)
         if not isinstance(value, bool) and (top := _integer(value)) is not None:
             self.top = max(self.top, _ALL if top < 0 else top)
+
+
+def _prompts(value: object) -> int:
+    """How many prompts a value holds: a list of numbers, with texts between or not, is the tokens of one."""
+    if not isinstance(value, list) or any(isinstance(element, int | float) for element in value):
+        return 1
+    return max(1, len(value))
 
 
 def _integer(value: object) -> int | None:
@@ -187,7 +202,7 @@ def _less(text: bytes, site: Site, edits: Edits) -> bytes | None:
         return b'""' if edits.drop_resent and raw[:1] == b'"' and raw != b'""' else None
     if edits.top_logprobs is None or raw == b"null":
         return None
-    if site.role is Role.ASK_TOP:
+    if site.role is Role.ASK_TOP or site.role is Role.ASK_COUNT:
         if edits.top_logprobs == 0:
             return b"null"
         return None if _within(raw, edits.top_logprobs) else b"%d" % edits.top_logprobs

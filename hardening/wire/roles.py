@@ -25,6 +25,9 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     LOGPROBS_REASONING = enum.auto()  # rows of the trace
     LOGPROBS_REFUSAL = enum.auto()  # rows of a refusal
     LOGPROBS_OTHER = enum.auto()  # rows in a shape that is not cut but dropped
+    TOKENS = enum.auto()  # rows as parallel lists: the tokens
+    TOKEN_LOGPROBS = enum.auto()  # their values
+    TOKEN_TOPS = enum.auto()  # the values of their alternatives
     HOLDER = enum.auto()  # object that is null when nothing in it is left
     IDS = enum.auto()  # token ids of prompt or answer
     ROWS = enum.auto()  # log-probabilities of the prompt or of chosen tokens
@@ -46,10 +49,12 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_MODEL = enum.auto()  # request: which model
     ASK_STREAM = enum.auto()  # request: whether in pieces
     ASK_CHOICES = enum.auto()  # request: how many answers
+    ASK_PROMPTS = enum.auto()  # request: the prompt, or a list of them, each with its answers
     ASK_TOKENS = enum.auto()  # request: bound of the answer
     ASK_TOKENS_IN = enum.auto()  # request: the object in which that bound stands
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
     ASK_TOP = enum.auto()  # request: alternatives a row
+    ASK_COUNT = enum.auto()  # request: the same, and even 0 asks for rows
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
     RESENT = enum.auto()  # request: a trace of an earlier turn, as plain text
     PARTS = enum.auto()  # request: the content blocks of a message
@@ -111,6 +116,7 @@ def compile_table(
     root = _tree(roles, owners, guarded)
     if wrapped:
         root.items = _tree(roles, owners, guarded)
+        root.items.owner = True
         for key in wrapped:
             inner = root.keys[key.encode()] = _tree(roles, owners, guarded)
             inner.items = root.items

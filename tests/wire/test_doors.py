@@ -7,6 +7,7 @@ import pytest
 from hardening.wire.doors import Doors, _Known, _Patterns
 
 CHAT = "openai_chat"
+TEXTS = "openai_completions"
 MESSAGES = "anthropic_messages"
 
 
@@ -33,6 +34,11 @@ MESSAGES = "anthropic_messages"
         ("/v1/chat;a=1/completions;b", CHAT),
         ("/v1/chat\\completions ", CHAT),
         ("/v1/chat/com\npletions", CHAT),
+        ("/v1/completions", TEXTS),
+        ("/completions", TEXTS),
+        ("/completion", TEXTS),
+        ("/v1/engines/davinci/completions", TEXTS),
+        ("/openai/deployments/gpt/completions", TEXTS),
         ("/api/chat", "ollama_chat"),
         ("/llm/API/Generate/", "ollama_generate"),
         ("/chat", None),
@@ -104,6 +110,7 @@ def test_the_memory_of_paths_is_bounded() -> None:
         ("/openai/deployments/GPT-5-prod/chat/completions", "GPT-5-prod"),
         ("/v1/engines/m%2E1/chat/completions", "m.1"),
         ("/deployments/chat/completions", ""),
+        ("/openai/deployments/gpt-x/completions", "gpt-x"),
         ("/v1/chat/completions", ""),
     ],
 )
