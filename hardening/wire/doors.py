@@ -29,6 +29,8 @@ _KNOWN = (
     _Known("chat/completions", "openai_chat"),
     _Known("deployments/{model}/chat/completions", "openai_chat"),
     _Known("engines/{model}/chat/completions", "openai_chat"),
+    _Known("fim/completions", "openai_chat"),
+    _Known("agents/completions", "openai_chat"),
     _Known("completions", "openai_completions"),
     _Known("deployments/{model}/completions", "openai_completions"),
     _Known("engines/{model}/completions", "openai_completions"),

@@ -85,6 +85,8 @@ REQUEST = compile_questions(
         "{logprobs,n_probs}": Role.ASK_LOGPROBS,
         "top_logprobs": Role.ASK_TOP,
         "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
+        "messages[].content": Role.PARTS,  # Mistral's, whose traces are parts of the content
+        "messages[].content[]": Role.PART,
     }
 )
 BOUND = ("max_completion_tokens",)
