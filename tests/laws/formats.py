@@ -5,7 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from tests.exchanges import ANSWER, TRACE, chat_stream, messages_stream
+from tests.exchanges import (
+    ANSWER,
+    NDJSON,
+    SSE,
+    TRACE,
+    chat_stream,
+    completions_stream,
+    line,
+    messages_stream,
+    ollama_chat_stream,
+    ollama_generate_stream,
+    spoken,
+    words,
+)
 
 QUESTION = {
     "messages": [{"role": "user", "content": "Tom has 5 apples and gives 2 away. How many are left?"}]
@@ -34,6 +47,10 @@ class Format:
     asked: bytes
     stream: tuple[bytes, ...]
     whole: bytes
+    hidden: range
+    """The pieces of the stream that tell a trace."""
+    kind: bytes = SSE
+    """The content type of its streams."""
 
 
 def _chat_whole() -> bytes:
@@ -75,12 +92,14 @@ def _messages_whole() -> bytes:
     ).encode()
 
 
+_PIECES = len(words(TRACE))
 CHAT = Format(
     "openai_chat",
     "/v1/chat/completions",
     json.dumps({"model": "m", **QUESTION}).encode(),
     tuple(chat_stream()),
     _chat_whole(),
+    range(1, 1 + _PIECES),
 )
 MESSAGES = Format(
     "anthropic_messages",
@@ -88,5 +107,49 @@ MESSAGES = Format(
     json.dumps({"model": "m", "max_tokens": 1000, **QUESTION}).encode(),
     tuple(messages_stream()),
     _messages_whole(),
+    range(3, 4 + _PIECES),  # the signature as well
 )
-FORMATS = (CHAT, MESSAGES)
+_COUNTS = {"done_reason": "stop", "prompt_eval_count": 9, "eval_count": 40}
+OLLAMA_CHAT = Format(
+    "ollama_chat",
+    "/api/chat",
+    json.dumps({"model": "m", **QUESTION}).encode(),
+    tuple(ollama_chat_stream()),
+    line(**spoken(ANSWER, thinking=TRACE), done=True, **_COUNTS),
+    range(1, 1 + _PIECES),
+    NDJSON,
+)
+OLLAMA_GENERATE = Format(
+    "ollama_generate",
+    "/api/generate",
+    json.dumps({"model": "m", "prompt": "Tom has 5 apples and gives 2 away. How many are left?"}).encode(),
+    tuple(ollama_generate_stream()),
+    line(response=ANSWER, thinking=TRACE, done=True, **_COUNTS),
+    range(1, 1 + _PIECES),
+    NDJSON,
+)
+COMPLETIONS = Format(
+    "openai_completions",
+    "/v1/completions",
+    json.dumps({"model": "m", "prompt": "Tom has 5 apples and gives 2 away. How many are left?"}).encode(),
+    tuple(completions_stream()),
+    json.dumps(
+        {
+            "id": "cmpl-1",
+            "object": "text_completion",
+            "created": 1,
+            "model": "m",
+            "choices": [
+                {
+                    "index": 0,
+                    "text": f"<think>{TRACE}</think>{ANSWER}",
+                    "finish_reason": "stop",
+                    "logprobs": None,
+                }
+            ],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 40, "total_tokens": 49},
+        }
+    ).encode(),
+    range(1, 2 + _PIECES),  # its tags as well
+)
+FORMATS = (CHAT, COMPLETIONS, MESSAGES, OLLAMA_CHAT, OLLAMA_GENERATE)
