@@ -177,6 +177,26 @@ def test_lines_that_call_themselves_something_else(kind: bytes, size: int) -> No
     assert made.settlement().usage == Usage(9, 40)
 
 
+def test_tags_in_lines_that_call_themselves_one_text_are_split_as_in_a_stream() -> None:
+    pieces = [
+        line(number, **spoken(text)) for number, text in enumerate(["a<thi", "nk>", TRACE, "</think", ">b"])
+    ]
+    assert said(run(pieces, CHAT, HIDDEN, sse=False)[0], "content") == "ab"
+
+
+def test_a_line_among_server_sent_events_is_none_of_them() -> None:
+    """Catches a line that is taken for an event because it looks like those of another framing."""
+    event = b"data: " + line(**spoken("a")) + b"\n"
+    pieces = [event] * 4 + [line(5, **spoken("b")), b"\n", event]
+
+    def left(pieces: list[bytes]) -> bytes:
+        made = exchange(CHAT, HIDDEN)
+        made.start(200, [(b"content-type", b"text/event-stream")])
+        return b"".join(made.receive(piece, 0.0) for piece in pieces) + made.end(0.0)
+
+    assert left(pieces) == left([b"".join(pieces)]) == event * 5
+
+
 def test_every_key_of_a_line_that_comes_twice_or_escaped_is_cut() -> None:
     twice = line(**spoken("Yes.", thinking="T-one")).replace(b'"role"', b'"think\\u0069ng":"T-two","role"')
     assert twice.count(b"T-") == 2
