@@ -44,12 +44,10 @@ class Lanes:
             return None
         head = lane.head
         if lane.gap:
-            quote = data.find(b'"', head)
-            if not data.startswith(lane.gap, quote) or data[head:quote].strip(_PLAIN):
+            at = data.find(lane.gap, head)
+            if at < 0 or data[head:at].strip(_PLAIN):
                 return None
-            head = quote + len(lane.gap)
-            if len(data) + lane.tail < head:
-                return None
+            head = at + lane.gap_size
         if lane.is_text:
             piece = data[head : lane.tail]
             if not piece.strip(_EVEN) and piece and self._calm and lane.index == self._spoke:
@@ -69,8 +67,8 @@ class Lanes:
         if not data.startswith(lane.middle, text_end):
             return None
         rows = (text_end + len(lane.middle), len(data) + lane.tail)
-        if data.find(b"\n", head, rows[1]) >= 0 or data.find(b"\r", head, rows[1]) >= 0:
-            return None  # several events
+        if rows[0] > rows[1] or data.find(b"\n", head, rows[1]) >= 0 or data.find(b"\r", head, rows[1]) >= 0:
+            return None  # none, or several events
         if lane.kind is Kind.TRACE_ROWS:
             return self._trace_with_rows(lane.index, data, data[head:text_end])
         return self._rows(lane.index, data, (head, text_end), rows, lane.bare)

@@ -47,6 +47,7 @@ class Lane:
     __slots__ = (
         "bare",
         "gap",
+        "gap_size",
         "head",
         "index",
         "is_text",
@@ -75,6 +76,7 @@ class Lane:
         self.index = index
         self.prefix = prefix
         self.gap = gap
+        self.gap_size = len(gap)
         self.middle = middle
         self.bare = bare
         self.suffix = suffix
