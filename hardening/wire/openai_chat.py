@@ -69,6 +69,7 @@ FIELDS = {
     "created": Role.VOLATILE,
     "{model,provider,service_tier}": Role.NAME,
     "{system_fingerprint,obfuscation,choices[].obfuscation,x_groq.id}": Role.VOLATILE,
+    "p": Role.VOLATILE,  # Mistral's padding
 }
 """What stands where; text completions have all of it as well, beside text of their own."""
 OWNERS = ("choices[]",)

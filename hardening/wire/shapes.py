@@ -17,6 +17,8 @@ import orjson
 from hardening.wire.frame import Frame
 from hardening.wire.grammar import INSIDE, PLAIN
 from hardening.wire.roles import Role
+from hardening.wire.scan import Site, read_json
+from hardening.wire.traces import texts_of
 
 _UNSAFE = (34, 10, 13)  # a quote or a line end: more than one string stands there
 
@@ -110,17 +112,33 @@ def _before(frame: Frame, start: int) -> tuple[bytes, bytes]:
 
 
 def _payload(frame: Frame, kind: Kind) -> list[tuple[int, int]] | None:
-    """Where the payload stands, in the order of the frame: inside a string's quotes, or a whole list."""
+    """Where the payload stands, in the order of the frame: inside a string's quotes, or a whole list of rows."""
     sites = [site for _, site in frame.events]
     if [site.role for site in sites] != _ROLES[kind] or frame.unknown:
         return None
     spans = []
     for site in sites:
         string = frame.raw[site.start] == 34
-        if string == (site.role is Role.LOGPROBS):
+        span: tuple[int, int] | None = (site.start + 1, site.end - 1) if string else None
+        if site.role is Role.LOGPROBS:
+            span = None if string else (site.start, site.end)
+        elif not string and site.role is Role.REASONING:
+            span = _only_text(frame, site)
+        if span is None:
             return None
-        spans.append((site.start + 1, site.end - 1) if string else (site.start, site.end))
+        spans.append(span)
     return spans if spans == sorted(spans) else None
+
+
+def _only_text(frame: Frame, site: Site) -> tuple[int, int] | None:
+    """The inside of the one text in a trace of another shape, such as a list of parts; None where it has several."""
+    texts = [text for text in texts_of(read_json(frame.value(site), format=frame.format)) if text]
+    strings = _strings(frame.raw, site.start, site.end)
+    found = [one.span() for one in strings if frame.string(*one.span()) in texts]
+    return (found[0][0] + 1, found[0][1] - 1) if len(texts) == len(found) == 1 else None
+
+
+_strings = re.compile(b'"' + INSIDE + b'"').finditer
 
 
 def string_text(piece: bytes) -> str | None:

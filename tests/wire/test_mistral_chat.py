@@ -5,11 +5,29 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from hardening.exchange import Exchange
+from hardening.facts import Decision, RequestFacts
+from hardening.lanes import Lanes
 from hardening.wire.codec import CODECS
 from hardening.wire.doors import Doors
 from hardening.wire.requests import Edits
-from tests.exchanges import ANSWER, DONE, HIDDEN, SHADOW, SUMMARY, TRACE, chunk, deltas, run, words
+from tests.exchanges import (
+    ANSWER,
+    DONE,
+    HIDDEN,
+    SHADOW,
+    SUMMARISED,
+    SUMMARY,
+    TOOLS,
+    TRACE,
+    chunk,
+    deltas,
+    run,
+    words,
+)
 
 
 def thinking(text: str, **more: object) -> dict[str, object]:
@@ -62,6 +80,56 @@ def test_a_body_in_every_shape(content: object) -> None:
     out, _ = run([json.dumps({"id": "1", "choices": [choice]}).encode()], decision=HIDDEN, sse=False)
     assert TRACE[:20].encode() not in out
     assert ANSWER.encode() in out
+
+
+def padded(content: object, size: int) -> bytes:
+    """A chunk with padding, as it comes beside each; it may be long."""
+    return chunk({"content": content}, p="abcdefghijklmnopqrstuvwxyz0123456789"[:size])
+
+
+def test_padding_hides_no_frame_of_a_trace_and_costs_no_reading() -> None:
+    """Catches frames of a hidden trace that stay for their padding, and so tell how long it was."""
+    reads = 0
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            nonlocal reads
+            reads += name == "frame"
+            return getattr(CODECS["openai_chat"], name)
+
+    facts = RequestFacts(door="d", format="openai_chat")
+    made = Exchange(Counting(), facts, HIDDEN, TOOLS)  # type: ignore[arg-type]
+    made.start(200, [(b"content-type", b"text/event-stream")])
+    made.receive(chunk({"role": "assistant", "content": ""}), 0.0)
+    left = [made.receive(padded([thinking(f"step {at}\n")], at % 36), 0.0) for at in range(200)]
+    assert set(left) == {b""}
+    assert made.receive(padded(ANSWER, 30), 0.0) == padded(ANSWER, 30)
+    assert reads < 15
+
+
+_contents = st.one_of(
+    st.sampled_from(["Yes", "", "a <", "<think>x", "</think>y"]),
+    st.lists(
+        st.sampled_from(
+            [thinking("Hm"), thinking("text"), thinking(""), thinking("a", closed=True), thinking('"q"')]
+        )
+        | st.sampled_from([{"type": "text", "text": "Yes"}, {"type": "thinking", "thinking": "Hm"}]),
+        max_size=2,
+    ),
+)
+
+
+@given(parts=st.lists(st.tuples(_contents, st.integers(0, 30)), max_size=30))
+@settings(max_examples=100, deadline=None)
+def test_parts_that_are_compared_leave_as_those_that_are_read(parts: list[tuple[object, int]]) -> None:
+    pieces = [padded(content, size) for content, size in parts] * 2
+    for decision in (SUMMARISED, HIDDEN, Decision()):
+        compared = run(pieces, decision=decision)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Lanes, "take", lambda *_: None)
+            patch.setattr(Lanes, "change", lambda *_: None)
+            full, settled = run(pieces, decision=decision)
+        assert (compared[0], compared[1].changed) == (full, settled.changed)
 
 
 def test_our_own_summaries_are_not_sent_upstream_and_signed_traces_are() -> None:
