@@ -168,7 +168,7 @@ def edit_request(
     fields stay as they are.
     """
     text = as_utf8(body)
-    sites = Walk(text, 0, table, format=format, fold=True).sites
+    sites = Walk(text, 0, table if edits.drop_resent else table.lean, format=format, fold=True).sites
     spans = [(site.start, site.end, new) for site in sites if (new := _less(text, site, edits)) is not None]
     if edits.drop_resent:
         spans += _without_resent(text, sites)

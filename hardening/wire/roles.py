@@ -61,10 +61,13 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     PART = enum.auto()  # request: one of them
 
 
+_RESENT = frozenset({Role.RESENT, Role.PARTS, Role.PART})
+
+
 class Node:
     """One place in a frame: its role, its known keys, its elements."""
 
-    __slots__ = ("guarded", "items", "keys", "names", "owner", "role", "streams")
+    __slots__ = ("guarded", "items", "keys", "lean", "names", "owner", "role", "streams")
 
     def __init__(self) -> None:
         self.role: Role | None = None
@@ -74,6 +77,7 @@ class Node:
         self.owner = False
         self.guarded = False
         self.streams = False  # of a request that does not say
+        self.lean = self  # a request's questions without what comes back in its messages
 
     def child(self, key: str) -> Node:
         """The node under `key`, `[]` for elements, made where it is missing."""
@@ -130,6 +134,7 @@ def compile_questions(roles: Mapping[str, Role], *, streams: bool = False) -> No
     """
     root = _tree({path.lower(): role for path, role in roles.items()}, (), ())
     root.streams = streams
+    root.lean = _tree({path.lower(): role for path, role in roles.items() if role not in _RESENT}, (), ())
     return root
 
 
