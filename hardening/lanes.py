@@ -47,24 +47,35 @@ class Lanes:
             return None
         if isinstance(lane, CountedLane):
             return self._counted(lane, data)
+        head = lane.head
+        if lane.gap:
+            at = data.find(lane.gap, head)
+            if at < 0 or data[head:at].strip(_PLAIN):
+                return None
+            head = at + lane.gap_size
         if lane.is_text:
-            piece = data[lane.head : lane.tail]
+            piece = data[head : lane.tail]
             if not piece.strip(_EVEN) and piece and self._calm and lane.index == self._spoke:
                 self._last = piece  # as `_passed`, without its call
                 self._tally.bytes += len(piece)
                 return data
-            return self._text(lane.index, data, piece, lane.head)
+            return self._text(lane.index, data, piece, head)
         if lane.kind is Kind.REASONING:
-            return self._reasoning(lane.index, data, data[lane.head : lane.tail])
-        head = lane.head
+            return self._reasoning(lane.index, data, data[head : lane.tail])
+        return self._beside_rows(lane, data, head)
+
+    def _beside_rows(self, lane: Lane, data: bytes, head: int) -> bytes | None:
+        """`take` for a lane that has rows; the payload begins at `head`."""
         text_end = data.find(b'"', head)
         if 92 in data[head:text_end]:
             text_end = string_end(data, head)
         if not data.startswith(lane.middle, text_end):
             return None
+        rows = (text_end + len(lane.middle), len(data) + lane.tail)
+        if rows[0] > rows[1] or data.find(b"\n", head, rows[1]) >= 0 or data.find(b"\r", head, rows[1]) >= 0:
+            return None  # none, or several events
         if lane.kind is Kind.TRACE_ROWS:
             return self._trace_with_rows(lane.index, data, data[head:text_end])
-        rows = (text_end + len(lane.middle), len(data) + lane.tail)
         return self._rows(lane.index, data, (head, text_end), rows, lane.bare)
 
     def change(self, raw: bytes) -> bytes | None:
@@ -198,7 +209,7 @@ class Lanes:
         """As `_text`, with the rows beside it cut; without `bare` only where text and some rows stay."""
         start, end = span
         piece = data[start:end]
-        if not piece or data.find(b"\n", start, rows[1]) >= 0 or data.find(b"\r", start, rows[1]) >= 0:
+        if not piece:
             return None
         visible = piece
         even = self._calm and not piece.strip(_EVEN)

@@ -11,6 +11,7 @@ from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.framing import BOM, Envelope, Framing
+from hardening.wire.ndjson import NDJSON
 from hardening.wire.shapes import Shapes
 from hardening.wire.sse import SSE
 
@@ -29,6 +30,7 @@ class Reply:
     __slots__ = (
         "_body",
         "_body_bytes",
+        "_border",
         "_codec",
         "_cut",
         "_declared",
@@ -70,10 +72,11 @@ class Reply:
         self.chain = chain
         self.rewriter = Rewriter(chain, tally)
         self._cut = cut = framing or SSE
-        self._envelope = cut.envelope
+        self._envelope, self._border = cut.envelope, cut.border
         self.framer = cut.framer()
         self.stream = codec.stream(cut)
-        self.lanes = Lanes(chain, tally, self.rewriter, grammar=codec.grammar, shapes=shapes)
+        grammar = codec.grammar if codec.grammar is not None and codec.grammar.framing is cut else None
+        self.lanes = Lanes(chain, tally, self.rewriter, grammar=grammar, shapes=shapes)
 
     def read(self, data: bytes) -> bytes:
         """What leaves for a piece. Raises WireError where it cannot be read and must not pass."""
@@ -213,7 +216,11 @@ class Reply:
         """What is left when the upstream has ended. Raises WireError as `read` does."""
         if self._mode == "frames":
             self._held = rest = self.framer.rest()
-            return (self._event(rest) if rest else b"") + self.rewriter.rest()
+            last = self._event(rest) if rest else b""
+            owed = self.rewriter.rest()
+            if last and owed and not self.framer.feed(last):
+                last += self._border
+            return last + owed
         if self._mode == "words" or (self._mode == "sniff" and self._body):
             return self._words()
         if self._mode != "gather":
@@ -223,7 +230,26 @@ class Reply:
             start = len(BOM) if body.startswith(BOM) else 0
             return self.rewriter.frame(self._codec.frame(body, start), whole=True)
         except WireError:
+            if self._is_lines(body):
+                return self._by_lines(body)
             self._reasons.add("unreadable_body")
             if not self._passes_unreadable:
                 raise
             return body
+
+    def _is_lines(self, body: bytes) -> bool:
+        """Whether a body that is no JSON text is one a line, whatever its content type says."""
+        lines = [NDJSON.envelope(line) for line in body.splitlines(keepends=True)]
+        try:
+            for line in lines:
+                if line.data:
+                    self._codec.frame(line.raw, line.data_at, line.data_end)
+        except WireError:
+            return False
+        return True
+
+    def _by_lines(self, body: bytes) -> bytes:
+        self.chain.read_inline(whole=False)
+        self.framer, self._envelope, self._border = NDJSON.framer(), NDJSON.envelope, NDJSON.border
+        self._mode = "frames"
+        return self._frames(body) + self.end()

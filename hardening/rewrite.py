@@ -26,6 +26,7 @@ from hardening.wire.scan import UNKNOWN_TEXT_BYTES
 from hardening.wire.sites import Site
 
 _DIGITS = 10  # of a number that counts frames
+_BEGINS = frozenset({Role.SPEAKER, Role.HEAD})
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs)
 
 
@@ -73,7 +74,7 @@ class Rewriter:
             return b"".join(before)
         masked += self._short_copies(frame)
         self.same = self.same and not masked
-        self._begun.update(site.owner.index for site in frame.sites if site.role is Role.SPEAKER)
+        self._begun.update(site.owner.index for site in frame.sites if site.role in _BEGINS)
         return b"".join(before) + self._numbered(frame, edits, masked)
 
     def _events(self, frame: Frame, edits: dict[Site, bytes], before: list[bytes], *, whole: bool) -> bool:
@@ -141,7 +142,13 @@ class Rewriter:
                 edits[site] = frame.written(site, out.text)
             return True
         if isinstance(out, Text | Summary) and not isinstance(event, Text | TextCopy):
-            before.append(self._new(out))
+            said = _text_before(frame, event, out.index)
+            if said is None:
+                before.append(self._new(out))
+            else:
+                text = frame.said(edits.pop(said, frame.value(said))) + _spoken(out)
+                if text != frame.text(said):
+                    edits[said] = frame.written(said, text)
             return True
         return False
 
@@ -167,7 +174,7 @@ class Rewriter:
                 self.changed.add("reasoning")
         elif isinstance(event, Logprobs):
             kept = next((out.raw for out in outs if isinstance(out, Logprobs)), b"[]")
-            edits[site] = kept
+            edits |= frame.with_rows(site, kept)
             self.changed.add("logprobs")
         elif not outs or isinstance(event, TextCopy):
             edits.setdefault(site, frame.written(site, ""))
@@ -250,9 +257,9 @@ class Rewriter:
         A number of empty frames would tell how long the trace was.
         """
         return len(masked) == len(frame.unknown) and all(
-            site.owner.index in self._begun if site.role is Role.SPEAKER else frame.names_payload(site)
+            site.owner.index in self._begun if site.role in _BEGINS else frame.names_payload(site)
             for site in frame.sites
-            if site.role in (Role.SPEAKER, Role.KIND)
+            if site.role in _BEGINS or site.role is Role.KIND
         )
 
     # -- their numbers
@@ -279,6 +286,17 @@ def _numbers_in(frame: Frame) -> list[Site]:
     """Where a frame carries its number; a value that is none is left out."""
     found = [site for site in frame.sites if site.role is Role.SEQUENCE]
     return [site for site in found if frame.value(site).isdigit() and site.end - site.start < _DIGITS]
+
+
+def _text_before(frame: Frame, event: Event, index: int) -> Site | None:
+    """Where the text of `index` stands that a frame says before `event`; the last, where that is none of its own."""
+    found = None
+    for own, site in frame.events:
+        if own is event:
+            break
+        if isinstance(own, Text) and own.index == index:
+            found = site
+    return found
 
 
 def _says(event: Event) -> bool:

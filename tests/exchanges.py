@@ -11,6 +11,7 @@ from hardening.transform.chain import Makers
 from hardening.transform.logprobs import LogprobCutter
 from hardening.wire.codec import CODECS
 
+SSE, NDJSON = b"text/event-stream", b"application/x-ndjson"
 TRACE = "Tom has 5 apples. He gives 2 away, so 5 - 2 = 3 are left. Let me check: 3 + 2 = 5."
 SUMMARY = "Subtracted what was given away."
 ANSWER = "Tom has three apples left."
@@ -38,10 +39,11 @@ EXEMPT = Decision(reasoning=ReasoningTerms(show="none"), exempt=True)
 def exchange(
     format: str = "openai_chat", decision: Decision = SUMMARISED, *, sse: bool = True, **more: int
 ) -> Exchange:
-    """An exchange at the start of its response."""
+    """An exchange at the start of its response; with `sse` one that comes in pieces, as the format's do."""
     facts = RequestFacts(door="/test", format=format, prompt_bytes=more.pop("prompt_bytes", 40))
     made = Exchange(CODECS[format], facts, decision, TOOLS, **more)
-    made.start(200, [(b"content-type", b"text/event-stream" if sse else b"application/json")])
+    streamed = NDJSON if format.startswith("ollama") else SSE
+    made.start(200, [(b"content-type", streamed if sse else b"application/json")])
     return made
 
 
@@ -214,12 +216,65 @@ def responses_stream(*channels: str) -> list[bytes]:
     return told_response([*trace, *told_text(ANSWER)], [item, message_item()])
 
 
-def deltas(out: bytes) -> list[dict[str, object]]:
-    """The parsed data of every event, read independently of the codec."""
+def line(number: int = 0, *, done: bool = False, **more: object) -> bytes:
+    """A line as Ollama writes it, with the time of each."""
+    head = {"model": "m", "created_at": f"2026-01-01T00:00:00.{number:06}Z"}
+    return json.dumps({**head, **more, "done": done}, separators=(",", ":")).encode() + b"\n"
+
+
+def spoken(text: str, **more: object) -> dict[str, object]:
+    """A message of Ollama's chat."""
+    return {"message": {"role": "assistant", "content": text, **more}}
+
+
+_END = {"done_reason": "stop", "total_duration": 987, "prompt_eval_count": 9, "eval_count": 40}
+
+
+def ollama_chat_stream() -> list[bytes]:
+    """The same in lines of Ollama's chat."""
+    said = [spoken(""), *(spoken("", thinking=word) for word in words(TRACE)), *map(spoken, words(ANSWER))]
     return [
-        json.loads(line[5:])
-        for line in out.decode().replace("\r\n", "\n").split("\n")
-        if line.startswith("data:") and "[DONE]" not in line
+        *(line(number, **value) for number, value in enumerate(said)),
+        line(len(said), **spoken(""), done=True, **_END),
+    ]
+
+
+def ollama_generate_stream() -> list[bytes]:
+    """The same in lines of Ollama's completions."""
+    said: list[dict[str, object]] = [{"response": ""}]
+    said += [{"response": "", "thinking": word} for word in words(TRACE)]
+    said += [{"response": word} for word in words(ANSWER)]
+    return [
+        *(line(number, **value) for number, value in enumerate(said)),
+        line(len(said), response="", done=True, **_END),
+    ]
+
+
+def completion(text: str, *, index: int = 0, finish: str | None = None, **more: object) -> bytes:
+    """A chunk of a text completion."""
+    choice = {"index": index, "text": text, "logprobs": more.pop("logprobs", None), "finish_reason": finish}
+    body = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
+    return b"data: " + json.dumps({**body, **more}).encode() + b"\n\n"
+
+
+def completions_stream() -> list[bytes]:
+    """The same as a base model writes it: the trace between tags."""
+    return [
+        completion(""),
+        *(completion(word) for word in [*words(f"<think>{TRACE}"), "</think>", *words(ANSWER)]),
+        completion("", finish="stop"),
+        USAGE.replace(b"chat.completion.chunk", b"text_completion"),
+        DONE,
+    ]
+
+
+def deltas(out: bytes) -> list[dict[str, object]]:
+    """The parsed data of every event, or of every line, read independently of the codec."""
+    lines = out.decode().replace("\r\n", "\n").split("\n")
+    return [
+        json.loads(line.removeprefix("data:"))
+        for line in lines
+        if line.startswith(("data:", "{")) and "[DONE]" not in line
     ]
 
 

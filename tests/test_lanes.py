@@ -13,7 +13,7 @@ from hardening.exchange import Exchange, Settlement
 from hardening.facts import Decision, LogprobTerms, ReasoningTerms, RequestFacts
 from hardening.lanes import Lanes
 from hardening.wire.codec import CODECS
-from tests.exchanges import TOOLS
+from tests.exchanges import TOOLS, line, spoken
 
 FACTS = RequestFacts(door="chat", format="openai_chat", stream=True)
 DECISIONS = [
@@ -109,3 +109,64 @@ def test_a_trace_between_known_bytes_is_still_found(ids: bool) -> None:
     for at in (1, 5, 9, 20, 30):
         out, _ = run(DECISIONS[1], [*chunks[:at], smuggled, *chunks[at:]])
         assert b"hidden trace" not in out
+
+
+def _trace_rows(number: int) -> bytes:
+    return chunk("rows", f"step {number} ", number, ids=False).replace(b'"content":"', b'"reasoning":"', 1)
+
+
+def test_events_that_come_at_once_are_each_taken() -> None:
+    """Catches a lane that takes the first of several for all of them."""
+    traced = [_trace_rows(number) for number in range(4)]
+    said = chunk("text", "word", 0, ids=False)
+    for decision in DECISIONS:
+        apart = run(decision, [*traced, *traced, said, *traced])
+        assert run(decision, [*traced, b"".join([*traced, said, *traced])]) == apart
+        assert b"word" in apart[0]
+
+
+def test_a_line_whose_time_changes_is_compared() -> None:
+    reads = 0
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            nonlocal reads
+            reads += name == "frame"
+            return getattr(CODECS["ollama_chat"], name)
+
+    exchange = Exchange(Counting(), FACTS, DECISIONS[0], TOOLS)  # type: ignore[arg-type]
+    exchange.start(200, [(b"content-type", b"application/x-ndjson")])
+    for number in range(200):
+        text = ["word", "-1]", ' "x"', "\n", "é"][number % 5]
+        data = line(number, **(spoken("", thinking=text) if number < 100 else spoken(text)))
+        out = exchange.receive(data, 0.0)
+        assert number <= 100 or out == data
+    assert reads == 4  # the first of each, and one after it: something left before that one
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"created_at":"', b'"created_at":"","thinking":"hidden","x":"'),
+        (b"00Z", b'00Z\\"'),
+        (b"00Z", b"0\n0"),
+        (b'"done":false', b'"done":false,"thinking":"hidden"'),
+        (b'"content":"', b'"thinking":"hidden","content":"'),
+    ],
+)
+def test_a_gap_holds_one_string_and_nothing_else(old: bytes, new: bytes) -> None:
+    good = [line(number * 100, **spoken("yes")) for number in range(3)]
+    odd = good[0].replace(old, new, 1)
+    assert odd != good[0]
+
+    def left(*, compared: bool) -> bytes:
+        with pytest.MonkeyPatch.context() as patch:
+            if not compared:
+                patch.setattr(Lanes, "take", lambda *_: None)
+                patch.setattr(Lanes, "change", lambda *_: None)
+            exchange = Exchange(CODECS["ollama_chat"], FACTS, DECISIONS[1], TOOLS)
+            exchange.start(200, [(b"content-type", b"application/x-ndjson")])
+            return b"".join(exchange.receive(data, 0.0) for data in [*good, odd, *good]) + exchange.end(0.0)
+
+    assert left(compared=True) == left(compared=False)
+    assert b"hidden" not in left(compared=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,20 @@ import pytest
 from hardening.exchange import Exchange
 from hardening.facts import Decision, LogprobTerms, ReasoningTerms, RequestFacts
 from hardening.wire.codec import CODECS
-from tests.exchanges import ANSWER, DONE, HIDDEN, SUMMARISED, TOOLS, TRACE, chunk, deltas, run, said, words
+from tests.exchanges import (
+    ANSWER,
+    DONE,
+    HIDDEN,
+    SUMMARISED,
+    SUMMARY,
+    TOOLS,
+    TRACE,
+    chunk,
+    deltas,
+    run,
+    said,
+    words,
+)
 
 PIECES = [TRACE[at : at + 19] for at in range(0, len(TRACE), 19)]  # each too short to be told by itself
 
@@ -78,3 +92,21 @@ def test_rows_that_no_token_aligns_go_with_the_trace(top: int | None) -> None:
     assert b"Tom" not in out
     assert b"84" not in out
     assert said(out, "content") == "Hi."
+
+
+@pytest.mark.parametrize("text", ["a <", "a [THI", "<", "a \\u003c", "a <think>b</think>c <"])
+def test_text_held_back_in_the_last_frame_stays_behind_what_it_followed(text: str) -> None:
+    """Catches an end of an answer that leaves before its beginning, or not at all."""
+    last = chunk({"content": "@"}, finish="stop").replace(b"@", text.encode())
+    for before in ([], [chunk({"role": "assistant", "content": "so "})]):
+        out, _ = run([*before, last, DONE], decision=HIDDEN)
+        expected = json.loads(f'"{text}"').replace("<think>b</think>", "")
+        assert said(out, "content") == "so " * len(before) + expected
+        assert (last in out) is ("think" not in text)
+
+
+def test_an_event_that_lacks_its_end_gets_one_before_another() -> None:
+    for end in (b"", b"\n", b"\n\n"):
+        out, _ = run([chunk({"role": "assistant", "reasoning": TRACE}).rstrip() + end])
+        assert said(out, "reasoning") == SUMMARY
+        assert len([event for event in out.split(b"\n\n") if event.strip()]) == 2

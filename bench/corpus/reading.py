@@ -55,7 +55,7 @@ class Answer:
 
 
 def documents(body: bytes) -> list[object]:
-    """The JSON values of a body: one of a whole body, one per event of a stream; others are left out."""
+    """The JSON values of a body: one of a whole body, one per event or line of a stream; others are left out."""
     text = body.decode("utf-8-sig", "replace")
     try:
         return [json.loads(text)]
@@ -64,8 +64,13 @@ def documents(body: bytes) -> list[object]:
 
 
 def _blocks(text: str) -> Iterator[list[str]]:
+    """The data of each event: of server-sent events, or of lines that are JSON each."""
+    lines = _line_end.split(text)
+    if not any(line.startswith("data:") for line in lines):
+        yield from ([line] for line in lines if line)
+        return
     block: list[str] = []
-    for line in [*_line_end.split(text), ""]:
+    for line in [*lines, ""]:
         if line.startswith("data:"):
             block.append(line[5:].removeprefix(" "))
         elif not line and block:
@@ -127,11 +132,17 @@ def on_one_line(text: str) -> str:
     return _blank.sub(" ", text).strip()
 
 
-def usage_of(raw: dict[str, object]) -> tuple[int, int]:
-    """Prompt and completion tokens by the vendors' own rules (cached input counts, so does reasoning)."""
+def usage_of(raw: dict[str, object]) -> tuple[int | None, int]:
+    """Prompt and completion tokens by the vendors' own rules (cached input counts, so does reasoning).
+
+    The prompt is None where the answer leaves it out, so that only its length can be told.
+    """
     if "input_tokens" in raw:
         cached = _int(raw.get("cache_creation_input_tokens")) + _int(raw.get("cache_read_input_tokens"))
         return _int(raw["input_tokens"]) + cached, _int(raw.get("output_tokens"))
+    if "eval_count" in raw:  # Ollama leaves the prompt out where it had it in memory
+        prompt = _int(raw["prompt_eval_count"]) if "prompt_eval_count" in raw else None
+        return prompt, _int(raw["eval_count"])
     prompt, completion = _int(raw.get("prompt_tokens")), _int(raw.get("completion_tokens"))
     details = raw.get("completion_tokens_details")
     reasoning = _int((details if isinstance(details, dict) else raw).get("reasoning_tokens"))
@@ -154,11 +165,20 @@ def _rows(value: object) -> Iterator[dict]:
         if "logprob" in value and "top_logprobs" in value:
             yield value
             return
+        yield from _columns(value)
         for element in value.values():
             yield from _rows(element)
     elif isinstance(value, list):
         for element in value:
             yield from _rows(element)
+
+
+def _columns(value: dict) -> Iterator[dict]:
+    """The rows of a text completion, which it has as parallel lists."""
+    values, tops = value.get("token_logprobs"), value.get("top_logprobs")
+    if isinstance(values, list) and isinstance(tops, list):
+        for logprob, top in zip(values, tops, strict=True):
+            yield {"logprob": logprob, "top_logprobs": [{"logprob": one} for one in (top or {}).values()]}
 
 
 def _is_beyond(row: dict, top: int | None, step: float) -> bool:

@@ -13,7 +13,16 @@ from hardening.policy.model import PolicyFile
 from hardening.policy.settings import Settings
 from hardening.policy.terms import Terms
 
-BUILT_FORMATS = frozenset(("openai_chat", "anthropic_messages", "openai_responses"))
+BUILT_FORMATS = frozenset(
+    (
+        "openai_chat",
+        "openai_completions",
+        "openai_responses",
+        "anthropic_messages",
+        "ollama_chat",
+        "ollama_generate",
+    )
+)
 
 
 class Note(NamedTuple):

@@ -225,16 +225,17 @@ class _Choice:
         self, index: int, text: str, start: int, mark: re.Match[str], traces: InlineTraces
     ) -> tuple[int, list[Event]]:
         opening = _opens.get(mark[0].lower())
-        self.hid = True
         before = text[start : mark.start()]
+        if opening is None:
+            traces.bare()
+            if not self.whole:
+                return mark.end(), self._visible(index, text[start : mark.end()])
+        self.hid = True
         if opening is not None:
             found = self._visible(index, before)
             self.tags = (opening, _closes[opening.lower()][0])
             return mark.end(), found
-        traces.bare()
-        if self.whole:
-            return mark.end(), [Reasoning(index, before, _STARTS_OPEN), ReasoningEnd(index)]
-        return mark.end(), self._visible(index, before)
+        return mark.end(), [Reasoning(index, before, _STARTS_OPEN), ReasoningEnd(index)]
 
     def _quoted(self, text: str, start: int, mark: re.Match[str]) -> bool:
         before = text[mark.start() - 1] if mark.start() > start else self.before

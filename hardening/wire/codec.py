@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hardening.facts import Refusal, RequestFacts, Usage
-from hardening.wire import anthropic_messages, openai_chat, openai_responses
+from hardening.wire import (
+    anthropic_messages,
+    ollama_chat,
+    ollama_generate,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
@@ -142,6 +149,13 @@ _FRAMINGS = {
     b"application/stream+json": NDJSON,
 }
 
-FORMATS: tuple[Format, ...] = (openai_chat, anthropic_messages, openai_responses)
+FORMATS: tuple[Format, ...] = (
+    openai_chat,
+    openai_completions,
+    openai_responses,
+    anthropic_messages,
+    ollama_chat,
+    ollama_generate,
+)
 
 CODECS: dict[str, Codec] = {format.NAME: _codec(format) for format in FORMATS}

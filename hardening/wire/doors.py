@@ -31,9 +31,17 @@ _KNOWN = (
     _Known("chat/completions", "openai_chat"),
     _Known("deployments/{model}/chat/completions", "openai_chat"),
     _Known("engines/{model}/chat/completions", "openai_chat"),
+    _Known("fim/completions", "openai_chat"),
+    _Known("agents/completions", "openai_chat"),
+    _Known("completions", "openai_completions"),
+    _Known("deployments/{model}/completions", "openai_completions"),
+    _Known("engines/{model}/completions", "openai_completions"),
+    _Known("completion", "openai_completions"),
     _Known("v1/messages", "anthropic_messages"),
     _Known("responses", "openai_responses"),
     _Known("responses/compact", "openai_responses"),
+    _Known("api/chat", "ollama_chat"),
+    _Known("api/generate", "ollama_generate"),
 )
 _MODEL = "{model}"
 
@@ -137,14 +145,14 @@ class Doors:
 
 
 class _Patterns:
-    """The known doors by the end of their last segment, those with more segments first."""
+    """The known doors by the end of their last segment, those that say more of a path first."""
 
     __slots__ = ("_by_end", "doors")
 
     def __init__(self, known: tuple[_Known, ...]) -> None:
         self._by_end: dict[str, list[tuple[list[str], Door]]] = {}
         self.doors: tuple[str, ...] = tuple(f"/{row.pattern}" for row in known)
-        for row in sorted(known, key=lambda row: row.pattern.count("/"), reverse=True):
+        for row in sorted(known, key=_told, reverse=True):
             *parts, last = row.pattern.lower().split("/")
             door = Door(f"/{row.pattern}", CODECS[row.format], streams=row.streams)
             self._by_end.setdefault(last.removeprefix(_MODEL), []).append((parts, door))
@@ -166,6 +174,12 @@ class _Patterns:
                 at = len(path) - path[::-1].index(parts[0])
                 return replace(door, model="/".join([*above[at:], head]))
         return None
+
+
+def _told(row: _Known) -> tuple[int, int]:
+    """How many segments a pattern names; of two that name as many, the one that leaves fewer open says more."""
+    open_ = row.pattern.count(_MODEL)
+    return row.pattern.count("/") + 1 - open_, -open_
 
 
 def _fits(part: str, segment: str) -> bool:

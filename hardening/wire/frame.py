@@ -23,11 +23,13 @@ from hardening.events import (
     UsageSeen,
     Withheld,
 )
+from hardening.facts import Usage
+from hardening.wire.columns import COLUMNS, columns_of, rows_of
 from hardening.wire.roles import Role, Table
 from hardening.wire.scan import Walk, read_json, read_string, write_string
 from hardening.wire.sites import Site
 from hardening.wire.traces import holds_numbers, is_readable, is_settings, trace_of, with_text
-from hardening.wire.usage import named_counts, read_usage
+from hardening.wire.usage import named_counts, read_count, read_usage
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
 _WITHHELD = {
@@ -42,10 +44,11 @@ _WHOLE = frozenset({Role.TEXT_WHOLE, Role.BLOCKS})
 _TRACES = frozenset({Role.REASONING, Role.REASONING_WHOLE, Role.SETTINGS})
 _SEALS = frozenset({Role.SEAL, Role.SEAL_APART})
 _TOOLS = frozenset({Role.TOOL, Role.TOOL_WHOLE, Role.REFUSAL})
-_NULL = frozenset({Role.FINISH, Role.USAGE, Role.FAILED})  # absent rather than empty
-_IN_HOLDER = frozenset({*_ROWS, Role.LOGPROBS_OTHER})
-_MUTE = frozenset({Role.VOLATILE, Role.SEQUENCE, Role.NAME, Role.SPEAKER, Role.HOLDER, Role.INDEX})
-_BESIDE_A_TRACE = frozenset({*_TRACES, *_MUTE, Role.KIND, Role.TRACE, Role.LOGPROBS_REASONING})
+_COUNTS = frozenset({Role.COUNT_PROMPT, Role.COUNT_COMPLETION})
+_NULL = _COUNTS | {Role.FINISH, Role.USAGE, Role.FAILED, Role.HOLDER}  # absent rather than empty
+_IN_HOLDER = frozenset({*_ROWS, *COLUMNS, Role.LOGPROBS_OTHER})
+_MUTE = frozenset({*COLUMNS, Role.VOLATILE, Role.SEQUENCE, Role.NAME, Role.SPEAKER, Role.HEAD, Role.INDEX})
+_BESIDE_A_TRACE = frozenset({*_TRACES, *_MUTE, Role.HOLDER, Role.KIND, Role.TRACE, Role.LOGPROBS_REASONING})
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 # What servers write where nothing has finished.
 _GOES_ON = frozenset({"", "null", "none", "in_progress", "queued"})
@@ -211,6 +214,12 @@ class Frame:
         if role is Role.FINISH:
             reason = self.text(site)
             return Finish(index, reason) if reason.lower() not in _GOES_ON else None
+        if role is Role.HOLDER:
+            return self._in_columns(site)
+        if role is Role.DONE:
+            return Finish(index, "done") if self.value(site) == b"true" else None
+        if role in _COUNTS:
+            return self._counted(site)
         if role is Role.KIND:
             return ReasoningEnd(index) if self.value(site) in self._table.ends else None
         if role is Role.FAILED:
@@ -221,11 +230,42 @@ class Frame:
             return UsageSeen(usage, *named_counts(value)) if usage else None
         return None
 
+    def _counted(self, site: Site) -> Event | None:
+        """A count that stands by itself; it says nothing of the other one."""
+        count = read_count(read_json(self.value(site), format=self.format))
+        if count is None:
+            return None
+        of_prompt = site.role is Role.COUNT_PROMPT
+        usage = Usage(prompt=count) if of_prompt else Usage(completion=count)
+        return UsageSeen(usage, prompt=of_prompt, completion=not of_prompt)
+
+    def _columns(self, holder: Site) -> list[Site]:
+        """The parallel lists in a holder of rows."""
+        return [one for one in self.sites if one.role in COLUMNS and holder.start < one.start < holder.end]
+
+    def _in_columns(self, holder: Site) -> Event | None:
+        """The rows that a holder has as parallel lists, which do not leave where they cannot be read."""
+        columns = {site.role: self.value(site) for site in self._columns(holder)}
+        if not columns:
+            return None
+        rows = rows_of(columns, format=self.format)
+        index = holder.owner.index
+        return Withheld(index, "rows") if rows is None else Logprobs(index, rows)
+
+    def with_rows(self, site: Site, rows: bytes) -> dict[Site, bytes]:
+        """The edits that put `rows` where the rows of `site` stand."""
+        if site.role is not Role.HOLDER:
+            return {site: rows}
+        columns = columns_of(rows, format=self.format)
+        return {one: columns[one.role] for one in self._columns(site) if self.value(one) not in _EMPTY}
+
     def text(self, site: Site) -> str:
         """The text of a string site; empty for any other value."""
-        if self.raw[site.start] != 34:
-            return ""
-        return self.string(site.start, site.end)
+        return self.said(self.value(site))
+
+    def said(self, value: bytes) -> str:
+        """The text of a JSON value that is a string; empty for any other."""
+        return read_string(value, format=self.format) if value[:1] == b'"' else ""
 
     def string(self, start: int, end: int) -> str:
         """The text of the JSON string at `start:end`."""
@@ -241,6 +281,8 @@ class Frame:
         raw = self.value(site)
         if site.role in _NULL:
             return b"null"
+        if site.role is Role.DONE:
+            return b"false"
         if raw[:1] == b'"':
             return write_string("" if site.role in _SEALS else text)
         if raw[:1] in (b"[", b"{") and site.role in _TRACES:

@@ -62,9 +62,15 @@ class Write(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """One way to cut a stream. `bare` says that an event is its JSON, so that a body may begin with it."""
+    """One way to cut a stream. `bare` says that an event is its JSON, so that a body may begin with it.
+
+    `around` are the patterns of what stands before and after the JSON of an ordinary event, `border` ends
+    an event that lacks its end.
+    """
 
     bare: bool
+    border: bytes
+    around: tuple[bytes, bytes]
     framer: Callable[[], Framer]
     envelope: Callable[[bytes], Envelope]
     write: Write

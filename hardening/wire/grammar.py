@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from hardening.wire.framing import Framing
 from hardening.wire.roles import Node, Role
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES
 
@@ -30,29 +31,35 @@ INSIDE = PLAIN + rb'*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + PLAIN + rb"*+)*+"
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+"
 _NOTHING = rb'(?:null|""|\[\]|\{\})'
 _HARMLESS_VALUE = b'(?:"' + PLAIN + b'*+"|' + _NUMBER + b"|null)"
-_HARMLESS = frozenset({Role.NAME, Role.VOLATILE, Role.SPEAKER})
+_OWN_NUMBER = b"([0-9]{1,6}+)"
+_HARMLESS = frozenset({Role.NAME, Role.VOLATILE, Role.SPEAKER, Role.HEAD})
 
 
 class Grammar:
     """The frames of a streamed format whose payloads stand under one path.
 
     `path` leads from the root to the object that holds them, over at most one list of owners, such as
-    `choices[].delta`. Compact JSON and JSON with a space after commas and colons are known.
+    `choices[].delta`; empty, they stand in the root itself. Compact JSON and JSON with a space after
+    commas and colons are known, in events of one framing.
 
     A frame is a head, up to the quote that opens the payload, and a tail, from there to its end.
     Neither says anything about the other, so that bytes known from an earlier frame may stand for one.
     """
 
-    __slots__ = ("_heads", "_tails")
+    __slots__ = ("_heads", "_tails", "framing")
 
-    def __init__(self, table: Node, path: str) -> None:
+    def __init__(self, table: Node, path: str, framing: Framing) -> None:
+        self.framing = framing
         parts = re.findall(r"[^.\[\]]+|\[\]", path)
-        spellings = [_Pattern(b",", b":").frame(table, parts), _Pattern(b", ", b": ").frame(table, parts)]
+        spellings = [
+            _Pattern(comma, colon).frame(table, parts, framing)
+            for comma, colon in ((b",", b":"), (b", ", b": "))
+        ]
         self._heads = [re.compile(head).match for head, _ in spellings]
         self._tails = [re.compile(tail).fullmatch for _, tail in spellings]
 
     def head(self, raw: bytes) -> re.Match[bytes] | None:
-        """The head of one whole server-sent event."""
+        """The head of one whole event."""
         compact, spaced = self._heads
         return compact(raw) or spaced(raw)
 
@@ -69,10 +76,13 @@ class _Pattern:
         self._comma = comma
         self._colon = colon
 
-    def frame(self, table: Node, parts: list[str]) -> tuple[bytes, bytes]:
+    def frame(self, table: Node, parts: list[str], framing: Framing) -> tuple[bytes, bytes]:
         """The patterns of head and tail."""
         head, tail = self._object(table, parts)
-        return rb"data: ?" + head, tail + rb"(?:\n\n|\r\n\r\n)"
+        before, after = framing.around
+        if _OWN_NUMBER not in head:
+            head = b"()??" + head  # the group stays; nothing here has a number
+        return before + head, tail + after
 
     def _object(self, node: Node, parts: list[str]) -> tuple[bytes, bytes]:
         """An object with the payload somewhere in it, its number before it and its rows after it."""
@@ -108,18 +118,23 @@ class _Pattern:
 
     def _index(self, node: Node) -> bytes:
         keys = b"|".join(_keys(node, Role.INDEX))
-        return b'(?:"(?:' + keys + b')"' + self._colon + b"([0-9]{1,6}+)" + self._comma + b")?+"
+        return b'(?:"(?:' + keys + b')"' + self._colon + _OWN_NUMBER + self._comma + b")?+"
 
     def _rows(self, node: Node) -> bytes:
-        """The rows of the text; what cuts them proves that they are one list."""
+        """The rows of the text, here or in their holder; what cuts them proves that they are one list."""
+        if _keys(node, Role.LOGPROBS):
+            return b"(?:" + self._comma + self._list_of_rows(node) + b")?"
         for holder in _keys(node, Role.HOLDER):
             inner = node.keys[holder]
-            member, comma, colon = self._member(inner), self._comma, self._colon
-            keys = b"|".join(_keys(inner, Role.LOGPROBS))
-            rows = b'"(?:' + keys + b')"' + colon + rb"(\[[^\n\r]*\])"
+            member, comma = self._member(inner), self._comma
+            rows = self._list_of_rows(inner)
             whole = rb"\{(?:" + member + comma + b")*+" + rows + b"(?:" + comma + member + rb")*+\}"
-            return b"(?:" + comma + b'"' + holder + b'"' + colon + whole + b")?"
+            return b"(?:" + comma + b'"' + holder + b'"' + self._colon + whole + b")?"
         return b""
+
+    def _list_of_rows(self, node: Node) -> bytes:
+        keys = b"|".join(_keys(node, Role.LOGPROBS))
+        return b'"(?:' + keys + b')"' + self._colon + rb"(\[[^\n\r]*\])"
 
     def _member(self, node: Node) -> bytes:
         """A member that says nothing: harmless, or empty, or unknown and too short to hold a piece of a trace."""
@@ -129,6 +144,8 @@ class _Pattern:
         if node.keys:
             unknown = b"(?!" + _any([*node.keys]) + b")" + unknown
         ways = [PLAIN + b'*+"' + self._colon + _NOTHING, unknown]
+        if ends := _keys(node, Role.DONE):
+            ways.insert(0, _any(ends) + self._colon + b"false")
         if harmless:
             ways.insert(0, _any(harmless) + self._colon + _HARMLESS_VALUE)
         return b'"(?:' + b"|".join(ways) + b")"

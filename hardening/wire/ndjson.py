@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from hardening.errors import WireError
 from hardening.wire.framing import BOM, MAX_FRAME_BYTES, Envelope, Framing
-
-# Clients that split text into lines split here as well, inside of strings too; in JSON they may be escaped.
-_LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-_ESCAPES = str.maketrans(_LINE_ENDS)
+from hardening.wire.line_ends import escaped
 
 
 class Line(Envelope):
@@ -64,7 +61,14 @@ class LineFramer:
 
 def write_line(data: bytes, *, eol: bytes, name: str = "") -> bytes:
     """`data`, a JSON text in UTF-8, as one line."""
-    return data.decode().translate(_ESCAPES).encode() + eol
+    return escaped(data) + eol
 
 
-NDJSON = Framing(bare=True, framer=LineFramer, envelope=Line, write=write_line)
+NDJSON = Framing(
+    bare=True,
+    border=b"\n",
+    around=(b"", rb"\r?\n"),
+    framer=LineFramer,
+    envelope=Line,
+    write=write_line,
+)

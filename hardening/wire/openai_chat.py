@@ -7,6 +7,8 @@ read in vLLM 0.33, SGLang 0.5, llama.cpp, LiteLLM 1.109, Groq, OpenRouter, DeepS
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import orjson
 
 from hardening.facts import Refusal, RefusalKind, Usage
@@ -15,59 +17,65 @@ from hardening.wire.framing import Write
 from hardening.wire.grammar import Grammar
 from hardening.wire.roles import Role, compile_questions, compile_table
 from hardening.wire.scan import read_json
+from hardening.wire.sse import SSE
 
 NAME = "openai_chat"
 
 _SPOKEN = "choices[].{message,delta}"
 _PARTS = f"{_SPOKEN}.{{content,content[]}}"
 _EXTRA = f"{{,choices[].,{_SPOKEN}.}}provider_specific_fields"
-RESPONSE = compile_table(
-    {
-        "choices[].index": Role.INDEX,
-        f"{_SPOKEN}.role": Role.SPEAKER,
-        "choices[].delta.{content,content[],content.text,content[].text}": Role.TEXT,
-        "choices[].message.{content,content[],content.text,content[].text}": Role.TEXT_WHOLE,
-        f"{_PARTS}.{{thinking,reasoning}}": Role.REASONING,
-        f"{_PARTS}.signature": Role.SEAL,
-        "choices[].text": Role.TEXT_COPY,
-        f"{_SPOKEN}.refusal": Role.REFUSAL,
-        f"{_SPOKEN}.{{reasoning_content,reasoning,reasoning_text,thinking}}": Role.REASONING,
-        f"{_SPOKEN}.{{reasoning_details,thinking_blocks,reasoning_items}}": Role.REASONING,
-        f"{_SPOKEN}.{{encrypted_content,reasoning_opaque,thought_signature,signature}}": Role.SEAL,
-        "{reasoning_content,reasoning,thinking}": Role.REASONING,
-        f"{_SPOKEN}.tool_calls": Role.TOOL,
-        f"{_SPOKEN}.function_call": Role.TOOL,
-        f"{_SPOKEN}.{{audio,annotations,images,citations,search_results}}": Role.TOOL,
-        "{citations,search_results,related_questions,annotations}": Role.TOOL,
-        f"{_SPOKEN}.{{executed_tools,tool_plan}}": Role.TRACE,
-        "choices[].finish_reason": Role.FINISH,
-        "choices[].logprobs": Role.HOLDER,
-        "choices[].logprobs.content": Role.LOGPROBS,
-        "choices[].logprobs.reasoning_content": Role.LOGPROBS_REASONING,
-        "choices[].logprobs.refusal": Role.LOGPROBS_REFUSAL,
-        "choices[].logprobs.{tokens,token_ids,token_logprobs,top_logprobs,text_offset}": Role.LOGPROBS_OTHER,
-        f"{{logprobs,{_SPOKEN}.logprobs,{_EXTRA}.logprobs}}": Role.LOGPROBS_OTHER,
-        "choices[].{token_ids,prompt_token_ids,response_token_ids}": Role.IDS,
-        "{token_ids,prompt_token_ids,response_token_ids,prompt_text,sglext,choices[].sglext}": Role.IDS,
-        "{prompt_logprobs,choices[].prompt_logprobs}": Role.ROWS,
-        "choices[].{cumulative_logprob,avg_logprob,avg_logprobs}": Role.ROWS,
-        "{hidden_states,choices[].hidden_states,choices[].routed_experts}": Role.STATES,
-        "{__verbose,_debug_info,x_groq.debug,output_messages,trace}": Role.TRACE,
-        "{meta_info,choices[].meta_info,choices[].raw_output}": Role.TRACE,
-        "{error,x_groq.error}": Role.FAILED,
-        "{error,x_groq.error}.{failed_generation,debug}": Role.TRACE,
-        "{usage,x_groq.usage,choices[].usage}": Role.USAGE,
-        # In the order in which most servers write them, which the grammar tries first.
-        "id": Role.VOLATILE,
-        "object": Role.NAME,
-        "created": Role.VOLATILE,
-        "{model,provider,service_tier}": Role.NAME,
-        "{system_fingerprint,obfuscation,choices[].obfuscation,x_groq.id}": Role.VOLATILE,
-    },
-    owners=("choices[]",),
-    guarded=("", "choices[]", _SPOKEN, _EXTRA, _PARTS),
-    wrapped=("data",),  # as a list of kept answers has it
-)
+FIELDS = {
+    "choices[].index": Role.INDEX,
+    f"{_SPOKEN}.role": Role.SPEAKER,
+    "choices[].delta.{content,content[],content.text,content[].text}": Role.TEXT,
+    "choices[].message.{content,content[],content.text,content[].text}": Role.TEXT_WHOLE,
+    f"{_PARTS}.{{thinking,reasoning}}": Role.REASONING,
+    f"{_PARTS}.signature": Role.SEAL,
+    "choices[].text": Role.TEXT_COPY,
+    f"{_SPOKEN}.refusal": Role.REFUSAL,
+    f"{_SPOKEN}.{{reasoning_content,reasoning,reasoning_text,thinking}}": Role.REASONING,
+    f"{_SPOKEN}.{{reasoning_details,thinking_blocks,reasoning_items}}": Role.REASONING,
+    f"{_SPOKEN}.{{encrypted_content,reasoning_opaque,thought_signature,signature}}": Role.SEAL,
+    "{reasoning_content,reasoning,thinking}": Role.REASONING,
+    f"{_SPOKEN}.tool_calls": Role.TOOL,
+    f"{_SPOKEN}.function_call": Role.TOOL,
+    f"{_SPOKEN}.{{audio,annotations,images,citations,search_results}}": Role.TOOL,
+    "{citations,search_results,related_questions,annotations}": Role.TOOL,
+    f"{_SPOKEN}.{{executed_tools,tool_plan}}": Role.TRACE,
+    "choices[].finish_reason": Role.FINISH,
+    "choices[].logprobs": Role.HOLDER,
+    "choices[].logprobs.content": Role.LOGPROBS,
+    "choices[].logprobs.reasoning_content": Role.LOGPROBS_REASONING,
+    "choices[].logprobs.refusal": Role.LOGPROBS_REFUSAL,
+    "choices[].logprobs.tokens": Role.TOKENS,
+    "choices[].logprobs.token_logprobs": Role.TOKEN_LOGPROBS,
+    "choices[].logprobs.top_logprobs": Role.TOKEN_TOPS,
+    "choices[].logprobs.text_offset": Role.IDS,  # it tells how long the trace before it was
+    "choices[].logprobs.token_ids": Role.LOGPROBS_OTHER,
+    f"{{logprobs,{_SPOKEN}.logprobs,{_EXTRA}.logprobs}}": Role.LOGPROBS_OTHER,
+    "choices[].{token_ids,prompt_token_ids,response_token_ids}": Role.IDS,
+    "{token_ids,prompt_token_ids,response_token_ids,prompt_text,sglext,choices[].sglext}": Role.IDS,
+    "{prompt_logprobs,choices[].prompt_logprobs}": Role.ROWS,
+    "choices[].{cumulative_logprob,avg_logprob,avg_logprobs}": Role.ROWS,
+    "{hidden_states,choices[].hidden_states,choices[].routed_experts}": Role.STATES,
+    "{__verbose,_debug_info,x_groq.debug,output_messages,trace}": Role.TRACE,
+    "{meta_info,choices[].meta_info,choices[].raw_output}": Role.TRACE,
+    "{error,x_groq.error}": Role.FAILED,
+    "{error,x_groq.error}.{failed_generation,debug}": Role.TRACE,
+    "{usage,x_groq.usage,choices[].usage}": Role.USAGE,
+    # In the order in which most servers write them, which the grammar tries first.
+    "id": Role.VOLATILE,
+    "object": Role.NAME,
+    "created": Role.VOLATILE,
+    "{model,provider,service_tier}": Role.NAME,
+    "{system_fingerprint,obfuscation,choices[].obfuscation,x_groq.id}": Role.VOLATILE,
+    "p": Role.VOLATILE,  # Mistral's padding
+}
+"""What stands where; text completions have all of it as well, beside text of their own."""
+OWNERS = ("choices[]",)
+GUARDED = ("", "choices[]", _SPOKEN, _EXTRA, _PARTS)
+WRAPPED = ("data",)  # as a list of kept answers has it
+RESPONSE = compile_table(FIELDS, owners=OWNERS, guarded=GUARDED, wrapped=WRAPPED)
 
 REQUEST = compile_questions(
     {
@@ -78,10 +86,12 @@ REQUEST = compile_questions(
         "{logprobs,n_probs}": Role.ASK_LOGPROBS,
         "top_logprobs": Role.ASK_TOP,
         "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
+        "messages[].content": Role.PARTS,  # Mistral's, whose traces are parts of the content
+        "messages[].content[]": Role.PART,
     }
 )
 BOUND = ("max_completion_tokens",)
-GRAMMAR = Grammar(RESPONSE.root, "choices[].delta")
+GRAMMAR = Grammar(RESPONSE.root, "choices[].delta", SSE)
 
 _KINDS: dict[RefusalKind, tuple[str, str | None]] = {
     "forbidden": ("permission_error", "forbidden"),
@@ -104,6 +114,9 @@ def error_body(refusal: Refusal, request_id: str) -> bytes:
 
 class Stream:
     """What a stream of this format needs to say something itself: its identity and open choices."""
+
+    kind = "chat.completion.chunk"
+    silence: ClassVar[dict[str, object]] = {"delta": {}}
 
     __slots__ = ("_eol", "_finished", "_head", "_seen", "_write")
 
@@ -134,11 +147,11 @@ class Stream:
         open_choices = self._seen - self._finished
         if self._head is None or not open_choices:
             return b""
-        return self._chunk([_choice(min(open_choices), None)])
+        return self._chunk([self._choice(min(open_choices), None)])
 
     def cut(self, usage: Usage) -> bytes:
         """The format's own end for a stream that is out of tokens."""
-        choices = [_choice(index, "length") for index in sorted((self._seen or {0}) - self._finished)]
+        choices = [self._choice(index, "length") for index in sorted((self._seen or {0}) - self._finished)]
         total = {
             "prompt_tokens": usage.prompt,
             "completion_tokens": usage.completion,
@@ -151,9 +164,8 @@ class Stream:
         return self._write(error_body(refusal, request_id), eol=self._eol)
 
     def _chunk(self, choices: list[dict[str, object]], **more: object) -> bytes:
-        head = self._head or {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
+        head = self._head or {"id": "", "object": self.kind, "created": 0, "model": ""}
         return self._write(orjson.dumps({**head, "choices": choices, **more}), eol=self._eol)
 
-
-def _choice(index: int, finish: str | None) -> dict[str, object]:
-    return {"index": index, "delta": {}, "finish_reason": finish}
+    def _choice(self, index: int, finish: str | None) -> dict[str, object]:
+        return {"index": index, **self.silence, "finish_reason": finish}

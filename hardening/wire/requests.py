@@ -26,7 +26,7 @@ _top_key = re.compile(rb"\{[ \t\n\r]*").match
 class Edits:
     """What a request must not ask for beyond; None leaves a field as it is.
 
-    `top_logprobs` 0 asks for none at all. `drop_resent` takes out reasoning blocks that carry no
+    `top_logprobs` 0 asks for none at all. `drop_resent` takes out reasoning that comes back without a
     signature or sealed content, which can only be summaries written here.
     """
 
@@ -54,7 +54,7 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
     value = read_json(as_utf8(body), format=facts.format)
     if not isinstance(value, dict):
         raise WireError(facts.format, 0, "expected a JSON object")
-    asked = _Asked(facts.model, facts.stream)
+    asked = _Asked(facts.model, facts.stream, unless_told=table.streams)
     asked.take_all(value, table)
     return RequestFacts(
         facts.door,
@@ -72,16 +72,41 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
 
 
 class _Asked:
-    __slots__ = ("_named", "choices", "logprobs", "max_tokens", "model", "stream", "top")
+    __slots__ = (
+        "_bound",
+        "_boundless",
+        "_each",
+        "_named",
+        "_prompts",
+        "_stream",
+        "_unless_told",
+        "logprobs",
+        "model",
+        "top",
+    )
 
-    def __init__(self, model: str, stream: bool) -> None:
+    def __init__(self, model: str, stream: bool, *, unless_told: bool) -> None:
         self.model = model
         self._named = bool(model)
-        self.stream = stream
-        self.choices = 1
-        self.max_tokens: int | None = None
+        self._unless_told = unless_told
+        self._stream: bool | None = stream or None
+        self._each = self._prompts = 1
+        self._bound: int | None = None
+        self._boundless = False
         self.logprobs = False
         self.top = 0
+
+    @property
+    def stream(self) -> bool:
+        return self._unless_told if self._stream is None else self._stream
+
+    @property
+    def choices(self) -> int:
+        return min(self._each * self._prompts, _ALL)
+
+    @property
+    def max_tokens(self) -> int | None:
+        return None if self._boundless else self._bound
 
     @property
     def rows(self) -> int | None:
@@ -103,14 +128,19 @@ class _Asked:
             if isinstance(value, str) and not self._named:  # a server that reads the path reads no more
                 self.model = value
         elif role is Role.ASK_STREAM:
-            self.stream = self.stream or bool(value)
+            asks = value is not False if self._unless_told else bool(value)
+            self._stream = self._stream or asks
         elif role is Role.ASK_CHOICES:
-            self.choices = max(self.choices, min(_integer(value) or 1, _ALL))
+            self._each = max(self._each, min(_integer(value) or 1, _ALL))
+        elif role is Role.ASK_PROMPTS:
+            self._prompts = max(self._prompts, _prompts(value))
         elif role is Role.ASK_TOKENS:
             if (bound := _integer(value)) is not None:
-                self.max_tokens = max(self.max_tokens or 0, bound)
-        elif role is Role.ASK_LOGPROBS or role is Role.ASK_TOP:
+                self._bound = max(self._bound or 0, bound)
+                self._boundless = self._boundless or bound < 0
+        elif role is Role.ASK_LOGPROBS or role is Role.ASK_TOP or role is Role.ASK_COUNT:
             self._take_rows(value)
+            self.logprobs = self.logprobs or (role is Role.ASK_COUNT and value == 0 and value is not False)
         elif role is Role.ASK_INCLUDE:
             named = value if isinstance(value, list) else [value]
             self.logprobs = self.logprobs or any(map(_names_rows, named))
@@ -123,6 +153,13 @@ class _Asked:
 
 def _names_rows(name: object) -> bool:
     return isinstance(name, str) and "logprobs" in name.lower()
+
+
+def _prompts(value: object) -> int:
+    """How many prompts a value holds: a list of numbers, with texts between or not, is the tokens of one."""
+    if not isinstance(value, list) or any(isinstance(element, int | float) for element in value):
+        return 1
+    return max(1, len(value))
 
 
 def _integer(value: object) -> int | None:
@@ -140,7 +177,7 @@ def edit_request(
     fields stay as they are.
     """
     text = as_utf8(body)
-    sites = Walk(text, 0, table, format=format, fold=True).sites
+    sites = Walk(text, 0, table if edits.drop_resent else table.lean, format=format, fold=True).sites
     spans = [(site.start, site.end, new) for site in sites if (new := _less(text, site, edits)) is not None]
     if edits.drop_resent:
         spans += _without_resent(text, sites)
@@ -170,9 +207,11 @@ def _less(text: bytes, site: Site, edits: Edits) -> bytes | None:
     raw = text[site.start : site.end]
     if site.role is Role.ASK_TOKENS and edits.max_tokens is not None:
         return None if _within(raw, edits.max_tokens) else b"%d" % edits.max_tokens
+    if site.role is Role.RESENT:
+        return b'""' if edits.drop_resent and raw[:1] == b'"' and raw != b'""' else None
     if edits.top_logprobs is None or raw == b"null":
         return None
-    if site.role is Role.ASK_TOP:
+    if site.role is Role.ASK_TOP or site.role is Role.ASK_COUNT:
         if edits.top_logprobs == 0:
             return b"null"
         return None if _within(raw, edits.top_logprobs) else b"%d" % edits.top_logprobs

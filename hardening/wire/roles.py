@@ -31,6 +31,9 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     LOGPROBS_REASONING = enum.auto()  # rows of the trace
     LOGPROBS_REFUSAL = enum.auto()  # rows of a refusal
     LOGPROBS_OTHER = enum.auto()  # rows in a shape that is not cut but dropped
+    TOKENS = enum.auto()  # rows as parallel lists: the tokens
+    TOKEN_LOGPROBS = enum.auto()  # their values
+    TOKEN_TOPS = enum.auto()  # the values of their alternatives
     HOLDER = enum.auto()  # object that is null when nothing in it is left
     IDS = enum.auto()  # token ids of prompt or answer
     ROWS = enum.auto()  # log-probabilities of the prompt or of chosen tokens
@@ -39,25 +42,35 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     TOOL = enum.auto()  # arguments of a call
     TOOL_WHOLE = enum.auto()  # all of them; after their pieces a copy
     FINISH = enum.auto()  # why it ended
+    DONE = enum.auto()  # whether it ended
     KIND = enum.auto()  # the frame's own name of what it is
     USAGE = enum.auto()  # token counts
+    COUNT_PROMPT = enum.auto()  # tokens of the prompt, as a number by itself
+    COUNT_COMPLETION = enum.auto()  # tokens of the answer, as a number by itself
     FAILED = enum.auto()  # an error object
     INDEX = enum.auto()  # number of the owner
     SPEAKER = enum.auto()  # who speaks
+    HEAD = enum.auto()  # stands in every frame, and the first frame with it begins the answer
     NAME = enum.auto()  # what the frame, the model or the server is called
     VOLATILE = enum.auto()  # changes from frame to frame and means nothing
     SEQUENCE = enum.auto()  # number of the frame in its stream
     ASK_MODEL = enum.auto()  # request: which model
     ASK_STREAM = enum.auto()  # request: whether in pieces
     ASK_CHOICES = enum.auto()  # request: how many answers
+    ASK_PROMPTS = enum.auto()  # request: the prompt, or a list of them, each with its answers
     ASK_TOKENS = enum.auto()  # request: bound of the answer
     ASK_TOKENS_IN = enum.auto()  # request: the object in which that bound stands
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
     ASK_TOP = enum.auto()  # request: alternatives a row
+    ASK_COUNT = enum.auto()  # request: the same, and even 0 asks for rows
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
     ASK_INCLUDE = enum.auto()  # request: names of what the answer shall hold beside its text
+    RESENT = enum.auto()  # request: a trace of an earlier turn, as plain text
     PARTS = enum.auto()  # request: the content blocks of a message
     PART = enum.auto()  # request: one of them
+
+
+_RESENT = frozenset({Role.RESENT, Role.PARTS, Role.PART})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,7 @@ class Retelling:
 class Node:
     """One place in a frame: its role, its known keys, its elements."""
 
-    __slots__ = ("guarded", "items", "keys", "names", "owner", "retold", "role")
+    __slots__ = ("guarded", "items", "keys", "lean", "names", "owner", "retold", "role", "streams")
 
     def __init__(self) -> None:
         self.role: Role | None = None
@@ -81,6 +94,8 @@ class Node:
         self.owner = False
         self.guarded = False
         self.retold: tuple[Retelling, ...] = ()
+        self.streams = False  # of a request that does not say
+        self.lean = self  # a request's questions without what comes back in its messages
 
     def child(self, key: str) -> Node:
         """The node under `key`, `[]` for elements, made where it is missing."""
@@ -140,6 +155,7 @@ def compile_table(
     root = tree()
     if wrapped:
         root.items = tree()
+        root.items.owner = True
         for key in wrapped:
             inner = root.keys[key.encode()] = tree()
             inner.items = root.items
@@ -147,9 +163,15 @@ def compile_table(
     return Table(root, *kinds)
 
 
-def compile_questions(roles: Mapping[str, Role]) -> Node:
-    """The tree of a table of a request's paths; keys are told in any case, as some servers read them."""
-    return _tree({path.lower(): role for path, role in roles.items()}, (), ())
+def compile_questions(roles: Mapping[str, Role], *, streams: bool = False) -> Node:
+    """The tree of a table of a request's paths; keys are told in any case, as some servers read them.
+
+    `streams` says that an answer comes in pieces unless the request says that it shall not.
+    """
+    root = _tree({path.lower(): role for path, role in roles.items()}, (), ())
+    root.streams = streams
+    root.lean = _tree({path.lower(): role for path, role in roles.items() if role not in _RESENT}, (), ())
+    return root
 
 
 def _tree(roles: Mapping[str, Role], owners: tuple[str, ...], guarded: tuple[str, ...]) -> Node:

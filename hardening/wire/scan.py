@@ -15,6 +15,7 @@ from collections.abc import Callable
 import orjson
 
 from hardening.errors import WireError
+from hardening.wire.line_ends import escaped
 from hardening.wire.names import role_of, speaks_of_reasoning, told_anywhere
 from hardening.wire.roles import Node, Role
 from hardening.wire.sites import Owner, Site, retold
@@ -285,8 +286,8 @@ def read_string(raw: bytes, *, format: str, offset: int = 0) -> str:
 
 
 def write_string(text: str) -> bytes:
-    """The JSON string of a text, ASCII-escaped only where UTF-8 cannot hold it."""
+    """The JSON string of a text, escaped where UTF-8 cannot hold it or a client would split a line."""
     try:
-        return orjson.dumps(text)
+        return escaped(orjson.dumps(text))
     except orjson.JSONEncodeError:
         return json.dumps(text).encode()

@@ -3,7 +3,7 @@
 A stream repeats one shape thousands of times. Once a frame was read in full, the bytes around
 its payload are known; a later frame with the same bytes around is proven to be of that shape,
 and cannot hold a field that the first did not hold. It is an allow-list: a frame that does not
-compare is read in full. A Lane compares literally; a Shape allows for identifiers and padding
+compare is read in full. A Lane compares literally, but for one string; a Shape allows for identifiers and padding
 that change from frame to frame; `wire.grammar` knows what no frame had before.
 """
 
@@ -17,6 +17,9 @@ import orjson
 from hardening.wire.frame import Frame
 from hardening.wire.grammar import INSIDE, PLAIN
 from hardening.wire.roles import Role
+from hardening.wire.scan import read_json
+from hardening.wire.sites import Site
+from hardening.wire.traces import texts_of
 
 _UNSAFE = (34, 10, 13)  # a quote or a line end: more than one string stands there
 
@@ -39,9 +42,25 @@ _ROLES = {
 
 
 class Lane:
-    """The literal surroundings of one payload, or of one and its rows."""
+    """The literal surroundings of one payload, or of one and its rows.
 
-    __slots__ = ("bare", "head", "index", "is_text", "kind", "least", "middle", "prefix", "suffix", "tail")
+    With a `gap` the one string that changes from frame to frame stands before it, after the prefix.
+    """
+
+    __slots__ = (
+        "bare",
+        "gap",
+        "gap_size",
+        "head",
+        "index",
+        "is_text",
+        "kind",
+        "least",
+        "middle",
+        "prefix",
+        "suffix",
+        "tail",
+    )
 
     def __init__(
         self,
@@ -50,6 +69,7 @@ class Lane:
         prefix: bytes,
         suffix: bytes,
         *,
+        gap: bytes = b"",
         middle: bytes = b"",
         bare: bytes | None = None,
     ) -> None:
@@ -58,12 +78,14 @@ class Lane:
         self.is_text = kind is Kind.TEXT
         self.index = index
         self.prefix = prefix
+        self.gap = gap
+        self.gap_size = len(gap)
         self.middle = middle
         self.bare = bare
         self.suffix = suffix
         self.head = len(prefix)
         self.tail = -len(suffix)
-        self.least = len(prefix) + len(middle) + len(suffix)
+        self.least = len(prefix) + len(gap) + len(middle) + len(suffix)
 
 
 def lane_of(frame: Frame, kind: Kind) -> Lane | None:
@@ -74,24 +96,50 @@ def lane_of(frame: Frame, kind: Kind) -> Lane | None:
     raw = frame.raw
     (start, end), (last_start, last_end) = spans[0], spans[-1]
     index = frame.events[0][0].index  # type: ignore[union-attr]
+    prefix, gap = _before(frame, start)
     if len(spans) == 1:
-        return Lane(kind, index, raw[:start], raw[end:])
+        return Lane(kind, index, prefix, raw[end:], gap=gap)
     bare = frame.render({frame.events[1][1]: b"[]"})[end:] if kind is Kind.ROWS else None
-    return Lane(kind, index, raw[:start], raw[last_end:], middle=raw[end:last_start], bare=bare)
+    return Lane(kind, index, prefix, raw[last_end:], gap=gap, middle=raw[end:last_start], bare=bare)
+
+
+def _before(frame: Frame, start: int) -> tuple[bytes, bytes]:
+    """Prefix and gap of a lane whose payload begins at `start`."""
+    raw = frame.raw
+    changing = [site for site in frame.sites if site.role is Role.VOLATILE]
+    if len(changing) == 1 and changing[0].end < start and raw[changing[0].start] == 34:
+        return raw[: changing[0].start + 1], raw[changing[0].end - 1 : start]
+    return raw[:start], b""
 
 
 def payload_of(frame: Frame, kind: Kind) -> list[tuple[int, int]] | None:
-    """Where the payload stands, in the order of the frame: inside a string's quotes, or a whole list."""
+    """Where the payload stands, in the order of the frame: inside a string's quotes, or a whole list of rows."""
     sites = [site for _, site in frame.events]
     if [site.role for site in sites] != _ROLES[kind] or frame.unknown:
         return None
     spans = []
     for site in sites:
         string = frame.raw[site.start] == 34
-        if string == (site.role is Role.LOGPROBS):
+        span: tuple[int, int] | None = (site.start + 1, site.end - 1) if string else None
+        if site.role is Role.LOGPROBS:
+            span = None if string else (site.start, site.end)
+        elif not string and site.role is Role.REASONING:
+            span = _only_text(frame, site)
+        if span is None:
             return None
-        spans.append((site.start + 1, site.end - 1) if string else (site.start, site.end))
+        spans.append(span)
     return spans if spans == sorted(spans) else None
+
+
+def _only_text(frame: Frame, site: Site) -> tuple[int, int] | None:
+    """The inside of the one text in a trace of another shape, such as a list of parts; None where it has several."""
+    texts = [text for text in texts_of(read_json(frame.value(site), format=frame.format)) if text]
+    strings = _strings(frame.raw, site.start, site.end)
+    found = [one.span() for one in strings if frame.string(*one.span()) in texts]
+    return (found[0][0] + 1, found[0][1] - 1) if len(texts) == len(found) == 1 else None
+
+
+_strings = re.compile(b'"' + INSIDE + b'"').finditer
 
 
 def string_text(piece: bytes) -> str | None:

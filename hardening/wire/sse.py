@@ -114,4 +114,11 @@ def write_event(data: bytes, *, eol: bytes, name: str = "") -> bytes:
     return head + b"data: " + data + eol + eol
 
 
-SSE = Framing(bare=False, framer=SseFramer, envelope=SseFrame, write=write_event)
+SSE = Framing(
+    bare=False,
+    border=b"\n\n",
+    around=(rb"data: ?", rb"(?:\n\n|\r\n\r\n)"),
+    framer=SseFramer,
+    envelope=SseFrame,
+    write=write_event,
+)

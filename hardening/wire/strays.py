@@ -8,6 +8,7 @@ from hardening.wire.shapes import Kind, Shape, Shapes, Skeleton, skeleton_of
 
 # Frames with a head of their own that are read in full, to see whether they share a shape.
 _SAMPLED = frozenset({8, 9})
+_MANY = 8  # frames read in full after which their shape is worth finding, though the grammar knows no head of theirs
 
 _WITH_ROWS = (Kind.ROWS, Kind.TRACE_ROWS)
 
@@ -30,6 +31,7 @@ class Strays:
         "_index",
         "_kind",
         "_met",
+        "_read",
         "_seen",
         "_shape",
         "_shapes",
@@ -43,7 +45,7 @@ class Strays:
         self._met: set[tuple[Kind, int]] = set()
         self._head = self._tail = b""  # of the last frame that the grammar knew
         self._kind, self._index = Kind.TEXT, 0  # what that head says
-        self._seen = 0
+        self._seen = self._read = 0
         self._skeleton: Skeleton | None = None
         self._shape: Shape | None = None
 
@@ -95,7 +97,8 @@ class Strays:
     def learn(self, frame: Frame, kind: Kind, index: int) -> None:
         """Take a frame that was read in full and whose only payload is of `kind`."""
         self._met.add((kind, index))
-        if not self._seen:
+        self._read += 1
+        if not self._seen and self._read < _MANY:
             return
         skeleton = skeleton_of(frame, kind)
         if skeleton is not None and skeleton == self._skeleton:

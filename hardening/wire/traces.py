@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import orjson
 
+from hardening.wire.line_ends import escaped
 from hardening.wire.scan import read_json, write_string
 
 _OPAQUE = frozenset({"signature", "data", "encrypted_content", "encrypted", "thought_signature"})
@@ -30,22 +31,23 @@ _TEXT_SHARE = 0.9
 
 def trace_of(value: object) -> str:
     """The readable text in a reasoning value, its strings joined in order."""
-    return "".join(_texts(value))
+    return "".join(texts_of(value))
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts_of(value: object) -> Iterator[str]:
+    """The readable strings in a reasoning value, in order."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for element in value:
-            yield from _texts(element)
+            yield from texts_of(element)
     elif isinstance(value, dict):
         for key, element in value.items():
             if key in _OPAQUE:
                 if isinstance(element, str) and is_readable(element):
                     yield element
             elif key not in _LABELS:
-                yield from _texts(element)
+                yield from texts_of(element)
 
 
 def holds_numbers(value: object) -> bool:
@@ -78,7 +80,7 @@ def with_text(raw: bytes, text: str, *, format: str) -> bytes:
     kept = _replaced(value, rest)
     if kept is None and isinstance(value, dict):
         kept = {key: _emptied(key, element) for key, element in value.items()}
-    return orjson.dumps([] if kept is None else kept)
+    return escaped(orjson.dumps([] if kept is None else kept))
 
 
 def _emptied(key: str, element: object) -> object:

@@ -35,6 +35,11 @@ def read_usage(value: object) -> Usage | None:
     return Usage(prompt or 0, completion or 0, reasoning)
 
 
+def read_count(value: object) -> int | None:
+    """A count that stands by itself; None where `value` is none."""
+    return _count(value)
+
+
 def named_counts(value: object) -> tuple[bool, bool]:
     """Whether the usage object `value` names the prompt and the completion; a zero is a count."""
     known = value if isinstance(value, dict) else {}

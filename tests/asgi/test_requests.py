@@ -299,8 +299,8 @@ def test_a_known_side_door_is_closed_and_the_log_says_once_how_to_open_it(
 
 
 def test_a_declared_door_whose_format_is_not_built_is_closed() -> None:
-    hardened = harden(leaking(), HIDE + "doors: {/api/chat: ollama_chat}\n")
-    assert run(ask(hardened, BODY, path="/api/chat")).status == 403
+    hardened = harden(leaking(), HIDE + "doors: {/model: bedrock_converse}\n")
+    assert run(ask(hardened, BODY, path="/model")).status == 403
 
 
 def test_options_pass_and_head_has_no_body() -> None:

@@ -83,6 +83,39 @@ SOUND = [
 ]  # fmt: skip
 
 
+def lines(*values: dict[str, object], **last: object) -> str:
+    """A stream of Ollama's, whose last line ends it."""
+    head = {"model": "m", "created_at": "2026-01-01T00:00:00Z"}
+    said = [
+        *({**head, **value, "done": False} for value in values),
+        {**head, "done": True, "done_reason": "stop", "prompt_eval_count": 9, "eval_count": 30, **last},
+    ]
+    return "".join(json.dumps(value) + "\n" for value in said)
+
+
+def spoken(text: str, **more: object) -> dict[str, object]:
+    return {"message": {"role": "assistant", "content": text, **more}}
+
+
+LINES = {
+    "content_type": "application/x-ndjson",
+    "stream": True,
+    "usage": {"prompt_eval_count": 9, "eval_count": 30},
+}
+TAGGED = f"<think>{TRACE}</think>{ANSWER}"
+CHOICE = {"index": 0, "text": TAGGED, "logprobs": None, "finish_reason": "stop"}
+PARTS = [
+    {"type": "thinking", "thinking": [{"type": "text", "text": TRACE}]},
+    {"type": "text", "text": ANSWER},
+]
+SOUND += [
+    recording("ollama_chat", lines(*(spoken("", **said) for said in in_words("thinking", TRACE)), spoken(ANSWER), **spoken("")), **LINES),
+    recording("ollama_generate", lines({"response": "", "thinking": TRACE}, {"response": ANSWER}, response=""), **LINES),
+    recording("openai_completions", json.dumps({"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [CHOICE], "usage": USAGE}), answer_text=TAGGED),
+    recording("mistral_chat", chat({"content": PARTS, "tool_calls": None})),
+]  # fmt: skip
+
+
 @pytest.fixture
 def corpus(tmp_path: Path) -> Callable[..., Path]:
     def write(*rows: Row) -> Path:
@@ -110,8 +143,8 @@ def test_sound_recordings_hold_every_claim(corpus, capsys) -> None:
     ]
     assert sorted(found) == sorted(named)
     assert all(claim["holds"] for claim in found.values())
-    assert found["corpus_leaks"]["control"] >= 8 * len(TRACE)  # four recordings under two policies
-    assert found["corpus_identity"]["n"] == 4 * 3
+    assert found["corpus_leaks"]["control"] >= 16 * len(TRACE)  # eight recordings under two policies
+    assert found["corpus_identity"]["n"] == 8 * 3
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -238,6 +271,8 @@ def test_traces_between_tags_are_cut_out(text: str, rest: str) -> None:
     ("raw", "counts"),
     [
         (USAGE, (9, 30)),
+        ({"prompt_eval_count": 3, "eval_count": 4}, (3, 4)),
+        ({"eval_count": 4}, (None, 4)),
         ({"input_tokens": 1, "cache_read_input_tokens": 5, "output_tokens": 2}, (6, 2)),
         ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 12, "completion_tokens_details": {"reasoning_tokens": 5}}, (3, 9)),
         ({"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": 12, "completion_tokens_details": {"reasoning_tokens": 5}}, (3, 9)),
@@ -253,6 +288,8 @@ def test_usage_is_counted_by_the_vendors_rules(raw: dict[str, object], counts: t
 def test_rows_beyond_the_policy_are_told(top: int | None, step: float, beyond: int) -> None:
     body = chat({"content": "Three"}, logprobs={"content": [ROW]}).encode()
     assert rows_beyond(body, top, step) == beyond
+    columns = {"tokens": ["Three"], "token_logprobs": [-0.31], "top_logprobs": [{"Two": -1.37}]}
+    assert rows_beyond(json.dumps({"choices": [{"logprobs": columns}]}).encode(), top, step) == beyond
 
 
 @pytest.mark.parametrize(

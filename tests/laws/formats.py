@@ -7,13 +7,21 @@ from dataclasses import dataclass
 
 from tests.exchanges import (
     ANSWER,
+    NDJSON,
+    SSE,
     TRACE,
     chat_stream,
+    completions_stream,
+    line,
     message_item,
     messages_stream,
+    ollama_chat_stream,
+    ollama_generate_stream,
     reasoning_item,
     response,
     responses_stream,
+    spoken,
+    words,
 )
 
 QUESTION = {
@@ -43,6 +51,10 @@ class Format:
     asked: bytes
     stream: tuple[bytes, ...]
     whole: bytes
+    hidden: range
+    """The pieces of the stream that tell a trace."""
+    kind: bytes = SSE
+    """The content type of its streams."""
 
 
 def _chat_whole() -> bytes:
@@ -84,12 +96,14 @@ def _messages_whole() -> bytes:
     ).encode()
 
 
+_PIECES = len(words(TRACE))
 CHAT = Format(
     "openai_chat",
     "/v1/chat/completions",
     json.dumps({"model": "m", **QUESTION}).encode(),
     tuple(chat_stream()),
     _chat_whole(),
+    range(1, 1 + _PIECES),
 )
 MESSAGES = Format(
     "anthropic_messages",
@@ -97,6 +111,7 @@ MESSAGES = Format(
     json.dumps({"model": "m", "max_tokens": 1000, **QUESTION}).encode(),
     tuple(messages_stream()),
     _messages_whole(),
+    range(3, 4 + _PIECES),  # the signature as well
 )
 RESPONSES = Format(
     "openai_responses",
@@ -104,5 +119,49 @@ RESPONSES = Format(
     json.dumps({"model": "m", "input": QUESTION["messages"]}).encode(),
     tuple(responses_stream()),
     json.dumps(response([reasoning_item(TRACE), message_item()])).encode(),
+    range(3, 6 + _PIECES),  # the part begun, its pieces, the whole text, the part done
 )
-FORMATS = (CHAT, MESSAGES, RESPONSES)
+_COUNTS = {"done_reason": "stop", "prompt_eval_count": 9, "eval_count": 40}
+OLLAMA_CHAT = Format(
+    "ollama_chat",
+    "/api/chat",
+    json.dumps({"model": "m", **QUESTION}).encode(),
+    tuple(ollama_chat_stream()),
+    line(**spoken(ANSWER, thinking=TRACE), done=True, **_COUNTS),
+    range(1, 1 + _PIECES),
+    NDJSON,
+)
+OLLAMA_GENERATE = Format(
+    "ollama_generate",
+    "/api/generate",
+    json.dumps({"model": "m", "prompt": "Tom has 5 apples and gives 2 away. How many are left?"}).encode(),
+    tuple(ollama_generate_stream()),
+    line(response=ANSWER, thinking=TRACE, done=True, **_COUNTS),
+    range(1, 1 + _PIECES),
+    NDJSON,
+)
+COMPLETIONS = Format(
+    "openai_completions",
+    "/v1/completions",
+    json.dumps({"model": "m", "prompt": "Tom has 5 apples and gives 2 away. How many are left?"}).encode(),
+    tuple(completions_stream()),
+    json.dumps(
+        {
+            "id": "cmpl-1",
+            "object": "text_completion",
+            "created": 1,
+            "model": "m",
+            "choices": [
+                {
+                    "index": 0,
+                    "text": f"<think>{TRACE}</think>{ANSWER}",
+                    "finish_reason": "stop",
+                    "logprobs": None,
+                }
+            ],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 40, "total_tokens": 49},
+        }
+    ).encode(),
+    range(1, 2 + _PIECES),  # its tags as well
+)
+FORMATS = (CHAT, COMPLETIONS, MESSAGES, RESPONSES, OLLAMA_CHAT, OLLAMA_GENERATE)

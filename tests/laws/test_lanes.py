@@ -13,7 +13,7 @@ from hardening.facts import Decision, LogprobTerms, ReasoningTerms
 from hardening.lanes import Lanes
 from hardening.wire.frame import Frame
 from hardening.wire.shapes import Lane
-from tests.exchanges import DONE, HIDDEN, SUMMARISED, chunk, event, exchange
+from tests.exchanges import DONE, HIDDEN, SUMMARISED, chunk, completion, event, exchange, line, spoken
 
 TEXTS = [
     "a",
@@ -269,3 +269,60 @@ def test_counted_frames_are_compared(order: list[str], first: int, monkeypatch: 
                 monkeypatch.setattr(type(made._codec), "frame", lambda _, *a, **k: frame(*a, **k))
         first += 30
     assert len(read) == 1  # the first text
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> bytes:
+    """A line of Ollama's chat, now and then with more in it, or with another time."""
+    text, field = draw(st.sampled_from(TEXTS)), draw(st.sampled_from(["content", "content", "thinking"]))
+    said = spoken("", thinking=text) if field == "thinking" else spoken(text)
+    row = {"token": text, "logprob": -1.3, "bytes": None, "top_logprobs": []}
+    more = {"logprobs": [row, row]} if draw(st.integers(0, 4)) == 0 else {}
+    raw = line(draw(st.integers(0, 9)), **said, **more, done=draw(st.integers(0, 9)) == 0)  # type: ignore[arg-type]
+    old, new = draw(
+        st.sampled_from(
+            [
+                (b"", b""),
+                (b"", b""),
+                (b'Z"', b'Z","thinking":"first"'),
+                (b'Z"', b'Z\\"'),
+                (b'"role"', b'"my_thought":"T","role"'),
+                (b'"done":', b'"context":[1,2],"done":'),
+                (b'"done":false', b'"done":null'),
+                (b"Z", b"\n"),
+                (b'"content":""', b'"content":"x"'),
+                (b"\\", b""),
+            ]
+        )
+    )
+    return raw.replace(old, new, 1) if old else raw
+
+
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision()])
+@given(stream=st.lists(lines(), max_size=25))
+@settings(max_examples=80, deadline=None)
+def test_lines_alike(decision: Decision, stream: list[bytes]) -> None:
+    pieces = [*stream, *stream[:6], b"".join(stream[:4])]
+    compared = through(pieces, decision, compared=True, format="ollama_chat")
+    assert compared == through(pieces, decision, compared=False, format="ollama_chat")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(TEXTS),
+            st.integers(0, 1),
+            st.booleans(),
+            st.sampled_from([None, None, {"tokens": ["a"], "token_logprobs": [-0.3], "top_logprobs": None}]),
+        ),
+        max_size=25,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_completions_alike(parts: list[tuple[str, int, bool, object]]) -> None:
+    pieces = [
+        completion(text, index=index, logprobs=rows, **({"content": text} if native else {}))
+        for text, index, native, rows in parts
+    ]
+    compared = through(pieces, SUMMARISED, compared=True, format="openai_completions")
+    assert compared == through(pieces, SUMMARISED, compared=False, format="openai_completions")

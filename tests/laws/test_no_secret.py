@@ -21,7 +21,7 @@ from hardening.state import MemoryStore
 from hardening.testing import Hardened, harden
 from hardening.wire.codec import CODECS
 from tests.asgi.driver import Answer, ask, run
-from tests.exchanges import chunk
+from tests.exchanges import ANSWER, TRACE, chunk
 from tests.exchanges import run as exchanged
 from tests.laws.formats import CHAT, FORMATS, Format
 from tests.laws.held import texts_held_by
@@ -53,22 +53,12 @@ runtime: {{audit: {{file: "{audit}"}}, max_body: 4k}}
 
 def spoken(format: Format, streamed: bool) -> list[bytes]:
     """The format's answer with our marks in trace and answer."""
-    if format is CHAT:
-        message = {"role": "assistant", "content": MARKS["answer"], "reasoning_content": MARKS["trace"]}
-        whole = {"id": "1", "object": "chat.completion", "choices": [{"index": 0, "message": message}]}
-    else:
-        content = [
-            {"type": "thinking", "thinking": MARKS["trace"], "signature": "s"},
-            {"type": "text", "text": MARKS["answer"]},
-        ]
-        whole = {"id": "1", "type": "message", "role": "assistant", "content": content}
+    trace, answer = MARKS["trace"].encode(), MARKS["answer"].encode()
     if not streamed:
-        return [json.dumps(whole).encode()]
-    marked = MARKS["trace"].encode(), MARKS["answer"].encode()
-    answers = (b'content": "Tom', b"text_delta", b"output_text.delta")
+        return [format.whole.replace(TRACE.encode(), trace).replace(ANSWER.encode(), answer)]
     return [
-        piece.replace(b'"Tom "', b'"' + marked[any(one in piece for one in answers)] + b'"')
-        for piece in format.stream
+        piece.replace(b"Tom ", trace if at in format.hidden else answer)
+        for at, piece in enumerate(format.stream)
     ]
 
 
@@ -78,7 +68,7 @@ def app_of(way: str, format: Format) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         streamed = way.startswith("stream")
-        kind = b"text/event-stream" if streamed else b"application/json"
+        kind = format.kind if streamed else b"application/json"
         headers = [(b"content-type", kind), (b"x-note", MARKS["answer"].encode())]
         if way == "raise first":
             raise RuntimeError(MARKS["fault"], MARKS["trace"])

@@ -281,3 +281,64 @@ def test_a_coding_that_is_said_twice_is_not_read_once() -> None:
     twice = [(b"content-encoding", b"identity"), (b"content-encoding", b"gzip")]
     app = harden(replies([packed], kind=JSON, status=400, headers=twice), "strict")
     assert run(ask(app, ASKED)).status == 502
+
+
+def lines(*values: dict[str, object]) -> bytes:
+    return b"".join(json.dumps({"model": "m", **value}).encode() + b"\n" for value in values)
+
+
+def message(**said: object) -> dict[str, object]:
+    return {"message": {"role": "assistant", "content": "", **said}, "done": False}
+
+
+SAID = message(content=ANSWER)
+LINES: dict[str, bytes] = {
+    **{f"field {name}": lines(*(message(**{name: word}) for word in words(TRACE)), SAID) for name in ("thinking", "reasoning", "thoughts")},
+    **{f"root field {name}": lines(*({**message(), name: word} for word in words(TRACE)), SAID) for name in ("thinking", "reasoning_content", "cot")},
+    "tags": lines(*(message(content=word) for word in words(f"<think>{TRACE}</think>", 3)), SAID),
+    "tags in the other endpoint's field": lines(*({"response": word} for word in words(f"<think>{TRACE}</think>", 3)), SAID),
+    "tags that nothing closes": lines(SAID, *(message(content=word) for word in words(f"<think>{TRACE}", 3))),
+    "the rendered prompt": lines(message(thinking=TRACE), {**SAID, "_debug_info": {"rendered_template": TRACE}}),
+    "an error": lines(*(message(thinking=word) for word in words(TRACE)), SAID, {"error": f"died at {TRACE}"}),
+    "a line that is none": lines(message(thinking=TRACE)) + b'{"message": "' + TRACE.encode() + b"\n" + lines(SAID),
+    "words between lines": lines(message(thinking=TRACE)) + TRACE.encode() + b"\n" + lines(SAID),
+    "the last line cut off": lines(SAID) + lines(message(thinking=TRACE))[:-9],
+    "a list of lines": lines(SAID) + b"[" + lines(message(thinking=TRACE)).rstrip() + b"]\n",
+    "events of another framing": b"".join(b"data: " + line + b"\n\n" for line in lines(*(message(thinking=word) for word in words(TRACE))).splitlines()) + lines(SAID),
+    "a trace in a call": lines(message(thinking=TRACE), message(tool_calls=[{"function": {"name": "f", "arguments": {}}}], note=TRACE), SAID),
+    "another API's chunks": lines(*({"choices": [{"delta": {"reasoning_content": word}}]} for word in words(TRACE)), SAID),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+@pytest.mark.parametrize("name", LINES)
+def test_no_line_carries_a_trace(policy: str, name: str) -> None:
+    for size in (len(LINES[name]), 13, 1):
+        app = harden(replies(split(LINES[name], size), kind=b"application/x-ndjson"), policy)
+        left = run(ask(app, ASKED, path="/api/chat"))
+        assert find_leaks(left.body, TRACE) == []
+        assert ANSWER.encode() in left.body
+
+
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+@pytest.mark.parametrize("path", ["/v1/completions", "/completion", "/openai/deployments/m/completions"])
+def test_no_text_completion_carries_a_trace(policy: str, path: str) -> None:
+    spelt = {"tokens": words(TRACE), "token_logprobs": [-0.5] * len(words(TRACE)), "top_logprobs": None}
+    choice = {
+        "index": 0,
+        "text": f"<think>{TRACE}</think>{ANSWER}",
+        "finish_reason": "stop",
+        "logprobs": spelt,
+    }
+    told = {"object": "text_completion", "choices": [{**choice, "raw_output": TRACE, "reasoning": TRACE}]}
+    native = {"content": f"<think>{TRACE}</think>{ANSWER}", "stop": True, "__verbose": {"content": TRACE}}
+    for value in (told, native, [native, native], {"data": [told]}):
+        left = answer(json.dumps(value).encode(), policy=policy, path=path)
+        assert (left.status, ANSWER in left.body.decode()) == (200, True)
+        assert find_leaks(left.body, TRACE) == []
+    pieces = [
+        {**told, "choices": [{**choice, "text": word, "finish_reason": None}]}
+        for word in words(choice["text"], 3)
+    ]  # type: ignore[arg-type]
+    assert find_leaks(answer(sse(*pieces), kind=SSE, policy=policy, path=path).body, TRACE) == []
+    assert find_leaks(answer(sse(*({"content": word} for word in words(native["content"], 3))), kind=SSE, policy=policy, path=path).body, TRACE) == []  # type: ignore[arg-type]  # fmt: skip

@@ -53,7 +53,7 @@ def hardened(
     format: Format, pieces: list[bytes], preset: str, *, who: str = "acct_7", warm: bool = False
 ) -> bytes:
     """What a client gets from an instance that serves nothing else."""
-    kind = b"application/json" if len(pieces) == 1 else b"text/event-stream"
+    kind = b"application/json" if len(pieces) == 1 else format.kind
     mounted = harden(replies(pieces, kind=kind), preset, identify=lambda scope: who)
     if warm:
         assert mounted._open()
@@ -111,7 +111,9 @@ def test_an_instance_that_has_warmed_says_what_one_that_has_not_says() -> None:
 def test_nothing_is_remembered_from_one_answer_to_the_next(format: Format) -> None:
     """Catches shapes, lanes and summaries that carry over from another account or an earlier request."""
     mounted = harden(
-        replies([*format.stream]), "baseline", identify=lambda scope: scope["path"][:0] or next(who)
+        replies([*format.stream], kind=format.kind),
+        "baseline",
+        identify=lambda scope: scope["path"][:0] or next(who),
     )
     who = iter(["acct_1", "acct_1", "acct_2"])
     bodies = [run(ask(mounted, format.asked, path=format.path)).body for _ in range(3)]

@@ -10,13 +10,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardening.facts import Decision
-from tests.exchanges import HIDDEN, SHADOW, SUMMARISED, chat_stream, messages_stream, responses_stream, run
+from tests.exchanges import (
+    HIDDEN,
+    SHADOW,
+    SUMMARISED,
+    chat_stream,
+    completions_stream,
+    messages_stream,
+    ollama_chat_stream,
+    ollama_generate_stream,
+    responses_stream,
+    run,
+)
 
-STREAMS: list[tuple[str, Callable[[], list[bytes]]]] = [
+EVENTS: list[tuple[str, Callable[[], list[bytes]]]] = [
     ("openai_chat", chat_stream),
+    ("openai_completions", completions_stream),
     ("anthropic_messages", messages_stream),
     ("openai_responses", responses_stream),
 ]
+LINES: list[tuple[str, Callable[[], list[bytes]]]] = [
+    ("ollama_chat", ollama_chat_stream),
+    ("ollama_generate", ollama_generate_stream),
+]
+STREAMS = EVENTS + LINES
 DECISIONS = [SUMMARISED, HIDDEN]
 
 
@@ -24,9 +41,14 @@ def with_line_end(stream: list[bytes], eol: bytes) -> bytes:
     return b"".join(stream).replace(b"\n", eol)
 
 
-@pytest.mark.parametrize(("format", "stream"), STREAMS)
+@pytest.mark.parametrize(
+    ("format", "stream", "eol"),
+    [
+        *((*one, eol) for one in EVENTS for eol in (b"\n", b"\r\n", b"\r")),
+        *((*one, eol) for one in LINES for eol in (b"\n", b"\r\n")),
+    ],
+)
 @pytest.mark.parametrize("decision", DECISIONS)
-@pytest.mark.parametrize("eol", [b"\n", b"\r\n", b"\r"])
 def test_whole_byte_by_byte_and_frame_by_frame_are_one(
     format: str, stream: Callable[[], list[bytes]], decision: Decision, eol: bytes
 ) -> None:
@@ -34,7 +56,8 @@ def test_whole_byte_by_byte_and_frame_by_frame_are_one(
     expected, settled = run([whole], format, decision)
     for pieces in ([bytes([byte]) for byte in whole], [piece.replace(b"\n", eol) for piece in stream()]):
         assert run(pieces, format, decision) == (expected, settled)
-    assert eol * 2 in expected
+    assert expected.endswith(eol)
+    assert not {10, 13}.intersection(expected.replace(eol, b""))
 
 
 @pytest.mark.parametrize(("format", "stream"), STREAMS)

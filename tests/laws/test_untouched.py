@@ -67,7 +67,7 @@ def start_of(status: int, headers: list[tuple[bytes, bytes]]) -> Message:
 @pytest.mark.parametrize("streamed", [True, False])
 def test_an_answer_leaves_message_for_message(format: Format, streamed: bool) -> None:
     """Catches a stream that is joined or cut anew, and a header that shadow mode adds or reorders."""
-    kind = b"text/event-stream" if streamed else b"application/json"
+    kind = format.kind if streamed else b"application/json"
     start = start_of(
         200, [(b"X-Trace", b"1"), (b"content-type", kind), (b"etag", b'"1"'), (b"X-Trace", b"0")]
     )

@@ -12,14 +12,19 @@ from starlette.types import Receive, Scope, Send
 from tests.exchanges import (
     ANSWER,
     DONE,
+    NDJSON,
+    SSE,
     TRACE,
     USAGE,
     Told,
     chunk,
+    completion,
     event,
+    line,
     message_item,
     reasoning_item,
     response,
+    spoken,
     told_response,
     told_text,
     told_trace,
@@ -210,7 +215,126 @@ RESPONSES = {
 }
 
 
-_ANSWERS = {"completions": CHATS, "messages": MESSAGE_ANSWERS, "responses": RESPONSES}
+_SAID_LAST = {"done_reason": "stop", "total_duration": 987, "prompt_eval_count": 9, "eval_count": 40}
+
+
+def _lines(*values: dict[str, object], last: dict[str, object]) -> Frames:
+    ends = {**_SAID_LAST, **last}
+    return (*(line(at, **value) for at, value in enumerate(values)), line(len(values), done=True, **ends))
+
+
+_THOUGHTS = [spoken("", thinking=word) for word in words(PLAN + TRACE)]
+_LINES = _lines(*_THOUGHTS, *map(spoken, words(ANSWER)), last=spoken(""))
+_TOOL_CALL = {"function": {"name": "weather", "arguments": CALL}}
+_WHOLE_LINE = line(**spoken(ANSWER, thinking=PLAN + TRACE), done=True, **_SAID_LAST)
+OLLAMA_CHATS = {
+    "plain": Says(_LINES, _WHOLE_LINE),
+    "slow": Says(_LINES, slow=True),
+    "breaks": Says(_LINES, breaks_at=len(_LINES) - 4),
+    "tools": Says(
+        _lines(*_THOUGHTS, spoken("", tool_calls=[_TOOL_CALL]), last=spoken("")),
+        line(**spoken("", thinking=PLAN + TRACE, tool_calls=[_TOOL_CALL]), done=True, **_SAID_LAST),
+    ),
+    "rows": Says(
+        _lines(
+            *_THOUGHTS,
+            *({**spoken(str(row["token"])), "logprobs": [row]} for row in ROWS),
+            last={**spoken(""), "logprobs": ROWS[:1]},
+        ),
+        line(**spoken(SAID_ROWS, thinking=PLAN + TRACE), done=True, logprobs=ROWS, **_SAID_LAST),
+    ),
+}
+_TOKENS = {"response": "", "context": [31, 41, 59]}
+OLLAMA_TEXTS = {
+    "plain": Says(
+        _lines(
+            *({"response": "", "thinking": word} for word in words(PLAN + TRACE)),
+            *({"response": word} for word in words(ANSWER)),
+            last=_TOKENS,
+        ),
+        line(**{**_TOKENS, "response": ANSWER}, thinking=PLAN + TRACE, done=True, **_SAID_LAST),
+    ),
+    "raw": Says(
+        _lines(
+            *({"response": word} for word in words(f"<think>{PLAN}{TRACE}</think> {ANSWER}")), last=_TOKENS
+        ),
+        line(**{**_TOKENS, "response": f"<think>{PLAN}{TRACE}</think> {ANSWER}"}, done=True, **_SAID_LAST),
+    ),
+}
+_ROWS_IN_LISTS = {
+    "tokens": [row["token"] for row in ROWS],
+    "token_logprobs": [row["logprob"] for row in ROWS],
+    "top_logprobs": [{one["token"]: one["logprob"] for one in row["top_logprobs"]} for row in ROWS],  # type: ignore[attr-defined]
+    "text_offset": [7 + at for at in range(len(ROWS))],
+}
+_COMPLETED = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m", "usage": CHAT_USAGE}
+
+
+def _completed(*texts: str, rows: object = None) -> bytes:
+    choices = [
+        {"index": at, "text": text, "logprobs": rows, "finish_reason": "stop"}
+        for at, text in enumerate(texts)
+    ]
+    return json.dumps({**_COMPLETED, "choices": choices}).encode()
+
+
+_TAGGED = [*words(f"<think>{PLAN}{TRACE}"), "</think>", *words(ANSWER)]
+_TEXT_END = (*_tail()[-2:],)
+COMPLETIONS = {
+    "plain": Says(
+        (*map(completion, _TAGGED), completion("", finish="stop"), *_TEXT_END), _completed("".join(_TAGGED))
+    ),
+    "two": Says(
+        (
+            *_woven(*([completion(text, index=at) for text in _TAGGED] for at in (0, 1))),
+            *(completion("", index=at, finish="stop") for at in (0, 1)),
+            *_TEXT_END,
+        ),
+        _completed("".join(_TAGGED), "".join(_TAGGED)),
+    ),
+    "rows": Says(
+        (
+            *(
+                completion(
+                    str(token), logprobs={name: [column[at]] for name, column in _ROWS_IN_LISTS.items()}
+                )
+                for at, token in enumerate(_ROWS_IN_LISTS["tokens"])
+            ),
+            completion("", finish="stop"),
+            *_TEXT_END,
+        ),
+        _completed(SAID_ROWS, rows=_ROWS_IN_LISTS),
+    ),
+}
+
+
+def _thinking(text: str) -> dict[str, object]:
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+
+
+MISTRALS = {
+    **CHATS,
+    "parts": Says(
+        (
+            *_head(),
+            *(chunk({"content": [_thinking(word)]}) for word in words(PLAN + TRACE)),
+            chunk({"content": [{"type": "text", "text": words(ANSWER)[0]}]}),
+            *(chunk({"content": word}) for word in words(ANSWER)[1:]),
+            *_tail(),
+        ),
+        _whole(
+            {"content": [_thinking(PLAN + TRACE), {"type": "text", "text": ANSWER}], "reasoning_content": ""}
+        ),
+    ),
+}
+_AT: dict[str, dict[str, Says]] = {
+    "/chat/completions": MISTRALS,
+    "/completions": COMPLETIONS,
+    "/api/chat": OLLAMA_CHATS,
+    "/api/generate": OLLAMA_TEXTS,
+    "/messages": MESSAGE_ANSWERS,
+    "/responses": RESPONSES,
+}
 
 
 async def model_server(scope: Scope, receive: Receive, send: Send) -> None:
@@ -223,10 +347,11 @@ async def model_server(scope: Scope, receive: Receive, send: Send) -> None:
     asked = (
         {"model": "plain", "stream": b"stream=true" in scope["query_string"]} if kept else json.loads(body)
     )
-    endpoint = next(part for part in reversed(scope["path"].split("/")) if part in _ANSWERS)
-    says = _ANSWERS[endpoint][asked["model"]]
-    streamed = asked.get("stream", False)
-    kind = b"text/event-stream" if streamed else b"application/json"
+    path = scope["path"].rpartition("/")[0] if kept else scope["path"]
+    says = next(says for end, says in _AT.items() if path.endswith(end))[asked["model"]]
+    lines = "/api/" in scope["path"]
+    streamed = asked.get("stream", lines)
+    kind = (NDJSON if lines else SSE) if streamed else b"application/json"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
     for at, piece in enumerate(says.stream if streamed else (says.whole,)):
         if at == says.breaks_at:

@@ -63,7 +63,7 @@ def test_a_tag_quoted_on_one_side_only_opens() -> None:
 def test_a_bare_closing_tag_raises_an_alarm() -> None:
     visible, _, traces = split(["trace so far", "end</think>answer"])
     assert traces.alarms == {"bare_closing_tag"}
-    assert visible == "trace so farendanswer"
+    assert visible == "trace so farend</think>answer"  # a client that looks for it still finds it
 
 
 def test_in_a_whole_body_what_stands_before_a_bare_closing_tag_is_trace() -> None:

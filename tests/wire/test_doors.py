@@ -7,6 +7,7 @@ import pytest
 from hardening.wire.doors import Doors, _Known, _Patterns
 
 CHAT = "openai_chat"
+TEXTS = "openai_completions"
 MESSAGES = "anthropic_messages"
 RESPONSES = "openai_responses"
 
@@ -39,6 +40,18 @@ RESPONSES = "openai_responses"
         ("/openai/v1/responses", RESPONSES),
         ("/v1/responses/compact", RESPONSES),
         ("/v1/responses/resp_1", None),
+        ("/v1/completions", TEXTS),
+        ("/completions", TEXTS),
+        ("/completion", TEXTS),
+        ("/v1/engines/davinci/completions", TEXTS),
+        ("/openai/deployments/gpt/completions", TEXTS),
+        ("/v1/fim/completions", CHAT),
+        ("/v1/agents/completions", CHAT),
+        ("/deployments/fim/completions", CHAT),
+        ("/api/chat", "ollama_chat"),
+        ("/llm/API/Generate/", "ollama_generate"),
+        ("/chat", None),
+        ("/generate", None),
         ("/v1/messages/..", None),
         ("/threads/thread_1/messages", None),
         ("/messages", None),
@@ -129,6 +142,7 @@ def test_the_memory_of_paths_is_bounded() -> None:
         ("/openai/deployments/GPT-5-prod/chat/completions", "GPT-5-prod"),
         ("/v1/engines/m%2E1/chat/completions", "m.1"),
         ("/deployments/chat/completions", ""),
+        ("/openai/deployments/gpt-x/completions", "gpt-x"),
         ("/v1/chat/completions", ""),
     ],
 )

@@ -146,3 +146,41 @@ def test_a_match_is_what_a_full_reading_finds(
     expected = [kind(found.index, text)] if text else []
     assert [event for event, _ in frame.events] == expected
     assert frame.unknown == []
+
+
+@pytest.mark.parametrize("name", ["ollama_chat", "ollama_generate"])
+def test_lines_have_a_grammar_of_their_own(name: str) -> None:
+    grammar = CODECS[name].grammar
+    assert grammar is not None
+    text, trace = {"ollama_chat": ("content", "thinking"), "ollama_generate": ("response", "thinking")}[name]
+
+    def known(
+        said: dict[str, Any], *, old: bytes = b"", new: bytes = b"", **more: Any
+    ) -> tuple[bytes, bool, bytes | None] | None:
+        said = {text: "", **said}
+        inner = {"message": {"role": "assistant", **said}} if name == "ollama_chat" else said
+        raw = (
+            json.dumps({"model": "m", "created_at": "2026", **inner, "done": False, **more}).encode() + b"\n"
+        )
+        raw = raw.replace(old, new, 1) if old else raw
+        head = grammar.head(raw)
+        tail = None if head is None else grammar.tail(raw, head.end())
+        return (
+            None if head is None or tail is None else (tail[PAYLOAD], head[TEXT_KEY] is not None, tail[ROWS])
+        )
+
+    assert known({text: "Yes"}) == (b"Yes", True, None)
+    assert known({trace: "Hm"}) == (b"Hm", False, None)
+    assert known({text: "x"}, logprobs=ROW) == (b"x", True, json.dumps(ROW).encode())
+    assert known({text: "x"}, old=b"}\n", new=b"}\r\n") == (b"x", True, None)
+    for said, more in [
+        ({text: "Yes", trace: "Hm"}, {}),
+        ({text: "Yes"}, {"done": True}),
+        ({text: "Yes"}, {"context": [1]}),
+        ({text: "Yes"}, {"eval_count": 3}),
+        ({text: "Yes"}, {"error": "x"}),
+        ({text: "Yes"}, {"my_thoughts": "x"}),
+    ]:
+        assert known(said, **more) is None
+    assert known({text: "Yes"}, old=b"{", new=b"data: {") is None
+    assert known({text: "Yes"}, old=b"}\n", new=b"}\n{}\n") is None

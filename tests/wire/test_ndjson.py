@@ -70,3 +70,21 @@ def test_a_stream_of_lines_is_hardened_like_one_of_events(decision: Decision, si
         assert [json.loads(line) for line in out.splitlines()][-1]["choices"][0]["delta"][
             "content"
         ] == "Three."
+
+
+def test_what_is_rewritten_in_a_line_holds_none_either() -> None:
+    told = [
+        {"content": "a <"},
+        {"content": "think>T</think>b\x85c\u2028d\u2029"},
+        {"reasoning": [{"text": "T", "kind": "\u2028"}]},
+    ]
+    lines = [
+        json.dumps({"choices": [{"index": 0, "delta": delta}]}, ensure_ascii=False).encode() + b"\n"
+        for delta in told
+    ]
+    made = exchange()
+    made.start(200, [(b"content-type", b"application/x-ndjson")])
+    out = b"".join(made.receive(line, 0.0) for line in lines) + made.end(0.0)
+    values = [json.loads(line) for line in out.decode().splitlines()]
+    said = "".join(value["choices"][0]["delta"].get("content") or "" for value in values)
+    assert said.endswith("b\x85c\u2028d\u2029")

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from bench.corpus.dialects import anthropic_messages, openai_chat, openai_responses
+from bench.corpus.dialects import (
+    anthropic_messages,
+    mistral_chat,
+    ollama_chat,
+    ollama_generate,
+    openai_chat,
+    openai_completions,
+    openai_responses,
+)
 from bench.corpus.dialects.dialect import Dialect
 from bench.corpus.reading import Answer, documents
 
 DIALECTS: dict[str, Dialect] = {
     "openai_chat": openai_chat.DIALECT,
+    "openai_completions": openai_completions.DIALECT,
+    "mistral_chat": mistral_chat.DIALECT,
     "anthropic_messages": anthropic_messages.DIALECT,
     "openai_responses": openai_responses.DIALECT,
+    "ollama_chat": ollama_chat.DIALECT,
+    "ollama_generate": ollama_generate.DIALECT,
 }
 """By the name under which a corpus keeps the format."""
 

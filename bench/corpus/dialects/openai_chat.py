@@ -30,9 +30,9 @@ def read(value: dict, answer: Answer) -> None:
             answer.ends[index] = end
 
 
-def ways(transport: httpx2.MockTransport, stream: bool) -> Ways:
-    """How `openai` asks for chat completions."""
-    clients = {
+def clients_of(transport: httpx2.MockTransport) -> dict[bool, openai.OpenAI]:
+    """A client that validates strictly, and one that does not."""
+    return {
         strict: openai.OpenAI(
             api_key="none",
             base_url="http://model",
@@ -42,6 +42,11 @@ def ways(transport: httpx2.MockTransport, stream: bool) -> Ways:
         )
         for strict in (False, True)
     }
+
+
+def ways(transport: httpx2.MockTransport, stream: bool) -> Ways:
+    """How `openai` asks for chat completions."""
+    clients = clients_of(transport)
 
     def plain(strict: bool) -> None:
         clients[strict].chat.completions.create(model="m", messages=_MESSAGES)

@@ -1,0 +1,16 @@
+"""Ollama's completions: a piece of text a line. What both of Ollama's endpoints share is in `wire.ollama`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from hardening.wire import ollama
+from hardening.wire.grammar import Grammar
+from hardening.wire.ndjson import NDJSON
+from hardening.wire.ollama import BOUND, REQUEST, RESPONSE, error_body
+
+__all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "Stream", "error_body"]
+
+NAME = "ollama_generate"
+GRAMMAR = Grammar(RESPONSE.root, "", NDJSON)
+Stream = partial(ollama.Stream, silence={"response": ""})

@@ -1,0 +1,61 @@
+"""OpenAI text completions and their imitators, llama.cpp's own completions among them.
+
+Sources: OpenAI API reference, the completion object; vLLM 0.33 and llama.cpp's server (read
+2026-11-25). Some servers answer chat chunks at this door, so all of chat is known here as well.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hardening.wire import openai_chat
+from hardening.wire.grammar import Grammar
+from hardening.wire.openai_chat import FIELDS, GUARDED, OWNERS, WRAPPED, error_body
+from hardening.wire.roles import Role, compile_questions, compile_table
+from hardening.wire.sse import SSE
+
+__all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "Stream", "error_body"]
+
+NAME = "openai_completions"
+
+_NATIVE = {  # llama.cpp's own, at the root: one object a chunk, a list where there are several prompts
+    "index": Role.INDEX,
+    "content": Role.TEXT,
+    "tokens": Role.IDS,
+    "completion_probabilities": Role.LOGPROBS,
+    "stop": Role.DONE,
+    "stop_type": Role.FINISH,
+    "tokens_evaluated": Role.COUNT_PROMPT,
+    "tokens_predicted": Role.COUNT_COMPLETION,
+}
+RESPONSE = compile_table(
+    {**FIELDS, "object": Role.HEAD, "choices[].text": Role.TEXT, **_NATIVE},
+    owners=OWNERS,
+    guarded=GUARDED,
+    wrapped=WRAPPED,
+)
+
+REQUEST = compile_questions(
+    {
+        "model": Role.ASK_MODEL,
+        "stream": Role.ASK_STREAM,
+        "{n,best_of}": Role.ASK_CHOICES,
+        "prompt": Role.ASK_PROMPTS,
+        "{max_tokens,n_predict}": Role.ASK_TOKENS,
+        "logprobs": Role.ASK_COUNT,
+        "n_probs": Role.ASK_LOGPROBS,
+        # With rows an echo tells the values of tokens that the caller chose.
+        "{prompt_logprobs,logprob_token_ids,echo}": Role.ASK_ROWS,
+    }
+)
+BOUND = ("max_tokens",)
+GRAMMAR = Grammar(RESPONSE.root, "choices[]", SSE)
+
+
+class Stream(openai_chat.Stream):
+    """What a stream of text completions needs to say something itself."""
+
+    kind = "text_completion"
+    silence: ClassVar[dict[str, object]] = {"text": "", "logprobs": None}
+
+    __slots__ = ()
