@@ -23,6 +23,7 @@ _NATIVE = {  # llama.cpp's own, at the root: one object a chunk, a list where th
     "content": Role.TEXT,
     "tokens": Role.IDS,
     "completion_probabilities": Role.LOGPROBS,
+    "probs": Role.ROWS,
     "stop": Role.DONE,
     "stop_type": Role.FINISH,
     "tokens_evaluated": Role.COUNT_PROMPT,

@@ -196,8 +196,10 @@ def test_llama_cpps_rows_and_its_lists_of_answers() -> None:
     assert [len(one["top_logprobs"]) for one in first["completion_probabilities"]] == [2]
     assert "Hm" not in second["content"]
     old = [{"content": "Yes", "probs": [{"tok_str": "Yes", "prob": 0.57143}]}]
-    odd = json.dumps({"content": "Yes", "stop": True, "completion_probabilities": old}).encode()
-    assert b"57143" not in run([odd], FORMAT, sse=False)[0]
+    drawn = [{"token": "Yes", "prob": 0.57143, "top_probs": [{"token": "Yes", "prob": 0.57143}]}]
+    for rows in ({"completion_probabilities": old}, {"completion_probabilities": drawn}, {"probs": drawn}):
+        odd = json.dumps({"content": "Yes", "stop": True, **rows}).encode()
+        assert b"57143" not in run([odd], FORMAT, sse=False)[0]
 
 
 @pytest.mark.parametrize(
