@@ -59,7 +59,7 @@ class Rewriter:
         before: list[bytes] = []
         final = frame.is_final
         if final:
-            self._flush(frame, edits, before)
+            self._flush(frame, edits, before, ahead=True)
         worth = self._events(frame, edits, before, whole=whole)
         if whole or final:
             self._flush(frame, edits, before)
@@ -121,9 +121,15 @@ class Rewriter:
             return outs + [out for out in ended if not isinstance(out, ReasoningEnd)]
         return outs
 
-    def _flush(self, frame: Frame, edits: dict[Site, bytes], before: list[bytes]) -> None:
+    def _flush(
+        self, frame: Frame, edits: dict[Site, bytes], before: list[bytes], *, ahead: bool = False
+    ) -> None:
+        """Put what the chain still owes into the frame, or `ahead` of one that only tells all once more."""
         for out in self._chain.flush():
-            self._written(frame, out, out, edits, before)
+            if ahead and (isinstance(out, Text) or (isinstance(out, Summary) and out.tags is not None)):
+                before.append(self._new(out))
+            else:
+                self._written(frame, out, out, edits, before)
 
     def rest(self) -> bytes:
         """The frames that the chain still owes at the end of a stream."""

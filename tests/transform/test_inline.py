@@ -114,7 +114,7 @@ def test_a_whole_text_tells_its_traces_by_their_number() -> None:
 
 def test_a_copy_takes_a_bare_closing_tag_as_what_it_copies_did() -> None:
     said = "Hm.</think>So."
-    for whole, left in ((False, "Hm.So."), (True, "So.")):
+    for whole, left in ((False, "Hm.</think>So."), (True, "So.")):
         traces = InlineTraces("tagged")
         list(traces.feed(Text(0, said, whole=whole)))
         copied = traces.feed(TextCopy(0, said, whole=True))

@@ -114,7 +114,7 @@ INLINE = {
         f"{ANSWER} So.",
     ),
     "unclosed": (f"{ANSWER}<think>{TRACE}", f"{ANSWER}<think>\n{SUMMARY}\n</think>\n", ANSWER),
-    "never opened": (f"Hm. </think>{ANSWER}", f"Hm. {ANSWER}", f"Hm. {ANSWER}"),
+    "never opened": (f"Hm. </think>{ANSWER}",) * 3,
     "quoted": ("Say `<think>` and go.", "Say `<think>` and go.", "Say `<think>` and go."),
     "begun at the end": ("If a <", "If a <", "If a <"),
 }
