@@ -19,7 +19,10 @@ from hardening.wire.side_doors import SIDE_DOORS, SideDoors
 
 
 class _Known(NamedTuple):
-    """The last segments of a door's path, the format that it speaks, and whether it always streams."""
+    """The last segments of a door's path, the format that it speaks, and whether it always streams.
+
+    With a leading slash they are the whole path below the mount: for words that any app may end a path with.
+    """
 
     pattern: str
     format: str
@@ -33,13 +36,17 @@ _KNOWN = (
     _Known("engines/{model}/chat/completions", "openai_chat"),
     _Known("fim/completions", "openai_chat"),
     _Known("agents/completions", "openai_chat"),
-    _Known("completions", "openai_completions"),
+    _Known("/completions", "openai_completions"),
+    _Known("v1/completions", "openai_completions"),
     _Known("deployments/{model}/completions", "openai_completions"),
     _Known("engines/{model}/completions", "openai_completions"),
-    _Known("completion", "openai_completions"),
+    _Known("/completion", "openai_completions"),
     _Known("v1/messages", "anthropic_messages"),
-    _Known("responses", "openai_responses"),
-    _Known("responses/compact", "openai_responses"),
+    _Known("/responses", "openai_responses"),
+    _Known("v1/responses", "openai_responses"),
+    _Known("openai/responses", "openai_responses"),
+    _Known("/responses/compact", "openai_responses"),
+    _Known("v1/responses/compact", "openai_responses"),
     _Known("api/chat", "ollama_chat"),
     _Known("api/generate", "ollama_generate"),
 )
@@ -150,12 +157,14 @@ class _Patterns:
     __slots__ = ("_by_end", "doors")
 
     def __init__(self, known: tuple[_Known, ...]) -> None:
-        self._by_end: dict[str, list[tuple[list[str], Door]]] = {}
-        self.doors: tuple[str, ...] = tuple(f"/{row.pattern}" for row in known)
+        self._by_end: dict[str, list[tuple[list[str], bool, Door]]] = {}
+        self.doors: tuple[str, ...] = tuple("/" + row.pattern.removeprefix("/") for row in known)
         for row in sorted(known, key=_told, reverse=True):
-            *parts, last = row.pattern.lower().split("/")
-            door = Door(f"/{row.pattern}", CODECS[row.format], streams=row.streams)
-            self._by_end.setdefault(last.removeprefix(_MODEL), []).append((parts, door))
+            pattern = row.pattern.removeprefix("/")
+            *parts, last = pattern.lower().split("/")
+            door = Door(f"/{pattern}", CODECS[row.format], streams=row.streams)
+            entry = (parts, pattern != row.pattern, door)
+            self._by_end.setdefault(last.removeprefix(_MODEL), []).append(entry)
 
     def find(self, segments: list[str]) -> Door | None:
         """The door whose pattern the path ends with, with the model that it names."""
@@ -163,12 +172,12 @@ class _Patterns:
             return None
         *above, last = segments
         head, colon, verb = last.rpartition(":")
-        for parts, door in self._by_end.get(last.lower(), ()):
-            ends = above[len(above) - len(parts) :] if parts else []
+        for parts, whole, door in self._by_end.get(last.lower(), ()):
+            ends = above if whole else above[max(0, len(above) - len(parts)) :]
             if len(ends) == len(parts) and all(map(_fits, parts, ends)):
                 model = next((end for part, end in zip(parts, ends, strict=True) if part == _MODEL), "")
                 return replace(door, model=model) if model else door
-        for parts, door in self._by_end.get(colon + verb.lower(), ()) if colon else ():
+        for parts, _, door in self._by_end.get(colon + verb.lower(), ()) if colon else ():
             path = [segment.lower() for segment in above]
             if parts[0] in path:  # what follows it is the model's name, slashes and all
                 at = len(path) - path[::-1].index(parts[0])
@@ -179,7 +188,7 @@ class _Patterns:
 def _told(row: _Known) -> tuple[int, int]:
     """How many segments a pattern names; of two that name as many, the one that leaves fewer open says more."""
     open_ = row.pattern.count(_MODEL)
-    return row.pattern.count("/") + 1 - open_, -open_
+    return row.pattern.strip("/").count("/") + 1 - open_, -open_
 
 
 def _fits(part: str, segment: str) -> bool:
