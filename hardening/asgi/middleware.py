@@ -36,6 +36,7 @@ _NOT_READY = Refusal(503, "unavailable", "this service is not ready: its policy 
 _NO_DOOR = Refusal(403, "forbidden", "this path is not open")
 _BUILT_IN = Entrance(DoorTerms({}, "report"), enforced=True)
 _NONE_QUIET = QuietPaths()
+_COUNTED_S = 5.0  # a tokenizer is loaded in a quarter of a second
 _OVER = ("lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed")
 
 
@@ -84,6 +85,7 @@ class HardeningMiddleware:
         self.watch: Watch | None = None
         """What looks at the policy's files; None before the start, and for a `Policy`, which is a value."""
         self._is_deferred = identify is DEFERRED
+        self._uncounted: threading.Event | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what is ours, pass everything else untouched."""
@@ -122,6 +124,8 @@ class HardeningMiddleware:
         elif scope["method"] == "HEAD":
             await self.app(scope, receive, send if shadow else bodiless(send))
         elif door.codec is not None:
+            if self._uncounted is not None:
+                await self._until_counted(self._uncounted)
             case = Case(door, door.codec, in_force, service.next_id(), service.now())
             kind = DeferredResponder if self._is_deferred else Responder
             await kind(service, case, scope=scope, receive=receive, send=send).respond(self.app)
@@ -202,7 +206,15 @@ class HardeningMiddleware:
             self.watch.start(self.service)
 
     def _warm_beside(self) -> None:
+        if self.service is not None:
+            self._uncounted = self.service.counted
         threading.Thread(target=self._warm, name="hardening-warm", daemon=True).start()
+
+    async def _until_counted(self, counted: threading.Event) -> None:
+        """Wait, where no lifespan did, for the tokenizer alone: the same trace shall get the same summary."""
+        if not counted.is_set():
+            await asyncio.to_thread(counted.wait, _COUNTED_S)
+        self._uncounted = None
 
     def _warm(self) -> None:
         """Make what was opened fast and exact; where that must not fail and does, nothing is open."""

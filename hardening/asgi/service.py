@@ -81,6 +81,7 @@ class Service:
         self._runtime = policy.runtime
         self._ledger = ProvenLedger()
         self._toolbox = Toolbox()
+        self.counted = self._toolbox.counted
         self._on_receipt = options.on_receipt
         self._own_store = options.state is not None
         self._prefix = secrets.token_hex(6)

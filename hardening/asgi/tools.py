@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from functools import lru_cache
 
 from hardening import kernels
+from hardening.errors import StartError
 from hardening.exchange import Tools
 from hardening.policy import Policy
 from hardening.transform.chain import Makers
@@ -23,7 +26,9 @@ class Toolbox:
     """
 
     def __init__(self) -> None:
-        self._count = _estimate
+        self.counted = threading.Event()
+        """Set once it is known how tokens are counted from now on: summaries before and after may differ."""
+        self._count: Callable[[str], int] = _estimate
         self._makers = Makers(
             cutter=lru_cache(maxsize=_CUTTERS)(LogprobCutter),
             summariser=lambda budget: Summariser(budget, self.count_tokens),
@@ -41,17 +46,28 @@ class Toolbox:
         return self._count(text)
 
     def warm(self) -> float:
-        """Compile the kernels and load the tokenizer; the seconds that the kernels took.
+        """Load the tokenizer and compile the kernels; the seconds that the kernels took.
 
         Raises:
             StartError: the tokenizer's files are missing, or are not the published ones.
         """
+        missing: StartError | None = None
+        try:
+            self._count = _counter()
+        except StartError as fault:
+            missing = fault
+        self.counted.set()
         seconds = kernels.warm().seconds
-        # Imported here: a tokenizer takes as long to import as all the rest, and is first needed now.
-        from hardening.scoring import tokens
-
-        self._count = tokens.load().count
+        if missing is not None:
+            raise missing
         return seconds
+
+
+def _counter() -> Callable[[str], int]:
+    # Imported here: a tokenizer takes as long to import as all the rest, and is first needed now.
+    from hardening.scoring import tokens
+
+    return tokens.load().count
 
 
 def _estimate(text: str) -> int:

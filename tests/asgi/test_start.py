@@ -17,11 +17,12 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from hardening import HardeningMiddleware, PolicyError, StartError
+from hardening import HardeningMiddleware, PolicyError, StartError, kernels
 from hardening.asgi.secret import worker_count
 from hardening.clock import SystemClock
+from hardening.scoring import tokens
 from hardening.testing import Hardened, find_leaks, harden
-from tests.asgi.chat import BODY, HIDE, TRACE, whole
+from tests.asgi.chat import BODY, HIDE, TRACE, stream, whole
 from tests.asgi.driver import ask, replies, run
 
 KEYS = [
@@ -242,3 +243,37 @@ def test_add_middleware_of_a_framework_takes_it_as_it_is() -> None:
 )
 def test_workers_are_counted_where_a_known_server_says(environment: Any, argv: list[str], count: int) -> None:
     assert worker_count(environment, argv) == count
+
+
+def test_without_lifespan_a_summary_waits_for_the_tokenizer_and_for_no_kernel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Catches a first summary that is another than every later one of the same trace."""
+    loaded, over = threading.Event(), threading.Event()
+
+    class Counter:
+        @staticmethod
+        def count(text: str) -> int:
+            return 10_000  # nothing fits, so that a summary shows that another counter was asked
+
+    def load() -> type[Counter]:
+        assert loaded.wait(30)
+        return Counter
+
+    def compiled() -> None:
+        assert over.wait(30)
+        raise StartError("only now")
+
+    monkeypatch.setattr(tokens, "load", load)
+    monkeypatch.setattr(kernels, "warm", compiled)
+    monkeypatch.setattr(Hardened, "_warm_beside", HardeningMiddleware._warm_beside)
+    policy = HIDE.replace("show: none", "show: summary")
+    trace = "I need to find how many apples Tom has for himself after the gift. "
+    lately = threading.Timer(0.1, loaded.set)
+    lately.start()
+    told = run(ask(harden(replies(stream(trace=trace)), policy), BODY)).body
+    over.set()
+    lately.join()
+    monkeypatch.undo()
+    control = run(ask(harden(replies(stream(trace=trace)), policy), BODY)).body
+    assert (b"apples" in control, b"apples" in told) == (True, False)
