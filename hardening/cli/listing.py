@@ -141,14 +141,20 @@ def _doors(entry: Entry, screens: tuple[Screen, ...]) -> tuple[str, ...]:
     """The doors that some paths of a route with parameters are."""
     if "{" not in entry.path or entry.websocket:
         return ()
-    found: dict[str, None] = {}
+    found: dict[str, str | None] = {}
     for screen in screens:
         for name in screen.entrance.names:
             path = _filled(entry.path, name)
             door = screen.entrance.door(path, screen.root) if path else None
             if door is not None and door.name == name:
-                found[name] = None
-    return tuple(name for name in found if not any(name.endswith(end) for end in found if end != name))
+                found[name] = None if door.codec is None else door.codec.name
+    longer = {
+        name
+        for name, format in found.items()
+        for end, other in found.items()
+        if end != name and name.endswith(end) and format == other
+    }
+    return tuple(name for name in found if name not in longer)
 
 
 def _filled(template: str, door: str) -> str | None:

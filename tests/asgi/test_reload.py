@@ -136,12 +136,12 @@ def test_a_path_that_becomes_a_door_is_one_from_then_on(path: Path) -> None:
     """Catches the memory of paths that are no doors, which would let a trace pass for ever."""
     hardened = harden(leaking(), path)
     for _ in range(2):
-        assert shows(run(ask(hardened, BODY, path="/api/chat")))
+        assert shows(run(ask(hardened, BODY, path="/own/chat")))
     before = hardened.service.in_force
-    change(hardened, path, HIDE + "doors: {/api/chat: openai_chat}\n")
-    before.quiet.add("POST", "/api/chat", "")  # a request that began before and is only now there
+    change(hardened, path, HIDE + "doors: {/own/chat: openai_chat}\n")
+    before.quiet.add("POST", "/own/chat", "")  # a request that began before and is only now there
     for _ in range(2):
-        assert not shows(run(ask(hardened, BODY, path="/api/chat")))
+        assert not shows(run(ask(hardened, BODY, path="/own/chat")))
 
 
 def test_who_a_caller_is_follows_the_policy(path: Path) -> None:
