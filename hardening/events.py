@@ -55,10 +55,14 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """An opaque blob that stands for reasoning: a signature, encrypted content, a redacted block."""
+    """An opaque blob that stands for reasoning: a signature, encrypted content, a redacted block.
+
+    One of the trace is void where the trace was rewritten; one of the turn is the same for any text beside it.
+    """
 
     index: int
     data: str
+    of: Literal["trace", "turn"] = "trace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +106,14 @@ class Finish:
 class UsageSeen:
     """The upstream's own count so far; the last one counts.
 
-    `prompt` and `completion` say whether it names that count; where not, it stands as 0 in `usage`.
+    `prompt` and `completion` say whether it names that count; where not, it stands as 0 in `usage`. `apart`
+    says that the server counts the trace beside the completion, and may leave out what it told before.
     """
 
     usage: Usage
     prompt: bool = True
     completion: bool = True
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

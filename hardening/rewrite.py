@@ -19,9 +19,12 @@ from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
 from hardening.wire.roles import Role
-from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Site
+from hardening.wire.scan import UNKNOWN_TEXT_BYTES
+from hardening.wire.sites import Site
 
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs)
+_SPEAKERS = frozenset({Role.SPEAKER, Role.SPEAKER_AGAIN})
+_OPAQUE = frozenset({Role.SEAL, Role.SIGNATURE})
 
 
 class Rewriter:
@@ -30,10 +33,12 @@ class Rewriter:
     `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `copies`.
     """
 
-    __slots__ = ("_begun", "_chain", "_tally", "_templates", "changed")
+    __slots__ = ("_begun", "_chain", "_tally", "_templates", "changed", "glue")
 
-    def __init__(self, chain: Chain, tally: Tally) -> None:
+    def __init__(self, chain: Chain, tally: Tally, *, glue: bytes = b"") -> None:
+        """`glue` stands between two frames that leave for one."""
         self._chain = chain
+        self.glue = glue
         self._tally = tally
         self._templates: dict[tuple[int, type[Event]], Frame] = {}
         self._begun: set[int] = set()
@@ -60,14 +65,17 @@ class Rewriter:
         self._keep(frame)
         masked = self._copies(frame)
         if edits and not worth and not whole and self._is_void(frame, masked):
-            return b"".join(before)
+            return self._glued(before)
         masked += self._short_copies(frame)
-        self._begun.update(site.owner.index for site in frame.sites if site.role is Role.SPEAKER)
-        return b"".join(before) + frame.render(edits, masked)
+        self._begun.update(site.owner.index for site in frame.sites if site.role in _SPEAKERS)
+        return self._glued([*before, frame.render(edits, masked)]) if before else frame.render(edits, masked)
 
     def rest(self) -> bytes:
         """The frames that the chain still owes at the end of a stream."""
-        return b"".join(self._new(event) for event in self._chain.flush())
+        return self._glued([self._new(event) for event in self._chain.flush()])
+
+    def _glued(self, frames: list[bytes]) -> bytes:
+        return self.glue.join(filter(None, frames))
 
     def _written(
         self, frame: Frame, event: Event, out: Event, edits: dict[Site, bytes], before: list[bytes]
@@ -97,7 +105,7 @@ class Rewriter:
                 self.changed.add("reasoning")
         elif isinstance(event, Logprobs):
             kept = next((out.raw for out in outs if isinstance(out, Logprobs)), b"[]")
-            edits[site] = kept
+            edits[site] = frame.with_rows(site, kept)
             self.changed.add("logprobs")
         elif not outs or isinstance(event, TextCopy):
             edits.setdefault(site, frame.written(site, ""))
@@ -131,7 +139,7 @@ class Rewriter:
     def _keep(self, frame: Frame) -> None:
         """Remember the first frame of each index that can carry text or a trace, to write more like it."""
         for event, site in frame.events:
-            if isinstance(event, Text | Reasoning) and site.role is not Role.SEAL:
+            if isinstance(event, Text | Reasoning) and site.role not in _OPAQUE:
                 self._templates.setdefault((event.index, type(event)), frame)
 
     def _new(self, event: Event) -> bytes:
@@ -161,9 +169,9 @@ class Rewriter:
         A number of empty frames would tell how long the trace was.
         """
         return len(masked) == len(frame.unknown) and all(
-            site.owner.index in self._begun if site.role is Role.SPEAKER else frame.names_payload(site)
+            site.owner.index in self._begun if site.role in _SPEAKERS else frame.names_payload(site)
             for site in frame.sites
-            if site.role in (Role.SPEAKER, Role.KIND)
+            if site.role in _SPEAKERS or site.role is Role.KIND
         )
 
 

@@ -19,6 +19,7 @@ from hardening.events import (
     Text,
     TextCopy,
     Tool,
+    UsageSeen,
     Withheld,
 )
 from hardening.transform.step import Step
@@ -50,7 +51,7 @@ class HeldReasoning(Step):
     `question_values` is asked only when a trace ends. `chars` counts what was hidden.
     """
 
-    lanes = frozenset({Text, Reasoning, Logprobs})
+    lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class HeldReasoning(Step):
             return
         if isinstance(event, Logprobs) and event.of == "reasoning":
             return
-        if isinstance(event, Seal) and event.index in self._traces:
+        if isinstance(event, Seal) and event.of == "trace" and event.index in self._traces:
             return
         if isinstance(event, TextCopy) and self._is_foreign(event):
             return

@@ -23,10 +23,12 @@ from hardening.events import (
     UsageSeen,
     Withheld,
 )
+from hardening.wire.lists import as_rows, with_rows
 from hardening.wire.roles import Role, Table
-from hardening.wire.scan import Site, Walk, read_json, read_string, write_string
+from hardening.wire.scan import Walk, read_json, read_string, write_string
+from hardening.wire.sites import Site
 from hardening.wire.traces import holds_numbers, is_readable, trace_of, with_text
-from hardening.wire.usage import named_counts, read_usage
+from hardening.wire.usage import usage_seen
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
 _WITHHELD = {
@@ -37,11 +39,14 @@ _WITHHELD = {
     Role.TRACE: "trace",
 }
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
-_NULL = frozenset({Role.FINISH, Role.USAGE, Role.FAILED})  # absent rather than empty
+_NULL = frozenset({Role.FINISH, Role.USAGE, Role.FAILED, Role.LOGPROBS_LISTS})  # absent rather than empty
+_OPAQUE = frozenset({Role.SEAL, Role.SIGNATURE})
 _IN_HOLDER = frozenset({*_ROWS, Role.LOGPROBS_OTHER})
-_MUTE = frozenset({Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.HOLDER, Role.INDEX})
+_MUTE = frozenset(
+    {Role.VOLATILE, Role.NAME, Role.SPEAKER, Role.SPEAKER_AGAIN, Role.HOLDER, Role.INDEX, Role.PIECE}
+)
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
-_GOES_ON = frozenset({"", "null", "none"})  # what imitators write where nothing has finished
+_GOES_ON = frozenset({"", "null", "none", "finish_reason_unspecified", "0"})  # where nothing has finished
 _AFTER_ALL = 1 << 30
 
 # The trace is read before the answer that follows it, whatever order a body has.
@@ -118,13 +123,15 @@ class Frame:
 
     def _events(self) -> list[tuple[Event, Site]]:
         found: list[tuple[Event, Site]] = []
-        traces: dict[int, list[tuple[Reasoning, Site]]] = {}
+        traces: dict[tuple[int, int], list[tuple[Reasoning, Site]]] = {}
+        piece = 0
         for site in self.sites:
             if site.role in _MUTE or self.value(site) in _EMPTY:
+                piece += site.role is Role.PIECE
                 continue
             event = self._event(site)
             if isinstance(event, Reasoning):
-                traces.setdefault(event.index, []).append((event, site))
+                traces.setdefault((event.index, piece), []).append((event, site))
             elif event is not None:
                 found.append((event, site))
         for copies in traces.values():
@@ -133,7 +140,7 @@ class Frame:
 
     def _one_trace(self, copies: list[tuple[Reasoning, Site]]) -> list[tuple[Event, Site]]:
         """The first plain string is the trace, or the first value of another shape; the rest are copies."""
-        copies.sort(key=lambda pair: (pair[1].role is Role.SEAL, self.raw[pair[1].start] != 34))
+        copies.sort(key=lambda pair: (pair[1].role in _OPAQUE, self.raw[pair[1].start] != 34))
         first, *rest = copies
         return [first, *((Withheld(event.index, "trace"), site) for event, site in rest)]
 
@@ -150,30 +157,31 @@ class Frame:
             if text:
                 return Reasoning(index, text)
             return Withheld(index, "trace") if holds_numbers(value) else None
-        if role is Role.SEAL:
+        if role in _OPAQUE:
             seal = self.text(site)
-            return Reasoning(index, seal) if is_readable(seal) else Seal(index, seal)
+            if is_readable(seal):
+                return Reasoning(index, seal)
+            return Seal(index, seal, of="trace" if role is Role.SEAL else "turn")
         if role in _ROWS:
             return Logprobs(index, self.value(site), _ROWS[role])  # type: ignore[arg-type]
+        if role is Role.LOGPROBS_LISTS:
+            return Logprobs(index, as_rows(self.value(site), format=self.format))
         if role in _WITHHELD:
             return Withheld(index, _WITHHELD[role])  # type: ignore[arg-type]
         return self._plain_event(site)
 
     def _plain_event(self, site: Site) -> Event | None:
         role, index = site.role, site.owner.index
-        if role is Role.TOOL or role is Role.REFUSAL:
+        if role is Role.TOOL or role is Role.ATTACHED or role is Role.REFUSAL:
             return Tool(index, site.end - site.start)
         if role is Role.FINISH:
-            reason = self.text(site)
-            return Finish(index, reason) if reason.lower() not in _GOES_ON else None
+            return Finish(index, self.word(site)) if self.finishes(site) else None
         if role is Role.KIND:
             return ReasoningEnd(index) if self.value(site) in self._table.ends else None
         if role is Role.FAILED:
             return Failed()
         if role is Role.USAGE:
-            value = read_json(self.value(site), format=self.format)
-            usage = read_usage(value)
-            return UsageSeen(usage, *named_counts(value)) if usage else None
+            return usage_seen(read_json(self.value(site), format=self.format))
         return None
 
     def text(self, site: Site) -> str:
@@ -181,6 +189,15 @@ class Frame:
         if self.raw[site.start] != 34:
             return ""
         return self.string(site.start, site.end)
+
+    def finishes(self, site: Site) -> bool:
+        """Whether a site of Role.FINISH says that its owner has ended."""
+        return self.word(site).lower() not in _GOES_ON
+
+    def word(self, site: Site) -> str:
+        """The text of a site, or its number: some servers write the words of an enumeration so."""
+        value = self.value(site)
+        return value.decode() if value.isdigit() else self.text(site)
 
     def string(self, start: int, end: int) -> str:
         """The text of the JSON string at `start:end`."""
@@ -197,10 +214,16 @@ class Frame:
         if site.role in _NULL:
             return b"null"
         if raw[:1] == b'"':
-            return write_string("" if site.role is Role.SEAL else text)
+            return write_string("" if site.role in _OPAQUE else text)
         if raw[:1] in (b"[", b"{") and site.role is Role.REASONING:
             return with_text(raw, text, format=self.format)
-        return b"[]" if raw[:1] == b"[" else b"{}" if raw[:1] == b"{" else b"null"
+        if raw[:1] == b"{" and site.role is not Role.TOOL and site.role is not Role.ATTACHED:
+            return b"{}"
+        return b"[]" if raw[:1] == b"[" else b"null"
+
+    def with_rows(self, site: Site, rows: bytes) -> bytes:
+        """The value of `site` with `rows`, as an event has them, in the shape it has."""
+        return with_rows(rows, format=self.format) if site.role is Role.LOGPROBS_LISTS else rows
 
     def render(self, edits: Mapping[Site, bytes], masked: list[tuple[int, int]] | None = None) -> bytes:
         """The frame with the sites in `edits` replaced and the strings in `masked` emptied."""

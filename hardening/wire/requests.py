@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
 from hardening.wire.roles import Node, Role
-from hardening.wire.scan import Site, Walk, read_json
+from hardening.wire.scan import Walk, read_json
+from hardening.wire.sites import Site
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
 _BRACE = 123
@@ -201,25 +202,59 @@ def _inserted(text: bytes, start: int, member: bytes) -> tuple[int, int, bytes]:
     return (at, at, member if empty else member + b",")
 
 
+def may_resend(body: bytes) -> bool:
+    """Whether a reasoning block may stand in the body, told without reading it."""
+    return b'"thinking"' in body or b'"thought"' in body
+
+
 def _without_resent(text: bytes, sites: list[Site]) -> list[tuple[int, int, bytes]]:
-    """Lists of content blocks without the thinking blocks whose signature is empty."""
-    blocks: dict[Site, list[bytes]] = {}
-    parts: Site | None = None
-    for site in sites:  # in the order of the text: a list, then its elements
-        if site.role is Role.PARTS:
-            blocks[parts := site] = []
-        elif site.role is Role.PART and parts is not None and site.start < parts.end:
-            blocks[parts].append(text[site.start : site.end])
-    spans = []
-    for parts, found in blocks.items():
-        kept = [block for block in found if not _is_own_summary(block)]
-        if kept and len(kept) < len(found):
-            spans.append((parts.start, parts.end, b"[" + b",".join(kept) + b"]"))
+    """The spans of reasoning blocks that carry no signature, and of the messages that hold nothing else.
+
+    Each list keeps an element; some servers refuse an empty one.
+    """
+    spans: list[tuple[int, int, bytes]] = []
+    own: list[Site] = []
+    for parts, blocks in _lists(sites, Role.PARTS, Role.PART):
+        written = [_is_own_summary(text[block.start : block.end]) for block in blocks]
+        spans += _without(blocks, written)
+        if all(written):
+            own.append(parts)
+    for _, turns in _lists(sites, Role.TURNS, Role.TURN):
+        spans += _without(turns, [any(turn.start < one.start < turn.end for one in own) for turn in turns])
     return spans
 
 
+def _lists(sites: list[Site], of: Role, each: Role) -> list[tuple[Site, list[Site]]]:
+    """The lists with role `of`, each with its elements."""
+    found: list[tuple[Site, list[Site]]] = []
+    for site in sites:  # in the order of the text: a list, then its elements
+        if site.role is of:
+            found.append((site, []))
+        elif site.role is each and found and site.start < found[-1][0].end:
+            found[-1][1].append(site)
+    return [(one, elements) for one, elements in found if elements]
+
+
+def _without(elements: list[Site], gone: list[bool]) -> list[tuple[int, int, bytes]]:
+    """The spans, each with one comma, of the elements that go; none where all would."""
+    if all(gone):
+        return []
+    first = gone.index(False)
+    return [
+        (elements[at].start, elements[at + 1].start, b"")
+        if at < first
+        else (elements[at - 1].end, elements[at].end, b"")
+        for at, goes in enumerate(gone)
+        if goes
+    ]
+
+
 def _is_own_summary(block: bytes) -> bool:
-    if b"thinking" not in block:
+    if b"thinking" not in block and b"thought" not in block:
         return False
     value = read_json(block, format="request")
-    return isinstance(value, dict) and value.get("type") == "thinking" and not value.get("signature")
+    if not isinstance(value, dict):
+        return False
+    if value.get("thought") is True:
+        return not (value.get("thoughtSignature") or value.get("thought_signature"))
+    return value.get("type") == "thinking" and not value.get("signature")

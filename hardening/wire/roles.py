@@ -21,22 +21,28 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     REFUSAL = enum.auto()  # visible text in place of an answer
     REASONING = enum.auto()  # the trace, in any shape
     SEAL = enum.auto()  # opaque stand-in for the trace
+    SIGNATURE = enum.auto()  # opaque, for the next turn: no matter which text stands beside it
+    SWITCH = enum.auto()  # says whether the object in which it stands is reasoning
+    PIECE = enum.auto()  # an object that holds a piece of its own of the text or the trace
     LOGPROBS = enum.auto()  # rows of the visible text
     LOGPROBS_REASONING = enum.auto()  # rows of the trace
     LOGPROBS_REFUSAL = enum.auto()  # rows of a refusal
     LOGPROBS_OTHER = enum.auto()  # rows in a shape that is not cut but dropped
+    LOGPROBS_LISTS = enum.auto()  # rows of the visible text, those drawn and their alternatives apart
     HOLDER = enum.auto()  # object that is null when nothing in it is left
     IDS = enum.auto()  # token ids of prompt or answer
     ROWS = enum.auto()  # log-probabilities of the prompt or of chosen tokens
     STATES = enum.auto()  # hidden states, routing
     TRACE = enum.auto()  # what the model did on the way: tool runs, debug doubles
     TOOL = enum.auto()  # arguments of a call
+    ATTACHED = enum.auto()  # beside the text: a picture, code that ran; trace where its object is reasoning
     FINISH = enum.auto()  # why it ended
     KIND = enum.auto()  # the frame's own name of what it is
     USAGE = enum.auto()  # token counts
     FAILED = enum.auto()  # an error object
     INDEX = enum.auto()  # number of the owner
-    SPEAKER = enum.auto()  # who speaks
+    SPEAKER = enum.auto()  # who speaks, said once
+    SPEAKER_AGAIN = enum.auto()  # who speaks, said in every frame
     NAME = enum.auto()  # what the frame, the model or the server is called
     VOLATILE = enum.auto()  # changes from frame to frame and means nothing
     ASK_MODEL = enum.auto()  # request: which model
@@ -47,6 +53,8 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
     ASK_TOP = enum.auto()  # request: alternatives a row
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
+    TURNS = enum.auto()  # request: the messages
+    TURN = enum.auto()  # request: one of them
     PARTS = enum.auto()  # request: the content blocks of a message
     PART = enum.auto()  # request: one of them
 
@@ -54,7 +62,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
 class Node:
     """One place in a frame: its role, its known keys, its elements."""
 
-    __slots__ = ("guarded", "items", "keys", "names", "owner", "role")
+    __slots__ = ("guarded", "items", "keys", "names", "owner", "role", "switches")
 
     def __init__(self) -> None:
         self.role: Role | None = None
@@ -63,6 +71,7 @@ class Node:
         self.items: Node | None = None
         self.owner = False
         self.guarded = False
+        self.switches: frozenset[bytes] = frozenset()  # keys that say whether this object is reasoning
 
     def child(self, key: str) -> Node:
         """The node under `key`, `[]` for elements, made where it is missing."""
@@ -107,7 +116,8 @@ def compile_table(
         root.items = _tree(roles, owners, guarded)
         for key in wrapped:
             inner = root.keys[key.encode()] = _tree(roles, owners, guarded)
-            inner.items = root.items
+            inner.items = _tree(roles, owners, guarded)
+            root.items.keys[key.encode()] = inner
     return Table(root, *(frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas)))
 
 
@@ -127,7 +137,14 @@ def _tree(roles: Mapping[str, Role], owners: tuple[str, ...], guarded: tuple[str
     for path in guarded:
         for node in _nodes(root, path):
             node.guarded = True
+    _find_switches(root)
     return root
+
+
+def _find_switches(node: Node) -> None:
+    node.switches = frozenset(key for key, child in node.keys.items() if child.role is Role.SWITCH)
+    for child in (*node.keys.values(), *([node.items] if node.items else ())):
+        _find_switches(child)
 
 
 def _nodes(root: Node, pattern: str) -> Iterator[Node]:

@@ -17,6 +17,7 @@ import orjson
 from hardening.errors import WireError
 from hardening.wire.names import role_of, speaks_of_reasoning, told_anywhere
 from hardening.wire.roles import Node, Role
+from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning
 
 _WS = rb"[ \t\n\r]*+"
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -31,32 +32,14 @@ _next = re.compile(_WS + rb"([,}\]])" + _WS, re.DOTALL).match
 _space = re.compile(_WS).match
 _nested = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL).finditer
 
+_name = re.compile(rb'"[A-Za-z_][A-Za-z0-9_]*+"%b:' % _WS).match  # a key that can be no text
+
 _QUOTE = 34
-_SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
-_READ_ALONG = frozenset({None, Role.FAILED, Role.USAGE, Role.FINISH})  # long strings in these are noted
+_READ_ALONG = frozenset(
+    {None, Role.FAILED, Role.USAGE, Role.FINISH, Role.PIECE}
+)  # long strings in these are noted
 
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
-
-
-class Owner:
-    """The object that a value belongs to: a choice, a content block, or the frame itself."""
-
-    __slots__ = ("index",)
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-
-class Site:
-    """A governed value: its role and the bytes `start:end` where it stands."""
-
-    __slots__ = ("end", "owner", "role", "start")
-
-    def __init__(self, role: Role, start: int, end: int, owner: Owner) -> None:
-        self.role = role
-        self.start = start
-        self.end = end
-        self.owner = owner
 
 
 class Walk:
@@ -119,7 +102,13 @@ class Walk:
         return site.end
 
     def _found(self, role: Role, at: int, end: int, owner: Owner) -> None:
-        if role is Role.INDEX:
+        if role is Role.SWITCH:
+            if is_no_switch(self._raw[at:end]):
+                self.sites.append(Site(Role.REASONING, at, end, owner))
+        elif role is Role.PIECE:  # no object: an imitator's plain text
+            if self._raw[at] == _QUOTE:
+                self.sites.append(Site(Role.TEXT, at, end, owner))
+        elif role is Role.INDEX:
             value = self._raw[at:end]
             owner.index = int(value) if value.isdigit() and len(value) < 7 else owner.index
         else:
@@ -128,7 +117,7 @@ class Walk:
     def _object(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw
         opened, known = at - 1, len(self.sites)
-        declared = False
+        declared = switched = strange = False
         at = _skip_space(raw, at)
         if raw[at : at + 1] == b"}":
             return at + 1
@@ -144,15 +133,20 @@ class Walk:
             else:
                 at = self._container(node, name, start, owner)
                 member = _next(raw, at)
-            if node.guarded and name == b"type":
-                declared = declared or self._declares(raw[start:at])
+            if node.guarded:
+                if name == b"type":
+                    declared = declared or self._declares(raw[start:at])
+                elif name in node.switches:
+                    switched = switched or is_on(raw[start:at])
+                strange = strange or name not in node.keys
             if member is None or member[member.re.groups] == b"]":
                 raise self._broken(at, "a comma or the end of the object")
             at = member.end()
             if member[member.re.groups] == b"}":
                 at = member.end(member.re.groups)
-                if declared:
-                    self._all_of_it(opened, at, known, owner)
+                if declared or switched:
+                    known_only = None if not switched else not strange
+                    make_reasoning(self.sites, known, (opened, at), owner=owner, known_only=known_only)
                 return at
 
     def _unescaped(self, name: bytes) -> bytes:
@@ -162,17 +156,6 @@ class Walk:
         if 92 in kind and kind[0] == _QUOTE:
             kind = self._unescaped(kind[1:-1])
         return bool(speaks_of_reasoning(kind))
-
-    def _all_of_it(self, start: int, end: int, known: int, owner: Owner) -> None:
-        """An object that calls itself reasoning is: all of it, or what stands there under known names."""
-        if any(site.role is Role.REASONING for site in self.sites[known:]):
-            for site in self.sites[known:]:
-                site.role = Role.REASONING if site.role in _SPOKEN else site.role
-        else:
-            self.sites[known:] = [
-                *(site for site in self.sites[known:] if site.role is Role.KIND),
-                Site(Role.REASONING, start, end, owner),
-            ]
 
     def _scalar(self, node: Node, name: bytes, at: int, end: int, owner: Owner) -> None:
         """A member whose value is a string, a number or a word."""
@@ -247,7 +230,7 @@ class Walk:
         for found in _nested(raw, at):
             first = raw[found.start()]
             if first == _QUOTE:
-                if unknown and found.end() - found.start() > self._least:
+                if unknown and found.end() - found.start() > self._least and not _name(raw, found.start()):
                     self.unknown.append(found.span())
             elif first in b"[{":
                 depth += 1
