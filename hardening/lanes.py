@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hardening.events import Logprobs, Reasoning, Text
+from hardening.events import Logprobs, Reasoning, Text, UsageSeen
 from hardening.transform.chain import Chain
 from hardening.transform.inline import FIRST_BYTES
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
 from hardening.wire.grammar import Grammar
 from hardening.wire.scan import write_string
-from hardening.wire.shapes import Kind, Lane, Shapes, lane_of, string_end, string_text
+from hardening.wire.shapes import DIGITS, Kind, Lane, Shapes, lane_of, string_end, string_text
 from hardening.wire.strays import Strays
 
 # Bytes inside a string that need no look: no end of it, no escape, no control; of a text no start of a tag.
@@ -49,6 +49,8 @@ class Lanes:
                 self._tally.bytes += len(piece)
                 return data
             return self._text(lane.index, data, piece, lane.head)
+        if lane.counts is not None:
+            return self._counted(lane, lane.counts, data)
         if lane.kind is Kind.REASONING:
             return self._reasoning(lane.index, data, data[lane.head : lane.tail])
         head = lane.head
@@ -61,6 +63,29 @@ class Lanes:
             return self._trace_with_rows(lane.index, data, data[head:text_end])
         rows = (text_end + len(lane.middle), len(data) + lane.tail)
         return self._rows(lane.index, data, (head, text_end), rows, lane.bare)
+
+    def _counted(self, lane: Lane, counts: bytes, data: bytes) -> bytes | None:
+        """As `take` where the usage so far stands beside the payload; only the last of a lane is read."""
+        start, middle = lane.head, lane.middle
+        end = data.find(b'"', start)
+        if not data.startswith(middle, end):  # an escaped quote in the text
+            end = data.find(middle, start)
+        usage = data[end + len(middle) : lane.tail]
+        if end < 0 or usage.translate(None, DIGITS) != counts:
+            return None
+        piece = data[start:end]
+        tally = self._tally
+        if lane.is_trace:
+            out = self._reasoning(lane.index, data, piece)
+        elif not piece.strip(_EVEN) and piece and self._calm and lane.index == self._spoke:
+            self._last = piece  # as `_passed`, without its call
+            tally.bytes += len(piece)
+            out = data
+        else:
+            out = self._text(lane.index, data, piece, start)
+        if out is not None:
+            tally.unread = usage
+        return out
 
     def change(self, raw: bytes) -> bytes | None:
         """What leaves for a frame outside the lane whose shape is known; None where it must be read in full."""
@@ -212,7 +237,7 @@ class Lanes:
         if kind is None:
             return
         self.lane = lane_of(frame, kind)
-        if self.lane is None:
+        if self.lane is None or self.lane.counts is not None:
             return
         self._strays.learn(frame, kind, self.lane.index)
 
@@ -225,10 +250,12 @@ class Lanes:
                 return Kind.REASONING
             if kinds == [Reasoning, Logprobs]:
                 return Kind.TRACE_ROWS
+            if kinds == [Reasoning, UsageSeen]:
+                return Kind.TRACE_COUNTED
         if not self._chain.settled:
             return None
-        if kinds == [Text] and out == frame.source:
-            return Kind.TEXT
+        if out == frame.source and kinds in ([Text], [Text, UsageSeen]):
+            return Kind.TEXT if kinds == [Text] else Kind.TEXT_COUNTED
         return Kind.ROWS if kinds == [Text, Logprobs] else None
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from hardening.events import Event, Finish, Logprobs, Reasoning, ReasoningEnd, Text, TextCopy
+from hardening.events import Event, Finish, Logprobs, Reasoning, ReasoningEnd, Text, TextCopy, UsageSeen
 from hardening.transform.step import Step
 
 # Source: the reasoning parsers of vLLM 0.33 and SGLang 0.5, and the corpus of recordings.
@@ -70,7 +70,7 @@ class InlineTraces(Step):
     closes it. `alarms` names what looked wrong: a closing tag that nothing had opened.
     """
 
-    lanes = frozenset({Text, Reasoning, Logprobs})
+    lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
     def __init__(self, mode: Literal["tagged", "starts_open"], *, whole: bool = False) -> None:
         """With `whole` an event holds all of its text: then a bare closing tag hides what precedes it."""
