@@ -11,6 +11,7 @@ from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.framing import BOM, Envelope, Framing
+from hardening.wire.json_array import JSON_ARRAY, ArrayJoint, is_between
 from hardening.wire.shapes import Shapes
 from hardening.wire.sse import SSE
 
@@ -32,6 +33,8 @@ class Reply:
         "_codec",
         "_declared",
         "_envelope",
+        "_joint",
+        "_learns",
         "_mode",
         "_passes_unreadable",
         "_reasons",
@@ -65,8 +68,10 @@ class Reply:
         self._body: list[bytes] = []
         self._body_bytes = 0
         self.chain = chain
-        self.rewriter = Rewriter(chain, tally)
         cut = framing or SSE
+        self.rewriter = Rewriter(chain, tally, glue=cut.glue)
+        self._joint = ArrayJoint() if cut is JSON_ARRAY else None
+        self._learns = self._joint is None  # elements are known by no bytes around them
         self._envelope = cut.envelope
         self.framer = cut.framer()
         self.stream = codec.stream(cut)
@@ -89,15 +94,14 @@ class Reply:
             return data
         head = data[: len(data) - len(rest)]
         text = rest.removeprefix(BOM).lstrip(_WHITE)
-        if (
-            not text
-            or BOM.startswith(rest)
-            or (self._declared is None and any(key.startswith(text) for key in _FIELDS))
-        ):
+        begun = bool(text) and not BOM.startswith(rest)
+        if begun and self._joint is not None and text[:1] != b"[":
+            self._is_no_array()
+        declared = self._declared
+        if not begun or (declared is None and any(key.startswith(text) for key in _FIELDS)):
             self._body.append(rest)
             return head
-        declared = self._declared
-        if text[:1] in (b"{", b"[") and (declared is None or not declared.bare):
+        if text[:1] in (b"{", b"[") and (declared is None or text[:1] not in declared.opens):
             self.chain.read_inline(whole=True)
             self._mode = "gather"
         elif declared is not None or text.startswith(_FIELDS):
@@ -108,6 +112,13 @@ class Reply:
                 raise self._unlike()
         out = self.read(rest)
         return data if out is rest else head + out
+
+    def _is_no_array(self) -> None:
+        """Read on as if nothing had said how the body is cut."""
+        self._declared = self._joint = None
+        self._envelope, self.framer = SSE.envelope, SSE.framer()
+        self.stream = self._codec.stream(SSE)
+        self.rewriter.glue = SSE.glue
 
     @property
     def _may_be_words(self) -> bool:
@@ -138,10 +149,36 @@ class Reply:
         return b""
 
     def _frames(self, data: bytes) -> bytes:
+        if self._joint is not None:
+            return self._elements(data, self._joint)
         out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in self.framer.feed(data)]
         if len(out) == 1:
             return data if out[0] == data else out[0]
         return b"".join(out)
+
+    def _elements(self, data: bytes, joint: ArrayJoint) -> bytes:
+        """As `_frames` where what leaves must be one array: what the chain still owes leaves before its end."""
+        out: list[bytes] = []
+        for piece in self.framer.feed(data):
+            if not is_between(piece):
+                out.append(joint.element(self._whole_event(piece)))
+                continue
+            if piece == b"]":
+                out.append(joint.own(self.rewriter.rest()))
+            out.append(joint.between(piece))
+        left = b"".join(out)
+        return data if left == data else left
+
+    def beat(self) -> bytes:
+        """A frame that says nothing, where one may stand now; else nothing."""
+        beat = self.stream.beat()
+        return beat if self._joint is None else self._joint.own(beat)
+
+    def close(self, last: bytes) -> bytes:
+        """The end of a stream that is ended here: what the chain still owes, and the format's own `last` frames."""
+        rest = self.rewriter.rest()
+        joint = self._joint
+        return rest + last if joint is None else joint.own(rest) + joint.own(last) + joint.close()
 
     def _event(self, raw: bytes) -> bytes:
         """What leaves for one whole event."""
@@ -168,7 +205,8 @@ class Reply:
         out = self.rewriter.frame(frame)
         if out:
             self.stream.note(frame, eol=event.eol, data=data)
-        self.lanes.learn(frame, out)
+        if self._learns:
+            self.lanes.learn(frame, out)
         return out
 
     def _silent(self, event: Envelope) -> bytes:
@@ -192,7 +230,10 @@ class Reply:
         """What is left when the upstream has ended. Raises WireError as `read` does."""
         if self._mode == "frames":
             rest = self.framer.rest()
-            return (self._event(rest) if rest else b"") + self.rewriter.rest()
+            out = self._event(rest) if rest else b""
+            if self._joint is not None:
+                return self._joint.element(out) + self._joint.own(self.rewriter.rest())
+            return out + self.rewriter.rest()
         if self._mode == "words" or (self._mode == "sniff" and self._body):
             return self._words()
         if self._mode != "gather":

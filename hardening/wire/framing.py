@@ -62,9 +62,14 @@ class Write(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """One way to cut a stream. `bare` says that an event is its JSON, so that a body may begin with it."""
+    """One way to cut a stream.
 
-    bare: bool
+    `opens` are the first bytes of a body that make a JSON text one in this framing, `glue` stands between two
+    events that are written here.
+    """
+
+    opens: bytes
     framer: Callable[[], Framer]
     envelope: Callable[[bytes], Envelope]
     write: Write
+    glue: bytes = b""

@@ -67,4 +67,4 @@ def write_line(data: bytes, *, eol: bytes, name: str = "") -> bytes:
     return data.decode().translate(_ESCAPES).encode() + eol
 
 
-NDJSON = Framing(bare=True, framer=LineFramer, envelope=Line, write=write_line)
+NDJSON = Framing(opens=b"{[", framer=LineFramer, envelope=Line, write=write_line)

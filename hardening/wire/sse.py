@@ -124,4 +124,4 @@ def write_event(data: bytes, *, eol: bytes, name: str = "") -> bytes:
     return head + b"data: " + data + eol + eol
 
 
-SSE = Framing(bare=False, framer=SseFramer, envelope=SseFrame, write=write_event)
+SSE = Framing(opens=b"", framer=SseFramer, envelope=SseFrame, write=write_event)
