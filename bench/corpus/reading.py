@@ -55,10 +55,11 @@ class Answer:
 
 
 def documents(body: bytes) -> list[object]:
-    """The JSON values of a body: one of a whole body, one per event of a stream; others are left out."""
+    """The JSON values of a body: one of a whole body, one per event or element of a stream; others are left out."""
     text = body.decode("utf-8-sig", "replace")
     try:
-        return [json.loads(text)]
+        value = json.loads(text)
+        return value if isinstance(value, list) else [value]
     except ValueError:
         return [value for block in _blocks(text) for value in _values(block)]
 
@@ -132,12 +133,27 @@ def usage_of(raw: dict[str, object]) -> tuple[int, int]:
     if "input_tokens" in raw:
         cached = _int(raw.get("cache_creation_input_tokens")) + _int(raw.get("cache_read_input_tokens"))
         return _int(raw["input_tokens"]) + cached, _int(raw.get("output_tokens"))
+    if counts := _gemini_counts(raw):
+        return counts
     prompt, completion = _int(raw.get("prompt_tokens")), _int(raw.get("completion_tokens"))
     details = raw.get("completion_tokens_details")
     reasoning = _int((details if isinstance(details, dict) else raw).get("reasoning_tokens"))
     if _int(raw.get("total_tokens")) == prompt + completion + reasoning:  # xAI counts it apart
         completion += reasoning
     return prompt, completion
+
+
+def _gemini_counts(raw: dict[str, object]) -> tuple[int, int] | None:
+    """As `usage_of`: thoughts are counted apart, and what its own tools read where the total holds it."""
+    counts = {key.replace("_", "").lower(): _int(value) for key, value in raw.items()}
+    if not any(key.endswith("tokencount") for key in counts):
+        return None
+    if counts.keys().isdisjoint(("prompttokencount", "candidatestokencount", "thoughtstokencount")):
+        return counts.get("totaltokencount", 0), 0
+    completion = counts.get("candidatestokencount", 0) + counts.get("thoughtstokencount", 0)
+    prompt, tools = counts.get("prompttokencount", 0), counts.get("tooluseprompttokencount", 0)
+    whole = prompt + tools + completion == counts.get("totaltokencount")
+    return prompt + tools * whole, completion
 
 
 def _int(value: object) -> int:
@@ -154,11 +170,22 @@ def _rows(value: object) -> Iterator[dict]:
         if "logprob" in value and "top_logprobs" in value:
             yield value
             return
+        if "chosenCandidates" in value:
+            yield from _gemini_rows(value)
         for element in value.values():
             yield from _rows(element)
     elif isinstance(value, list):
         for element in value:
             yield from _rows(element)
+
+
+def _gemini_rows(value: dict) -> Iterator[dict]:
+    """Rows in two lists as rows with their alternatives."""
+    tops = objects(value, "topCandidates")
+    for place, drawn in enumerate(objects(value, "chosenCandidates")):
+        others = objects(tops[place], "candidates") if place < len(tops) else []
+        alternatives = [{"logprob": other.get("logProbability")} for other in others]
+        yield {"logprob": drawn.get("logProbability"), "top_logprobs": alternatives}
 
 
 def _is_beyond(row: dict, top: int | None, step: float) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from hardening.policy.terms import Terms
 
-BUILT_FORMATS = frozenset(("openai_chat", "anthropic_messages"))
+BUILT_FORMATS = frozenset(("openai_chat", "anthropic_messages", "gemini_generate"))
 
 
 def notes(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hardening.facts import Refusal, RequestFacts, Usage
-from hardening.wire import anthropic_messages, openai_chat
+from hardening.wire import anthropic_messages, gemini_generate, openai_chat
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
+from hardening.wire.json_array import JSON_ARRAY
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.requests import Edits, edit_request, read_request
 from hardening.wire.roles import Node, Table
@@ -114,7 +115,8 @@ class Codec:
 
     def framing(self, content_type: bytes) -> Framing | None:
         """How a response of this content type is cut into events; None where it is one JSON text."""
-        return _FRAMINGS.get(content_type.partition(b";")[0].strip().lower())
+        framing = _FRAMINGS.get(content_type.partition(b";")[0].strip().lower())
+        return JSON_ARRAY if framing is None and self.name in _IN_ARRAYS else framing
 
     def stream(self, framing: Framing) -> Stream:
         """A new stream's own voice."""
@@ -139,6 +141,9 @@ _FRAMINGS = {
     b"application/stream+json": NDJSON,
 }
 
-FORMATS: tuple[Format, ...] = (openai_chat, anthropic_messages)
+# A JSON text of theirs is a stream where it is an array; no content type tells.
+_IN_ARRAYS = frozenset({gemini_generate.NAME})
+
+FORMATS: tuple[Format, ...] = (openai_chat, anthropic_messages, gemini_generate)
 
 CODECS: dict[str, Codec] = {format.NAME: _codec(format) for format in FORMATS}

@@ -30,6 +30,12 @@ _KNOWN = (
     _Known("deployments/{model}/chat/completions", "openai_chat"),
     _Known("engines/{model}/chat/completions", "openai_chat"),
     _Known("v1/messages", "anthropic_messages"),
+    _Known("models/{model}:generateContent", "gemini_generate"),
+    _Known("models/{model}:streamGenerateContent", "gemini_generate", streams=True),
+    _Known("tunedModels/{model}:generateContent", "gemini_generate"),
+    _Known("tunedModels/{model}:streamGenerateContent", "gemini_generate", streams=True),
+    _Known("endpoints/{model}:generateContent", "gemini_generate"),
+    _Known("endpoints/{model}:streamGenerateContent", "gemini_generate", streams=True),
 )
 _MODEL = "{model}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from tests.exchanges import ANSWER, TRACE, chat_stream, messages_stream
+from tests.exchanges import ANSWER, SIGNED, TRACE, chat_stream, gemini_stream, messages_stream, spoke
 
 QUESTION = {
     "messages": [{"role": "user", "content": "Tom has 5 apples and gives 2 away. How many are left?"}]
@@ -75,6 +75,12 @@ def _messages_whole() -> bytes:
     ).encode()
 
 
+def _gemini_whole() -> bytes:
+    parts = ({"text": TRACE, "thought": True}, {"text": ANSWER, "thoughtSignature": SIGNED})
+    value = spoke(*parts, finish="STOP", candidatesTokenCount=5, thoughtsTokenCount=35)
+    return json.dumps(value).encode()
+
+
 CHAT = Format(
     "openai_chat",
     "/v1/chat/completions",
@@ -89,4 +95,13 @@ MESSAGES = Format(
     tuple(messages_stream()),
     _messages_whole(),
 )
-FORMATS = (CHAT, MESSAGES)
+GEMINI = Format(
+    "gemini_generate",
+    "/v1beta/models/m:streamGenerateContent",
+    json.dumps(
+        {"contents": [{"role": "user", "parts": [{"text": QUESTION["messages"][0]["content"]}]}]}
+    ).encode(),
+    tuple(gemini_stream()),
+    _gemini_whole(),
+)
+FORMATS = (CHAT, MESSAGES, GEMINI)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hardening.facts import Decision, LogprobTerms, ReasoningTerms
 from hardening.lanes import Lanes
 from hardening.wire.shapes import Lane
-from tests.exchanges import DONE, HIDDEN, SUMMARISED, chunk, event, exchange
+from tests.exchanges import DONE, HIDDEN, SUMMARISED, chunk, event, exchange, gemini_event, spoke
 
 TEXTS = [
     "a",
@@ -142,3 +142,50 @@ def test_messages_alike(parts: list[tuple[int, tuple[bytes, bytes], bytes]]) -> 
     pieces += [event("content_block_stop", index=index) for index in range(3)]
     compared = through(pieces, SUMMARISED, compared=True, format="anthropic_messages")
     assert compared == through(pieces, SUMMARISED, compared=False, format="anthropic_messages")
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> bytes:
+    """A chunk of Gemini's, now and then with something that its neighbours did not have."""
+    part: dict[str, object] = {"text": draw(st.sampled_from(TEXTS))}
+    if draw(st.booleans()):
+        part["thought"] = True
+    counts = {
+        "thoughtsTokenCount": draw(st.integers(0, 999)),
+        "candidatesTokenCount": draw(st.integers(0, 99)),
+    }
+    finish = draw(st.sampled_from([None] * 9 + ["STOP"]))
+    raw = gemini_event(spoke(part, index=draw(st.sampled_from([0, 0, 0, 1])), finish=finish, **counts))
+    old, new = draw(
+        st.sampled_from(
+            [
+                *[(b"", b"")] * 6,
+                (b'"thoughtsTokenCount"', b'"thoughts1TokenCount"'),
+                (b'"usageMetadata": {', b'"usageMetadata": {"trafficType": "ON_DEMAND",'),
+                (b'"parts": [', b'"parts": [{"text": "hidden piece","thought": true},'),
+                (b'"responseId"', b'"thoughts": "hidden piece","responseId"'),
+                (b'"text": "', b'"text": "\\"}],\\"'),
+            ]
+        )
+    )
+    return raw.replace(old, new, 1) if old else raw
+
+
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision()])
+@given(stream=st.lists(responses(), max_size=25))
+@settings(max_examples=150, deadline=None)
+def test_responses_alike(decision: Decision, stream: list[bytes]) -> None:
+    pieces = [*stream, *stream[:6]]
+    compared = through(pieces, decision, compared=True, format="gemini_generate")
+    assert compared == through(pieces, decision, compared=False, format="gemini_generate")
+
+
+def test_the_last_count_of_a_lane_is_the_count() -> None:
+    """Catches a usage that is lost, or an earlier one that stands, where frames were only compared."""
+    made = exchange("gemini_generate", SUMMARISED)
+    for number in range(1, 30):
+        made.receive(gemini_event(spoke({"text": f"word{number} "}, candidatesTokenCount=number)), 0.0)
+    assert made._lanes.lane is not None
+    last = gemini_event(spoke({"text": ""}, finish="STOP"))
+    made.receive(last, 0.0)
+    assert made.settlement().usage.completion == 29

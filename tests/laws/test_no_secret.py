@@ -21,9 +21,9 @@ from hardening.state import MemoryStore
 from hardening.testing import Hardened, harden
 from hardening.wire.codec import CODECS
 from tests.asgi.driver import Answer, ask, run
-from tests.exchanges import chunk
+from tests.exchanges import chunk, spoke
 from tests.exchanges import run as exchanged
-from tests.laws.formats import CHAT, FORMATS, Format
+from tests.laws.formats import CHAT, FORMATS, GEMINI, Format
 from tests.laws.held import texts_held_by
 
 MARKS = {
@@ -51,11 +51,22 @@ runtime: {{audit: {{file: "{audit}"}}, max_body: 4k}}
 """
 
 
+_SAYS_ANSWER = (b'content": "Tom', b"text_delta")
+
+
+def is_spoken(piece: bytes) -> bool:
+    return b'"candidates"' in piece and b'"thought"' not in piece
+
+
 def spoken(format: Format, streamed: bool) -> list[bytes]:
     """The format's answer with our marks in trace and answer."""
+    whole: dict[str, object]
     if format is CHAT:
         message = {"role": "assistant", "content": MARKS["answer"], "reasoning_content": MARKS["trace"]}
         whole = {"id": "1", "object": "chat.completion", "choices": [{"index": 0, "message": message}]}
+    elif format is GEMINI:
+        parts = {"text": MARKS["trace"], "thought": True}, {"text": MARKS["answer"]}
+        whole = spoke(*parts, finish="STOP")
     else:
         content = [
             {"type": "thinking", "thinking": MARKS["trace"], "signature": "s"},
@@ -67,7 +78,7 @@ def spoken(format: Format, streamed: bool) -> list[bytes]:
     marked = MARKS["trace"].encode(), MARKS["answer"].encode()
     return [
         piece.replace(
-            b'"Tom "', b'"' + marked[piece.find(b'content": "Tom') > 0 or b"text_delta" in piece] + b'"'
+            b'"Tom "', b'"' + marked[any(mark in piece for mark in _SAYS_ANSWER) or is_spoken(piece)] + b'"'
         )
         for piece in format.stream
     ]
@@ -129,9 +140,17 @@ BODIES = {
 
 def asked(hardened: Hardened, format: Format, body: bytes) -> Answer:
     key = MARKS["key"].encode()
-    name = (b"authorization", b"Bearer " + key) if format is CHAT else (b"x-api-key", key)
-    query = MARKS["query"].encode()
-    return run(ask(hardened, body, path=format.path, headers=[name], query_string=query))
+    name = {CHAT: (b"authorization", b"Bearer " + key), GEMINI: (b"x-goog-api-key", key)}
+    query = b"key=" + key + b"&alt=sse&q=" + MARKS["query"].encode()
+    return run(
+        ask(
+            hardened,
+            body,
+            path=format.path,
+            headers=[name.get(format, (b"x-api-key", key))],
+            query_string=query,
+        )
+    )
 
 
 @pytest.fixture

@@ -77,13 +77,22 @@ def breaks_off(messages: list[Message], at: int, *, raises: bool) -> ASGIApp:
     return app
 
 
+GEMINI_COUNTS = ("candidatesTokenCount", "thoughtsTokenCount")
+
+
 def generated_tokens(pieces: tuple[bytes, ...]) -> int:
     """What the model wrote by then: as its server counts at the end, before it by the bytes."""
     values = deltas(b"".join(pieces))
     usages = [value.get("usage") or value.get("message", {}).get("usage") or {} for value in values]
     told = max((one.get("completion_tokens", one.get("output_tokens", 0)) for one in usages), default=0)
+    counts = [value.get("usageMetadata") or {} for value in values]
+    apart = [max((one.get(name, 0) for one in counts), default=0) for name in GEMINI_COUNTS]
+    told = max(told, sum(apart))
     parts = [part for value in values for part in (value.get("delta"), *value.get("choices", ())) if part]
     parts = [part.get("delta", part) for part in parts]
+    parts += [
+        part for value in values for one in value.get("candidates", ()) for part in one["content"]["parts"]
+    ]
     fields = ("content", "reasoning_content", "text", "thinking")
     written = sum(len(part.get(field) or "") for part in parts for field in fields)
     return max(told, -(-written // BYTES_PER_TOKEN))

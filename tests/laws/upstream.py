@@ -5,11 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.types import Receive, Scope, Send
 
-from tests.exchanges import ANSWER, DONE, TRACE, USAGE, chunk, event, words
+from tests.exchanges import (
+    ANSWER,
+    DONE,
+    SIGNED,
+    TRACE,
+    USAGE,
+    chunk,
+    event,
+    gemini_event,
+    gemini_frames,
+    spoke,
+    words,
+)
 from tests.laws.formats import MESSAGES, ROWS
 
 PAUSE_S = 0.05
@@ -22,12 +34,13 @@ Frames = tuple[bytes, ...]
 
 @dataclass(frozen=True)
 class Says:
-    """One answer as a stream and as a body; `breaks_at` that frame the server dies."""
+    """One answer as a stream and as a body; `breaks_at` that frame the server dies; an `array` is JSON."""
 
     stream: Frames
     whole: bytes = b""
     breaks_at: int | None = None
     slow: bool = False
+    array: bool = False
 
 
 def _head(choices: int = 1) -> Frames:
@@ -150,6 +163,68 @@ MESSAGE_ANSWERS = {
 }
 
 
+GEMINI_STREAM = tuple(
+    gemini_event(value) for value in (spoke({"text": PLAN, "thought": True}), *gemini_frames())
+)
+_PARTS = ({"text": PLAN + TRACE, "thought": True}, {"text": ANSWER, "thoughtSignature": SIGNED})
+_CALLS = {"functionCall": {"name": "weather", "args": CALL}, "thoughtSignature": SIGNED}
+_COUNTED = {"candidatesTokenCount": 5, "thoughtsTokenCount": 35}
+
+
+def _said(*parts: dict[str, object]) -> bytes:
+    return json.dumps(spoke(*parts, finish="STOP", **_COUNTED)).encode()
+
+
+GEMINI_ANSWERS = {
+    "plain": Says(GEMINI_STREAM, _said(*_PARTS)),
+    "slow": Says(GEMINI_STREAM, slow=True),
+    "breaks": Says(GEMINI_STREAM, breaks_at=len(GEMINI_STREAM) - 4),
+    "together": Says(
+        tuple(
+            gemini_event(value)
+            for value in (
+                spoke({"text": PLAN, "thought": True}),
+                spoke(*_PARTS),
+                spoke({"text": ""}, finish="STOP", **_COUNTED),
+            )
+        ),
+        _said(*_PARTS[:1], {"text": "Tom has ", "thought": False}, {"text": "three apples left."}),
+    ),
+    "two": Says(
+        tuple(
+            gemini_event(spoke(part, index=index, finish=finish, **_COUNTED))
+            for part, finish in ((_PARTS[0], None), (_PARTS[1], None), ({"text": ""}, "STOP"))
+            for index in (0, 1)
+        ),
+        json.dumps(
+            {
+                **spoke(),
+                "candidates": [spoke(*_PARTS, index=at, finish="STOP")["candidates"][0] for at in (0, 1)],
+            }  # type: ignore[index]
+        ).encode(),
+    ),
+    "tools": Says(
+        (*GEMINI_STREAM[:-1], gemini_event(spoke(_CALLS, finish="STOP", **_COUNTED))),
+        _said(_PARTS[0], _CALLS),
+    ),
+}
+
+
+def as_array(frames: Frames) -> Frames:
+    """Server-sent events as the elements of one array."""
+    first, *rest = (frame[len(b"data: ") :].rstrip() for frame in frames)
+    return (b"[" + first, *(b"\n,\r\n" + one for one in rest), b"\n]")
+
+
+def _gemini(scope: Scope) -> tuple[Says, bool]:
+    """What the model in a path says, and whether it streams; as an array where nobody asked for events."""
+    model, _, verb = scope["path"].rpartition("/")[2].partition(":")
+    says, streamed = GEMINI_ANSWERS[model], verb.startswith("stream")
+    if streamed and b"alt=sse" not in scope["query_string"]:
+        says = replace(says, stream=as_array(says.stream), array=True)
+    return says, streamed
+
+
 async def model_server(scope: Scope, receive: Receive, send: Send) -> None:
     """The app: answers what the model's name says, streamed where that is asked."""
     body, more = b"", True
@@ -157,9 +232,12 @@ async def model_server(scope: Scope, receive: Receive, send: Send) -> None:
         message = await receive()
         body, more = body + message.get("body", b""), message.get("more_body", False)
     asked = json.loads(body)
-    says = (CHATS if scope["path"].endswith("completions") else MESSAGE_ANSWERS)[asked["model"]]
-    streamed = asked.get("stream", False)
-    kind = b"text/event-stream" if streamed else b"application/json"
+    if ":" in scope["path"]:
+        says, streamed = _gemini(scope)
+    else:
+        says = (CHATS if scope["path"].endswith("completions") else MESSAGE_ANSWERS)[asked["model"]]
+        streamed = asked.get("stream", False)
+    kind = b"text/event-stream" if streamed and not says.array else b"application/json"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
     for at, piece in enumerate(says.stream if streamed else (says.whole,)):
         if at == says.breaks_at:

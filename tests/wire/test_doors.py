@@ -8,6 +8,7 @@ from hardening.wire.doors import Doors, _Known, _Patterns
 
 CHAT = "openai_chat"
 MESSAGES = "anthropic_messages"
+GEMINI = "gemini_generate"
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,21 @@ MESSAGES = "anthropic_messages"
         ("/v1/chat;a=1/completions;b", CHAT),
         ("/v1/chat\\completions ", CHAT),
         ("/v1/chat/com\npletions", CHAT),
+        ("/v1beta/models/gemini-m:generateContent", GEMINI),
+        ("/v1beta/models/gemini-m:streamGenerateContent?alt=sse", GEMINI),
+        ("/v1beta/models/gemini-m%3AgenerateContent", GEMINI),
+        ("/v1beta/tunedModels/mine-1:generateContent", GEMINI),
+        ("/v1/projects/p/locations/global/publishers/google/models/gemini-m:streamGenerateContent", GEMINI),
+        ("/v1/projects/p/locations/us-east1/endpoints/4711:generateContent", GEMINI),
+        (
+            "/vertex_ai/v1beta1/projects/p/locations/l/publishers/google/models/gemini-m:generateContent",
+            GEMINI,
+        ),
+        ("/models/vertex_ai/gemini-m:generateContent", GEMINI),
+        ("/v1beta/models/gemini-m:countTokens", None),
+        ("/v1beta/models/gemini-m:embedContent", None),
+        ("/v1beta/models/gemini-m", None),
+        ("/v1beta/interactions", None),
         ("/v1/messages/..", None),
         ("/v1/threads/thread_1/messages", None),
         ("/messages", None),
@@ -80,7 +96,7 @@ def test_kept_answers_have_doors_of_their_own() -> None:
 
 
 def test_a_format_that_is_not_read_yet_is_claimed_without_codec() -> None:
-    door = Doors({"/gemini": "gemini_generate"}).match("/gemini")
+    door = Doors({"/converse": "bedrock_converse"}).match("/converse")
     assert door is not None
     assert door.codec is None
 
@@ -100,6 +116,9 @@ def test_the_memory_of_paths_is_bounded() -> None:
         ("/openai/deployments/GPT-5-prod/chat/completions", "GPT-5-prod"),
         ("/v1/engines/m%2E1/chat/completions", "m.1"),
         ("/deployments/chat/completions", ""),
+        ("/v1beta/models/gemini-m:streamGenerateContent", "gemini-m"),
+        ("/v1beta/models/vertex_ai/gemini-m:7b:generateContent", "vertex_ai/gemini-m:7b"),
+        ("/v1/projects/p/locations/l/publishers/google/models/gemini-m:generateContent", "gemini-m"),
         ("/v1/chat/completions", ""),
     ],
 )
@@ -122,3 +141,11 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
     assert (found.model, found.streams) == ("org/Gem-3", True)
     assert patterns.find(["v1beta", "models", "gem:countTokens"]) is None
     assert patterns.find(["gem:generateContent"]) is None
+
+
+def test_a_verb_says_whether_its_door_streams() -> None:
+    doors = Doors()
+    for verb, streams in (("generateContent", False), ("streamGenerateContent", True)):
+        door = doors.match(f"/v1beta/models/gemini-m:{verb}")
+        assert door is not None
+        assert door.streams is streams

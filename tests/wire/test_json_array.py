@@ -120,6 +120,14 @@ def test_a_comma_waits_for_what_follows_it_and_white_space_before_it_does_not() 
     assert [joint.close(), joint.own(b"4")] == [b"", b""]
 
 
+def test_what_stood_between_elements_that_went_does_not_tell_how_many_they_were() -> None:
+    outs = []
+    for gone in (1, 9):
+        pieces = split([b"[1" + b"\n,\r\n2" * gone + b"\n,\r\n3\n]"])
+        outs.append(joined(pieces, set(range(1, gone + 1))))
+    assert outs == [b"[1\n,\r\n3\n]"] * 2
+
+
 def test_what_ends_before_it_began_is_an_array_too() -> None:
     joint = ArrayJoint()
     assert joint.own(write_element(b"{}", eol=b"")) + joint.close() == b"[{}]"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bench.corpus.dialects import anthropic_messages, openai_chat
+from bench.corpus.dialects import anthropic_messages, gemini_generate, openai_chat
 from bench.corpus.dialects.dialect import Dialect
 from bench.corpus.reading import Answer, documents
 
 DIALECTS: dict[str, Dialect] = {
     "openai_chat": openai_chat.DIALECT,
     "anthropic_messages": anthropic_messages.DIALECT,
+    "gemini_generate": gemini_generate.DIALECT,
+    "gemini_stream": gemini_generate.STREAM,
 }
 """By the name under which a corpus keeps the format."""
 
