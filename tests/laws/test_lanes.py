@@ -189,3 +189,20 @@ def test_the_last_count_of_a_lane_is_the_count() -> None:
     last = gemini_event(spoke({"text": ""}, finish="STOP"))
     made.receive(last, 0.0)
     assert made.settlement().usage.completion == 29
+
+
+def test_a_usage_that_says_more_than_numbers_is_read() -> None:
+    """Catches a copy of the trace that passes beside the numbers of a lane."""
+    made = exchange("gemini_generate", HIDDEN)
+    for at in range(6):
+        made.receive(
+            gemini_event(spoke({"text": f"A long thought, number {at} of them.", "thought": True})), 0.0
+        )
+    said = [gemini_event(spoke({"text": f"word{at} "}, candidatesTokenCount=at)) for at in range(6)]
+    assert [made.receive(piece, 0.0) for piece in said][1:] == said[1:]
+    copy = said[-1].replace(
+        b'"candidatesTokenCount": 5', b'"candidatesTokenCount": "A long thought, number 1 of"'
+    )
+    assert b"A long thought" not in made.receive(copy, 0.0)
+    two = b"".join(said[:2])
+    assert made.receive(two, 0.0) == two

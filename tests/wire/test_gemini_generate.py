@@ -122,6 +122,7 @@ def test_escaped_and_doubled_keys_are_seen() -> None:
     [
         {"response": spoke(THOUGHT, SAID)},
         [spoke(THOUGHT, SAID)],
+        [[{"response": spoke(THOUGHT, SAID)}]],
         {"candidates": spoke(THOUGHT, SAID)["candidates"][0]},  # type: ignore[index]
         {"candidates": [{"content": [{"parts": [THOUGHT, SAID]}]}]},
         {"candidates": [{"content": {"parts": THOUGHT}}, {"content": ANSWER}]},
@@ -210,7 +211,7 @@ def test_a_summary_comes_before_the_answer_and_says_who_speaks() -> None:
 def test_a_summary_written_anew_calls_no_function_again() -> None:
     first = spoke({"text": "One. ", "thought": True}, CALL)
     left = streamed(first, spoke({"text": "Two. ", "thought": True}), spoke(SAID), decision=SUMMARISED)
-    calls = [part for value in left for part in parts_of(value) if part.get("functionCall")]
+    calls = [part for value in left for part in parts_of(value) if part.get("functionCall") is not None]
     assert calls == [CALL]
 
 

@@ -24,6 +24,9 @@ ELEMENTS = [
 ARRAY = b"\xef\xbb\xbf \r\n[" + b"\n,\r\n".join(ELEMENTS[:4]) + b" , " + b",".join(ELEMENTS[4:]) + b"\n]\r\n "
 
 
+TOKENS = [b'"', b"\\", b"{", b"}", b"[", b",", b" ", b"\r\n", b"a", b"1", b"\xc3\xa9", b'"a":', b"null"]
+
+
 def cut(body: bytes, cuts: list[int]) -> list[bytes]:
     return [body[a:b] for a, b in itertools.pairwise([0, *sorted(cuts), len(body)])]
 
@@ -41,6 +44,29 @@ def test_pieces_partition_the_input_and_hold_the_same_elements_under_any_split(c
     assert b"".join(pieces) == ARRAY
     assert [piece for piece in pieces if not is_between(piece)] == ELEMENTS
     assert [Element(piece).data for piece in pieces if Element(piece).data] == ELEMENTS
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=30).map(b"".join), st.lists(st.integers(0, 60), max_size=6))
+def test_any_bytes_are_cut_alike_however_they_come(inside: bytes, cuts: list[int]) -> None:
+    """Catches a cut inside a string, an escape or a number that shifts the borders behind it."""
+    body = b"[" + inside
+
+    def read(pieces: list[bytes]) -> tuple[list[bytes], bool]:
+        framer, found = ArrayFramer(), []
+        for piece in pieces:
+            try:
+                found += framer.feed(piece)
+            except WireError:
+                return found, True
+        return [*found, framer.rest()], False
+
+    byte_by_byte, refused = read([body[at : at + 1] for at in range(len(body))])
+    assert refused or b"".join(byte_by_byte) == body
+    whole, also = read(cut(body, [min(one, len(body)) for one in cuts]))
+    assert also is refused
+    if not refused:
+        elements = [[one for one in pieces if not is_between(one)] for pieces in (whole, byte_by_byte)]
+        assert elements[0] == elements[1]
 
 
 def test_byte_by_byte_every_element_comes_with_its_last_byte() -> None:
