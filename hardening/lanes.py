@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hardening.events import Logprobs, Reasoning, Text, UsageSeen
 from hardening.transform.chain import Chain
 from hardening.transform.inline import FIRST_BYTES
@@ -15,6 +17,11 @@ from hardening.wire.strays import Strays
 # Bytes inside a string that need no look: no end of it, no escape, no control; of a text no start of a tag.
 _PLAIN = bytes(byte for byte in range(32, 256) if byte not in b'"\\')
 _EVEN = bytes(byte for byte in _PLAIN if byte not in FIRST_BYTES)
+
+# The inside of one string with short escapes: none of them writes the start of a tag.
+_is_even = re.compile(
+    rb'[^"\\\x00-\x1f%b]*+(?:\\["\\/bfnrt][^"\\\x00-\x1f%b]*+)*+' % ((re.escape(FIRST_BYTES),) * 2)
+).fullmatch
 
 
 class Lanes:
@@ -115,7 +122,7 @@ class Lanes:
 
     def _text(self, index: int, data: bytes, piece: bytes, start: int) -> bytes | None:
         """What leaves for `data`, at whose `start` the text `piece` stands."""
-        if self._calm and not piece.strip(_EVEN) and piece:
+        if self._calm and piece and (not piece.strip(_EVEN) or _is_even(piece)):
             self._passed(index, piece)
             return data
         text = _text_of(piece)
