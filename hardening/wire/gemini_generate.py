@@ -116,12 +116,14 @@ class Stream:
             )
 
     def beat(self) -> bytes:
-        """A thought that says nothing; empty after the last candidate has ended.
+        """A thought that says nothing; empty before the first real chunk and after the last candidate has ended.
 
         The clients know neither comments nor names of events.
         """
         still = self._open()
-        return self._chunk([_candidate(still[0], thought=True)]) if still else b""
+        if self._head is None or not still:
+            return b""
+        return self._chunk([_candidate(still[0], thought=True)])
 
     def cut(self, usage: Usage) -> bytes:
         """The format's own end for a stream that is out of tokens."""

@@ -337,6 +337,7 @@ def test_elements_that_nobody_can_read_go_and_the_array_stays() -> None:
 
 def test_beats_say_nothing_and_end_with_the_candidate() -> None:
     made = exchange(FORMAT, HIDDEN)
+    assert made.wake(0.0) == b""
     made.receive(gemini_stream()[0], 0.0)
     assert made.wake_at == 10.0
     assert made.wake(10.0) == (
