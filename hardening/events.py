@@ -122,12 +122,14 @@ class Finish:
 class UsageSeen:
     """The upstream's own count so far; the last one counts.
 
-    `prompt` and `completion` say whether it names that count; where not, it stands as 0 in `usage`.
+    `prompt` and `completion` say whether it names that count; where not, it stands as 0 in `usage`. `apart`
+    says that the server counts the trace beside the completion, and may leave out what it told before.
     """
 
     usage: Usage
     prompt: bool = True
     completion: bool = True
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,9 @@ from hardening.transform.chain import Chain, Makers
 from hardening.transform.question import Question
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
-from hardening.wire.requests import Edits
+from hardening.wire.requests import Edits, may_resend
 from hardening.wire.shapes import Shapes
 
-_RESENT = (b'"thinking"', b'"reasoning"')  # what blocks call themselves that hold summaries of ours
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 
 
@@ -97,7 +96,7 @@ class Exchange:
         edits = Edits(
             max_tokens=self._decision.max_tokens,
             top_logprobs=self._decision.logprobs.top if self._facts.top_logprobs is not None else None,
-            drop_resent=self._hides and self._codec.resends and any(kind in body for kind in _RESENT),
+            drop_resent=self._hides and self._codec.resends and may_resend(body),
         )
         return body if edits == Edits() else self._codec.edit_request(body, edits)
 
@@ -118,7 +117,8 @@ class Exchange:
         )
         self._started = True
         self._chain, self._framer, self._lanes = self._reply.chain, self._reply.framer, self._reply.lanes
-        return Start(headers, hold=self._acts and framing is None)
+        whole = framing is None or framing.opens == b"["  # a JSON text, by what its head says
+        return Start(headers, hold=self._acts and whole)
 
     def receive(self, data: bytes, now: float) -> bytes:
         """What leaves for a piece of the response; the same object where it is untouched.
@@ -172,7 +172,7 @@ class Exchange:
     def wake(self, now: float) -> bytes:
         """A heart-beat in the format, while a trace is held back."""
         self.wake_at = now + BEAT_S
-        return b"" if self._framer.pending else self._reply.own(self._reply.stream.beat())
+        return b"" if self._reply.framer.pending else self._reply.beat()
 
     @property
     def owed(self) -> int:
@@ -199,7 +199,7 @@ class Exchange:
         self.wake_at = None
         self._closed = True
         self._lanes.close()
-        return self._reply.rewriter.rest() + self._reply.own(last)
+        return self._reply.close(last)
 
     def settlement(self) -> Settlement:
         """What the exchange came to, when it is over."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hardening.events import Logprobs, Reasoning, Text
+import re
+
+from hardening.events import Logprobs, Reasoning, Text, UsageSeen
 from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain
 from hardening.transform.inline import FIRST_BYTES
@@ -12,12 +14,17 @@ from hardening.wire.frame import Frame
 from hardening.wire.grammar import Grammar
 from hardening.wire.roles import Role
 from hardening.wire.scan import write_string
-from hardening.wire.shapes import Kind, Lane, Shapes, lane_of, string_end, string_text
+from hardening.wire.shapes import DIGITS, Kind, Lane, Shapes, lane_of, string_end, string_text
 from hardening.wire.strays import Strays
 
 # Bytes inside a string that need no look: no end of it, no escape, no control; of a text no start of a tag.
 _PLAIN = bytes(byte for byte in range(32, 256) if byte not in b'"\\')
 _EVEN = bytes(byte for byte in _PLAIN if byte not in FIRST_BYTES)
+
+# The inside of one string with short escapes: none of them writes the start of a tag.
+_is_even = re.compile(
+    rb'[^"\\\x00-\x1f%b]*+(?:\\["\\/bfnrt][^"\\\x00-\x1f%b]*+)*+' % ((re.escape(FIRST_BYTES),) * 2)
+).fullmatch
 
 
 class Lanes:
@@ -60,6 +67,8 @@ class Lanes:
                 self._tally.bytes += len(piece)
                 return data
             return self._text(lane.index, data, piece, head)
+        if lane.counts is not None:
+            return self._with_counts(lane, lane.counts, data, head)
         if lane.kind is Kind.REASONING:
             return self._reasoning(lane.index, data, data[head : lane.tail])
         return self._beside_rows(lane, data, head)
@@ -77,6 +86,32 @@ class Lanes:
         if lane.kind is Kind.TRACE_ROWS:
             return self._trace_with_rows(lane.index, data, data[head:text_end])
         return self._rows(lane.index, data, (head, text_end), rows, lane.bare)
+
+    def _with_counts(self, lane: Lane, counts: bytes, data: bytes, start: int) -> bytes | None:
+        """As `take` where the usage so far stands beside the payload; only the last of a lane is read.
+
+        The payload begins at `start`.
+        """
+        middle = lane.middle
+        end = data.find(b'"', start)
+        if not data.startswith(middle, end):  # an escaped quote in the text
+            end = data.find(middle, start)
+        usage = data[end + len(middle) : lane.tail]
+        if end < 0 or usage.translate(None, DIGITS) != counts:
+            return None
+        piece = data[start:end]
+        tally = self._tally
+        if lane.is_trace:
+            out = self._reasoning(lane.index, data, piece)
+        elif not piece.strip(_EVEN) and piece and self._calm and lane.index == self._spoke:
+            self._last = piece  # as `_passed`, without its call
+            tally.bytes += len(piece)
+            out = data
+        else:
+            out = self._text(lane.index, data, piece, start)
+        if out is not None:
+            tally.unread = usage
+        return out
 
     def change(self, raw: bytes) -> bytes | None:
         """What leaves for a frame outside the lane whose shape is known; None where it must be read in full."""
@@ -139,7 +174,7 @@ class Lanes:
 
     def _text(self, index: int, data: bytes, piece: bytes, start: int) -> bytes | None:
         """What leaves for `data`, at whose `start` the text `piece` stands."""
-        if self._calm and not piece.strip(_EVEN) and piece:
+        if self._calm and piece and (not piece.strip(_EVEN) or _is_even(piece)):
             self._passed(index, piece)
             return data
         text = _text_of(piece)
@@ -270,7 +305,7 @@ class Lanes:
             self.lane = lane
             return
         self.lane = lane_of(frame, kind)
-        if self.lane is None:
+        if self.lane is None or self.lane.counts is not None:
             return
         self._strays.learn(frame, kind, self.lane.index)
 
@@ -283,10 +318,12 @@ class Lanes:
                 return Kind.REASONING
             if kinds == [Reasoning, Logprobs]:
                 return Kind.TRACE_ROWS
+            if kinds == [Reasoning, UsageSeen]:
+                return Kind.TRACE_COUNTED
         if not self._chain.settled:
             return None
-        if kinds == [Text] and out and same:
-            return Kind.TEXT
+        if out and same and kinds in ([Text], [Text, UsageSeen]):
+            return Kind.TEXT if kinds == [Text] else Kind.TEXT_COUNTED
         return Kind.ROWS if kinds == [Text, Logprobs] else None
 
 

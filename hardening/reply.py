@@ -11,6 +11,7 @@ from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.framing import BOM, Envelope, Framing
+from hardening.wire.json_array import JSON_ARRAY, ArrayJoint, is_between
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.shapes import Shapes
 from hardening.wire.sse import SSE
@@ -36,6 +37,8 @@ class Reply:
         "_declared",
         "_envelope",
         "_held",
+        "_joint",
+        "_learns",
         "_mode",
         "_passes_unreadable",
         "_reasons",
@@ -71,12 +74,18 @@ class Reply:
         self._held = b""  # of the frame that a piece goes on with, while the piece is read
         self.chain = chain
         self.rewriter = Rewriter(chain, tally)
-        self._cut = cut = framing or SSE
-        self._envelope, self._border = cut.envelope, cut.border
-        self.framer = cut.framer()
-        self.stream = codec.stream(cut)
+        cut = framing or SSE
+        self._joint = ArrayJoint() if cut is JSON_ARRAY else None
+        self._learns = self._joint is None  # elements are known by no bytes around them
+        self._cut_by(cut)
         grammar = codec.grammar if codec.grammar is not None and codec.grammar.framing is cut else None
         self.lanes = Lanes(chain, tally, self.rewriter, grammar=grammar, shapes=shapes)
+
+    def _cut_by(self, framing: Framing) -> None:
+        self._cut = framing
+        self.framer, self._envelope, self._border = framing.framer(), framing.envelope, framing.border
+        self.stream = self._codec.stream(framing)
+        self.rewriter.glue = framing.glue
 
     def read(self, data: bytes) -> bytes:
         """What leaves for a piece. Raises WireError where it cannot be read and must not pass."""
@@ -95,15 +104,14 @@ class Reply:
             return data
         head = data[: len(data) - len(rest)]
         text = rest.removeprefix(BOM).lstrip(_WHITE)
-        if (
-            not text
-            or BOM.startswith(rest)
-            or (self._declared is None and any(key.startswith(text) for key in _FIELDS))
-        ):
+        begun = bool(text) and not BOM.startswith(rest)
+        if begun and self._joint is not None and text[:1] != b"[":
+            self._is_no_array()
+        declared = self._declared
+        if not begun or (declared is None and any(key.startswith(text) for key in _FIELDS)):
             self._body.append(rest)
             return head
-        declared = self._declared
-        if text[:1] in (b"{", b"[") and (declared is None or not declared.bare):
+        if text[:1] in (b"{", b"[") and (declared is None or text[:1] not in declared.opens):
             self.chain.read_inline(whole=True)
             self._mode = "gather"
         elif declared is not None or text.startswith(_FIELDS):
@@ -115,6 +123,11 @@ class Reply:
                 raise self._unlike()
         out = self.read(rest)
         return data if out is rest else head + out
+
+    def _is_no_array(self) -> None:
+        """Read on as if nothing had said how the body is cut."""
+        self._declared = self._joint = None
+        self._cut_by(SSE)
 
     @property
     def _may_be_words(self) -> bool:
@@ -145,12 +158,40 @@ class Reply:
         return b""
 
     def _frames(self, data: bytes) -> bytes:
+        if self._joint is not None:
+            return self._elements(data, self._joint)
         self._held = bytes(self.framer.pending)
         out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in self.framer.feed(data)]
         self._held = b""
         if len(out) == 1:
             return data if out[0] == data else out[0]
         return b"".join(out)
+
+    def _elements(self, data: bytes, joint: ArrayJoint) -> bytes:
+        """As `_frames` where what leaves must be one array: what the chain still owes leaves before its end."""
+        self._held = joint.held + self.framer.pending
+        out: list[bytes] = []
+        for piece in self.framer.feed(data):
+            if not is_between(piece):
+                out.append(joint.element(self._whole_event(piece)))
+                continue
+            if piece == b"]":
+                out.append(joint.own(self.rewriter.rest()))
+            out.append(joint.between(piece))
+        self._held = b""
+        left = b"".join(out)
+        return data if left == data else left
+
+    def beat(self) -> bytes:
+        """A frame that says nothing, where one may stand now; else nothing."""
+        beat = self.own(self.stream.beat())
+        return beat if self._joint is None else self._joint.own(beat)
+
+    def close(self, last: bytes) -> bytes:
+        """The end of a stream that is ended here: what the chain still owes, and the format's own `last` frames."""
+        rest, last = self.rewriter.rest(), self.own(last)
+        joint = self._joint
+        return rest + last if joint is None else joint.own(rest) + joint.own(last) + joint.close()
 
     def _event(self, raw: bytes) -> bytes:
         """What leaves for one whole event."""
@@ -177,7 +218,8 @@ class Reply:
         out = self.rewriter.frame(frame)
         if out:
             self.stream.note(frame, eol=event.eol, data=data)
-        self.lanes.learn(frame, out, same=self.rewriter.same)
+        if self._learns:
+            self.lanes.learn(frame, out, same=self.rewriter.same)
         return out
 
     def own(self, words: bytes) -> bytes:
@@ -215,12 +257,7 @@ class Reply:
     def end(self) -> bytes:
         """What is left when the upstream has ended. Raises WireError as `read` does."""
         if self._mode == "frames":
-            self._held = rest = self.framer.rest()
-            last = self._event(rest) if rest else b""
-            owed = self.rewriter.rest()
-            if last and owed and not self.framer.feed(last):
-                last += self._border
-            return last + owed
+            return self._last_frames()
         if self._mode == "words" or (self._mode == "sniff" and self._body):
             return self._words()
         if self._mode != "gather":
@@ -237,6 +274,18 @@ class Reply:
                 raise
             return body
 
+    def _last_frames(self) -> bytes:
+        """What leaves for a frame that was cut off, and what the chain still owes."""
+        joint, rest = self._joint, self.framer.rest()
+        self._held = rest if joint is None else joint.held + rest
+        last = self._event(rest) if rest else b""
+        owed = self.rewriter.rest()
+        if joint is not None:
+            return joint.element(last) + joint.own(owed)
+        if last and owed and not self.framer.feed(last):
+            last += self._border
+        return last + owed
+
     def _is_lines(self, body: bytes) -> bool:
         """Whether a body that is no JSON text is one a line, whatever its content type says."""
         lines = [NDJSON.envelope(line) for line in body.splitlines(keepends=True)]
@@ -250,6 +299,6 @@ class Reply:
 
     def _by_lines(self, body: bytes) -> bytes:
         self.chain.read_inline(whole=False)
-        self.framer, self._envelope, self._border = NDJSON.framer(), NDJSON.envelope, NDJSON.border
+        self._cut_by(NDJSON)
         self._mode = "frames"
         return self._frames(body) + self.end()

@@ -21,7 +21,7 @@ from hardening.numbers import Numbers
 from hardening.transform.chain import Chain
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
-from hardening.wire.roles import Role
+from hardening.wire.roles import SEALS, Role
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES
 from hardening.wire.sites import Site
 
@@ -34,13 +34,25 @@ class Rewriter:
     """Edits frames as the chain says, and writes frames of its own in the shape of earlier ones.
 
     `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `copies`; `same` says of the
-    last frame whether it left with what it came with, but for its number.
+    last frame whether it left with what it came with, but for its number. `glue` stands between two frames
+    that leave for one.
     """
 
-    __slots__ = ("_begun", "_chain", "_heard", "_tally", "_templates", "changed", "numbers", "same")
+    __slots__ = (
+        "_begun",
+        "_chain",
+        "_heard",
+        "_tally",
+        "_templates",
+        "changed",
+        "glue",
+        "numbers",
+        "same",
+    )
 
     def __init__(self, chain: Chain, tally: Tally) -> None:
         self._chain = chain
+        self.glue = b""
         self._tally = tally
         self._templates: dict[tuple[int, type[Event]], dict[bytes, Frame]] = {}
         self._begun: set[int] = set()
@@ -66,16 +78,17 @@ class Rewriter:
         self.same = not edits
         if self._hold(frame):
             self._went(frame)
-            return b"".join(before)
+            return self._glued(before)
         self._keep(frame)
         masked = self._copies(frame)
         if edits and not worth and not whole and self._is_void(frame, masked):
             self._went(frame)
-            return b"".join(before)
+            return self._glued(before)
         masked += self._short_copies(frame)
         self.same = self.same and not masked
         self._begun.update(site.owner.index for site in frame.sites if site.role in _BEGINS)
-        return b"".join(before) + self._numbered(frame, edits, masked)
+        left = self._numbered(frame, edits, masked)
+        return self._glued([*before, left]) if before else left
 
     def _events(self, frame: Frame, edits: dict[Site, bytes], before: list[bytes], *, whole: bool) -> bool:
         """Take the events of a frame through the chain; whether something of them is worth a frame."""
@@ -133,7 +146,10 @@ class Rewriter:
 
     def rest(self) -> bytes:
         """The frames that the chain still owes at the end of a stream."""
-        return b"".join(self._new(event) for event in self._chain.flush())
+        return self._glued([self._new(event) for event in self._chain.flush()])
+
+    def _glued(self, frames: list[bytes]) -> bytes:
+        return self.glue.join(filter(None, frames))
 
     def _written(
         self, frame: Frame, event: Event, out: Event, edits: dict[Site, bytes], before: list[bytes]
@@ -142,9 +158,10 @@ class Rewriter:
         if isinstance(out, Summary) and out.tags is None:
             traces = [(own, site) for own, site in frame.events if isinstance(own, Reasoning)]
             traces = [(own, site) for own, site in traces if own.index == out.index]
-            if all(own.whole for own, _ in traces):
+            pieces = [site for own, site in traces if not own.whole]
+            if not pieces:
                 before.append(self._new(out))  # as its pieces came
-            for _, site in traces:
+            for site in [*pieces[:1], *(site for own, site in traces if own.whole)]:
                 edits[site] = frame.written(site, out.text)
             return True
         if isinstance(out, Text | Summary) and not isinstance(event, Text | TextCopy):
@@ -230,7 +247,7 @@ class Rewriter:
     def _keep(self, frame: Frame) -> None:
         """Remember the first frame of each index that can carry text or a trace, to write more like it."""
         for event, site in frame.events:
-            if isinstance(event, Text | Reasoning) and site.role is not Role.SEAL and not event.whole:
+            if isinstance(event, Text | Reasoning) and site.role not in SEALS and not event.whole:
                 self._templates.setdefault((event.index, type(event)), {b"": frame})
 
     def _new(self, event: Event) -> bytes:
@@ -240,7 +257,7 @@ class Rewriter:
         kind = Reasoning if isinstance(event, Summary) and event.tags is None else Text
         text = _spoken(event) if kind is Text else event.text
         frames = self._templates.get((event.index, kind), {}).values()
-        return b"".join(self._like(frame, kind, event.index, text) for frame in frames)
+        return self._glued([self._like(frame, kind, event.index, text) for frame in frames])
 
     def _like(self, frame: Frame, kind: type[Event], index: int, text: str) -> bytes:
         edits: dict[Site, bytes] = {}

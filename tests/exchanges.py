@@ -268,6 +268,57 @@ def completions_stream() -> list[bytes]:
     ]
 
 
+def spoke(
+    *parts: dict[str, object], index: int = 0, finish: str | None = None, **usage: int
+) -> dict[str, object]:
+    """A Gemini response that says `parts`."""
+    candidate: dict[str, object] = {"content": {"parts": list(parts), "role": "model"}, "index": index}
+    if finish:
+        candidate["finishReason"] = finish
+    return {
+        "candidates": [candidate],
+        "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9, **usage},
+        "modelVersion": "gemini-m",
+        "responseId": "r1",
+    }
+
+
+SIGNED = "EqQBCkYIBxgCKkDx7Tz9QmP0"
+
+
+def gemini_frames() -> list[dict[str, object]]:
+    """The same as Gemini's responses, chunk by chunk."""
+    return [
+        *(
+            spoke({"text": word, "thought": True}, thoughtsTokenCount=at)
+            for at, word in enumerate(words(TRACE))
+        ),
+        *(spoke({"text": word}, candidatesTokenCount=at + 1) for at, word in enumerate(words(ANSWER))),
+        spoke(
+            {"text": "", "thoughtSignature": SIGNED},
+            finish="STOP",
+            candidatesTokenCount=5,
+            thoughtsTokenCount=35,
+        ),
+    ]
+
+
+def gemini_event(value: object) -> bytes:
+    """A chunk as the Gemini API writes it where events are asked for."""
+    return b"data: " + json.dumps(value, separators=(",", ": ")).encode() + b"\r\n\r\n"
+
+
+def gemini_stream() -> list[bytes]:
+    """`gemini_frames` as server-sent events."""
+    return [gemini_event(value) for value in gemini_frames()]
+
+
+def gemini_array() -> list[bytes]:
+    """`gemini_frames` as one array, in the pieces in which the Gemini API writes it."""
+    first, *rest = (json.dumps(value, indent=2).encode() for value in gemini_frames())
+    return [b"[" + first, *(b"\n,\r\n" + one for one in rest), b"\n]"]
+
+
 def deltas(out: bytes) -> list[dict[str, object]]:
     """The parsed data of every event, or of every line, read independently of the codec."""
     lines = out.decode().replace("\r\n", "\n").split("\n")

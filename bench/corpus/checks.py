@@ -158,6 +158,8 @@ class Checks:
         note.result.figures["usage_found"] += 1
         told: tuple[int | None, int] = (settlement.usage.prompt, settlement.usage.completion)
         expected = usage_of(recording.usage)
+        if not expected[0]:  # left out: then it is estimated from the request
+            told = (0, told[1])
         if not read_answer(recording.format, recording.body).ends:  # cut off: a first count is only a floor
             told = (told[0], min(told[1], expected[1]))
         if expected[0] is None:

@@ -55,10 +55,11 @@ class Answer:
 
 
 def documents(body: bytes) -> list[object]:
-    """The JSON values of a body: one of a whole body, one per event or line of a stream; others are left out."""
+    """The JSON values of a body: of a stream one per event, line or element; others are left out."""
     text = body.decode("utf-8-sig", "replace")
     try:
-        return [json.loads(text)]
+        value = json.loads(text)
+        return value if isinstance(value, list) else [value]
     except ValueError:
         return [value for block in _blocks(text) for value in _values(block)]
 
@@ -143,12 +144,27 @@ def usage_of(raw: dict[str, object]) -> tuple[int | None, int]:
     if "eval_count" in raw:  # Ollama leaves the prompt out where it had it in memory
         prompt = _int(raw["prompt_eval_count"]) if "prompt_eval_count" in raw else None
         return prompt, _int(raw["eval_count"])
+    if counts := _gemini_counts(raw):
+        return counts
     prompt, completion = _int(raw.get("prompt_tokens")), _int(raw.get("completion_tokens"))
     details = raw.get("completion_tokens_details")
     reasoning = _int((details if isinstance(details, dict) else raw).get("reasoning_tokens"))
     if _int(raw.get("total_tokens")) == prompt + completion + reasoning:  # xAI counts it apart
         completion += reasoning
     return prompt, completion
+
+
+def _gemini_counts(raw: dict[str, object]) -> tuple[int, int] | None:
+    """As `usage_of`: thoughts are counted apart, and what its own tools read where the total holds it."""
+    counts = {key.replace("_", "").lower(): _int(value) for key, value in raw.items()}
+    if not any(key.endswith("tokencount") for key in counts):
+        return None
+    if counts.keys().isdisjoint(("prompttokencount", "candidatestokencount", "thoughtstokencount")):
+        return counts.get("totaltokencount", 0), 0
+    completion = counts.get("candidatestokencount", 0) + counts.get("thoughtstokencount", 0)
+    prompt, tools = counts.get("prompttokencount", 0), counts.get("tooluseprompttokencount", 0)
+    whole = prompt + tools + completion == counts.get("totaltokencount")
+    return prompt + tools * whole, completion
 
 
 def _int(value: object) -> int:
@@ -166,6 +182,8 @@ def _rows(value: object) -> Iterator[dict]:
             yield value
             return
         yield from _columns(value)
+        if "chosenCandidates" in value:
+            yield from _gemini_rows(value)
         for element in value.values():
             yield from _rows(element)
     elif isinstance(value, list):
@@ -179,6 +197,15 @@ def _columns(value: dict) -> Iterator[dict]:
     if isinstance(values, list) and isinstance(tops, list):
         for logprob, top in zip(values, tops, strict=True):
             yield {"logprob": logprob, "top_logprobs": [{"logprob": one} for one in (top or {}).values()]}
+
+
+def _gemini_rows(value: dict) -> Iterator[dict]:
+    """Rows in two lists as rows with their alternatives."""
+    tops = objects(value, "topCandidates")
+    for place, drawn in enumerate(objects(value, "chosenCandidates")):
+        others = objects(tops[place], "candidates") if place < len(tops) else []
+        alternatives = [{"logprob": other.get("logProbability")} for other in others]
+        yield {"logprob": drawn.get("logProbability"), "top_logprobs": alternatives}
 
 
 def _is_beyond(row: dict, top: int | None, step: float) -> bool:

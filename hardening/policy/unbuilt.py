@@ -19,6 +19,7 @@ BUILT_FORMATS = frozenset(
         "openai_completions",
         "openai_responses",
         "anthropic_messages",
+        "gemini_generate",
         "ollama_chat",
         "ollama_generate",
     )

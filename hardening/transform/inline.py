@@ -20,6 +20,7 @@ from hardening.events import (
     ReasoningEnd,
     Text,
     TextCopy,
+    UsageSeen,
 )
 from hardening.transform.step import Step
 
@@ -79,7 +80,7 @@ class InlineTraces(Step):
     closes it. `alarms` names what looked wrong: a closing tag that nothing had opened.
     """
 
-    lanes = frozenset({Text, Reasoning, Logprobs})
+    lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
     def __init__(self, mode: Literal["tagged", "starts_open"], *, whole: bool = False) -> None:
         """With `whole` an event holds all of its text: then a bare closing tag hides what precedes it."""

@@ -20,6 +20,7 @@ from hardening.events import (
     Text,
     TextCopy,
     Tool,
+    UsageSeen,
     Withheld,
 )
 from hardening.transform.step import Step
@@ -52,7 +53,7 @@ class HeldReasoning(Step):
     `question_values` is asked only when a trace ends. `chars` counts what was hidden.
     """
 
-    lanes = frozenset({Text, Reasoning, Logprobs})
+    lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
     def __init__(
         self,

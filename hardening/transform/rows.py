@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from hardening.events import Event, Logprobs, Reasoning, Text, TextCopy, Withheld
+from hardening.events import Event, Logprobs, Reasoning, Text, TextCopy, UsageSeen, Withheld
 from hardening.transform.step import Step
 
 _NOTHING = b"[]"
@@ -26,7 +26,7 @@ class BoundedRows(Step):
     hidden tokens go with their tokens.
     """
 
-    lanes = frozenset({Text, Reasoning, Logprobs})
+    lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
     def __init__(self, cutter: Cutting | None, *, aligned: bool) -> None:
         self._cutter = cutter

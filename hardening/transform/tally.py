@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from hardening.errors import WireError
 from hardening.events import Event, Finish, Reasoning, Text, Tool, UsageSeen
 from hardening.facts import Usage
+from hardening.wire.scan import read_json
+from hardening.wire.usage import usage_seen
 
 
 class Tally:
@@ -20,6 +23,7 @@ class Tally:
         "bytes",
         "finished",
         "reasoning_bytes",
+        "unread",
     )
 
     def __init__(self, *, prompt_bytes: int, bytes_per_token: float) -> None:
@@ -30,6 +34,7 @@ class Tally:
         self.bytes = 0  # of all that the model wrote
         self.reasoning_bytes = 0  # of these, the trace
         self.finished = False
+        self.unread: bytes | None = None  # a usage object that came later than all that was fed here
 
     def feed(self, event: Event) -> None:
         """Count an event as it came from the upstream."""
@@ -44,17 +49,31 @@ class Tally:
         elif isinstance(event, Finish):
             self.finished = True
         elif isinstance(event, UsageSeen):
+            self._catch_up()
+            self._see(event)
+
+    def _catch_up(self) -> None:
+        raw, self.unread = self.unread, None
+        if raw is None:
+            return
+        try:
+            event = usage_seen(read_json(raw, format="usage"))
+        except WireError:
+            return  # numbers in odd places: no count, and the one before it stands
+        if event is not None:
             self._see(event)
 
     def _see(self, event: UsageSeen) -> None:
         """Take the later count; one that the later frame leaves out keeps its value, a prompt never shrinks to 0."""
         old, new = self._seen or Usage(), event.usage
         self._prompt_named = self._prompt_named or event.prompt
-        self._seen = Usage(
-            new.prompt or old.prompt,
-            new.completion if event.completion else old.completion,
-            new.reasoning or old.reasoning,
-        )
+        reasoning = new.reasoning or old.reasoning
+        last = new if event.completion else old
+        completion = last.completion
+        if event.apart:
+            completion += reasoning - last.reasoning
+        prompt = new.prompt or old.prompt if event.prompt else old.prompt or new.prompt
+        self._seen = Usage(prompt, completion, reasoning)
 
     @property
     def counted(self) -> Usage:
@@ -66,6 +85,7 @@ class Tally:
     @property
     def source(self) -> Literal["usage", "events", "none"]:
         """Where `usage` comes from."""
+        self._catch_up()
         if self._seen is not None:
             return "usage"
         return "events" if self.bytes else "none"
@@ -77,6 +97,7 @@ class Tally:
         A stream that was ended before its finish may hold only a first count: then the larger of
         the two stands, since hidden and cut tokens cost as well.
         """
+        self._catch_up()
         counted, seen = self.counted, self._seen
         if seen is None:
             return counted if self.bytes else Usage()

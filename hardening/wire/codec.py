@@ -9,6 +9,7 @@ from typing import Protocol
 from hardening.facts import Refusal, RequestFacts, Usage
 from hardening.wire import (
     anthropic_messages,
+    gemini_generate,
     ollama_chat,
     ollama_generate,
     openai_chat,
@@ -18,6 +19,7 @@ from hardening.wire import (
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
+from hardening.wire.json_array import JSON_ARRAY
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.requests import Edits, edit_request, read_request
 from hardening.wire.roles import Node, Role, Table
@@ -123,7 +125,8 @@ class Codec:
 
     def framing(self, content_type: bytes) -> Framing | None:
         """How a response of this content type is cut into events; None where it is one JSON text."""
-        return _FRAMINGS.get(content_type.partition(b";")[0].strip().lower())
+        framing = _FRAMINGS.get(content_type.partition(b";")[0].strip().lower())
+        return JSON_ARRAY if framing is None and self.name in _IN_ARRAYS else framing
 
     def stream(self, framing: Framing) -> Stream:
         """A new stream's own voice."""
@@ -149,11 +152,15 @@ _FRAMINGS = {
     b"application/stream+json": NDJSON,
 }
 
+# A JSON text of theirs is a stream where it is an array; no content type tells.
+_IN_ARRAYS = frozenset({gemini_generate.NAME})
+
 FORMATS: tuple[Format, ...] = (
     openai_chat,
     openai_completions,
     openai_responses,
     anthropic_messages,
+    gemini_generate,
     ollama_chat,
     ollama_generate,
 )

@@ -49,6 +49,12 @@ _KNOWN = (
     _Known("v1/responses/compact", "openai_responses"),
     _Known("api/chat", "ollama_chat"),
     _Known("api/generate", "ollama_generate"),
+    _Known("models/{model}:generateContent", "gemini_generate"),
+    _Known("models/{model}:streamGenerateContent", "gemini_generate", streams=True),
+    _Known("tunedModels/{model}:generateContent", "gemini_generate"),
+    _Known("tunedModels/{model}:streamGenerateContent", "gemini_generate", streams=True),
+    _Known("endpoints/{model}:generateContent", "gemini_generate"),
+    _Known("endpoints/{model}:streamGenerateContent", "gemini_generate", streams=True),
 )
 _MODEL = "{model}"
 

@@ -25,11 +25,12 @@ from hardening.events import (
 )
 from hardening.facts import Usage
 from hardening.wire.columns import COLUMNS, columns_of, rows_of
-from hardening.wire.roles import Role, Table
+from hardening.wire.lists import as_rows, with_rows
+from hardening.wire.roles import SEALS, Role, Table
 from hardening.wire.scan import Walk, read_json, read_string, write_string
 from hardening.wire.sites import Site
 from hardening.wire.traces import holds_numbers, is_readable, is_settings, trace_of, with_text
-from hardening.wire.usage import named_counts, read_count, read_usage
+from hardening.wire.usage import read_count, usage_seen
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
 _WITHHELD = {
@@ -42,16 +43,23 @@ _WITHHELD = {
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.BLOCKS})
 _WHOLE = frozenset({Role.TEXT_WHOLE, Role.BLOCKS})
 _TRACES = frozenset({Role.REASONING, Role.REASONING_WHOLE, Role.SETTINGS})
-_SEALS = frozenset({Role.SEAL, Role.SEAL_APART})
-_TOOLS = frozenset({Role.TOOL, Role.TOOL_WHOLE, Role.REFUSAL})
+_TOOLS = frozenset({Role.TOOL, Role.TOOL_WHOLE, Role.ATTACHED, Role.REFUSAL})
 _COUNTS = frozenset({Role.COUNT_PROMPT, Role.COUNT_COMPLETION})
-_NULL = _COUNTS | {Role.FINISH, Role.USAGE, Role.FAILED, Role.HOLDER}  # absent rather than empty
+_NULL = _COUNTS | {
+    Role.FINISH,
+    Role.USAGE,
+    Role.FAILED,
+    Role.HOLDER,
+    Role.LOGPROBS_LISTS,
+}  # absent, not empty
 _IN_HOLDER = frozenset({*_ROWS, *COLUMNS, Role.LOGPROBS_OTHER})
-_MUTE = frozenset({*COLUMNS, Role.VOLATILE, Role.SEQUENCE, Role.NAME, Role.SPEAKER, Role.HEAD, Role.INDEX})
+_MUTE = frozenset(
+    {*COLUMNS, Role.VOLATILE, Role.SEQUENCE, Role.NAME, Role.SPEAKER, Role.HEAD, Role.INDEX, Role.PIECE}
+)
 _BESIDE_A_TRACE = frozenset({*_TRACES, *_MUTE, Role.HOLDER, Role.KIND, Role.TRACE, Role.LOGPROBS_REASONING})
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 # What servers write where nothing has finished.
-_GOES_ON = frozenset({"", "null", "none", "in_progress", "queued"})
+_GOES_ON = frozenset({"", "null", "none", "in_progress", "queued", "finish_reason_unspecified", "0"})
 _AFTER_ALL = 1 << 30
 
 # The trace is read before the answer that follows it, whatever order a body has.
@@ -151,13 +159,15 @@ class Frame:
 
     def _events(self) -> list[tuple[Event, Site]]:
         found: list[tuple[Event, Site]] = []
-        traces: dict[int, list[tuple[Reasoning, Site]]] = {}
+        traces: dict[tuple[int, int], list[tuple[Reasoning, Site]]] = {}
+        piece = 0
         for site in self.sites:
             if site.role in _MUTE or self.value(site) in _EMPTY:
+                piece += site.role is Role.PIECE
                 continue
             event = self._event(site)
             if isinstance(event, Reasoning) and not event.whole:
-                traces.setdefault(event.index, []).append((event, site))
+                traces.setdefault((event.index, piece), []).append((event, site))
             elif event is not None:
                 found.append((event, site))
         for copies in traces.values():
@@ -166,7 +176,7 @@ class Frame:
 
     def _one_trace(self, copies: list[tuple[Reasoning, Site]]) -> list[tuple[Event, Site]]:
         """The first plain string is the trace, or the first value of another shape; the rest are copies."""
-        copies.sort(key=lambda pair: (pair[1].role in _SEALS, self.raw[pair[1].start] != 34))
+        copies.sort(key=lambda pair: (pair[1].role in SEALS, self.raw[pair[1].start] != 34))
         first, *rest = copies
         return [first, *((Withheld(event.index, "trace"), site) for event, site in rest)]
 
@@ -183,10 +193,12 @@ class Frame:
             if text := trace_of(value):
                 return Reasoning(index, text, whole=role is not Role.REASONING)
             return Withheld(index, "trace") if holds_numbers(value) else None
-        if role in _SEALS:
+        if role in SEALS:
             return self._seal_event(site)
         if role in _ROWS:
             return Logprobs(index, self.value(site), _ROWS[role])  # type: ignore[arg-type]
+        if role is Role.LOGPROBS_LISTS:
+            return Logprobs(index, as_rows(self.value(site), format=self.format))
         if role in _WITHHELD:
             return Withheld(index, _WITHHELD[role])  # type: ignore[arg-type]
         return self._plain_event(site)
@@ -212,8 +224,7 @@ class Frame:
         if role in _TOOLS:
             return Tool(index, site.end - site.start, whole=role is Role.TOOL_WHOLE)
         if role is Role.FINISH:
-            reason = self.text(site)
-            return Finish(index, reason) if reason.lower() not in _GOES_ON else None
+            return Finish(index, self.word(site)) if self.finishes(site) else None
         if role is Role.HOLDER:
             return self._in_columns(site)
         if role is Role.DONE:
@@ -225,9 +236,7 @@ class Frame:
         if role is Role.FAILED:
             return Failed()
         if role is Role.USAGE:
-            value = read_json(self.value(site), format=self.format)
-            usage = read_usage(value)
-            return UsageSeen(usage, *named_counts(value)) if usage else None
+            return usage_seen(read_json(self.value(site), format=self.format))
         return None
 
     def _counted(self, site: Site) -> Event | None:
@@ -254,6 +263,8 @@ class Frame:
 
     def with_rows(self, site: Site, rows: bytes) -> dict[Site, bytes]:
         """The edits that put `rows` where the rows of `site` stand."""
+        if site.role is Role.LOGPROBS_LISTS:
+            return {site: with_rows(rows, format=self.format)}
         if site.role is not Role.HOLDER:
             return {site: rows}
         columns = columns_of(rows, format=self.format)
@@ -266,6 +277,15 @@ class Frame:
     def said(self, value: bytes) -> str:
         """The text of a JSON value that is a string; empty for any other."""
         return read_string(value, format=self.format) if value[:1] == b'"' else ""
+
+    def finishes(self, site: Site) -> bool:
+        """Whether a site of Role.FINISH says that its owner has ended."""
+        return self.word(site).lower() not in _GOES_ON
+
+    def word(self, site: Site) -> str:
+        """The text of a site, or its number: some servers write the words of an enumeration so."""
+        value = self.value(site)
+        return value.decode() if value.isdigit() else self.text(site)
 
     def string(self, start: int, end: int) -> str:
         """The text of the JSON string at `start:end`."""
@@ -284,10 +304,12 @@ class Frame:
         if site.role is Role.DONE:
             return b"false"
         if raw[:1] == b'"':
-            return write_string("" if site.role in _SEALS else text)
+            return write_string("" if site.role in SEALS else text)
         if raw[:1] in (b"[", b"{") and site.role in _TRACES:
             return with_text(raw, text, format=self.format)
-        return b"[]" if raw[:1] == b"[" else b"{}" if raw[:1] == b"{" else b"null"
+        if raw[:1] == b"{" and site.role is not Role.TOOL and site.role is not Role.ATTACHED:
+            return b"{}"
+        return b"[]" if raw[:1] == b"[" else b"null"
 
     def render(self, edits: Mapping[Site, bytes], masked: list[tuple[int, int]] | None = None) -> bytes:
         """The frame with the sites in `edits` replaced and the strings in `masked` emptied."""

@@ -62,15 +62,17 @@ class Write(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """One way to cut a stream. `bare` says that an event is its JSON, so that a body may begin with it.
+    """One way to cut a stream.
 
-    `around` are the patterns of what stands before and after the JSON of an ordinary event, `border` ends
-    an event that lacks its end.
+    `opens` are the first bytes of a body that make a JSON text one in this framing; `border` ends an event
+    that lacks its end, `around` are the patterns of what stands before and after the JSON of an ordinary
+    event; `glue` stands between two events that are written here.
     """
 
-    bare: bool
+    opens: bytes
     border: bytes
     around: tuple[bytes, bytes]
     framer: Callable[[], Framer]
     envelope: Callable[[bytes], Envelope]
     write: Write
+    glue: bytes = b""

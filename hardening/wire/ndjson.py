@@ -65,7 +65,7 @@ def write_line(data: bytes, *, eol: bytes, name: str = "") -> bytes:
 
 
 NDJSON = Framing(
-    bare=True,
+    opens=b"{[",
     border=b"\n",
     around=(b"", rb"\r?\n"),
     framer=LineFramer,

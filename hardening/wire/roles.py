@@ -27,6 +27,8 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     SETTINGS = enum.auto()  # what was asked of the trace, as an object of words; as anything else the trace
     SEAL = enum.auto()  # opaque stand-in for the trace
     SEAL_APART = enum.auto()  # one that is valid whatever becomes of the text beside it
+    SWITCH = enum.auto()  # says whether the object in which it stands is reasoning
+    PIECE = enum.auto()  # an object that holds a piece of its own of the text or the trace
     LOGPROBS = enum.auto()  # rows of the visible text
     LOGPROBS_REASONING = enum.auto()  # rows of the trace
     LOGPROBS_REFUSAL = enum.auto()  # rows of a refusal
@@ -34,6 +36,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     TOKENS = enum.auto()  # rows as parallel lists: the tokens
     TOKEN_LOGPROBS = enum.auto()  # their values
     TOKEN_TOPS = enum.auto()  # the values of their alternatives
+    LOGPROBS_LISTS = enum.auto()  # rows of the visible text, those drawn and their alternatives apart
     HOLDER = enum.auto()  # object that is null when nothing in it is left
     IDS = enum.auto()  # token ids of prompt or answer
     ROWS = enum.auto()  # log-probabilities of the prompt or of chosen tokens
@@ -41,6 +44,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     TRACE = enum.auto()  # what the model did on the way: tool runs, debug doubles
     TOOL = enum.auto()  # arguments of a call
     TOOL_WHOLE = enum.auto()  # all of them; after their pieces a copy
+    ATTACHED = enum.auto()  # beside the text: a picture, code that ran; trace where its object is reasoning
     FINISH = enum.auto()  # why it ended
     DONE = enum.auto()  # whether it ended
     KIND = enum.auto()  # the frame's own name of what it is
@@ -49,7 +53,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     COUNT_COMPLETION = enum.auto()  # tokens of the answer, as a number by itself
     FAILED = enum.auto()  # an error object
     INDEX = enum.auto()  # number of the owner
-    SPEAKER = enum.auto()  # who speaks
+    SPEAKER = enum.auto()  # who speaks, said once
     HEAD = enum.auto()  # stands in every frame, and the first frame with it begins the answer
     NAME = enum.auto()  # what the frame, the model or the server is called
     VOLATILE = enum.auto()  # changes from frame to frame and means nothing
@@ -66,11 +70,14 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
     ASK_INCLUDE = enum.auto()  # request: names of what the answer shall hold beside its text
     RESENT = enum.auto()  # request: a trace of an earlier turn, as plain text
+    TURNS = enum.auto()  # request: the messages
+    TURN = enum.auto()  # request: one of them
     PARTS = enum.auto()  # request: the content blocks of a message
     PART = enum.auto()  # request: one of them
 
 
-_RESENT = frozenset({Role.RESENT, Role.PARTS, Role.PART})
+SEALS = frozenset({Role.SEAL, Role.SEAL_APART})
+_RESENT = frozenset({Role.RESENT, Role.TURNS, Role.TURN, Role.PARTS, Role.PART})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,18 @@ class Retelling:
 class Node:
     """One place in a frame: its role, its known keys, its elements."""
 
-    __slots__ = ("guarded", "items", "keys", "lean", "names", "owner", "retold", "role", "streams")
+    __slots__ = (
+        "guarded",
+        "items",
+        "keys",
+        "lean",
+        "names",
+        "owner",
+        "retold",
+        "role",
+        "streams",
+        "switches",
+    )
 
     def __init__(self) -> None:
         self.role: Role | None = None
@@ -94,6 +112,7 @@ class Node:
         self.owner = False
         self.guarded = False
         self.retold: tuple[Retelling, ...] = ()
+        self.switches: frozenset[bytes] = frozenset()  # keys that say whether this object is reasoning
         self.streams = False  # of a request that does not say
         self.lean = self  # a request's questions without what comes back in its messages
 
@@ -141,7 +160,7 @@ def compile_table(
 
     `owners` are the objects whose number (`index`, else their position) an event carries;
     in `guarded` objects an unknown key whose name speaks of reasoning is reasoning. Under the keys
-    in `wrapped` the whole may stand once more, or a list of such, and so in a list at the root.
+    in `wrapped`, here and in the elements of a list at the root, the whole may stand once more, or a list of such.
     Of the objects in `retold` the first retelling that matches is told.
     """
 
@@ -154,11 +173,11 @@ def compile_table(
 
     root = tree()
     if wrapped:
-        root.items = tree()
-        root.items.owner = True
+        root.items, elements = tree(), tree()
+        root.items.owner = elements.owner = True
         for key in wrapped:
-            inner = root.keys[key.encode()] = tree()
-            inner.items = root.items
+            inner = root.keys[key.encode()] = root.items.keys[key.encode()] = tree()
+            inner.items = elements
     kinds = (frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas, finals))
     return Table(root, *kinds)
 
@@ -185,7 +204,14 @@ def _tree(roles: Mapping[str, Role], owners: tuple[str, ...], guarded: tuple[str
     for path in guarded:
         for node in _nodes(root, path):
             node.guarded = True
+    _find_switches(root)
     return root
+
+
+def _find_switches(node: Node) -> None:
+    node.switches = frozenset(key for key, child in node.keys.items() if child.role is Role.SWITCH)
+    for child in (*node.keys.values(), *([node.items] if node.items else ())):
+        _find_switches(child)
 
 
 def _nodes(root: Node, pattern: str) -> Iterator[Node]:

@@ -18,7 +18,7 @@ from hardening.errors import WireError
 from hardening.wire.line_ends import escaped
 from hardening.wire.names import role_of, speaks_of_reasoning, told_anywhere
 from hardening.wire.roles import Node, Role
-from hardening.wire.sites import Owner, Site, retold
+from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning, retold
 
 _WS = rb"[ \t\n\r]*+"
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -33,9 +33,12 @@ _next = re.compile(_WS + rb"([,}\]])" + _WS, re.DOTALL).match
 _space = re.compile(_WS).match
 _nested = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL).finditer
 
+_name = re.compile(rb'"[A-Za-z_][A-Za-z0-9_]*+"%b:' % _WS).match  # a key that can be no text
+
 _QUOTE = 34
-_SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY})
-_READ_ALONG = frozenset({None, Role.FAILED, Role.USAGE, Role.FINISH})  # long strings in these are noted
+_READ_ALONG = frozenset(
+    {None, Role.FAILED, Role.USAGE, Role.FINISH, Role.PIECE}
+)  # long strings in these are noted
 
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
 
@@ -100,7 +103,13 @@ class Walk:
         return site.end
 
     def _found(self, role: Role, at: int, end: int, owner: Owner) -> None:
-        if role is Role.INDEX:
+        if role is Role.SWITCH:
+            if is_no_switch(self._raw[at:end]):
+                self.sites.append(Site(Role.REASONING, at, end, owner))
+        elif role is Role.PIECE:  # no object: an imitator's plain text
+            if self._raw[at] == _QUOTE:
+                self.sites.append(Site(Role.TEXT, at, end, owner))
+        elif role is Role.INDEX:
             value = self._raw[at:end]
             owner.index = int(value) if value.isdigit() and len(value) < 7 else owner.index
         else:
@@ -108,8 +117,9 @@ class Walk:
 
     def _object(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw
-        opened, known, strange = at - 1, len(self.sites), len(self.unknown)
+        opened, known, noted = at - 1, len(self.sites), len(self.unknown)
         kinds: list[bytes] = []
+        switched = strange = False
         at = _skip_space(raw, at)
         if raw[at : at + 1] == b"}":
             return at + 1
@@ -125,15 +135,21 @@ class Walk:
             else:
                 at = self._container(node, name, start, owner)
                 member = _next(raw, at)
-            if node.guarded and name == b"type":
-                kinds.append(self._kind(raw[start:at]))
+            if node.guarded:
+                if name == b"type":
+                    kinds.append(self._kind(raw[start:at]))
+                elif name in node.switches:
+                    switched = switched or is_on(raw[start:at])
+                strange = strange or name not in node.keys
             if member is None or member[member.re.groups] == b"]":
                 raise self._broken(at, "a comma or the end of the object")
             at = member.end()
             if member[member.re.groups] == b"}":
                 at = member.end(member.re.groups)
-                if kinds and not self._retold(node, kinds, known, strange):
-                    self._all_of_it(kinds, opened, at, known, owner)
+                if kinds or switched:
+                    since = (known, noted)
+                    known_only = not strange if switched else None
+                    self._renamed(node, kinds, since, (opened, at), owner=owner, known_only=known_only)
                 return at
 
     def _unescaped(self, name: bytes) -> bytes:
@@ -143,30 +159,38 @@ class Walk:
         """What a value under `type` says, quotes and all where they need no look."""
         return self._unescaped(kind[1:-1]) if 92 in kind and kind[0] == _QUOTE else kind
 
-    def _retold(self, node: Node, kinds: list[bytes], known: int, strange: int) -> bool:
+    def _renamed(
+        self,
+        node: Node,
+        kinds: list[bytes],
+        since: tuple[int, int],
+        span: tuple[int, int],
+        *,
+        owner: Owner,
+        known_only: bool | None,
+    ) -> None:
+        """Give what an object holds, noted `since`, the roles that follow from its `kinds` or its switch.
+
+        `known_only` says, where the switch is on, whether the table knows all that stands there; else None.
+        """
+        known = since[0]
+        declared = (
+            bool(kinds) and not self._retold(node, kinds, *since) and any(map(speaks_of_reasoning, kinds))
+        )
+        if declared or known_only is not None:
+            make_reasoning(self.sites, known, span, owner=owner, known_only=known_only)
+
+    def _retold(self, node: Node, kinds: list[bytes], known: int, noted: int) -> bool:
         """Whether the object's own name for itself says what its values are; they are told so then."""
         inside = retold(self.sites[known:], node.retold, kinds)
         if inside is None:
             return False
         if any(site.role is Role.REASONING_WHOLE for site in inside):
             # In what calls itself a trace a string that no table knows is no note of somebody else.
-            inside += [Site(Role.TRACE, *span, inside[0].owner) for span in self.unknown[strange:]]
-            del self.unknown[strange:]
+            inside += [Site(Role.TRACE, *span, inside[0].owner) for span in self.unknown[noted:]]
+            del self.unknown[noted:]
         self.sites[known:] = inside
         return True
-
-    def _all_of_it(self, kinds: list[bytes], start: int, end: int, known: int, owner: Owner) -> None:
-        """An object that calls itself reasoning is: all of it, or what stands there under known names."""
-        if not any(map(speaks_of_reasoning, kinds)):
-            return
-        if any(site.role is Role.REASONING for site in self.sites[known:]):
-            for site in self.sites[known:]:
-                site.role = Role.REASONING if site.role in _SPOKEN else site.role
-        else:
-            self.sites[known:] = [
-                *(site for site in self.sites[known:] if site.role is Role.KIND),
-                Site(Role.REASONING, start, end, owner),
-            ]
 
     def _scalar(self, node: Node, name: bytes, at: int, end: int, owner: Owner) -> None:
         """A member whose value is a string, a number or a word."""
@@ -241,7 +265,7 @@ class Walk:
         for found in _nested(raw, at):
             first = raw[found.start()]
             if first == _QUOTE:
-                if unknown and found.end() - found.start() > self._least:
+                if unknown and found.end() - found.start() > self._least and not _name(raw, found.start()):
                     self.unknown.append(found.span())
             elif first in b"[{":
                 depth += 1

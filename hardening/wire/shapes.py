@@ -31,6 +31,8 @@ class Kind(enum.IntEnum):
     REASONING = enum.auto()
     ROWS = enum.auto()  # text and the rows of its log-probabilities
     TRACE_ROWS = enum.auto()  # reasoning and the rows of its log-probabilities
+    TEXT_COUNTED = enum.auto()  # text, and the usage so far
+    TRACE_COUNTED = enum.auto()  # reasoning, and the usage so far
 
 
 _ROLES = {
@@ -38,22 +40,30 @@ _ROLES = {
     Kind.REASONING: [Role.REASONING],
     Kind.ROWS: [Role.TEXT, Role.LOGPROBS],
     Kind.TRACE_ROWS: [Role.REASONING, Role.LOGPROBS],
+    Kind.TEXT_COUNTED: [Role.TEXT, Role.USAGE],
+    Kind.TRACE_COUNTED: [Role.REASONING, Role.USAGE],
 }
+_COUNTED = frozenset({Kind.TEXT_COUNTED, Kind.TRACE_COUNTED})
+_NO_STRINGS = frozenset({Role.LOGPROBS, Role.USAGE})
+DIGITS = b"0123456789"
+"""What changes in a usage object while its numbers grow."""
 
 
 class Lane:
-    """The literal surroundings of one payload, or of one and its rows.
+    """The literal surroundings of one payload, or of one and its rows or the usage beside it.
 
     With a `gap` the one string that changes from frame to frame stands before it, after the prefix.
     """
 
     __slots__ = (
         "bare",
+        "counts",
         "gap",
         "gap_size",
         "head",
         "index",
         "is_text",
+        "is_trace",
         "kind",
         "least",
         "middle",
@@ -72,16 +82,22 @@ class Lane:
         gap: bytes = b"",
         middle: bytes = b"",
         bare: bytes | None = None,
+        counts: bytes | None = None,
     ) -> None:
-        """`bare` is what follows the text in a frame of this lane that has no rows left."""
+        """`bare` is what follows the text in a frame of this lane that has no rows left.
+
+        `counts` is the usage beside it without its numbers.
+        """
         self.kind = kind
-        self.is_text = kind is Kind.TEXT
+        self.is_text = kind is Kind.TEXT  # asked for every frame, and the members of an Enum are slow
+        self.is_trace = kind is Kind.TRACE_COUNTED
         self.index = index
         self.prefix = prefix
         self.gap = gap
         self.gap_size = len(gap)
         self.middle = middle
         self.bare = bare
+        self.counts = counts
         self.suffix = suffix
         self.head = len(prefix)
         self.tail = -len(suffix)
@@ -99,6 +115,9 @@ def lane_of(frame: Frame, kind: Kind) -> Lane | None:
     prefix, gap = _before(frame, start)
     if len(spans) == 1:
         return Lane(kind, index, prefix, raw[end:], gap=gap)
+    if kind in _COUNTED:
+        counts = raw[last_start:last_end].translate(None, DIGITS)
+        return Lane(kind, index, prefix, raw[last_end:], gap=gap, middle=raw[end:last_start], counts=counts)
     bare = frame.render({frame.events[1][1]: b"[]"})[end:] if kind is Kind.ROWS else None
     return Lane(kind, index, prefix, raw[last_end:], gap=gap, middle=raw[end:last_start], bare=bare)
 
@@ -121,7 +140,7 @@ def payload_of(frame: Frame, kind: Kind) -> list[tuple[int, int]] | None:
     for site in sites:
         string = frame.raw[site.start] == 34
         span: tuple[int, int] | None = (site.start + 1, site.end - 1) if string else None
-        if site.role is Role.LOGPROBS:
+        if site.role in _NO_STRINGS:
             span = None if string else (site.start, site.end)
         elif not string and site.role is Role.REASONING:
             span = _only_text(frame, site)

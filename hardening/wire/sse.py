@@ -51,6 +51,16 @@ class SseFrame(Envelope):
             self._join([self.source[start:end] for start, end in data])
         elif data:
             self.data_at, self.data_end = data[0]
+        elif self.odd:
+            self._read_bare(at)
+
+    def _read_bare(self, at: int) -> None:
+        """JSON that stands there without the name of a field, as Google's servers write an error in mid-stream."""
+        text = self.source[at:].rstrip()
+        start = len(text) - len(text.lstrip())
+        if text[start : start + 1] == b"{" and text.endswith(b"}"):
+            self.odd, self.beside = False, b""
+            self.data_at, self.data_end = at + start, at + len(text)
 
     def bare(self) -> SseFrame:
         """The event with its name and its data alone."""
@@ -115,7 +125,7 @@ def write_event(data: bytes, *, eol: bytes, name: str = "") -> bytes:
 
 
 SSE = Framing(
-    bare=False,
+    opens=b"",
     border=b"\n\n",
     around=(rb"data: ?", rb"(?:\n\n|\r\n\r\n)"),
     framer=SseFramer,

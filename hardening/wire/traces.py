@@ -17,7 +17,9 @@ import orjson
 from hardening.wire.line_ends import escaped
 from hardening.wire.scan import read_json, write_string
 
-_OPAQUE = frozenset({"signature", "data", "encrypted_content", "encrypted", "thought_signature"})
+_OPAQUE = frozenset(
+    {"signature", "data", "encrypted_content", "encrypted", "thought_signature", "thoughtSignature"}
+)
 _LABELS = frozenset({"type", "id", "index", "format", "provider", "role", "status", "object"})
 
 # A seal is written in base64, base64url or hex, in parts between dots, after a name and a version.

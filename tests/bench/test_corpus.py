@@ -63,6 +63,26 @@ def message(*blocks: dict[str, object]) -> str:
     return json.dumps({"id": "m", "type": "message", "role": "assistant", "model": "m", "content": blocks, "stop_reason": "end_turn", "stop_sequence": None, "usage": usage})  # fmt: skip
 
 
+GEMINI_USAGE = {
+    "promptTokenCount": 9,
+    "candidatesTokenCount": 10,
+    "thoughtsTokenCount": 20,
+    "totalTokenCount": 39,
+}
+LISTS = {"chosenCandidates": [{"token": "Three", "logProbability": -0.31}], "topCandidates": [{"candidates": [{"token": "Three", "logProbability": -0.31}]}]}  # fmt: skip
+CALL = {"functionCall": {"name": "count", "args": {"of": "apples"}}, "thoughtSignature": "EqQB"}
+
+
+def gemini(*parts: dict[str, object], **more: object) -> str:
+    candidate = {"content": {"parts": parts, "role": "model"}, "finishReason": "STOP", "index": 0, **more}
+    return json.dumps({"candidates": [candidate], "usageMetadata": GEMINI_USAGE, "modelVersion": "m"})
+
+
+def gemini_array(*thoughts: dict[str, object]) -> str:
+    parts = [*({**thought, "thought": True} for thought in thoughts), {"text": ANSWER}]
+    return f"[{','.join(gemini(part) for part in parts)}]"
+
+
 def in_words(field: str, text: str) -> list[dict[str, object]]:
     return [{field: word + " "} for word in text.split(" ")]
 
@@ -79,7 +99,9 @@ SOUND = [
         message({"type": "thinking", "thinking": TRACE, "signature": "EqQB"}, {"type": "text", "text": ANSWER}, {"type": "tool_use", "id": "toolu_1", "name": "count_what_is_left", "input": {"of": "apples"}}),
         usage={"input_tokens": 9, "output_tokens": 30},
     ),
-    {"meta": {"format": "gemini_generate"}, "request": None, "body": "{}"},
+    recording("gemini_generate", gemini({"text": TRACE, "thought": True}, {"text": ANSWER}, CALL, logprobsResult=LISTS), usage=GEMINI_USAGE),
+    recording("gemini_stream", gemini_array(*in_words("text", TRACE)), stream=True, usage=GEMINI_USAGE),
+    {"meta": {"format": "bedrock_converse"}, "request": None, "body": "{}"},
 ]  # fmt: skip
 
 
@@ -143,8 +165,8 @@ def test_sound_recordings_hold_every_claim(corpus, capsys) -> None:
     ]
     assert sorted(found) == sorted(named)
     assert all(claim["holds"] for claim in found.values())
-    assert found["corpus_leaks"]["control"] >= 16 * len(TRACE)  # eight recordings under two policies
-    assert found["corpus_identity"]["n"] == 8 * 3
+    assert found["corpus_leaks"]["control"] >= 20 * len(TRACE)  # ten recordings under two policies
+    assert found["corpus_identity"]["n"] == 10 * 3
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -174,7 +196,7 @@ def test_text_that_is_missing_from_an_answer_is_an_answer_changed(corpus, capsys
 def test_the_table_names_formats_without_a_codec(corpus, capsys) -> None:
     assert run(corpus(*SOUND), "--split", "whole", "--policy", "observe") == 0
     out = capsys.readouterr().out
-    assert "gemini_generate" in out
+    assert "bedrock_converse" in out
     assert "no codec yet" in out
 
 
@@ -249,6 +271,17 @@ def test_a_response_is_read_in_each_of_its_tellings(corpus, capsys) -> None:
     assert claims(capsys.readouterr().out)["corpus_sdk_failures"]["n"] == 2
 
 
+def test_parts_calls_and_ends_of_an_array_are_read_without_the_codecs() -> None:
+    answer = read_answer(
+        "gemini_stream", f"[{gemini({'text': TRACE, 'thought': True}, CALL, {'text': ANSWER})}]".encode()
+    )
+    assert answer.texts == {0: ANSWER}
+    assert [(call.name, call.arguments) for call in answer.calls.values()] == [
+        ("count", json.dumps({"args": {"of": "apples"}, "name": "count"}))
+    ]
+    assert answer.ends == {0: "STOP"}
+
+
 def test_a_stream_that_lost_its_blank_lines_is_read() -> None:
     body = chat_stream({"content": "a"}, {"content": "b"}).replace("\n\n", "\n").encode()
     assert read_answer("openai_chat", body).texts == {0: "ab"}
@@ -273,6 +306,10 @@ def test_traces_between_tags_are_cut_out(text: str, rest: str) -> None:
         (USAGE, (9, 30)),
         ({"prompt_eval_count": 3, "eval_count": 4}, (3, 4)),
         ({"eval_count": 4}, (None, 4)),
+        (GEMINI_USAGE, (9, 30)),
+        ({"prompt_token_count": 3, "tool_use_prompt_token_count": 5, "candidates_token_count": 4, "total_token_count": 12}, (8, 4)),
+        ({"promptTokenCount": 8, "toolUsePromptTokenCount": 5, "candidatesTokenCount": 4, "totalTokenCount": 12}, (8, 4)),
+        ({"totalTokenCount": 7}, (7, 0)),
         ({"input_tokens": 1, "cache_read_input_tokens": 5, "output_tokens": 2}, (6, 2)),
         ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 12, "completion_tokens_details": {"reasoning_tokens": 5}}, (3, 9)),
         ({"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": 12, "completion_tokens_details": {"reasoning_tokens": 5}}, (3, 9)),
@@ -290,6 +327,7 @@ def test_rows_beyond_the_policy_are_told(top: int | None, step: float, beyond: i
     assert rows_beyond(body, top, step) == beyond
     columns = {"tokens": ["Three"], "token_logprobs": [-0.31], "top_logprobs": [{"Two": -1.37}]}
     assert rows_beyond(json.dumps({"choices": [{"logprobs": columns}]}).encode(), top, step) == beyond
+    assert rows_beyond(gemini({"text": "Three"}, logprobsResult=LISTS).encode(), top, step) == beyond
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,25 @@ def gpt(site: Site) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
+def gemini(site: Site) -> Iterator[Client]:
+    """Makes clients of the `google-genai` SDK, one for each mount and name; closed at the end."""
+    from google import genai
+    from google.genai import types
+
+    made: dict[tuple[str, str], genai.Client] = {}
+
+    def client(mount: str, name: str = "reader") -> genai.Client:
+        if (mount, name) not in made:
+            options = types.HttpOptions(base_url=f"{site.address}/{mount}", headers={"x-who": name})
+            made[mount, name] = genai.Client(api_key="AIza-x", http_options=options)
+        return made[mount, name]
+
+    yield client
+    for one in made.values():
+        one.close()
+
+
+@pytest.fixture(scope="module")
 def claude(site: Site) -> Iterator[Client]:
     """Makes clients of the `anthropic` SDK."""
     import anthropic

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from tests.exchanges import (
     ANSWER,
     NDJSON,
+    SIGNED,
     SSE,
     TRACE,
     chat_stream,
     completions_stream,
+    gemini_stream,
     line,
     message_item,
     messages_stream,
@@ -20,6 +22,7 @@ from tests.exchanges import (
     reasoning_item,
     response,
     responses_stream,
+    spoke,
     spoken,
     words,
 )
@@ -96,6 +99,12 @@ def _messages_whole() -> bytes:
     ).encode()
 
 
+def _gemini_whole() -> bytes:
+    parts = ({"text": TRACE, "thought": True}, {"text": ANSWER, "thoughtSignature": SIGNED})
+    value = spoke(*parts, finish="STOP", candidatesTokenCount=5, thoughtsTokenCount=35)
+    return json.dumps(value).encode()
+
+
 _PIECES = len(words(TRACE))
 CHAT = Format(
     "openai_chat",
@@ -164,4 +173,14 @@ COMPLETIONS = Format(
     ).encode(),
     range(1, 2 + _PIECES),  # its tags as well
 )
-FORMATS = (CHAT, COMPLETIONS, MESSAGES, RESPONSES, OLLAMA_CHAT, OLLAMA_GENERATE)
+GEMINI = Format(
+    "gemini_generate",
+    "/v1beta/models/m:streamGenerateContent",
+    json.dumps(
+        {"contents": [{"role": "user", "parts": [{"text": QUESTION["messages"][0]["content"]}]}]}
+    ).encode(),
+    tuple(gemini_stream()),
+    _gemini_whole(),
+    range(_PIECES),
+)
+FORMATS = (CHAT, COMPLETIONS, MESSAGES, RESPONSES, GEMINI, OLLAMA_CHAT, OLLAMA_GENERATE)

@@ -12,8 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hardening.testing import find_leaks, harden
 from tests.asgi.driver import ask, run
-from tests.exchanges import ANSWER, DONE, TRACE, chunk, event, messages_stream, said, words
-from tests.laws.formats import CHAT, FORMATS, MESSAGES, ROWS, Format
+from tests.exchanges import ANSWER, DONE, TRACE, chunk, event, gemini_array, messages_stream, said, words
+from tests.laws.formats import CHAT, FORMATS, GEMINI, MESSAGES, ROWS, Format
 
 STARTS_OPEN = """\
 version: 1
@@ -29,7 +29,10 @@ def uncounted(frames: bytes) -> bytes:
 
 
 def sent_within(
-    pieces: Sequence[bytes], policy: str = "baseline", format: Format = CHAT
+    pieces: Sequence[bytes],
+    policy: str = "baseline",
+    format: Format = CHAT,
+    kind: bytes = b"",
 ) -> list[bytes | None]:
     """What the client got while the app was in its send of each piece; first, of the head (None: nothing)."""
     told: list[Message] = []
@@ -43,7 +46,7 @@ def sent_within(
             shares.append(b"".join(one.get("body", b"") for one in new) if new else None)
 
         await receive()
-        head = [(b"content-type", format.kind)]
+        head = [(b"content-type", kind or format.kind)]
         await say({"type": "http.response.start", "status": 200, "headers": head})
         for piece in pieces:
             await say({"type": "http.response.body", "body": piece, "more_body": True})
@@ -76,7 +79,7 @@ def test_a_trace_holds_nothing_but_itself(format: Format) -> None:
     """Catches frames of a hidden trace that leave empty, and so tell how long it was."""
     shares = sent_within(format.stream, "strict", format)[1:]
     held = [piece for piece, share in zip(format.stream, shares, strict=True) if share is None]
-    assert len(held) >= len(words(TRACE))
+    assert len(held) >= len(words(TRACE)) - 1  # the first frame says who speaks
     assert find_leaks(b"".join(share or b"" for share in shares), TRACE) == []
 
 
@@ -109,6 +112,20 @@ def test_pieces_leave_with_the_byte_that_completes_them() -> None:
     assert [share for share in shares[1::2] if share][: len(words_)] == words_
     joined = sent_within([role + words_[0], words_[1] + words_[2] + words_[3][:9], words_[3][9:], DONE])
     assert joined[1:4] == [role + words_[0], words_[1] + words_[2], words_[3]]
+
+
+@pytest.mark.parametrize("preset", ["baseline", "strict", "observe"])
+def test_an_array_begins_with_its_first_byte_and_each_element_leaves_with_its_last(preset: str) -> None:
+    """Catches an array that is gathered like a body, or an element that waits for the comma behind it."""
+    first, *rest = gemini_array()
+    pieces = [b"[", first[1:], *rest]
+    shares = sent_within(pieces, preset, GEMINI, kind=b"application/json; charset=UTF-8")
+    assert shares[0] == (b"" if preset == "observe" else None)  # what follows may be one body
+    assert shares[1] == b"["
+    for piece, share in zip(pieces[1:], shares[2:], strict=True):
+        assert (share is not None and share.endswith(piece.lstrip())) or (
+            b'"thought"' in piece and preset != "observe"
+        )
 
 
 def test_only_a_model_that_starts_open_waits_and_only_for_its_tag() -> None:

@@ -13,7 +13,19 @@ from hardening.facts import Decision, LogprobTerms, ReasoningTerms
 from hardening.lanes import Lanes
 from hardening.wire.frame import Frame
 from hardening.wire.shapes import Lane
-from tests.exchanges import DONE, HIDDEN, SUMMARISED, chunk, completion, event, exchange, line, spoken
+from tests.exchanges import (
+    DONE,
+    HIDDEN,
+    SUMMARISED,
+    chunk,
+    completion,
+    event,
+    exchange,
+    gemini_event,
+    line,
+    spoke,
+    spoken,
+)
 
 TEXTS = [
     "a",
@@ -326,3 +338,67 @@ def test_completions_alike(parts: list[tuple[str, int, bool, object]]) -> None:
     ]
     compared = through(pieces, SUMMARISED, compared=True, format="openai_completions")
     assert compared == through(pieces, SUMMARISED, compared=False, format="openai_completions")
+
+
+@st.composite
+def gemini_chunks(draw: st.DrawFn) -> bytes:
+    """A chunk of Gemini's, now and then with something that its neighbours did not have."""
+    part: dict[str, object] = {"text": draw(st.sampled_from(TEXTS))}
+    if draw(st.booleans()):
+        part["thought"] = True
+    counts = {
+        "thoughtsTokenCount": draw(st.integers(0, 999)),
+        "candidatesTokenCount": draw(st.integers(0, 99)),
+    }
+    finish = draw(st.sampled_from([None] * 9 + ["STOP"]))
+    raw = gemini_event(spoke(part, index=draw(st.sampled_from([0, 0, 0, 1])), finish=finish, **counts))
+    old, new = draw(
+        st.sampled_from(
+            [
+                *[(b"", b"")] * 6,
+                (b'"thoughtsTokenCount"', b'"thoughts1TokenCount"'),
+                (b'"usageMetadata": {', b'"usageMetadata": {"trafficType": "ON_DEMAND",'),
+                (b'"parts": [', b'"parts": [{"text": "hidden piece","thought": true},'),
+                (b'"responseId"', b'"thoughts": "hidden piece","responseId"'),
+                (b'"text": "', b'"text": "\\"}],\\"'),
+            ]
+        )
+    )
+    return raw.replace(old, new, 1) if old else raw
+
+
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision()])
+@given(stream=st.lists(gemini_chunks(), max_size=25))
+@settings(max_examples=150, deadline=None)
+def test_chunks_of_gemini_alike(decision: Decision, stream: list[bytes]) -> None:
+    pieces = [*stream, *stream[:6]]
+    compared = through(pieces, decision, compared=True, format="gemini_generate")
+    assert compared == through(pieces, decision, compared=False, format="gemini_generate")
+
+
+def test_the_last_count_of_a_lane_is_the_count() -> None:
+    """Catches a usage that is lost, or an earlier one that stands, where frames were only compared."""
+    made = exchange("gemini_generate", SUMMARISED)
+    for number in range(1, 30):
+        made.receive(gemini_event(spoke({"text": f"word{number} "}, candidatesTokenCount=number)), 0.0)
+    assert made._lanes.lane is not None
+    last = gemini_event(spoke({"text": ""}, finish="STOP"))
+    made.receive(last, 0.0)
+    assert made.settlement().usage.completion == 29
+
+
+def test_a_usage_that_says_more_than_numbers_is_read() -> None:
+    """Catches a copy of the trace that passes beside the numbers of a lane."""
+    made = exchange("gemini_generate", HIDDEN)
+    for at in range(6):
+        made.receive(
+            gemini_event(spoke({"text": f"A long thought, number {at} of them.", "thought": True})), 0.0
+        )
+    said = [gemini_event(spoke({"text": f"word{at} "}, candidatesTokenCount=at)) for at in range(6)]
+    assert [made.receive(piece, 0.0) for piece in said][1:] == said[1:]
+    copy = said[-1].replace(
+        b'"candidatesTokenCount": 5', b'"candidatesTokenCount": "A long thought, number 1 of"'
+    )
+    assert b"A long thought" not in made.receive(copy, 0.0)
+    two = b"".join(said[:2])
+    assert made.receive(two, 0.0) == two

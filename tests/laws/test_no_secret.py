@@ -23,7 +23,7 @@ from hardening.wire.codec import CODECS
 from tests.asgi.driver import Answer, ask, run
 from tests.exchanges import ANSWER, TRACE, chunk
 from tests.exchanges import run as exchanged
-from tests.laws.formats import CHAT, FORMATS, Format
+from tests.laws.formats import CHAT, FORMATS, GEMINI, Format
 from tests.laws.held import texts_held_by
 
 MARKS = {
@@ -118,9 +118,17 @@ BODIES = {
 
 def asked(hardened: Hardened, format: Format, body: bytes) -> Answer:
     key = MARKS["key"].encode()
-    name = (b"authorization", b"Bearer " + key) if format is CHAT else (b"x-api-key", key)
-    query = MARKS["query"].encode()
-    return run(ask(hardened, body, path=format.path, headers=[name], query_string=query))
+    name = {CHAT: (b"authorization", b"Bearer " + key), GEMINI: (b"x-goog-api-key", key)}
+    query = b"key=" + key + b"&alt=sse&q=" + MARKS["query"].encode()
+    return run(
+        ask(
+            hardened,
+            body,
+            path=format.path,
+            headers=[name.get(format, (b"x-api-key", key))],
+            query_string=query,
+        )
+    )
 
 
 @pytest.fixture

@@ -342,3 +342,52 @@ def test_no_text_completion_carries_a_trace(policy: str, path: str) -> None:
     ]  # type: ignore[arg-type]
     assert find_leaks(answer(sse(*pieces), kind=SSE, policy=policy, path=path).body, TRACE) == []
     assert find_leaks(answer(sse(*({"content": word} for word in words(native["content"], 3))), kind=SSE, policy=policy, path=path).body, TRACE) == []  # type: ignore[arg-type]  # fmt: skip
+
+
+def gemini(*parts: object, **more: object) -> dict[str, object]:
+    return {"candidates": [{"content": {"parts": list(parts), "role": "model"}, "index": 0, **more}]}
+
+
+def thinks(text: str = TRACE, **more: object) -> dict[str, object]:
+    return {"text": text, "thought": True, **more}
+
+
+SAYS = {"text": ANSWER}
+GEMINI_STREAMS: dict[str, list[object]] = {
+    "thoughts": [gemini(thinks(word)) for word in words(TRACE)],
+    "thoughts and text in one": [gemini(thinks(word), SAYS, thinks(word)) for word in words(TRACE)],
+    "a switch behind the text": [gemini({"text": word, "thought": "true"}) for word in words(TRACE)],
+    "text in place of a switch": [gemini({"text": "", "thought": word}) for word in words(TRACE)],
+    "another member of a thought": [gemini(thinks("", note=word)) for word in words(TRACE)],
+    "short copies beside a thought": [gemini(thinks(word), finishMessage=word) for word in words(TRACE)],
+    "a long copy later": [gemini(thinks()), gemini(SAYS, groundingMetadata={"webSearchQueries": [TRACE]})],
+    "a signature that is none": [gemini({"text": "", "thoughtSignature": word}) for word in [TRACE, SPELT]],
+    "a signature of a call that is none": [gemini({"functionCall": {"name": "f"}, "thought_signature": SPELT})],
+    "code in a thought": [gemini({"thought": True, "executableCode": {"code": TRACE}})],
+    "a picture in a thought": [gemini({"thought": True, "inlineData": {"data": SPELT}})],
+    "tags": [gemini({"text": word}) for word in words(f"<think>{TRACE}</think>{ANSWER}", 3)],
+    "two candidates": [{"candidates": [gemini(thinks(word))["candidates"][0], {**gemini(thinks(word))["candidates"][0], "index": 1}]} for word in words(TRACE)],  # type: ignore[index]
+    "wrapped": [{"response": gemini(thinks(word))} for word in words(TRACE)],
+    "rows of the trace": [gemini(thinks(word), logprobsResult={"chosenCandidates": [{"token": word, "logProbability": -1}]}) for word in words(TRACE)],
+    "ids of the trace": [gemini(thinks(word), tokenIds=[ord(one) for one in word]) for word in words(TRACE)],
+    "an error that tells": [gemini(thinks()), {"error": {"code": 500, "message": TRACE, "details": [{"detail": TRACE}]}}],
+    "no end": [*[gemini(thinks(word)) for word in words(TRACE)], gemini(thinks())],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+@pytest.mark.parametrize("name", GEMINI_STREAMS)
+def test_no_answer_of_gemini_carries_a_trace(policy: str, name: str) -> None:
+    values = [*GEMINI_STREAMS[name], *([] if name == "no end" else [gemini(SAYS, finishReason="STOP")])]
+    texts = [json.dumps(value).encode() for value in values]
+    array = b"[" + b"\n,\r\n".join(texts) + b"]"
+    ways = [(b"".join(b"data: " + text + b"\r\n\r\n" for text in texts), SSE), (array, JSON)]
+    for upstream, kind in [*ways, (texts[0], JSON), (BOM + array, JSON)]:
+        for size in (len(upstream), 13, 1):
+            app = harden(replies(split(upstream, size), kind=kind), policy)
+            left = run(ask(app, b"{}", path="/v1beta/models/m:streamGenerateContent"))
+            assert left.status == 200
+            assert find_leaks(left.body, TRACE) == []
+            assert SPELT[:24].encode() not in left.body
+            if kind is JSON:
+                json.loads(left.body.decode("utf-8-sig"))

@@ -77,6 +77,9 @@ def breaks_off(messages: list[Message], at: int, *, raises: bool) -> ASGIApp:
     return app
 
 
+GEMINI_COUNTS = ("candidatesTokenCount", "thoughtsTokenCount")
+
+
 def generated_tokens(pieces: tuple[bytes, ...]) -> int:
     """What the model wrote by then: as its server counts at the end, before it by the bytes."""
     values: list[Any] = deltas(b"".join(pieces))
@@ -87,9 +90,15 @@ def generated_tokens(pieces: tuple[bytes, ...]) -> int:
     usages = [value.get("usage") or value.get("message", {}).get("usage") or value for value in values]
     counts = ("completion_tokens", "output_tokens", "eval_count")
     told = max((one.get(name, 0) for one in usages for name in counts), default=0)
+    metadata = [value.get("usageMetadata") or {} for value in values]
+    apart = [max((one.get(name, 0) for one in metadata), default=0) for name in GEMINI_COUNTS]
+    told = max(told, sum(apart))
     parts = [part for value in values for part in (value.get("delta"), *value.get("choices", ())) if part]
     parts = [{"text": part} if isinstance(part, str) else part.get("delta", part) for part in parts]
     parts += [value.get("message", value) for value in values if "done" in value]
+    parts += [
+        part for value in values for one in value.get("candidates", ()) for part in one["content"]["parts"]
+    ]
     fields = ("content", "reasoning_content", "text", "thinking", "response")
     written = sum(len(part.get(field) or "") for part in parts for field in fields)
     return max(told, -(-written // BYTES_PER_TOKEN))

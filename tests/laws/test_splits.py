@@ -16,6 +16,8 @@ from tests.exchanges import (
     SUMMARISED,
     chat_stream,
     completions_stream,
+    gemini_array,
+    gemini_stream,
     messages_stream,
     ollama_chat_stream,
     ollama_generate_stream,
@@ -28,6 +30,7 @@ EVENTS: list[tuple[str, Callable[[], list[bytes]]]] = [
     ("openai_completions", completions_stream),
     ("anthropic_messages", messages_stream),
     ("openai_responses", responses_stream),
+    ("gemini_generate", gemini_stream),
 ]
 LINES: list[tuple[str, Callable[[], list[bytes]]]] = [
     ("ollama_chat", ollama_chat_stream),
@@ -38,7 +41,7 @@ DECISIONS = [SUMMARISED, HIDDEN]
 
 
 def with_line_end(stream: list[bytes], eol: bytes) -> bytes:
-    return b"".join(stream).replace(b"\n", eol)
+    return b"".join(stream).replace(b"\r\n", b"\n").replace(b"\n", eol)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ def test_whole_byte_by_byte_and_frame_by_frame_are_one(
 ) -> None:
     whole = with_line_end(stream(), eol)
     expected, settled = run([whole], format, decision)
-    for pieces in ([bytes([byte]) for byte in whole], [piece.replace(b"\n", eol) for piece in stream()]):
+    for pieces in ([bytes([byte]) for byte in whole], [with_line_end([piece], eol) for piece in stream()]):
         assert run(pieces, format, decision) == (expected, settled)
     assert expected.endswith(eol)
     assert not {10, 13}.intersection(expected.replace(eol, b""))
@@ -78,6 +81,18 @@ def test_random_cuts(format: str, stream: Callable[[], list[bytes]], data: st.Da
     for decision in DECISIONS:
         assert run(pieces, format, decision) == run([whole], format, decision)
     assert run(pieces, format, SHADOW)[0] == whole
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_random_cuts_of_an_array(data: st.DataObject) -> None:
+    whole = b"".join(gemini_array())
+    cuts = data.draw(st.lists(st.integers(0, len(whole)), max_size=30))
+    pieces = [whole[a:b] for a, b in itertools.pairwise([0, *sorted(cuts), len(whole)])]
+    for decision in (*DECISIONS, SHADOW):
+        cut, joined = (run(one, "gemini_generate", decision, sse=False) for one in (pieces, [whole]))
+        assert cut == joined
+    assert joined[0] == whole
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))

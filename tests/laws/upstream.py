@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.types import Receive, Scope, Send
 
@@ -13,6 +13,7 @@ from tests.exchanges import (
     ANSWER,
     DONE,
     NDJSON,
+    SIGNED,
     SSE,
     TRACE,
     USAGE,
@@ -20,10 +21,13 @@ from tests.exchanges import (
     chunk,
     completion,
     event,
+    gemini_event,
+    gemini_frames,
     line,
     message_item,
     reasoning_item,
     response,
+    spoke,
     spoken,
     told_response,
     told_text,
@@ -42,12 +46,13 @@ Frames = tuple[bytes, ...]
 
 @dataclass(frozen=True)
 class Says:
-    """One answer as a stream and as a body; `breaks_at` that frame the server dies."""
+    """One answer as a stream and as a body; `breaks_at` that frame the server dies; an `array` is JSON."""
 
     stream: Frames
     whole: bytes = b""
     breaks_at: int | None = None
     slow: bool = False
+    array: bool = False
 
 
 def _head(choices: int = 1) -> Frames:
@@ -337,6 +342,68 @@ _AT: dict[str, dict[str, Says]] = {
 }
 
 
+GEMINI_STREAM = tuple(
+    gemini_event(value) for value in (spoke({"text": PLAN, "thought": True}), *gemini_frames())
+)
+_PARTS = ({"text": PLAN + TRACE, "thought": True}, {"text": ANSWER, "thoughtSignature": SIGNED})
+_CALLS = {"functionCall": {"name": "weather", "args": CALL}, "thoughtSignature": SIGNED}
+_COUNTED = {"candidatesTokenCount": 5, "thoughtsTokenCount": 35}
+
+
+def _said(*parts: dict[str, object]) -> bytes:
+    return json.dumps(spoke(*parts, finish="STOP", **_COUNTED)).encode()
+
+
+GEMINI_ANSWERS = {
+    "plain": Says(GEMINI_STREAM, _said(*_PARTS)),
+    "slow": Says(GEMINI_STREAM, slow=True),
+    "breaks": Says(GEMINI_STREAM, breaks_at=len(GEMINI_STREAM) - 4),
+    "together": Says(
+        tuple(
+            gemini_event(value)
+            for value in (
+                spoke({"text": PLAN, "thought": True}),
+                spoke(*_PARTS),
+                spoke({"text": ""}, finish="STOP", **_COUNTED),
+            )
+        ),
+        _said(*_PARTS[:1], {"text": "Tom has ", "thought": False}, {"text": "three apples left."}),
+    ),
+    "two": Says(
+        tuple(
+            gemini_event(spoke(part, index=index, finish=finish, **_COUNTED))
+            for part, finish in ((_PARTS[0], None), (_PARTS[1], None), ({"text": ""}, "STOP"))
+            for index in (0, 1)
+        ),
+        json.dumps(
+            {
+                **spoke(),
+                "candidates": [spoke(*_PARTS, index=at, finish="STOP")["candidates"][0] for at in (0, 1)],
+            }  # type: ignore[index]
+        ).encode(),
+    ),
+    "tools": Says(
+        (*GEMINI_STREAM[:-1], gemini_event(spoke(_CALLS, finish="STOP", **_COUNTED))),
+        _said(_PARTS[0], _CALLS),
+    ),
+}
+
+
+def as_array(frames: Frames) -> Frames:
+    """Server-sent events as the elements of one array."""
+    first, *rest = (frame[len(b"data: ") :].rstrip() for frame in frames)
+    return (b"[" + first, *(b"\n,\r\n" + one for one in rest), b"\n]")
+
+
+def _gemini(scope: Scope) -> tuple[Says, bool]:
+    """What the model in a path says, and whether it streams; as an array where nobody asked for events."""
+    model, _, verb = scope["path"].rpartition("/")[2].partition(":")
+    says, streamed = GEMINI_ANSWERS[model], verb.startswith("stream")
+    if streamed and b"alt=sse" not in scope["query_string"]:
+        says = replace(says, stream=as_array(says.stream), array=True)
+    return says, streamed
+
+
 async def model_server(scope: Scope, receive: Receive, send: Send) -> None:
     """The app: answers what the model's name says, streamed where that is asked."""
     body, more = b"", True
@@ -347,11 +414,14 @@ async def model_server(scope: Scope, receive: Receive, send: Send) -> None:
     asked = (
         {"model": "plain", "stream": b"stream=true" in scope["query_string"]} if kept else json.loads(body)
     )
-    path = scope["path"].rpartition("/")[0] if kept else scope["path"]
-    says = next(says for end, says in _AT.items() if path.endswith(end))[asked["model"]]
     lines = "/api/" in scope["path"]
-    streamed = asked.get("stream", lines)
-    kind = (NDJSON if lines else SSE) if streamed else b"application/json"
+    if ":" in scope["path"]:
+        says, streamed = _gemini(scope)
+    else:
+        path = scope["path"].rpartition("/")[0] if kept else scope["path"]
+        says = next(says for end, says in _AT.items() if path.endswith(end))[asked["model"]]
+        streamed = bool(asked.get("stream", lines))
+    kind = (NDJSON if lines else SSE) if streamed and not says.array else b"application/json"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
     for at, piece in enumerate(says.stream if streamed else (says.whole,)):
         if at == says.breaks_at:

@@ -10,6 +10,7 @@ CHAT = "openai_chat"
 TEXTS = "openai_completions"
 MESSAGES = "anthropic_messages"
 RESPONSES = "openai_responses"
+GEMINI = "gemini_generate"
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,21 @@ RESPONSES = "openai_responses"
         ("/llm/API/Generate/", "ollama_generate"),
         ("/chat", None),
         ("/generate", None),
+        ("/v1beta/models/gemini-m:generateContent", GEMINI),
+        ("/v1beta/models/gemini-m:streamGenerateContent?alt=sse", GEMINI),
+        ("/v1beta/models/gemini-m%3AgenerateContent", GEMINI),
+        ("/v1beta/tunedModels/mine-1:generateContent", GEMINI),
+        ("/v1/projects/p/locations/global/publishers/google/models/gemini-m:streamGenerateContent", GEMINI),
+        ("/v1/projects/p/locations/us-east1/endpoints/4711:generateContent", GEMINI),
+        (
+            "/vertex_ai/v1beta1/projects/p/locations/l/publishers/google/models/gemini-m:generateContent",
+            GEMINI,
+        ),
+        ("/models/vertex_ai/gemini-m:generateContent", GEMINI),
+        ("/v1beta/models/gemini-m:countTokens", None),
+        ("/v1beta/models/gemini-m:embedContent", None),
+        ("/v1beta/models/gemini-m", None),
+        ("/v1beta/interactions", None),
         ("/v1/messages/..", None),
         ("/threads/thread_1/messages", None),
         ("/messages", None),
@@ -126,7 +142,7 @@ def test_what_only_looks_like_a_kept_response_is_left_alone(path: str) -> None:
 
 
 def test_a_format_that_is_not_read_yet_is_claimed_without_codec() -> None:
-    door = Doors({"/gemini": "gemini_generate"}).match("/gemini")
+    door = Doors({"/converse": "bedrock_converse"}).match("/converse")
     assert door is not None
     assert door.codec is None
 
@@ -147,6 +163,9 @@ def test_the_memory_of_paths_is_bounded() -> None:
         ("/v1/engines/m%2E1/chat/completions", "m.1"),
         ("/deployments/chat/completions", ""),
         ("/openai/deployments/gpt-x/completions", "gpt-x"),
+        ("/v1beta/models/gemini-m:streamGenerateContent", "gemini-m"),
+        ("/v1beta/models/vertex_ai/gemini-m:7b:generateContent", "vertex_ai/gemini-m:7b"),
+        ("/v1/projects/p/locations/l/publishers/google/models/gemini-m:generateContent", "gemini-m"),
         ("/v1/chat/completions", ""),
     ],
 )
@@ -222,3 +241,11 @@ def test_a_row_of_the_policy_opens_a_side_door() -> None:
     assert opened is not None
     assert opened.codec is not None
     assert Doors({"/x": CHAT}, known=False).match("/generate") is None
+
+
+def test_a_verb_says_whether_its_door_streams() -> None:
+    doors = Doors()
+    for verb, streams in (("generateContent", False), ("streamGenerateContent", True)):
+        door = doors.match(f"/v1beta/models/gemini-m:{verb}")
+        assert door is not None
+        assert door.streams is streams

@@ -172,3 +172,67 @@ def test_what_is_no_json_is_refused_without_quoting_it(raw: bytes) -> None:
     assert "secret" not in str(caught.value)
     with pytest.raises(WireError):
         read_json(raw, format="t")
+
+
+SWITCHED = compile_table(
+    {
+        "p[]": Role.PIECE,
+        "p[].text": Role.TEXT,
+        "p[].hidden": Role.SWITCH,
+        "p[].seal": Role.SEAL_APART,
+        "p[].picture": Role.ATTACHED,
+        "p[].call": Role.TOOL,
+    },
+    guarded=("p[]",),
+).root
+
+
+def switched(part: object) -> list[tuple[Role, bytes]]:
+    raw = json.dumps({"p": [part]}).encode()
+    sites = Walk(raw, 0, SWITCHED, format="test").sites
+    return [(site.role, raw[site.start : site.end]) for site in sites if site.role is not Role.PIECE]
+
+
+@pytest.mark.parametrize("on", [True, 1, "true", "Yes"])
+def test_a_switch_makes_its_object_reasoning_wherever_it_stands(on: object) -> None:
+    expected = [
+        (Role.REASONING, b'"a"'),
+        (Role.SEAL_APART, b'"b"'),
+        (Role.TRACE, b"[1]"),
+        (Role.TOOL, b"[2]"),
+    ]
+    rest = {"text": "a", "seal": "b", "picture": [1], "call": [2]}
+    assert switched({**rest, "hidden": on}) == switched({"hidden": on, **rest}) == expected
+
+
+@pytest.mark.parametrize("off", [False, None, 0, "", "FALSE", "no", {}, []])
+def test_a_switch_that_is_off_says_nothing(off: object) -> None:
+    assert switched({"text": "a", "hidden": off, "picture": [1]}) == [
+        (Role.TEXT, b'"a"'),
+        (Role.ATTACHED, b"[1]"),
+    ]
+
+
+def test_text_where_a_switch_should_be_is_the_trace() -> None:
+    assert switched({"text": "a", "hidden": "b"}) == [(Role.REASONING, b'"a"'), (Role.REASONING, b'"b"')]
+    assert switched({"hidden": {"x": "b"}}) == [(Role.REASONING, b'{"x": "b"}')]
+
+
+@pytest.mark.parametrize("more", [{"x": "b"}, {"x": {"y": ["b"]}}, {"reasoning": "b"}, {"type": "thinking"}])
+def test_with_a_member_that_no_table_knows_the_whole_object_is_reasoning(more: dict[str, object]) -> None:
+    part = {"text": "a", "hidden": True, **more}
+    assert switched(part) == [(Role.REASONING, json.dumps(part).encode())]
+
+
+def test_a_piece_that_is_a_string_is_text() -> None:
+    assert switched("a") == [(Role.TEXT, b'"a"')]
+    assert switched(7) == []
+
+
+def test_the_names_of_what_no_table_knows_are_no_text() -> None:
+    """Catches keys that are taken for long strings: they would be emptied with a trace that names them."""
+    raw = b'{"z":{"aNameOfMoreThanTwentyBytes": 1, "not a name, but a long text": 2, "x": "text of more than twenty"}}'
+    walk = Walk(raw, 0, TABLE, format="test")
+    assert [raw[start:end] for start, end in walk.unknown] == [
+        b'"not a name, but a long text"', b'"text of more than twenty"',
+    ]  # fmt: skip

@@ -93,3 +93,21 @@ def test_the_inside_of_one_string(piece: bytes, text: str) -> None:
 @pytest.mark.parametrize("piece", [b'a","reasoning":"T', b"a\\", b'a\\\\"', b"\xff", b"\\q", b"a\nb"])
 def test_what_is_not_the_inside_of_exactly_one_string(piece: bytes) -> None:
     assert string_text(piece) is None
+
+
+def counted(usage: dict[str, object]) -> bytes:
+    chunk = {"choices": [{"index": 2, "delta": {"content": "x"}}], "usage": usage, "model": "m"}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def test_a_lane_with_a_usage_leaves_its_numbers_open_and_nothing_else() -> None:
+    raw = counted({"prompt_tokens": 9, "completion_tokens": 10, "details": [{"kind": "TEXT", "n": 1}]})
+    found = lane_of(CHAT.frame(raw, 6, len(raw) - 2), Kind.TEXT_COUNTED)
+    assert found is not None
+    assert found.counts == b'{"prompt_tokens": , "completion_tokens": , "details": [{"kind": "TEXT", "n": }]}'
+    usage = raw[len(found.prefix) + 1 + len(found.middle) : -len(found.suffix)]
+    assert raw == found.prefix + b"x" + found.middle + usage + found.suffix
+    assert usage.translate(None, b"0123456789") == found.counts
+    for odd in ({"completion_tokens": 1, "note": "a long string that no table knows"}, {"other": 1}):
+        raw = counted(odd)
+        assert lane_of(CHAT.frame(raw, 6, len(raw) - 2), Kind.TEXT_COUNTED) is None

@@ -61,10 +61,18 @@ def test_several_data_lines_are_one_text_and_the_source_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "odd"), [(b": c\n\n", False), (b"id: 1\nretry: 2\n\n", False), (b'{"a":1}\n\n', True)]
+    ("raw", "odd"), [(b": c\n\n", False), (b"id: 1\nretry: 2\n\n", False), (b'"a":1}\n\n', True)]
 )
 def test_a_line_that_is_no_field_is_told(raw: bytes, odd: bool) -> None:
     assert SseFrame(raw).odd is odd
+
+
+def test_an_object_without_a_field_is_read_as_data() -> None:
+    """Google's servers write an error in mid-stream so."""
+    frame = SseFrame(b'\xef\xbb\xbf{\r\n  "error": {}\r\n}\r\n\r\n')
+    assert (frame.data, frame.odd, frame.beside) == (b'{\r\n  "error": {}\r\n}', False, b"")
+    assert frame.raw == frame.source
+    assert not SseFrame(b'{"a":1}\ndata: {}\n\n').data.startswith(b'{"a"')
 
 
 def test_a_frame_without_end_is_bounded() -> None:

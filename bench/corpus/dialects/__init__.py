@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.corpus.dialects import (
     anthropic_messages,
+    gemini_generate,
     mistral_chat,
     ollama_chat,
     ollama_generate,
@@ -19,6 +20,8 @@ DIALECTS: dict[str, Dialect] = {
     "openai_completions": openai_completions.DIALECT,
     "mistral_chat": mistral_chat.DIALECT,
     "anthropic_messages": anthropic_messages.DIALECT,
+    "gemini_generate": gemini_generate.DIALECT,
+    "gemini_stream": gemini_generate.STREAM,
     "openai_responses": openai_responses.DIALECT,
     "ollama_chat": ollama_chat.DIALECT,
     "ollama_generate": ollama_generate.DIALECT,
