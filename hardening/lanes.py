@@ -12,7 +12,6 @@ from hardening.transform.tally import Tally
 from hardening.wire.counted import CountedLane, counted_lane_of
 from hardening.wire.frame import Frame
 from hardening.wire.grammar import Grammar
-from hardening.wire.roles import Role
 from hardening.wire.scan import write_string
 from hardening.wire.shapes import DIGITS, Kind, Lane, Shapes, lane_of, string_end, string_text
 from hardening.wire.strays import Strays
@@ -298,7 +297,7 @@ class Lanes:
         kind = self._kind(frame, out, same=same)
         if kind is None:
             return
-        if any(site.role is Role.SEQUENCE for site in frame.sites):
+        if frame.numbers:
             lane = counted_lane_of(frame, kind)  # one with a number would fit once
             if lane is not None:
                 lane.expect(self._numbers.came + 1)

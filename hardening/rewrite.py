@@ -25,7 +25,6 @@ from hardening.wire.roles import SEALS, Role
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES
 from hardening.wire.sites import Site
 
-_DIGITS = 10  # of a number that counts frames
 _BEGINS = frozenset({Role.SPEAKER, Role.HEAD})
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs)
 
@@ -107,6 +106,8 @@ class Rewriter:
                 rest = [out for out in outs if not self._written(frame, event, out, edits, before)]
                 self._edit(frame, event, site, rest, edits)
             worth = worth or any(isinstance(out, _KEEPS_FRAME) or _says(out) for out in outs)
+            if isinstance(event, ReasoningEnd):
+                self._let_go(event.index)
         self._heard |= heard
         return worth
 
@@ -244,6 +245,11 @@ class Rewriter:
                 held.setdefault(frame.kind, frame)
         return True
 
+    def _let_go(self, index: int) -> None:
+        """Hold no frame any longer of a trace that is over: they have left, or never will."""
+        if b"" not in self._templates.get((index, Reasoning), {b"": None}):
+            del self._templates[index, Reasoning]
+
     def _keep(self, frame: Frame) -> None:
         """Remember the first frame of each index that can carry text or a trace, to write more like it."""
         for event, site in frame.events:
@@ -270,7 +276,7 @@ class Rewriter:
         for site in frame.sites:
             if site.role is Role.SPEAKER:  # clients add a second role to the first
                 edits[site] = b"null"
-        if sites := _numbers_in(frame):
+        if sites := frame.numbers:
             edits.update(dict.fromkeys(sites, b"%d" % self.numbers.added()))
         return frame.render(edits, frame.unknown)
 
@@ -289,26 +295,20 @@ class Rewriter:
 
     def own(self, frame: Frame) -> bytes:
         """A frame of the format's own voice, under the number that is next."""
-        sites = _numbers_in(frame)
+        sites = frame.numbers
         if not sites or not self.numbers.used:
             return frame.source
         return frame.render(dict.fromkeys(sites, b"%d" % self.numbers.added()))
 
     def _numbered(self, frame: Frame, edits: dict[Site, bytes], masked: list[tuple[int, int]]) -> bytes:
-        if sites := _numbers_in(frame):
+        if sites := frame.numbers:
             number = b"%d" % self.numbers.left(int(frame.value(sites[-1])))
             edits.update((site, number) for site in sites if frame.value(site) != number)
         return frame.render(edits, masked)
 
     def _went(self, frame: Frame) -> None:
-        if sites := _numbers_in(frame):
+        if sites := frame.numbers:
             self.numbers.went(int(frame.value(sites[-1])))
-
-
-def _numbers_in(frame: Frame) -> list[Site]:
-    """Where a frame carries its number; a value that is none is left out."""
-    found = [site for site in frame.sites if site.role is Role.SEQUENCE]
-    return [site for site in found if frame.value(site).isdigit() and site.end - site.start < _DIGITS]
 
 
 def _text_before(frame: Frame, event: Event, index: int) -> Site | None:

@@ -53,7 +53,7 @@ class CountedLane(Lane):
 def counted_lane_of(frame: Frame, kind: Kind) -> CountedLane | None:
     """The lane of a frame that carries its number and one payload of `kind`; None where it has none."""
     spans = payload_of(frame, kind)
-    numbers = [site for site in frame.sites if site.role is Role.SEQUENCE]
+    numbers = frame.numbers
     if spans is None or len(spans) != 1 or len(numbers) != 1 or frame.raw is not frame.source:
         return None
     number, payload = numbers[0], spans[0]

@@ -60,6 +60,7 @@ _BESIDE_A_TRACE = frozenset({*_TRACES, *_MUTE, Role.HOLDER, Role.KIND, Role.TRAC
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 # What servers write where nothing has finished.
 _GOES_ON = frozenset({"", "null", "none", "in_progress", "queued", "finish_reason_unspecified", "0"})
+_DIGITS = 10  # of a number that counts frames
 _AFTER_ALL = 1 << 30
 
 # The trace is read before the answer that follows it, whatever order a body has.
@@ -88,17 +89,19 @@ class Frame:
     """A frame as read: `events` in the order of their meaning, each with its site.
 
     `raw` holds the JSON value from `start` to `end`; `source` is what leaves when nothing is edited;
-    `unknown` are the spans of long strings that the format's table does not know.
+    `unknown` are the spans of long strings that the format's table does not know; `numbers` are where the
+    frame carries its number in its stream.
     """
 
     __slots__ = (
         "_at",
         "_deltas",
+        "_kinds",
         "_spoken",
         "_table",
-        "_wholes",
         "events",
         "format",
+        "numbers",
         "raw",
         "sites",
         "source",
@@ -114,9 +117,11 @@ class Frame:
         self._at, self._table = start, table
         self.sites = walk.sites
         self.unknown = walk.unknown
-        self._deltas = self._speaking(Role.TEXT)
-        self._spoken = self._deltas | self._speaking(Role.TEXT_WHOLE)
-        self._wholes = {site.owner.index for site in self.sites if site.role is Role.REASONING_WHOLE}
+        self.numbers: list[Site] = []
+        self._kinds: list[Site] = []
+        self._deltas: set[int] = set()
+        self._spoken: set[int] = set()
+        self._classify()
         try:
             self.events = self._events()
         except RecursionError:
@@ -133,29 +138,34 @@ class Frame:
     @property
     def kind(self) -> bytes:
         """The frame's own name for what it is, as JSON; empty where it has none."""
-        return next((self.value(site) for site in self.sites if site.role is Role.KIND), b"")
+        return self.value(self._kinds[0]) if self._kinds else b""
 
     @property
     def is_final(self) -> bool:
         """Whether the frame ends its stream and holds all that was said in it."""
-        return any(site.role is Role.KIND and self.value(site) in self._table.finals for site in self.sites)
+        return any(self.value(site) in self._table.finals for site in self._kinds)
 
     @property
     def is_of_trace(self) -> bool:
         """Whether the frame is about a trace alone, with text or without, and may go with it."""
+        if not self._kinds or not all(map(self.names_payload, self._kinds)):
+            return False
         roles = {site.role for site in self.sites}
-        return (
-            not roles.isdisjoint(_TRACES)
-            and roles <= _BESIDE_A_TRACE
-            and Role.KIND in roles
-            and all(self.names_payload(site) for site in self.sites if site.role is Role.KIND)
-        )
+        return not roles.isdisjoint(_TRACES) and roles <= _BESIDE_A_TRACE
 
-    def _speaking(self, role: Role) -> set[int]:
-        """The indices that say something in a site of `role`."""
-        return {
-            site.owner.index for site in self.sites if site.role is role and self.value(site) not in _EMPTY
-        }
+    def _classify(self) -> None:
+        """Note, in one pass, what the frame is called and counted as, and which indices say something in it."""
+        for site in self.sites:
+            role = site.role
+            if role is Role.TEXT or role is Role.TEXT_WHOLE:
+                if self.value(site) not in _EMPTY:
+                    self._spoken.add(site.owner.index)
+                    if role is Role.TEXT:
+                        self._deltas.add(site.owner.index)
+            elif role is Role.KIND:
+                self._kinds.append(site)
+            elif role is Role.SEQUENCE and self.value(site).isdigit() and site.end - site.start < _DIGITS:
+                self.numbers.append(site)
 
     def _events(self) -> list[tuple[Event, Site]]:
         found: list[tuple[Event, Site]] = []
@@ -217,7 +227,8 @@ class Frame:
         if not is_readable(seal):
             return Seal(index, seal, apart=site.role is Role.SEAL_APART)
         # Beside the place of a whole trace it is one more copy, whatever stands there.
-        return Withheld(index, "trace") if index in self._wholes else Reasoning(index, seal)
+        beside = any(one.role is Role.REASONING_WHOLE and one.owner.index == index for one in self.sites)
+        return Withheld(index, "trace") if beside else Reasoning(index, seal)
 
     def _plain_event(self, site: Site) -> Event | None:
         role, index = site.role, site.owner.index

@@ -14,6 +14,7 @@ import pytest
 from hardening.testing import find_leaks, harden
 from hardening.transform.inline import TAGS
 from tests.asgi.driver import Answer, ask, replies, run
+from tests.exchanges import message_item, reasoning_item, response
 
 TRACE = (
     "First I weigh every option on the table, then seventeen apples are put beside twenty-five pears, "
@@ -52,6 +53,14 @@ THOUGHT = json.dumps(
     }
 ).encode()
 
+RESPONDED = json.dumps(response([reasoning_item(TRACE, TRACE), message_item(ANSWER)])).encode()
+SAID_AT = {"messages": THOUGHT, "responses": RESPONDED}
+
+
+def said_at(path: str) -> bytes:
+    """An answer that reasons, in the format that is spoken there."""
+    return next((said for name, said in SAID_AT.items() if name in path), REASONED)
+
 
 def answer(
     upstream: bytes,
@@ -78,11 +87,14 @@ def answer(
         ("/v1/chat/completions?x", ""),
         ("/v1/chat/completions#x", ""),
         ("/api/v1/x/%2e%2e/messages", "/api"),
+        ("/v1/responses", "/v1"),
+        ("/openai/v1/responses", "/openai"),
+        ("/responses", ""),
+        ("/v1/Responses/", ""),
     ],
 )
 def test_no_spelling_of_a_path_leads_around(policy: str, path: str, root: str) -> None:
-    upstream = THOUGHT if "messages" in path else REASONED
-    left = answer(upstream, policy=policy, path=path, root_path=root)
+    left = answer(said_at(path), policy=policy, path=path, root_path=root)
     assert left.status == 200
     assert ANSWER.encode() in left.body
     assert not find_leaks(left.body, TRACE)
@@ -95,11 +107,15 @@ def test_no_spelling_of_a_path_leads_around(policy: str, path: str, root: str) -
         "/v1/chat/completions/chatcmpl-1",
         "/v1/chat/completions/chatcmpl-1/messages",
         "/v1/messages/batches/b/results",
+        "/v1/responses/resp_1",
+        "/responses/resp_1/input_items",
+        "/v1/responses/resp_1/cancel",
     ],
 )
 def test_an_answer_that_was_kept_is_cut_as_well(policy: str, path: str) -> None:
     for method in ("GET", "HEAD", "POST", "PUT"):
-        assert not find_leaks(answer(REASONED, policy=policy, path=path, method=method).body, TRACE)
+        upstream = REASONED if "batches" in path else said_at(path)
+        assert not find_leaks(answer(upstream, policy=policy, path=path, method=method).body, TRACE)
 
 
 def streamed(*frames: object) -> bytes:

@@ -176,7 +176,8 @@ def test_a_whole_that_nothing_closes(told: str, decision: Decision) -> None:
         ("output_item.done", {"output_index": 0, "item": item}),
         ("output_item.done", {"output_index": 1, "item": said}),
     ]
-    out, _ = run(told_response(middle if told == "as an item" else [], [item, said]), FORMAT, decision)
+    stream = told_response(middle, [item, said]) if told == "as an item" else told_response([], [said, item])
+    out, _ = run(stream, FORMAT, decision)
     spoken = f"{ANSWER}<think>\n{SUMMARY}\n</think>\n" if decision is SUMMARISED else ANSWER
     shown = [SUMMARY] if decision is SUMMARISED else []
     times = 2 if told == "as an item" else 1
@@ -439,6 +440,17 @@ def test_a_body_that_tells_a_trace_thrice_is_counted_once() -> None:
     made.receive(body(item, message_item(), usage=None), 0.0)
     made.end(0.0)
     assert made.settlement().usage == Usage(40, len(TRACE) + len(ANSWER), len(TRACE))
+
+
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN])
+def test_nothing_is_held_of_a_trace_that_is_over(decision: Decision) -> None:
+    """Catches an agent's stream of a hundred traces, each of which is kept to its end."""
+    made = exchange(FORMAT, decision)
+    for frame in responses_stream()[:-1]:
+        made.receive(frame, 0.0)
+    kept = [frame.raw for frames in made._reply.rewriter._templates.values() for frame in frames.values()]
+    assert kept
+    assert not any(b"reasoning" in raw for raw in kept)
 
 
 # -- numbers
