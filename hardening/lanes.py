@@ -51,8 +51,19 @@ class Lanes:
         """What leaves for `data`, which begins as the lane does; None where it must be read in full."""
         if not data.endswith(lane.suffix) or len(data) < lane.least:
             return None
+        if lane.is_plain:  # first, for most frames are: what follows is looked at for others alone
+            piece = data[lane.head : lane.tail]
+            if not piece.strip(_EVEN) and piece and self._calm and lane.index == self._spoke:
+                self._last = piece  # as `_passed`, without its call
+                self._tally.bytes += len(piece)
+                return data
+            return self._text(lane.index, data, piece, lane.head)
         if isinstance(lane, CountedLane):
             return self._counted(lane, data)
+        return self._with_more(lane, data)
+
+    def _with_more(self, lane: Lane, data: bytes) -> bytes | None:
+        """`take` for a lane that is more than a text between known bytes."""
         head = lane.head
         if lane.gap:
             at = data.find(lane.gap, head)
@@ -60,12 +71,7 @@ class Lanes:
                 return None
             head = at + lane.gap_size
         if lane.is_text:
-            piece = data[head : lane.tail]
-            if not piece.strip(_EVEN) and piece and self._calm and lane.index == self._spoke:
-                self._last = piece  # as `_passed`, without its call
-                self._tally.bytes += len(piece)
-                return data
-            return self._text(lane.index, data, piece, head)
+            return self._text(lane.index, data, data[head : lane.tail], head)
         if lane.counts is not None:
             return self._with_counts(lane, lane.counts, data, head)
         if lane.kind is Kind.REASONING:

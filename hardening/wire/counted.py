@@ -26,6 +26,7 @@ class CountedLane(Lane):
         if hole is not None:
             middle, rest = raw[end : hole.start + 1], hole.end - 1
         super().__init__(kind, index, raw[:start], raw[rest:], middle=middle)
+        self.is_plain = False
         self._before = raw[: number.start] if self.is_ahead else raw[rest : number.start]
         self._between = raw[number.end : start] if self.is_ahead else b""
         self._after = b"" if self.is_ahead else raw[number.end :]

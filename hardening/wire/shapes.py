@@ -62,6 +62,7 @@ class Lane:
         "gap_size",
         "head",
         "index",
+        "is_plain",
         "is_text",
         "is_trace",
         "kind",
@@ -90,6 +91,7 @@ class Lane:
         """
         self.kind = kind
         self.is_text = kind is Kind.TEXT  # asked for every frame, and the members of an Enum are slow
+        self.is_plain = self.is_text and not gap  # a text between bytes that stay, and nothing else
         self.is_trace = kind is Kind.TRACE_COUNTED
         self.index = index
         self.prefix = prefix
