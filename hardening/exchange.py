@@ -16,7 +16,8 @@ from hardening.transform.chain import Chain, Makers
 from hardening.transform.question import Question
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
-from hardening.wire.requests import Edits, may_resend
+from hardening.wire.requests import Edits
+from hardening.wire.resent import may_resend
 from hardening.wire.shapes import Shapes
 
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s

@@ -144,27 +144,31 @@ class ArrayFramer:
 class ArrayJoint:
     """Puts what leaves of an array together: `[`, one comma between two elements, `]`, whatever was dropped.
 
-    What stood between two elements leaves as it came where both leave; a comma waits for what follows it, and is
-    `held` till then.
+    What stood between two elements leaves as it came where both leave; a comma waits for what follows it.
     """
 
-    __slots__ = ("_closed", "_opened", "_some", "held")
+    __slots__ = ("_closed", "_held", "_opened", "_some")
 
     def __init__(self) -> None:
-        self.held = b""  # from a comma on
+        self._held = b""  # from a comma on
         self._opened = self._some = self._closed = False
+
+    @property
+    def held(self) -> bytes:
+        """What came and waits for the next element: from a comma on, itself only behind one that left."""
+        return self._held if self._some else self._held.lstrip(b",")
 
     def between(self, piece: bytes) -> bytes:
         """What leaves for a piece that is no element. Raises WireError where white space grows over the limit."""
         if piece == b",":
-            self.held = piece
+            self._held = piece
             return b""
         if piece == b"]":
-            piece, self.held = self.held.lstrip(b",") + piece, b""
+            piece, self._held = self._held.lstrip(b",") + piece, b""
             self._closed = True
-        elif self.held:
-            self.held += piece
-            if len(self.held) > MAX_FRAME_BYTES:
+        elif self._held:
+            self._held += piece
+            if len(self._held) > MAX_FRAME_BYTES:
                 raise WireError("json_array", MAX_FRAME_BYTES, f"more than {MAX_FRAME_BYTES} blanks")
             return b""
         self._opened = self._opened or piece == b"["
@@ -174,7 +178,7 @@ class ArrayJoint:
         """What leaves for an element of which `out` is left."""
         if not out:
             return b""
-        comma, self.held = self.held, b""
+        comma, self._held = self._held, b""
         return self._after(comma, out)
 
     def own(self, out: bytes) -> bytes:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
-from hardening.wire.roles import Node, Role, compile_questions
+from hardening.wire.resent import without_resent
+from hardening.wire.roles import Node, Role
 from hardening.wire.scan import Walk, read_json
 from hardening.wire.sites import Site
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
 _BRACE = 123
-_NAMES_OF_TRACES = (b"thinking", b"reasoning", b"thought")  # what blocks that hold a trace call themselves
-_SUMMARY = compile_questions({"summary": Role.PARTS})
 _top_key = re.compile(rb"\{[ \t\n\r]*").match
 
 
@@ -181,7 +180,7 @@ def edit_request(
     sites = Walk(text, 0, table if edits.drop_resent else table.lean, format=format, fold=True).sites
     spans = [(site.start, site.end, new) for site in sites if (new := _less(text, site, edits)) is not None]
     if edits.drop_resent:
-        spans += _without_resent(text, sites)
+        spans += without_resent(text, sites)
     bounded = any(site.role is Role.ASK_TOKENS for site in sites)
     if edits.max_tokens is not None and bound is not None and not bounded:
         spans.append(_bounded(text, sites, bound, edits.max_tokens))
@@ -258,77 +257,3 @@ def _inserted(text: bytes, start: int, member: bytes) -> tuple[int, int, bytes]:
     at = opened.end() if opened else start + 1
     empty = text[at : at + 1] == b"}"
     return (at, at, member if empty else member + b",")
-
-
-def may_resend(body: bytes) -> bool:
-    """Whether a reasoning block may stand in the body, told without reading it."""
-    return any(b'"%b"' % name in body for name in _NAMES_OF_TRACES)
-
-
-def _without_resent(text: bytes, sites: list[Site]) -> list[tuple[int, int, bytes]]:
-    """The spans of blocks that hold nothing but a summary written here, and of the messages of such alone.
-
-    Each list keeps an element; some servers refuse an empty one.
-    """
-    spans: list[tuple[int, int, bytes]] = []
-    own: list[Site] = []
-    for parts, blocks in _lists(sites, Role.PARTS, Role.PART):
-        kept = [_without_summary(text[block.start : block.end]) for block in blocks]
-        spans += _without(blocks, [new is None for new in kept])
-        for block, new in zip(blocks, kept, strict=True):
-            if new is not None and new != text[block.start : block.end]:
-                spans.append((block.start, block.end, new))
-        if not any(kept):
-            own.append(parts)
-    for _, turns in _lists(sites, Role.TURNS, Role.TURN):
-        spans += _without(turns, [any(turn.start < one.start < turn.end for one in own) for turn in turns])
-    return spans
-
-
-def _lists(sites: list[Site], of: Role, each: Role) -> list[tuple[Site, list[Site]]]:
-    """The lists with role `of`, each with its elements."""
-    found: list[tuple[Site, list[Site]]] = []
-    for site in sites:  # in the order of the text: a list, then its elements
-        if site.role is of:
-            found.append((site, []))
-        elif site.role is each and found and site.start < found[-1][0].end:
-            found[-1][1].append(site)
-    return [(one, elements) for one, elements in found if elements]
-
-
-def _without(elements: list[Site], gone: list[bool]) -> list[tuple[int, int, bytes]]:
-    """The spans, each with one comma, of the elements that go; none where all would."""
-    if all(gone):
-        return []
-    first = gone.index(False)
-    return [
-        (elements[at].start, elements[at + 1].start, b"")
-        if at < first
-        else (elements[at - 1].end, elements[at].end, b"")
-        for at, goes in enumerate(gone)
-        if goes
-    ]
-
-
-def _without_summary(block: bytes) -> bytes | None:
-    """A block as it may be sent on; None for one that only repeats a summary written here.
-
-    A text in `content` or `thinking`, or of a `thought`, makes a server take it for the model's own trace. Where
-    the text stands in `summary` alone, the item may be a reference to one that the server keeps: then only the
-    text goes.
-    """
-    if not any(name in block for name in _NAMES_OF_TRACES):
-        return block
-    value = read_json(block, format="request")
-    if not isinstance(value, dict):
-        return block
-    if value.get("thought") is True:
-        return block if value.get("thoughtSignature") or value.get("thought_signature") else None
-    if value.get("type") not in ("thinking", "reasoning"):
-        return block
-    if value.get("signature") or value.get("encrypted_content"):
-        return block
-    if value["type"] == "thinking" or value.get("content"):
-        return None
-    found = Walk(block, 0, _SUMMARY, format="request", fold=True).sites if value.get("summary") else []
-    return splice(block, [(site.start, site.end, b"[]") for site in found])

@@ -21,6 +21,7 @@ from hardening.state import MemoryStore
 from hardening.testing import find_leaks, harden
 from tests.asgi.chat import BODY, HIDE, PLAIN_JSON, TRACE, stream, whole
 from tests.asgi.driver import Answer, LoopClock, ask, replies, run
+from tests.exchanges import gemini_array
 
 SSE = [(b"content-type", b"text/event-stream")]
 
@@ -374,6 +375,30 @@ def test_what_passes_after_a_fault_leaves_whole_and_once(
     answer = run(ask(hardened, BODY))
     left = answer.headers.get("content-encoding", "identity")
     assert (gzip.decompress(answer.body) if left == "gzip" else answer.body) == said
+    assert answer.ended
+
+
+@pytest.mark.parametrize("size", [1, 7, 90, 100_000])
+@pytest.mark.parametrize("fails_at", [0, 3, 9])
+def test_what_passes_of_an_array_after_a_fault_leaves_whole_and_once(
+    monkeypatch: pytest.MonkeyPatch, fails_at: int, size: int
+) -> None:
+    """Catches the comma that waits for the next element, where reading that element fails."""
+    read: Any = Rewriter.frame
+    frames = iter(range(1000))
+
+    def broken(*arguments: Any, **more: Any) -> bytes:
+        if next(frames) == fails_at:
+            raise KeyError("a fault of ours")
+        return bytes(read(*arguments, **more))
+
+    monkeypatch.setattr(Rewriter, "frame", broken)
+    said = b"".join(gemini_array())
+    pieces = [said[at : at + size] for at in range(0, len(said), size)]
+    policy = HIDE.replace("show: none", "show: full") + "on_failure: {internal: pass}\n"
+    hardened = harden(replies(pieces, kind=b"application/json"), policy)
+    answer = run(ask(hardened, b"{}", path="/v1beta/models/m:streamGenerateContent"))
+    assert answer.body == said
     assert answer.ended
 
 

@@ -146,6 +146,20 @@ def test_a_comma_waits_for_what_follows_it_and_white_space_before_it_does_not() 
     assert [joint.close(), joint.own(b"4")] == [b"", b""]
 
 
+def test_what_waits_can_leave_as_it_came_and_the_array_stays_one() -> None:
+    """Catches a comma that is lost, or that leads an array, where the rest leaves unread."""
+    joint = ArrayJoint()
+    assert [joint.between(b"["), joint.element(b""), joint.between(b","), joint.between(b"\n")] == [
+        b"[",
+        b"",
+        b"",
+        b"",
+    ]
+    assert joint.held == b"\n"
+    assert [joint.element(b"2"), joint.between(b",")] == [b"\n2", b""]
+    assert joint.held == b","
+
+
 def test_what_stood_between_elements_that_went_does_not_tell_how_many_they_were() -> None:
     outs = []
     for gone in (1, 9):

@@ -1,0 +1,85 @@
+"""Reasoning that a client sends back: what can only be a summary written here is taken out."""
+
+from __future__ import annotations
+
+from hardening.wire.roles import Role, compile_questions
+from hardening.wire.scan import Walk, read_json
+from hardening.wire.sites import Site
+
+_NAMES_OF_TRACES = (b"thinking", b"reasoning", b"thought")  # what blocks that hold a trace call themselves
+_SUMMARY = compile_questions({"summary": Role.PARTS})
+
+Spans = list[tuple[int, int, bytes]]
+
+
+def may_resend(body: bytes) -> bool:
+    """Whether a reasoning block may stand in the body, told without reading it."""
+    return any(b'"%b"' % name in body for name in _NAMES_OF_TRACES)
+
+
+def without_resent(text: bytes, sites: list[Site]) -> Spans:
+    """The spans of blocks that hold nothing but a summary written here, and of the messages of such alone.
+
+    Each list keeps an element; some servers refuse an empty one.
+    """
+    spans: Spans = []
+    own: list[Site] = []
+    for parts, blocks in _lists(sites, Role.PARTS, Role.PART):
+        found = [_summaries(text[block.start : block.end]) for block in blocks]
+        spans += _without(blocks, [emptied is None for emptied in found])
+        for block, emptied in zip(blocks, found, strict=True):
+            spans += [(block.start + start, block.start + end, new) for start, end, new in emptied or ()]
+        if all(emptied is None for emptied in found):
+            own.append(parts)
+    for _, turns in _lists(sites, Role.TURNS, Role.TURN):
+        spans += _without(turns, [any(turn.start < one.start < turn.end for one in own) for turn in turns])
+    return spans
+
+
+def _lists(sites: list[Site], of: Role, each: Role) -> list[tuple[Site, list[Site]]]:
+    """The lists with role `of`, each with its elements."""
+    found: list[tuple[Site, list[Site]]] = []
+    for site in sites:  # in the order of the text: a list, then its elements
+        if site.role is of:
+            found.append((site, []))
+        elif site.role is each and found and site.start < found[-1][0].end:
+            found[-1][1].append(site)
+    return [(one, elements) for one, elements in found if elements]
+
+
+def _without(elements: list[Site], gone: list[bool]) -> Spans:
+    """The spans, each with one comma, of the elements that go; none where all would."""
+    if all(gone):
+        return []
+    first = gone.index(False)
+    return [
+        (elements[at].start, elements[at + 1].start, b"")
+        if at < first
+        else (elements[at - 1].end, elements[at].end, b"")
+        for at, goes in enumerate(gone)
+        if goes
+    ]
+
+
+def _summaries(block: bytes) -> Spans | None:
+    """What is emptied in a block that may be sent on; None for one that only repeats a summary written here.
+
+    A text in `content` or `thinking`, or of a `thought`, makes a server take it for the model's own trace. Where
+    the text stands in `summary` alone, the item may be a reference to one that the server keeps: then only the
+    text goes.
+    """
+    if not any(name in block for name in _NAMES_OF_TRACES):
+        return []
+    value = read_json(block, format="request")
+    if not isinstance(value, dict):
+        return []
+    if value.get("thought") is True:
+        return [] if value.get("thoughtSignature") or value.get("thought_signature") else None
+    if value.get("type") not in ("thinking", "reasoning"):
+        return []
+    if value.get("signature") or value.get("encrypted_content"):
+        return []
+    if value["type"] == "thinking" or value.get("content"):
+        return None
+    found = Walk(block, 0, _SUMMARY, format="request", fold=True).sites if value.get("summary") else []
+    return [(site.start, site.end, b"[]") for site in found]
