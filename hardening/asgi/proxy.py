@@ -7,10 +7,12 @@ the `x-forwarded-*` headers. Bodies pass as they come, in both directions, packe
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
+from urllib.parse import quote, unquote_to_bytes
 
 import httpx
 import orjson
@@ -46,6 +48,9 @@ _UNSENT: dict[
     httpx.PoolTimeout: (503, "too many requests are being answered"),
 }
 _UNREACHED = (502, "the model server cannot be reached")
+_UNSENDABLE = (400, "found a path that cannot be passed on, allowed are printable ASCII and no dot segments")
+_slashes = re.compile(rb"[/\\]").split
+_is_target = re.compile(rb"[!-~]+").fullmatch  # what HTTP allows there (RFC 9112 section 3.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +117,17 @@ class Proxy:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        target = self._target(scope)
+        if target is None:
+            await _say(send, *_UNSENDABLE)
+            return
         client = _Client(receive, sends=_has_body(scope["headers"]))
         request = httpx.Request(
             scope["method"],
-            self._url(scope),
+            self._upstream.url,
             headers=_to_upstream(scope, self._upstream.url),
             content=client.body() if client.sends else None,
-            extensions={"timeout": self._upstream.timeouts},
+            extensions={"timeout": self._upstream.timeouts, "target": target},
         )
         async with client:
             try:
@@ -139,11 +148,18 @@ class Proxy:
             finally:
                 await response.aclose()
 
-    def _url(self, scope: Scope) -> httpx.URL:
-        raw: bytes = scope.get("raw_path") or scope["path"].encode()
-        base = self._upstream.url.raw_path.rstrip(b"/")
+    def _target(self, scope: Scope) -> bytes | None:
+        """The path and query as the client wrote them, below the upstream's own path; None where they may leave it.
+
+        As bytes, since a URL of httpx resolves dot segments: `/../admin` would leave the upstream's path.
+        """
+        raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+        segments = [part.partition(b";")[0] for part in _slashes(unquote_to_bytes(raw))]
         query: bytes = scope.get("query_string", b"")
-        return self._upstream.url.copy_with(raw_path=base + raw + (b"?" + query if query else b""))
+        asked = raw + b"?" + query if query else raw
+        if segments[0] or b".." in segments or not _is_target(asked):
+            return None
+        return self._upstream.url.raw_path.rstrip(b"/") + asked
 
 
 class _Client:
@@ -205,7 +221,8 @@ def _to_upstream(scope: Scope, upstream: httpx.URL) -> Headers:
     kept = without(headers, _FORWARDED | _hop_by_hop(headers))
     forwarded = joined(headers, b"x-forwarded-for") or b""
     client = scope["client"][0].encode() if scope.get("client") else b""
-    if not forwarded.endswith(client):  # as it does where our server has read the client from it
+    # Our server has read the client from the last one where it trusts who sent it; then it stands there already.
+    if client and forwarded.rpartition(b",")[2].strip() != client:
         forwarded = forwarded + b", " + client if forwarded else client
     return [
         (b"host", upstream.netloc),

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hardening.asgi.proxy import Proxy, Upstream
+from hardening.asgi.proxy import Proxy, Upstream, _to_upstream
 from hardening.errors import StartError
 
 WAIT_S = 30.0
@@ -126,6 +126,39 @@ def ask(
 def test_path_and_query_reach_the_upstream_as_they_were_written(port: int) -> None:
     told = json.loads(ask(port, "/a%2Fb/c%20d?x=1&y=%26").body)
     assert (told["path"], told["query"]) == ("/base/a%2Fb/c%20d", "x=1&y=%26")
+
+
+@pytest.mark.parametrize("path", ["/a|b/{c}", "/./a", "//a", "/a\\b", "/a..b/...", "/%C3%BC?x=%FF"])
+def test_no_spelling_of_a_path_is_changed(port: int, path: str) -> None:
+    told = json.loads(ask(port, path).body)
+    assert told["path"] + (f"?{told['query']}" if told["query"] else "") == "/base" + path
+
+
+@pytest.mark.parametrize(
+    "path", ["/../echo", "/a/..", "/a/%2e%2E/b", "/..%2fecho", "/a\\..\\b", "/a/.%2e/../../echo", "/..;/a"]
+)
+def test_no_path_leaves_that_of_the_upstream(port: int, path: str) -> None:
+    response = ask(port, path)
+    assert response.status == 400
+    assert "x-own" not in response.headers
+    assert "dot segments" in json.loads(response.body)["error"]["message"]
+
+
+@pytest.mark.parametrize("written", [b"/\xc3\xbc", b"/a?x=\xff", b"*"])
+def test_a_target_that_http_does_not_allow_is_a_bad_request(port: int, written: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as client:
+        client.sendall(b"GET " + written + b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert b" 400 " in client.recv(65536).partition(b"\r\n")[0]
+
+
+def test_the_last_forwarded_address_is_the_clients_own() -> None:
+    """One that merely ends as the client's does is somebody's claim."""
+    claimed = [(b"x-forwarded-for", b"203.0.113.9, 110.0.0.7")]
+    scope: Scope = {"headers": claimed, "client": ("10.0.0.7", 1), "scheme": "http"}
+    sent = dict(_to_upstream(scope, Upstream.of("http://127.0.0.1:1").url))
+    assert sent[b"x-forwarded-for"] == b"203.0.113.9, 110.0.0.7, 10.0.0.7"
+    sent = dict(_to_upstream({**scope, "client": None}, Upstream.of("http://127.0.0.1:1").url))
+    assert sent[b"x-forwarded-for"] == b"203.0.113.9, 110.0.0.7"
 
 
 def test_headers_pass_but_those_of_the_connection(port: int) -> None:
