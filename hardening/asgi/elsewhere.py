@@ -18,6 +18,7 @@ _OUTPUT = re.compile(
     rb'|choices"|candidates"|generated_text"|completion"|type"\s*:\s*"(?:message|response\.)|output_ids"'
     rb'|content_block|delta"|token_ids"|logprobs")'
 )
+_TYPES = (b"application/json", b"text/event-stream", b"application/x-ndjson")
 _HEAD_DROPS = frozenset({b"content-length", b"etag", b"content-md5", b"content-digest", b"repr-digest"})
 
 
@@ -46,13 +47,18 @@ def bodiless(send: Send) -> Send:
 
 
 class Sniffing:
-    """A `send` that changes nothing and reports once a response that begins like a model's answer."""
+    """A `send` that changes nothing, and reports once a response that begins like a model's answer.
 
-    __slots__ = ("_head", "_report", "_send", "_typed")
+    `seen` is called when an answer that the app gave of itself has been looked at; after an error,
+    which the next caller may not get, it is not.
+    """
 
-    def __init__(self, send: Send, report: Callable[[], None]) -> None:
+    __slots__ = ("_head", "_report", "_seen", "_send", "_typed")
+
+    def __init__(self, send: Send, *, report: Callable[[], None], seen: Callable[[], None]) -> None:
         self._send = send
         self._report = report
+        self._seen = seen
         self._typed = False
         self._head: bytes | None = b""
 
@@ -64,16 +70,20 @@ class Sniffing:
 
     def _look(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            if message["status"] >= 300:
+                self._head = None
             kind = find(message.get("headers", ()), b"content-type") or b""
-            self._typed = kind.startswith(
-                (b"application/json", b"text/event-stream", b"application/x-ndjson")
-            )
+            self._typed = kind.lower().startswith(_TYPES)
         elif not self._typed:
-            self._head = None
+            self._done()
         elif message["type"] == "http.response.body" and self._head is not None:
             self._head += bytes(message.get("body", b""))[:_SNIFFED_BYTES]
             if _OUTPUT.search(self._head):
                 self._report()
-                self._head = None
+                self._done()
             elif len(self._head) >= _SNIFFED_BYTES or not message.get("more_body", False):
-                self._head = None
+                self._done()
+
+    def _done(self) -> None:
+        self._head = None
+        self._seen()

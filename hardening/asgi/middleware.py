@@ -146,19 +146,20 @@ class HardeningMiddleware:
     async def _no_door(
         self, service: Service, in_force: InForce, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        path, root, method, policy = (
-            scope["path"],
-            scope.get("root_path", ""),
-            scope["method"],
-            in_force.policy,
-        )
-        if not is_asked_only(method) and not in_force.entrance.leaves_alone(path, root):
-            if policy.doors.unknown == "block" and policy.mode == "enforce":
-                await _say(send, None, _NO_DOOR)
-                return
-            send = Sniffing(send, lambda: service.unclaimed(route_of(scope))).send
-        if not self._is_deferred:
-            in_force.quiet.add(method, path, root)
+        path, root, method = scope["path"], scope.get("root_path", ""), scope["method"]
+        policy = in_force.policy
+
+        def seen() -> None:
+            if not self._is_deferred:
+                in_force.quiet.add(method, path, root)
+
+        if is_asked_only(method) or in_force.entrance.leaves_alone(path, root):
+            seen()
+        elif policy.doors.unknown == "block" and policy.mode == "enforce":
+            await _say(send, None, _NO_DOOR)
+            return
+        else:
+            send = Sniffing(send, report=lambda: service.unclaimed(route_of(scope)), seen=seen).send
         await self.app(scope, receive, send)
 
     def _expect_admit(self, scope: Scope) -> None:

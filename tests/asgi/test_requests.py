@@ -272,6 +272,23 @@ def test_model_output_on_an_unknown_path_is_counted_once_a_path() -> None:
     assert hardened.options.registry.get_sample_value("hardening_unclaimed_output_total") == 2
 
 
+def test_an_error_of_an_unknown_path_does_not_end_the_look_at_it() -> None:
+    """Whoever knocks first without a key would else keep the operator from hearing of the route."""
+    statuses = [401, 422, 503, 200, 200]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"Application/JSON")]
+        await send({"type": "http.response.start", "status": statuses.pop(0), "headers": headers})
+        await send({"type": "http.response.body", "body": whole()})
+
+    hardened = harden(app, HIDE)
+    counts = []
+    while statuses:
+        run(ask(hardened, BODY, path="/ask"))
+        counts.append(hardened.options.registry.get_sample_value("hardening_unclaimed_output_total"))
+    assert counts == [0, 0, 0, 1, 1]
+
+
 def test_the_route_of_such_output_is_named_once_by_its_template(caplog: pytest.LogCaptureFixture) -> None:
     async def answer(request: Request) -> Response:
         return Response(whole(), media_type="application/json")
