@@ -13,6 +13,7 @@ from hardening.wire.codec import Codec
 from hardening.wire.framing import BOM, Envelope, Framing
 from hardening.wire.json_array import JSON_ARRAY, ArrayJoint, is_between
 from hardening.wire.ndjson import NDJSON
+from hardening.wire.scan import read_json
 from hardening.wire.shapes import Shapes
 from hardening.wire.sse import SSE
 
@@ -214,6 +215,9 @@ class Reply:
         except WireError:
             if event.lines:  # a stream that lost its empty lines: each line is an event
                 return b"".join(self._event(line) for line in event.lines)
+            if self._joint is not None and not self._passes_unreadable:
+                # Past what is no JSON nobody knows where an element begins, nor what stands in it.
+                read_json(raw, format=self._codec.name)
             return self._unreadable(raw)
         out = self.rewriter.frame(frame)
         if out:

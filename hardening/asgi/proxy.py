@@ -28,6 +28,7 @@ T = TypeVar("T")
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
+        b"http2-settings",
         b"keep-alive",
         b"proxy-authenticate",
         b"proxy-authorization",
@@ -61,6 +62,7 @@ class Upstream:
     connections: int = 512
     connect_s: float = 10.0
     silence_s: float = 600.0
+    upload_silence_s: float = 60.0  # of a client, whose body holds a connection meanwhile
 
     @classmethod
     def of(cls, url: str, *, connections: int = 512, silence_s: float = 600.0) -> Upstream:
@@ -121,7 +123,9 @@ class Proxy:
         if target is None:
             await _say(send, *_UNSENDABLE)
             return
-        client = _Client(receive, sends=_has_body(scope["headers"]))
+        client = _Client(
+            receive, sends=_has_body(scope["headers"]), silence_s=self._upstream.upload_silence_s
+        )
         request = httpx.Request(
             scope["method"],
             self._upstream.url,
@@ -133,6 +137,9 @@ class Proxy:
             try:
                 response = await client.unless_gone(self._transport.handle_async_request(request))
             except ClientGone:
+                return
+            except _RestedError:
+                await _say(send, 408, "the request body did not come in time")
                 return
             except httpx.TransportError as fault:
                 LOG.warning("the upstream did not answer: %s", type(fault).__name__)
@@ -162,11 +169,16 @@ class Proxy:
         return self._upstream.url.raw_path.rstrip(b"/") + asked
 
 
+class _RestedError(Exception):
+    """A client has begun a body and does not go on."""
+
+
 class _Client:
     """The client's side of one request: its body, and whether it is still there."""
 
-    def __init__(self, receive: Receive, *, sends: bool) -> None:
+    def __init__(self, receive: Receive, *, sends: bool, silence_s: float) -> None:
         self.sends = sends
+        self._silence_s = silence_s
         self._receive = receive
         self._sent = asyncio.Event()
         if not sends:
@@ -179,10 +191,18 @@ class _Client:
         self._leaving.cancel()
 
     async def body(self) -> AsyncIterator[bytes]:
-        """The pieces of the request's body. Raises ClientGone where the client left before its end."""
+        """The pieces of the request's body.
+
+        Raises:
+            ClientGone: the client left before its end.
+            _RestedError: nothing more came for too long.
+        """
         more = True
         while more:
-            message = await self._receive()
+            try:
+                message = await asyncio.wait_for(self._receive(), self._silence_s)
+            except TimeoutError:
+                raise _RestedError from None
             if message["type"] == "http.disconnect":
                 raise ClientGone
             more = message.get("more_body", False)
@@ -218,7 +238,11 @@ def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 def _to_upstream(scope: Scope, upstream: httpx.URL) -> Headers:
     """The request's headers as a proxy sends them on."""
     headers: Headers = scope["headers"]
-    kept = without(headers, _FORWARDED | _hop_by_hop(headers))
+    # Not what `connection` names besides: a caller could take away the key that he was counted by.
+    gone = _FORWARDED | _HOP_BY_HOP
+    if joined(headers, b"transfer-encoding"):
+        gone |= {b"content-length"}  # it does not count beside the other (RFC 9112 section 6.3)
+    kept = without(headers, gone)
     forwarded = joined(headers, b"x-forwarded-for") or b""
     client = scope["client"][0].encode() if scope.get("client") else b""
     # Our server has read the client from the last one where it trusts who sent it; then it stands there already.
@@ -234,7 +258,7 @@ def _to_upstream(scope: Scope, upstream: httpx.URL) -> Headers:
 
 
 def _hop_by_hop(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
-    """The names of headers that are for one connection only: the known ones, and those that say so."""
+    """The names of an upstream's headers for one connection only: the known ones, and those that say so."""
     named = joined(headers, b"connection") or b""
     return _HOP_BY_HOP | {name.strip().lower() for name in named.split(b",")}
 

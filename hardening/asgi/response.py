@@ -52,6 +52,7 @@ class Response:
         "_passing",
         "_pieces",
         "_raw",
+        "_raw_bytes",
         "_send",
         "_start",
         "_stopped",
@@ -71,6 +72,7 @@ class Response:
         self._start: Message | None = None
         self._kept = False
         self._raw: list[bytes] = []
+        self._raw_bytes = 0
         self._unpacker: Unpacker | None = None
         # The one state of the hot path: the head is out, and what comes is a stream that is not packed.
         self._flowing = False
@@ -165,15 +167,20 @@ class Response:
         async with self._beats:
             await self._say({"type": _START, "status": self.status, "headers": headers})
 
+    async def _open_changed(self) -> None:
+        """Open a held head for a body whose length nobody knows yet."""
+        assert self._start is not None
+        await self._open(self._changed(list(self._start.get("headers", ())), None))
+
     async def _piece(self, message: Message) -> None:
         """A piece of a whole body, a packed piece, or the last piece of anything."""
         now = self._clock()
         data = bytes(message.get("body", b""))
         last = not message.get("more_body", False)
-        if self._kept:
-            self._raw.append(data)
         out, untold = b"", None
         try:
+            if self._kept:
+                self._keep(data)
             untold = data = self._unpacked(data, last=last)
             out = self._exchange.receive(data, now)
             untold = b""
@@ -191,6 +198,15 @@ class Response:
         else:
             await self._early(out)
 
+    def _keep(self, data: bytes) -> None:
+        """Hold a piece of a body whose head is held, so that it can leave as it came."""
+        self._raw.append(data)
+        self._raw_bytes += len(data)
+        if self._raw_bytes > UNPACKED_BYTES:
+            raise WireError(
+                "http", UNPACKED_BYTES, f"a body of more than {UNPACKED_BYTES} bytes before any may leave"
+            )
+
     def _unpacked(self, data: bytes, *, last: bool) -> bytes:
         if self._unpacker is None:
             return data
@@ -202,10 +218,9 @@ class Response:
     async def _early(self, out: bytes) -> None:
         """Send a piece; the first bytes that may leave before the end take a held head with them."""
         if self._kept and out:
-            assert self._start is not None
             self._kept = False
             self._raw.clear()
-            await self._open(self._changed(list(self._start.get("headers", ())), None))
+            await self._open_changed()
             self._flowing = self._unpacker is None
         await self._carefully(out)
 
@@ -240,6 +255,8 @@ class Response:
 
     async def _finish(self, out: bytes, outcome: Outcome = "complete") -> None:
         """Send the last bytes and settle; what the app still sends goes nowhere."""
+        if not self._opened:
+            await self._open_changed()  # cut before anything could leave
         self.close()
         await self._beats.ended()
         await self._say({"type": _BODY, "body": out, "more_body": False})

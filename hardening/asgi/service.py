@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry
 from starlette.types import Scope
@@ -169,7 +170,7 @@ class Service:
         """Count what looks like a model's answer on a path that is no door, and name each route once."""
         self.metrics.output_unclaimed()
         self._say_once(
-            f"model output on {route[:_ROUTE_CHARS]}, which is no door: declare its format or `pass` under the "
+            f"model output on {quote(route[:_ROUTE_CHARS], safe='/{}:*')}, which is no door: declare its format or `pass` under the "
             f"policy's doors, or close such paths with doors: {{unknown: block}}"
         )
 

@@ -38,6 +38,7 @@ _KNOWN = (
     _Known("agents/completions", "openai_chat"),
     _Known("/completions", "openai_completions"),
     _Known("v1/completions", "openai_completions"),
+    _Known("api/v0/completions", "openai_completions"),
     _Known("deployments/{model}/completions", "openai_completions"),
     _Known("engines/{model}/completions", "openai_completions"),
     _Known("/completion", "openai_completions"),
@@ -134,7 +135,8 @@ class Doors:
         for prefix, door in self._prefixes:
             if whole.startswith(prefix) or whole + "/" == prefix:
                 return door
-        known = self._known.find(segments)
+        # A server may also take the path as it stands, with a `?` or an empty parameter for a model's name.
+        known = self._known.find(segments) or self._known.find([part for part in path.split("/") if part])
         if known is not None or not self._known.doors:
             return known
         side = _SIDE.find([segment.lower() for segment in segments])
@@ -183,10 +185,13 @@ class _Patterns:
             if len(ends) == len(parts) and all(map(_fits, parts, ends)):
                 model = next((end for part, end in zip(parts, ends, strict=True) if part == _MODEL), "")
                 return replace(door, model=model) if model else door
+        # Some servers take slashes in a model's name, or none at all: what follows the word before it is the name.
+        path = [segment.lower() for segment in above]
+        for parts, _, door in self._by_end.get(last.lower(), ()):
+            if parts[-1:] == [_MODEL] and (at := _after(parts[-2], path)):
+                return replace(door, model="/".join(above[at:]))
         for parts, _, door in self._by_end.get(colon + verb.lower(), ()) if colon else ():
-            path = [segment.lower() for segment in above]
-            if parts[0] in path:  # what follows it is the model's name, slashes and all
-                at = len(path) - path[::-1].index(parts[0])
+            if at := _after(parts[0], path):
                 return replace(door, model="/".join([*above[at:], head]))
         return None
 
@@ -195,6 +200,11 @@ def _told(row: _Known) -> tuple[int, int]:
     """How many segments a pattern names; of two that name as many, the one that leaves fewer open says more."""
     open_ = row.pattern.count(_MODEL)
     return row.pattern.strip("/").count("/") + 1 - open_, -open_
+
+
+def _after(word: str, path: list[str]) -> int:
+    """The position after the last `word` of a path; 0 where there is none."""
+    return len(path) - path[::-1].index(word) if word in path else 0
 
 
 def _fits(part: str, segment: str) -> bool:

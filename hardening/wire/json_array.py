@@ -11,6 +11,7 @@ import re
 from hardening.errors import WireError
 from hardening.wire.framing import BOM, MAX_FRAME_BYTES, Envelope, Framing
 
+MAX_BLANK_BYTES = 64 * 1024  # between two elements
 _WHITE = b" \t\r\n"
 GLUE = b",\r\n"  # as the Gemini API writes it
 _white = re.compile(rb"[ \t\r\n]+").match
@@ -168,8 +169,8 @@ class ArrayJoint:
             self._closed = True
         elif self._held:
             self._held += piece
-            if len(self._held) > MAX_FRAME_BYTES:
-                raise WireError("json_array", MAX_FRAME_BYTES, f"more than {MAX_FRAME_BYTES} blanks")
+            if len(self._held) > MAX_BLANK_BYTES:
+                raise WireError("json_array", MAX_BLANK_BYTES, f"more than {MAX_BLANK_BYTES} blanks")
             return b""
         self._opened = self._opened or piece == b"["
         return piece

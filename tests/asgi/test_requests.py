@@ -301,6 +301,11 @@ def test_the_route_of_such_output_is_named_once_by_its_template(caplog: pytest.L
     assert "acme" not in caplog.text
 
 
+def test_the_name_of_such_a_path_forges_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    run(ask(harden(leaking(), HIDE), BODY, path="/x\nERROR: forged\x1b[31m"))
+    assert "model output on /x%0AERROR:%20forged%1B%5B31m, which" in caplog.text
+
+
 @pytest.mark.parametrize("method", ["POST", "GET", "PUT"])
 def test_a_known_side_door_is_closed_and_the_log_says_once_how_to_open_it(
     method: str, caplog: pytest.LogCaptureFixture

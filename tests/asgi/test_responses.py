@@ -122,6 +122,25 @@ def test_no_file_leaves_past_the_middleware(kind: str) -> None:
     assert [message["type"] for message in answer.messages] == ["http.response.start", "http.response.body"]
 
 
+def test_a_stream_that_calls_itself_json_and_is_cut_before_anything_left_begins_with_its_head() -> None:
+    thoughts = [chunk({"reasoning_content": TRACE}) for _ in range(200)]
+    policy = HIDE.replace("trial: {requests: 1k, per: 1m}", "trial: {tokens: 3k, per: 1m}")
+    assert policy != HIDE
+    hardened = harden(replies([*thoughts, *stream()], kind=b"application/json"), policy, clock=LoopClock())
+    answer = run(ask(hardened, BODY))
+    assert [message["type"] for message in answer.messages] == ["http.response.start", "http.response.body"]
+    assert find_leaks(answer.body, TRACE) == []
+    assert [(receipt.outcome, receipt.status) for receipt in hardened.receipts] == [("cut", 200)]
+
+
+def test_what_is_held_before_anything_may_leave_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hardening.asgi.response.UNPACKED_BYTES", 100_000)
+    thoughts = [chunk({"reasoning_content": TRACE}) for _ in range(2000)]
+    answer = run(ask(harden(replies(thoughts, kind=b"application/json"), HIDE), BODY))
+    assert answer.status == 502
+    assert find_leaks(answer.body, TRACE) == []
+
+
 def test_trailers_and_early_hints_are_swallowed() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.early_hint", "links": [TRACE.encode()]})

@@ -407,3 +407,16 @@ def test_no_answer_of_gemini_carries_a_trace(policy: str, name: str) -> None:
             assert SPELT[:24].encode() not in left.body
             if kind is JSON:
                 json.loads(left.body.decode("utf-8-sig"))
+
+
+@pytest.mark.parametrize("odd", ["\ufeff", "x", "}", "]", '"abc', "[", "{", "1 ", "null", "\\"])
+@pytest.mark.parametrize("said", [True, False])
+def test_no_array_that_lost_its_elements_carries_a_trace(odd: str, said: bool) -> None:
+    """Catches a reader that takes the inside of an element for elements, in which no table knows a part."""
+    thought, answer = json.dumps(gemini(thinks(TRACE))), json.dumps(gemini(SAYS))
+    array = f"[{answer if said else ''}{odd}{',' if said else ''}{thought},{answer}]".encode()
+    for size in (len(array), 13, 1):
+        app = harden(replies(split(array, size), kind=JSON), "baseline")
+        left = run(ask(app, b"{}", path="/v1beta/models/m:streamGenerateContent"))
+        assert find_leaks(left.body, TRACE) == []
+        assert left.raised is None
