@@ -78,7 +78,7 @@ class Service:
         self.local = MemoryStore()
         self.ratio = PromptRatio()
         self.metrics: Metrics = metrics_in(options.registry)
-        self.audit = _audit(policy.runtime.audit, self.metrics)
+        self.audit = _audit(policy.runtime.audit, self._receipts_lost)
         self._runtime = policy.runtime
         self._ledger = ProvenLedger()
         self._toolbox = Toolbox()
@@ -172,6 +172,13 @@ class Service:
         self._say_once(
             f"model output on {quote(route[:_ROUTE_CHARS], safe='/{}:*')}, which is no door: declare its format or `pass` under the "
             f"policy's doors, or close such paths with doors: {{unknown: block}}"
+        )
+
+    def _receipts_lost(self, count: int) -> None:
+        self.metrics.receipts_dropped(count)
+        self._say_once(
+            "receipts are lost: the audit's file cannot be written, or not as fast as they come; "
+            "hardening_receipts_dropped_total counts them"
         )
 
     def _say_once(self, warning: str) -> None:
@@ -294,8 +301,8 @@ def _shown(policy: Policy) -> tuple[PolicyId, Mode]:
     return PolicyId(policy.name, policy.digest), policy.mode
 
 
-def _audit(target: str, metrics: Metrics) -> AuditWriter | None:
+def _audit(target: str, on_drop: Callable[[int], None]) -> AuditWriter | None:
     if target == "none":
         return None
     place = Path(target.removeprefix("file:"))
-    return AuditWriter("stdout" if target == "stdout" else place, on_drop=metrics.receipts_dropped)
+    return AuditWriter("stdout" if target == "stdout" else place, on_drop=on_drop)

@@ -127,7 +127,9 @@ def named_policy(options: Options, read: ReadFile) -> Policy:
     named = options.policy or options.environment.get("HARDENING_POLICY")
     if not named:
         raise StartError("no policy: pass policy=... or set HARDENING_POLICY (a path, or a preset's name)")
-    assert not isinstance(named, Policy)
+    if not isinstance(named, str | Path):
+        kind = type(named).__name__
+        raise StartError(f"policy: found {kind}, allowed is a path, a preset's name or a Policy")
     return read_policy(named, options.environment, read)
 
 

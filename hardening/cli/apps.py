@@ -131,6 +131,14 @@ def _flat(routes: Sequence[object]) -> Iterator[tuple[str, frozenset[str] | None
         yield getattr(found, "path", None) or "", frozenset(methods) if methods else None, route
 
 
+def _mounted(kind: type[HardeningMiddleware], app: Any, middleware: Any) -> HardeningMiddleware:
+    """The middleware as a framework would make it. Raises AppError where it does not take what it is given."""
+    try:
+        return kind(app, *middleware.args, **middleware.kwargs)
+    except TypeError as fault:
+        raise AppError(f"the app cannot start: {fault}") from None
+
+
 def _through(app: Any, prefix: str, guards: tuple[Guard, ...]) -> tuple[Any, tuple[Guard, ...]]:
     """The app inside all wrappers, and the guards with those among the wrappers."""
     found = list(guards)
@@ -140,7 +148,7 @@ def _through(app: Any, prefix: str, guards: tuple[Guard, ...]) -> tuple[Any, tup
         for middleware in getattr(app, "user_middleware", ()):
             kind = middleware.cls
             if isinstance(kind, type) and issubclass(kind, HardeningMiddleware):
-                found.append(Guard(kind(app, *middleware.args, **middleware.kwargs), prefix))
+                found.append(Guard(_mounted(kind, app, middleware), prefix))
         if isinstance(app, Router):
             found += _through(app.middleware_stack, prefix, ())[1]
         inner = getattr(app, "app", None)

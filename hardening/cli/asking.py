@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO
 
@@ -75,6 +76,10 @@ def _check(reading: Reading, question: Question) -> None:
     texts = (question.account, question.org, question.model, question.client, question.door)
     if not all(text is None or text.isprintable() for text in texts):
         raise typer.BadParameter("found characters that cannot be printed; write names as the audit has them")
+    if question.account == "":
+        raise typer.BadParameter("--account: found no id; leave it out for somebody unknown")
+    if question.client and not _is_address(question.client):
+        raise typer.BadParameter("--client: found no IP address")
     if looks_secret(question.account or ""):
         raise typer.BadParameter("--account: found a value shaped like an API key; give the id of the audit")
     if question.band is not None:
@@ -89,12 +94,20 @@ def _check(reading: Reading, question: Question) -> None:
             )
 
 
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _headers(question: Question) -> tuple[tuple[bytes, bytes], ...]:
     pairs = []
     for text in question.headers:
         name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter("--header: found no `=`; write name=value")
+        if not name.strip() or not equals:
+            raise typer.BadParameter("--header: found no name or no `=`; write name=value")
         pairs.append((name.strip().lower().encode("latin-1", "replace"), value.encode("latin-1", "replace")))
     return tuple(pairs)
 

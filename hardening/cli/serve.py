@@ -39,7 +39,9 @@ def serve(
         str, typer.Option(envvar="HARDENING_POLICY", help="A policy file or a preset.")
     ] = "baseline",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")
+    ] = 8080,
     workers: Annotated[
         int, typer.Option(min=1, help="Processes; more than one needs a key and a shared store.")
     ] = 1,
@@ -53,11 +55,12 @@ def serve(
         str, typer.Option(help="Proxies before this one whose X-Forwarded-For is believed.")
     ] = "127.0.0.1",
 ) -> None:
-    """Stand before a model server as a streaming reverse proxy: exit 2 where that cannot be."""
+    """Stand before a model server as a streaming reverse proxy: exit 2 for what cannot be used."""
     try:
         import uvicorn
 
         from hardening.asgi.proxy import Upstream
+        from hardening.asgi.secret import forbid_without_key, read_keys
     except ModuleNotFoundError as missing:
         typer.echo(f"serve needs {missing.name}: pip install 'hardening[serve]'", err=True)
         raise typer.Exit(UNUSABLE) from None
@@ -66,7 +69,9 @@ def serve(
 
     try:
         Upstream.of(upstream)
-        load_policy(policy, os.environ)
+        runtime = load_policy(policy, os.environ).runtime
+        if not read_keys(runtime, os.environ).durable:
+            forbid_without_key(runtime.state, workers)  # workers that cannot start would end without a word
     except HardeningError as fault:
         typer.echo(str(fault), err=True)
         raise typer.Exit(UNUSABLE) from None

@@ -103,7 +103,8 @@ class Reasoning(Strict):
     show: Show | None = treatment(
         "show",
         "What leaves of a trace: all of it, a short summary written from it, or nothing.",
-        cost="With `summary` people still see what the model is about; with `none` they wait without a sign of progress.",
+        cost="With `summary` people still see what the model is about, in whole sentences of it with values left out as `[...]`;"
+        " of a short trace, or one of equations, nothing may be left. With `none` they wait without a sign of progress.",
         example="summary",
     )
     max_tokens: TokenBound | None = treatment(

@@ -117,6 +117,25 @@ def test_without_a_policy_the_start_says_how_to_name_one(monkeypatch: pytest.Mon
     assert "HARDENING_POLICY" in said["message"]
 
 
+def test_a_policy_of_another_kind_is_told() -> None:
+    (said,) = run(lifespan(HardeningMiddleware(leaking(), 3), "startup"))  # type: ignore[arg-type]
+    assert said["message"] == "policy: found int, allowed is a path, a preset's name or a Policy"
+
+
+def test_receipts_that_cannot_be_written_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment = {"HARDENING_AUDIT": f"file:{tmp_path}/none/receipts"}
+    hardened = harden(leaking(), HIDE, environment=environment)
+    for _ in range(2):
+        run(ask(hardened, BODY))
+        assert hardened.service is not None
+        assert hardened.service.audit is not None
+        hardened.service.audit.close()
+    assert hardened.options.registry.get_sample_value("hardening_receipts_dropped_total") == 2
+    assert caplog.text.count("receipts are lost") == 1
+
+
 def test_by_import_path_the_environment_names_the_policy() -> None:
     hardened = harden(leaking(), "unused", environment={"HARDENING_POLICY": "strict"})
     hardened.options = replace(hardened.options, policy=None)

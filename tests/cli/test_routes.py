@@ -228,6 +228,7 @@ def test_the_policy_may_be_an_object(place: Path) -> None:
     assert told(ran("routes", "object_app:app", "--json"))["/health", "POST"] == ("blocked", None)
 
 
+QUIET = "from fastapi import FastAPI\nfrom hardening import HardeningMiddleware\napp = FastAPI()\n"
 UNUSABLE = {
     "raises": ("import os\nos.environ['NO_SUCH_GEHEIM']\n", "app", "KeyError at raises.py:2"),
     "raises_deep": ("import helper_of_mine\n", "app", "ValueError at helper_of_mine.py:1"),
@@ -237,6 +238,16 @@ UNUSABLE = {
     "no_attribute": ("app = 1\n", "ap", "the module has no `ap`"),
     "no_asgi": ("app = 1\n", "app", "found int, which is no ASGI app"),
     "a_factory": ("def app(): ...\n", "app", "add --factory"),
+    "misspelt": (
+        QUIET + "app.add_middleware(HardeningMiddleware, polcy='geheim')\n",
+        "app",
+        "argument 'polcy'",
+    ),
+    "no_policy": (
+        QUIET + "app.add_middleware(HardeningMiddleware, policy=3)\n",
+        "app",
+        "policy: found int",
+    ),
     "no_middleware": ("async def app(scope, receive, send): ...\n", "app", "found no HardeningMiddleware"),
 }
 

@@ -63,17 +63,13 @@ def test_what_a_server_streams_leaves_hardened(upstream: str) -> None:
     assert "policy=strict" in running.log
 
 
-def test_several_workers_need_a_key(upstream: str) -> None:
-    with started(serve(upstream, "--workers", "2"), "startup failed") as running:
-        running.stop()
-    assert "workers and no key" in running.log
-
-
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--upstream", "model:8000"], "http(s)://HOST"),
         (["--upstream", "http://model", "--policy", "no-such"], "cannot be read"),
+        (["--upstream", "http://model", "--workers", "2"], "2 workers and no key"),
+        (["--upstream", "http://model", "--port", "99999"], "65535"),
     ],
 )
 def test_what_cannot_be_served_is_told_in_a_sentence(options: list[str], told: str) -> None:
