@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hardening.errors import WireError
 from hardening.facts import Decision, LogprobTerms, Refusal, Usage
 from hardening.wire.codec import CODECS
 from hardening.wire.requests import Edits
@@ -325,11 +326,18 @@ def test_what_is_no_array_is_read_as_what_it_is() -> None:
         assert out == run(gemini_stream(), FORMAT, HIDDEN)[0]
 
 
-def test_elements_that_nobody_can_read_go_and_the_array_stays() -> None:
-    pieces = [f'["{TRACE}", 7, nul, ', json.dumps(spoke(SAID)), f', {{"a" "{TRACE}"}}]']
+def test_elements_that_can_be_no_answer_go_and_the_array_stays() -> None:
+    pieces = [f'["{TRACE}", 7, null, ', json.dumps(spoke(SAID)), f', "{TRACE}"]']
     out, settled = arrayed(["".join(pieces).encode()])
     assert json.loads(out) == [spoke(SAID)]
     assert settled.reasons == ("unreadable_frame",)
+
+
+@pytest.mark.parametrize("broken", ["nul", f'{{"a" "{TRACE}"}}', "}"])
+def test_an_array_with_an_element_that_is_no_json_is_not_read_on(broken: str) -> None:
+    """Catches a reader that goes on where nobody knows whether it stands inside of an element."""
+    with pytest.raises(WireError, match="expected a JSON value"):
+        arrayed([f"[{broken}, {json.dumps(spoke(SAID))}]".encode()])
 
 
 # -- what a stream says by itself
