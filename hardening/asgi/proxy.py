@@ -1,7 +1,8 @@
 """A streaming reverse proxy as an ASGI app, for model servers in which nothing can be mounted.
 
-It changes nothing but what HTTP says a proxy changes: hop-by-hop headers (RFC 9110 section 7.6.1), `host`, and
-the `x-forwarded-*` headers. Bodies pass as they come, in both directions, packed or not.
+It changes nothing but what HTTP says a proxy changes: headers of one connection (RFC 9110 section 7.6.1; of
+requests only the known ones), `host`, and the `x-forwarded-*` headers. Bodies pass as they come, in both
+directions, packed or not.
 """
 
 from __future__ import annotations

@@ -169,8 +169,10 @@ class Service:
     def unclaimed(self, route: str) -> None:
         """Count what looks like a model's answer on a path that is no door, and name each route once."""
         self.metrics.output_unclaimed()
+        # A caller may have chosen it, and writes no line of his own; some servers leave surrogates in a path.
+        place = quote(route[:_ROUTE_CHARS], safe="/{}:*", errors="replace")
         self._say_once(
-            f"model output on {quote(route[:_ROUTE_CHARS], safe='/{}:*')}, which is no door: declare its format or `pass` under the "
+            f"model output on {place}, which is no door: declare its format or `pass` under the "
             f"policy's doors, or close such paths with doors: {{unknown: block}}"
         )
 

@@ -302,8 +302,12 @@ def test_the_route_of_such_output_is_named_once_by_its_template(caplog: pytest.L
 
 
 def test_the_name_of_such_a_path_forges_no_line(caplog: pytest.LogCaptureFixture) -> None:
-    run(ask(harden(leaking(), HIDE), BODY, path="/x\nERROR: forged\x1b[31m"))
+    hardened = harden(leaking(), HIDE)
+    run(ask(hardened, BODY, path="/x\nERROR: forged\x1b[31m"))
     assert "model output on /x%0AERROR:%20forged%1B%5B31m, which" in caplog.text
+    assert hardened.service is not None
+    hardened.service.unclaimed("/\udc80")
+    assert "model output on /%3F, which" in caplog.text
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", "PUT"])
