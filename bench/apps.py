@@ -18,18 +18,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 DOOR = "/v1/chat/completions"
 NO_DOOR = "/health"
 
-_SSE = [(b"content-type", b"text/event-stream; charset=utf-8")]
-_JSON = [(b"content-type", b"application/json")]
+SSE = b"text/event-stream; charset=utf-8"
+JSON = b"application/json"
 
 
 class Playback:
-    """Answers with `chunks`, as fast as ASGI goes; one chunk without SSE is a JSON body.
+    """Answers with `chunks` of the content type `kind`, as fast as ASGI goes; one chunk is a JSON body.
 
     `called_at` is when the app was called, `sent_at` when the first chunk was handed over and when each was taken.
     """
 
     def __init__(self, chunks: Sequence[bytes] = ()) -> None:
         self.chunks = chunks
+        self.kind = SSE
         self.called_at = 0.0
         self.sent_at: list[float] = []
 
@@ -40,8 +41,9 @@ class Playback:
             return
         while (await receive()).get("more_body", False):
             pass
-        streams = self.chunks and not self.chunks[0].startswith(b"{")
-        await send({"type": "http.response.start", "status": 200, "headers": _SSE if streams else _JSON})
+        streams = len(self.chunks) > 1
+        headers = [(b"content-type", self.kind if streams else JSON)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         if streams:
             self.sent_at = sent_at = [perf_counter()]
             for chunk in self.chunks:
@@ -178,7 +180,7 @@ def _scope(caller: str, path: str, size: int) -> Scope:
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
-        "method": "POST" if path == DOOR else "GET",
+        "method": "POST" if size else "GET",
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),

@@ -15,7 +15,8 @@ import orjson
 from starlette.types import ASGIApp
 
 from bench import streams
-from bench.apps import NO_DOOR, EmptyAsgi, EmptyBaseHttp, Playback, Player, Routed, one_core, started
+from bench.apps import NO_DOOR, SSE, EmptyAsgi, EmptyBaseHttp, Playback, Player, Routed, one_core, started
+from bench.formats import FORMATS, Format
 from bench.report import Row, Spread
 from hardening import HardeningMiddleware
 
@@ -142,12 +143,15 @@ def _streaming(stream: str, app: ASGIApp, source: Playback | Routed) -> Way:
     async def play(number: int) -> Figures:
         source.chunks = streams.STREAMS[stream](SEED + number)
         await Player(f"sk-bench-{number}", streams.request(2_000)).play(app)
-        sent_at = source.sent_at
-        return median([end - begin for begin, end in pairwise(sent_at)]), (sent_at[-1] - sent_at[0]) / (
-            len(sent_at) - 1
-        )
+        return _figures(source.sent_at)
 
     return play
+
+
+def _figures(sent_at: Sequence[float]) -> Figures:
+    """The median chunk and the mean one."""
+    each = [end - begin for begin, end in pairwise(sent_at)]
+    return median(each), (sent_at[-1] - sent_at[0]) / len(each)
 
 
 _CHUNKS = {
@@ -186,6 +190,57 @@ async def _chunks(rig: Rig, rounds: int) -> list[Row]:
                 Row(_ADDED, words, None, "us", ratio(cost, base_http), "BaseHTTP", "logprobs_vs_basehttp")
             )
     return rows
+
+
+async def _formats(rig: Rig, rounds: int) -> list[Row]:
+    """What is added to a chunk in each other streaming format, beside one parse of the same chunks."""
+    rows = []
+    for name, format in FORMATS.items():
+        for trace in (False, True):
+            ways = {
+                "parse": _parsing_events(format, trace=trace),
+                "empty": _playing_format(format, EmptyAsgi(rig.plain), rig.plain, trace=trace),
+                "hardened": _playing_format(format, rig.hardened, rig.plain, trace=trace),
+            }
+            samples = await interleave(ways, rounds)
+            which = int(trace)
+            cost = added(samples, "hardened", over="empty", which=which)
+            kind, words = ("reasoning", "mean") if trace else ("content", "median chunk")
+            beside = ratio(cost, column(samples, "parse"))
+            rows.append(
+                Row(
+                    _ADDED,
+                    f"{name}, {kind}: {words}",
+                    us(cost),
+                    "us",
+                    beside,
+                    "parse",
+                    f"{kind}_{name}_vs_parse",
+                )
+            )
+    rig.plain.kind = SSE
+    return rows
+
+
+def _parsing_events(format: Format, *, trace: bool) -> Way:
+    async def parse(number: int) -> Figures:
+        texts = format.events(SEED + number, trace=trace)
+        mean = parse_s(texts) / len(texts)
+        return mean, mean
+
+    return parse
+
+
+def _playing_format(format: Format, app: ASGIApp, source: Playback, *, trace: bool) -> Way:
+    asked = orjson.dumps(format.request)
+
+    async def play(number: int) -> Figures:
+        source.kind = format.kind
+        source.chunks = format.chunks(format.events(SEED + number, trace=trace))
+        await Player(f"sk-bench-{number}", asked, path=format.path).play(app)
+        return _figures(source.sent_at)
+
+    return play
 
 
 async def _whole(rig: Rig, rounds: int) -> list[Row]:
@@ -284,6 +339,7 @@ def _asking(rig: Rig, app: ASGIApp, body: bytes, requests: int) -> Way:
 _PARTS: dict[str, Callable[[Rig, int], Awaitable[list[Row]]]] = {
     "ways to send a chunk": _ways_to_send,
     "chunks": _chunks,
+    "formats": _formats,
     "a path that is no door": _no_door,
     "before the app": _before,
     "whole answers": _whole,

@@ -74,7 +74,7 @@ def content_ids(seed: int) -> list[bytes]:
     """Text chunks with an id, a time and padding of their own."""
     random = Random(seed)
     return [
-        _frame(_head(random), _choice({"content": text}), obfuscation=_name(random, random.randint(1, 12)))
+        _frame(_head(random), _choice({"content": text}), obfuscation=name_of(random, random.randint(1, 12)))
         for text in deltas(ANSWER, CHUNKS)
     ]
 
@@ -83,7 +83,7 @@ def content_new_shape(seed: int) -> list[bytes]:
     """Text chunks each of which has a field that no chunk had before."""
     random = Random(seed)
     head = _head(random)
-    fields = (f"x_{_name(random, 8)}" for _ in range(CHUNKS))
+    fields = (f"x_{name_of(random, 8)}" for _ in range(CHUNKS))
     return [
         _frame(head, _choice({"content": text}), **{next(fields): number})
         for number, text in enumerate(deltas(ANSWER, CHUNKS))
@@ -147,18 +147,19 @@ def texts(chunks: list[bytes]) -> list[bytes]:
     return [chunk[6:].rstrip() for chunk in chunks if chunk.startswith(b"data: {")]
 
 
-def _name(random: Random, size: int) -> str:
+def name_of(random: Random, size: int) -> str:
+    """A made-up identifier of `size` letters and digits."""
     return "".join(random.choices("abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ0123456789", k=size))
 
 
 def _head(random: Random) -> dict[str, object]:
     return {
-        "id": f"chatcmpl-{_name(random, 29)}",
+        "id": f"chatcmpl-{name_of(random, 29)}",
         "object": "chat.completion.chunk",
         "created": 1_790_000_000 + random.randrange(1_000_000),
         "model": "aurora-4-mini-2026-08-01",
         "service_tier": "default",
-        "system_fingerprint": f"fp_{_name(random, 10)}",
+        "system_fingerprint": f"fp_{name_of(random, 10)}",
     }
 
 

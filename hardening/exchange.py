@@ -16,6 +16,7 @@ from hardening.transform.chain import Chain, Makers
 from hardening.transform.question import Question
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
+from hardening.wire.json_array import JSON_ARRAY
 from hardening.wire.requests import Edits
 from hardening.wire.resent import may_resend
 from hardening.wire.shapes import Shapes
@@ -118,6 +119,9 @@ class Exchange:
         )
         self._started = True
         self._chain, self._framer, self._lanes = self._reply.chain, self._reply.framer, self._reply.lanes
+        self._by_piece = (
+            framing is not JSON_ARRAY
+        )  # whose elements have commas between, which pieces hold too
         whole = framing is None or framing.opens == b"["  # a JSON text, by what its head says
         return Start(headers, hold=self._acts and whole)
 
@@ -126,7 +130,7 @@ class Exchange:
 
         Raises WireError where the policy acts and the body cannot be read.
         """
-        if not self._framer.pending:
+        if self._by_piece and not self._framer.pending:
             lane = self._lanes.lane
             known = (
                 self._lanes.take(lane, data) if lane is not None and data.startswith(lane.prefix) else None

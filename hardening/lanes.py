@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from hardening.events import Logprobs, Reasoning, Text, UsageSeen
+from hardening.events import Event, Logprobs, Reasoning, Text, UsageSeen
 from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain
-from hardening.transform.inline import FIRST_BYTES
+from hardening.transform.inline import FIRST_BYTES, FIRST_CHARACTERS
 from hardening.transform.tally import Tally
 from hardening.wire.counted import CountedLane, counted_lane_of
 from hardening.wire.frame import Frame
@@ -15,6 +15,8 @@ from hardening.wire.grammar import Grammar
 from hardening.wire.scan import write_string
 from hardening.wire.shapes import DIGITS, Kind, Lane, Shapes, lane_of, string_end, string_text
 from hardening.wire.strays import Strays
+
+_TEXTS: tuple[list[type[Event]], ...] = ([Text], [Text, UsageSeen])
 
 # Bytes inside a string that need no look: no end of it, no escape, no control; of a text no start of a tag.
 _PLAIN = bytes(byte for byte in range(32, 256) if byte not in b'"\\')
@@ -182,6 +184,8 @@ class Lanes:
         if self._calm and piece and (not piece.strip(_EVEN) or _is_even(piece)):
             self._passed(index, piece)
             return data
+        if not self._calm and (tags := self._chain.tags(index)) is not None:
+            return self._goes_on(index, piece, tags)
         text = _text_of(piece)
         if not text or (not self._calm and self._chain.holding):
             return None
@@ -191,6 +195,16 @@ class Lanes:
         if spoken == text:
             return data
         return data[:start] + write_string(spoken)[1:-1] + data[start + len(piece) :] if spoken else b""
+
+    def _goes_on(self, index: int, piece: bytes, tags: tuple[str, str]) -> bytes | None:
+        """Nothing, for a text inside of a trace between `tags`; None where one of them may stand in it."""
+        hidden = self._chain.hidden
+        text = _text_of(piece)
+        if not text or hidden is None or not FIRST_CHARACTERS.isdisjoint(text):
+            return None
+        self._tally.bytes += len(piece)
+        hidden.take(index, text, tags)
+        return b""
 
     def _passed(self, index: int, piece: bytes) -> None:
         """Count a text that left unseen, and keep it for the tags: its last character may be a quote."""
@@ -326,10 +340,16 @@ class Lanes:
             if kinds == [Reasoning, UsageSeen]:
                 return Kind.TRACE_COUNTED
         if not self._chain.settled:
-            return None
-        if out and same and kinds in ([Text], [Text, UsageSeen]):
+            return self._kind_inside(frame, kinds) if not out else None
+        if out and same and kinds in _TEXTS:
             return Kind.TEXT if kinds == [Text] else Kind.TEXT_COUNTED
         return Kind.ROWS if kinds == [Text, Logprobs] else None
+
+    def _kind_inside(self, frame: Frame, kinds: list[type[Event]]) -> Kind | None:
+        """The kind of a frame that is left out because all of its text is of a trace between tags."""
+        if kinds not in _TEXTS or self._chain.tags(frame.events[0][0].index) is None:  # type: ignore[union-attr]
+            return None
+        return Kind.TEXT if kinds == [Text] else Kind.TEXT_COUNTED
 
 
 def _text_of(piece: bytes) -> str | None:

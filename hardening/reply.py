@@ -39,7 +39,6 @@ class Reply:
         "_envelope",
         "_held",
         "_joint",
-        "_learns",
         "_mode",
         "_passes_unreadable",
         "_reasons",
@@ -77,7 +76,6 @@ class Reply:
         self.rewriter = Rewriter(chain, tally)
         cut = framing or SSE
         self._joint = ArrayJoint() if cut is JSON_ARRAY else None
-        self._learns = self._joint is None  # elements are known by no bytes around them
         self._cut_by(cut)
         grammar = codec.grammar if codec.grammar is not None and codec.grammar.framing is cut else None
         self.lanes = Lanes(chain, tally, self.rewriter, grammar=grammar, shapes=shapes)
@@ -174,7 +172,7 @@ class Reply:
         out: list[bytes] = []
         for piece in self.framer.feed(data):
             if not is_between(piece):
-                out.append(joint.element(self._whole_event(piece)))
+                out.append(joint.element(self._element(piece)))
                 continue
             if piece == b"]":
                 out.append(joint.own(self.rewriter.rest()))
@@ -182,6 +180,12 @@ class Reply:
         self._held = b""
         left = b"".join(out)
         return data if left == data else left
+
+    def _element(self, raw: bytes) -> bytes:
+        """What leaves for one whole element of an array."""
+        lane = self.lanes.lane
+        known = self.lanes.take(lane, raw) if lane is not None and raw.startswith(lane.prefix) else None
+        return self._event(raw) if known is None else known
 
     def beat(self) -> bytes:
         """A frame that says nothing, where one may stand now; else nothing."""
@@ -222,8 +226,7 @@ class Reply:
         out = self.rewriter.frame(frame)
         if out:
             self.stream.note(frame, eol=event.eol, data=data)
-        if self._learns:
-            self.lanes.learn(frame, out, same=self.rewriter.same)
+        self.lanes.learn(frame, out, same=self.rewriter.same)
         return out
 
     def own(self, words: bytes) -> bytes:

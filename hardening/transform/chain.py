@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from hardening.events import Event, Text
 from hardening.facts import Decision
-from hardening.transform.inline import FIRST_BYTES, InlineTraces
+from hardening.transform.inline import InlineTraces
 from hardening.transform.reasoning import HeldReasoning, Summarising
 from hardening.transform.rows import BoundedRows, Cutting
 from hardening.transform.step import Step
-
-_TRIANGLE = "◁".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +100,9 @@ class Chain:
         """Whether a trace is open, so that the stream is silent."""
         return self.hidden is not None and self.hidden.holding
 
-    def untagged(self, piece: bytes) -> bool:
-        """Whether no tag can begin in UTF-8 `piece`, or no tag matters."""
-        if self.inline is None:
-            return True
-        less, bracket, triangle = FIRST_BYTES
-        return not (less in piece or bracket in piece or (triangle in piece and _TRIANGLE in piece))
+    def tags(self, index: int) -> tuple[str, str] | None:
+        """The tags between which a trace of `index` is open in the visible text, with nothing held back."""
+        return None if self.inline is None else self.inline.open_tags(index)
 
     def passes(self, index: int, text: str) -> bool:
         """Whether the visible `text` leaves at once and as it is, where no trace is open."""

@@ -70,6 +70,7 @@ _begins = re.compile(
 ).search
 _QUOTES = "\"'`"
 
+FIRST_CHARACTERS = frozenset(tag[0] for tag in _every_tag)
 FIRST_BYTES = b"<[\xe2"  # what the first byte of every tag is, for a quick look at raw text
 
 
@@ -105,6 +106,11 @@ class InlineTraces(Step):
     def follows(self, index: int, last: str) -> None:
         """The text of `index` goes on after the character `last`."""
         self._choice(index).before = last
+
+    def open_tags(self, index: int) -> tuple[str, str] | None:
+        """The tags of a trace that is open and goes on in any text without a tag's first character."""
+        choice = self._choice(index)
+        return None if choice.held else choice.tags
 
     def spares(self, index: int, text: str) -> bool:
         """Whether no trace is open or opens with `text`; an end of it may still be held back."""
@@ -265,6 +271,6 @@ def _could_begin(text: str) -> int:
     """How many characters at the end of `text` may be the beginning of a tag."""
     tail = text[-_longest:].lower()
     for at, character in enumerate(tail):
-        if character in "<[◁" and tail[at:] in _prefixes:
+        if character in FIRST_CHARACTERS and tail[at:] in _prefixes:
             return len(tail) - at
     return 0

@@ -11,10 +11,12 @@ from rich.console import Console
 
 from bench import latency, streams
 from bench.apps import EmptyAsgi, Playback, Player
+from bench.formats import FORMATS
 from bench.latency import SEED, added, column, interleave, ratio
 from bench.report import CLAIMS, Goal, Row, Spread, as_json, goals, judge, show
 from hardening.events import Logprobs, Reasoning, Text
 from hardening.wire.codec import CODECS
+from hardening.wire.doors import Doors
 
 CHAT = CODECS["openai_chat"]
 
@@ -40,6 +42,24 @@ def test_a_stream_is_the_same_for_its_seed_and_new_for_another(name: str) -> Non
 def test_chunks_say_what_they_are_measured_as(name: str, kinds: list[type]) -> None:
     for text in streams.texts(streams.STREAMS[name](1))[: streams.CHUNKS]:
         assert [type(event) for event, _ in CHAT.frame(text).events] == kinds
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_tells_the_text_and_the_trace(name: str) -> None:
+    """Catches a stream that a codec reads as something else than what is measured."""
+    format = FORMATS[name]
+    door = Doors().match(format.path)
+    assert door is not None
+    assert door.codec is not None
+    door.codec.read_request(json.dumps(format.request).encode(), door="x")
+    for trace in (False, True):
+        events = format.events(1, trace=trace)
+        assert events == format.events(1, trace=trace)
+        seen = [event for raw in events for event, _ in door.codec.frame(raw).events]
+        told = Text if name == "completions" or not trace else Reasoning
+        said = "".join(event.text for event in seen if type(event) is told and not event.whole)
+        assert (streams.TRACE if trace else streams.ANSWER)[:200] in said
+        assert len(format.chunks(events)) == len(events)
 
 
 def test_content_is_of_the_size_and_variety_of_real_chunks() -> None:
@@ -137,6 +157,7 @@ def test_what_is_measured_is_what_the_document_promises() -> None:
     made = {claim for _, claim in latency._CHUNKS.values()} | {
         size.claim for size in latency._SIZES if size.claim
     }
+    made |= {f"{kind}_{name}_vs_parse" for name in FORMATS for kind in ("content", "reasoning")}
     assert made | {"logprobs_vs_basehttp", "no_door_vs_empty_asgi"} == goals("bench", CLAIMS).keys()
 
 

@@ -110,9 +110,14 @@ class ReadInFull(Lanes):
 
 
 def through(
-    pieces: Sequence[bytes], decision: Decision, *, compared: bool, format: str = "openai_chat"
+    pieces: Sequence[bytes],
+    decision: Decision,
+    *,
+    compared: bool,
+    format: str = "openai_chat",
+    sse: bool = True,
 ) -> tuple[bytes, tuple[str, ...]]:
-    made = exchange(format, decision)
+    made = exchange(format, decision, sse=sse)
     if not compared:
         made._lanes.__class__ = ReadInFull
     out = b"".join(made.receive(piece, 0.0) for piece in pieces) + made.end(0.0)
@@ -374,6 +379,54 @@ def test_chunks_of_gemini_alike(decision: Decision, stream: list[bytes]) -> None
     pieces = [*stream, *stream[:6]]
     compared = through(pieces, decision, compared=True, format="gemini_generate")
     assert compared == through(pieces, decision, compared=False, format="gemini_generate")
+
+
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision()])
+@given(stream=st.lists(gemini_chunks(), min_size=1, max_size=25), size=st.integers(1, 3))
+@settings(max_examples=150, deadline=None)
+def test_elements_of_an_array_alike(decision: Decision, stream: list[bytes], size: int) -> None:
+    """Catches a comma that is lost or doubled, and an element that is compared with less than all of it."""
+    said = [chunk[6:].strip() for chunk in (*stream, *stream[:6])]
+    whole = [b"[" + said[0], *(b"\n,\r\n" + one for one in said[1:]), b"\n]"]
+    pieces = [b"".join(whole[at : at + size]) for at in range(0, len(whole), size)]
+    compared = through(pieces, decision, compared=True, format="gemini_generate", sse=False)
+    assert compared == through(pieces, decision, compared=False, format="gemini_generate", sse=False)
+
+
+def frames_read(monkeypatch: pytest.MonkeyPatch, format: str, pieces: Sequence[bytes], sse: bool) -> int:
+    """How many frames of a response are read in full."""
+    made = exchange(format, HIDDEN, sse=sse)
+    read: list[bytes] = []
+    whole = type(made._codec).frame
+
+    def frame(codec: object, raw: bytes, *places: int, source: bytes = b"") -> Frame:
+        read.append(source)
+        return whole(codec, raw, *places, source=source)
+
+    monkeypatch.setattr(type(made._codec), "frame", frame)
+    for piece in pieces:
+        made.receive(piece, 0.0)
+    return len(read)
+
+
+def test_a_trace_between_tags_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a lane that is never found inside of a trace, where each chunk then costs tens of parses."""
+    said = ["<think>", *(f" word{number}" for number in range(60)), "</think>", "Yes"]
+    for format, make in (
+        ("openai_chat", lambda text: chunk({"content": text})),
+        ("openai_completions", completion),
+    ):
+        assert frames_read(monkeypatch, format, [make(text) for text in said], sse=True) <= 5
+
+
+def test_elements_of_an_array_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches arrays in which each element is read in full."""
+    said = [
+        gemini_event(spoke({"text": f"w{number}"}, thoughtsTokenCount=number))[6:].strip()
+        for number in range(60)
+    ]
+    pieces = [b"[" + said[0], *(b",\r\n" + one for one in said[1:])]
+    assert frames_read(monkeypatch, "gemini_generate", pieces, sse=False) <= 2
 
 
 def test_the_last_count_of_a_lane_is_the_count() -> None:
