@@ -119,9 +119,8 @@ class Exchange:
         )
         self._started = True
         self._chain, self._framer, self._lanes = self._reply.chain, self._reply.framer, self._reply.lanes
-        self._by_piece = (
-            framing is not JSON_ARRAY
-        )  # whose elements have commas between, which pieces hold too
+        # A piece of an array holds a comma beside its element, and is never compared as it comes.
+        self._by_piece = framing is not JSON_ARRAY
         whole = framing is None or framing.opens == b"["  # a JSON text, by what its head says
         return Start(headers, hold=self._acts and whole)
 

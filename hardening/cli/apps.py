@@ -55,6 +55,9 @@ def load_app(target: str, folder: Path, *, factory: bool) -> object:
     module, _, attribute = target.partition(":")
     if not module or not attribute:
         raise AppError(f"{target}: found no module:attribute, such as main:app")
+    if module.endswith(".py"):
+        name = module.removesuffix(".py").replace("/", ".")
+        raise AppError(f"{target}: found a file; name its module: {name}:{attribute}")
     sys.path.insert(0, str(folder.resolve()))
     with contextlib.redirect_stdout(sys.stderr):  # what the app prints is not the report
         app = _imported(module)
@@ -83,8 +86,9 @@ def _imported(module: str) -> object:
 
 
 def _made(factory: object, target: str) -> object:
-    if not callable(factory):
-        raise AppError(f"{target}: found {type(factory).__name__}, which is no factory")
+    if not callable(factory) or hasattr(factory, "routes"):
+        kind = type(factory).__name__
+        raise AppError(f"{target}: found {kind}, which is no factory; for an app leave out --factory")
     try:
         app: object = factory()
     except (Exception, SystemExit) as fault:  # noqa: BLE001  as above

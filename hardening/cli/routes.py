@@ -11,7 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from hardening.cli.validate import FINDINGS, UNREADABLE
+from hardening.cli.validate import FINDINGS, UNREADABLE, unreadable
 from hardening.errors import PolicyError, StartError
 from hardening.policy import load_policy
 
@@ -27,11 +27,17 @@ def routes(
         str | None, typer.Option(metavar="PATH_OR_PRESET", help="This policy instead of the app's own.")
     ] = None,
     factory: Annotated[bool, typer.Option("--factory", help="APP is a function that makes the app.")] = False,
-    app_dir: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the module is.")] = Path(),
+    app_dir: Annotated[
+        Path,
+        typer.Option(metavar="FOLDER", exists=True, file_okay=False, help="Where the module is."),
+    ] = Path(),
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are findings too.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say of each route of an app whether it is hardened, passed, reported or blocked."""
+    if policy is not None and (why := unreadable(policy)):
+        typer.echo(why, err=True)
+        raise typer.Exit(UNREADABLE)
     try:
         listing = _read(app, policy, app_dir, factory=factory)
     except PolicyError as error:

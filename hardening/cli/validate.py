@@ -57,17 +57,18 @@ def validate(
     ] = False,
 ) -> None:
     """Check policy files: exit 0 when they are fine, 1 with findings, 2 when one cannot be read."""
-    unread = [why for source in policies if (why := unreadable(source))]
-    if unread:
-        typer.echo("\n".join(unread), err=True)
-        raise typer.Exit(UNREADABLE)
-    verdicts = [_judged(source) for source in policies]
-    found = any(verdict.faults or (strict and verdict.warnings) for verdict in verdicts)
+    unread = {source: why for source in policies if (why := unreadable(source))}
+    for why in unread.values():
+        typer.echo(why, err=True)
+    verdicts = [_judged(source) for source in policies if source not in unread]
+    found = bool(unread) or any(verdict.faults or (strict and verdict.warnings) for verdict in verdicts)
     if json:
         report = {"ok": not found, "policies": [verdict.as_json() for verdict in verdicts]}
         typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
     else:
         _print(verdicts)
+    if unread:
+        raise typer.Exit(UNREADABLE)
     raise typer.Exit(FINDINGS if found else 0)
 
 

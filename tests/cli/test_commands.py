@@ -101,6 +101,18 @@ def test_usage_and_unreadable_input_exit_with_two(arguments: list[str]) -> None:
     assert ran(*arguments).exit_code == 2
 
 
+def test_a_missing_file_hides_no_finding_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(FAULTY)
+    result = ran("validate", "nope.yaml", str(path), "strict")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("nope.yaml: No such file")
+    assert f"{path}:2:7: " in result.stdout
+    assert "strict: strict " in result.stdout
+    report = orjson.loads(ran("validate", "--json", "nope.yaml", "strict").stdout)
+    assert (report["ok"], len(report["policies"])) == (False, 1)
+
+
 def test_the_environment_is_validated_too() -> None:
     result = ran("validate", "baseline", env={"HARDENING_STATE": "mysql://root:geheim@h"})
     assert result.exit_code == 1

@@ -264,6 +264,18 @@ def test_an_app_that_cannot_be_had_is_told_in_one_sentence(place: Path, name: st
     assert "geheim" not in result.output.lower()
 
 
+def test_what_was_meant_is_said(place: Path) -> None:
+    (place / "plain.py").write_text(QUIET)
+    assert "name its module: src.main:app" in ran("routes", "src/main.py:app").stderr
+    as_factory = ran("routes", "plain:app", "--factory")
+    assert (as_factory.exit_code, as_factory.stdout) == (2, "")
+    assert "found FastAPI, which is no factory; for an app leave out --factory" in as_factory.stderr
+    gone = ran("routes", "plain:app", "--policy", "gone.yaml")
+    assert (gone.exit_code, gone.stdout) == (2, "")
+    assert gone.stderr.startswith("gone.yaml: No such file")
+    assert ran("routes", "plain:app", "--app-dir", "nowhere").exit_code == 2
+
+
 @pytest.mark.parametrize("target", ["no_such_module:app", "app", ":app", "main:"])
 def test_a_target_that_names_no_app_exits_with_two(place: Path, target: str) -> None:
     assert ran("routes", target).exit_code == 2
