@@ -37,12 +37,12 @@ class Reply:
         "_cut",
         "_declared",
         "_envelope",
-        "_held",
         "_joint",
         "_mode",
         "_passes_unreadable",
         "_reasons",
         "_status",
+        "_taken",
         "chain",
         "framer",
         "lanes",
@@ -71,7 +71,7 @@ class Reply:
         self._mode: Literal["sniff", "frames", "gather", "words", "pass"] = "sniff"
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._held = b""  # of the frame that a piece goes on with, while the piece is read
+        self._taken: list[bytes] = []  # the events of a piece, while they are read
         self.chain = chain
         self.rewriter = Rewriter(chain, tally)
         cut = framing or SSE
@@ -159,25 +159,26 @@ class Reply:
     def _frames(self, data: bytes) -> bytes:
         if self._joint is not None:
             return self._elements(data, self._joint)
-        self._held = bytes(self.framer.pending)
-        out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in self.framer.feed(data)]
-        self._held = b""
+        self._taken = taken = self.framer.feed(data)
+        out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in taken]
+        self._taken = []
         if len(out) == 1:
             return data if out[0] == data else out[0]
         return b"".join(out)
 
     def _elements(self, data: bytes, joint: ArrayJoint) -> bytes:
         """As `_frames` where what leaves must be one array: what the chain still owes leaves before its end."""
-        self._held = joint.held + self.framer.pending
+        self._taken = [joint.held]
+        self._taken += (pieces := self.framer.feed(data))
         out: list[bytes] = []
-        for piece in self.framer.feed(data):
+        for piece in pieces:
             if not is_between(piece):
                 out.append(joint.element(self._element(piece)))
                 continue
             if piece == b"]":
                 out.append(joint.own(self.rewriter.rest()))
             out.append(joint.between(piece))
-        self._held = b""
+        self._taken = []
         left = b"".join(out)
         return data if left == data else left
 
@@ -255,7 +256,8 @@ class Reply:
 
     def surrender(self, data: bytes) -> bytes:
         """What was taken of the body and has not left, when reading `data`, its last piece, has failed."""
-        return b"".join(self._body) if self._mode in ("gather", "words") else self._held + data
+        taken = self._body if self._mode in ("gather", "words") else [*self._taken, bytes(self.framer.pending)]
+        return b"".join(taken) or data
 
     def give_up(self) -> None:
         """Read nothing more of this body."""
@@ -284,7 +286,7 @@ class Reply:
     def _last_frames(self) -> bytes:
         """What leaves for a frame that was cut off, and what the chain still owes."""
         joint, rest = self._joint, self.framer.rest()
-        self._held = rest if joint is None else joint.held + rest
+        self._taken = [rest] if joint is None else [joint.held, rest]
         last = self._event(rest) if rest else b""
         owed = self.rewriter.rest()
         if joint is not None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hardening.errors import WireError
+
 BOM = b"\xef\xbb\xbf"
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 
@@ -50,6 +52,29 @@ class Framer(Protocol):
     def rest(self) -> bytes:
         """What stands after the last border."""
         ...
+
+
+class Bordered:
+    """What framers share that look for a border after each event: what came behind the last one, bounded."""
+
+    __slots__ = ("_limit", "_searched", "pending")
+
+    def __init__(self, limit_bytes: int = MAX_FRAME_BYTES) -> None:
+        self.pending = bytearray()
+        self._searched = 0  # of what is pending, the bytes in which no border begins
+        self._limit = limit_bytes
+
+    def _bound(self, name: str, found: int) -> None:
+        """Raise WireError where an event grows over the limit; what the same piece completed is given out first."""
+        if len(self.pending) > self._limit and not found:
+            raise WireError(name, self._limit, f"an event of more than {self._limit} bytes")
+
+    def rest(self) -> bytes:
+        """What stands after the last border; some servers leave the last one out."""
+        rest = bytes(self.pending)
+        self.pending.clear()
+        self._searched = 0
+        return rest
 
 
 class Write(Protocol):

@@ -68,7 +68,7 @@ class ArrayFramer:
             pieces.append(bytes(held[start:end]))
             start = end
         del held[:start]
-        if len(held) > self._limit:
+        if len(held) > self._limit and not pieces:
             raise WireError("json_array", self._limit, f"an element of more than {self._limit} bytes")
         return pieces
 

@@ -6,8 +6,7 @@ none. Lines partition the input: joined again, untouched lines are the bytes tha
 
 from __future__ import annotations
 
-from hardening.errors import WireError
-from hardening.wire.framing import BOM, MAX_FRAME_BYTES, Envelope, Framing
+from hardening.wire.framing import BOM, Bordered, Envelope, Framing
 from hardening.wire.line_ends import escaped
 
 
@@ -25,15 +24,10 @@ class Line(Envelope):
         self.data_end = self.data_at + len(text.rstrip(b" \t\r\n"))
 
 
-class LineFramer:
+class LineFramer(Bordered):
     """Cuts a stream into lines, whatever its chunks; holds at most one unfinished line."""
 
-    __slots__ = ("_limit", "_searched", "pending")
-
-    def __init__(self, limit_bytes: int = MAX_FRAME_BYTES) -> None:
-        self.pending = bytearray()
-        self._searched = 0
-        self._limit = limit_bytes
+    __slots__ = ()
 
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that `data` completes, each with its end. Raises WireError when one grows over the limit."""
@@ -47,16 +41,8 @@ class LineFramer:
             self._searched = 0
         del held[:start]
         self._searched = len(held)
-        if len(held) > self._limit:
-            raise WireError("ndjson", self._limit, f"a line of more than {self._limit} bytes")
+        self._bound("ndjson", len(lines))
         return lines
-
-    def rest(self) -> bytes:
-        """What stands after the last line end; some servers leave the last one out."""
-        rest = bytes(self.pending)
-        self.pending.clear()
-        self._searched = 0
-        return rest
 
 
 def write_line(data: bytes, *, eol: bytes, name: str = "") -> bytes:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from hardening.errors import WireError
-from hardening.wire.framing import BOM, MAX_FRAME_BYTES, Envelope, Framing
+from hardening.wire.framing import BOM, Bordered, Envelope, Framing
 
 # A line end and an empty line. A CR that ends a chunk closes the line at once, but where the line
 # ended in CRLF: the LF that may follow else is an empty line of its own at the head of the next frame.
@@ -77,15 +76,10 @@ class SseFrame(Envelope):
         self.data_end = self.data_at + len(text)
 
 
-class SseFramer:
+class SseFramer(Bordered):
     """Cuts a stream into frames, whatever its chunks; holds at most one unfinished frame."""
 
-    __slots__ = ("_limit", "_searched", "pending")
-
-    def __init__(self, limit_bytes: int = MAX_FRAME_BYTES) -> None:
-        self.pending = bytearray()
-        self._searched = 0
-        self._limit = limit_bytes
+    __slots__ = ()
 
     def feed(self, data: bytes) -> list[bytes]:
         """The frames that `data` completes. Raises WireError when one grows over the limit."""
@@ -106,16 +100,8 @@ class SseFramer:
         else:
             held += data[start:]
         self._searched = max(0, len(held) - 3)
-        if len(held) > self._limit:
-            raise WireError("sse", self._limit, f"a frame of more than {self._limit} bytes")
+        self._bound("sse", len(frames))
         return frames
-
-    def rest(self) -> bytes:
-        """What stands after the last border; some servers leave the last empty line out."""
-        rest = bytes(self.pending)
-        self.pending.clear()
-        self._searched = 0
-        return rest
 
 
 def write_event(data: bytes, *, eol: bytes, name: str = "") -> bytes:

@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardening.errors import WireError
+from hardening.wire.framing import Framer
+from hardening.wire.json_array import ArrayFramer
+from hardening.wire.ndjson import LineFramer
 from hardening.wire.sse import SseFrame, SseFramer
 
 STREAM = b'data: {"a":1}\n\n: note\n\nevent: x\r\ndata: {"b":2}\r\n\r\ndata: c\r\rdata: [DONE]\n\n'
@@ -81,6 +84,23 @@ def test_a_frame_without_end_is_bounded() -> None:
         framer.feed(b"data: xx")
     with pytest.raises(WireError, match="more than 100 bytes"):
         framer.feed(b"data: xx")
+
+
+@pytest.mark.parametrize(
+    ("framer", "events"),
+    [
+        (SseFramer(100), [b"data: a\n\n", b"data: b\n\n"]),
+        (LineFramer(100), [b"{}\n", b"{}\r\n"]),
+        (ArrayFramer(100), [b"[", b"1", b","]),
+    ],
+)
+def test_nothing_is_lost_where_one_grows_over_the_limit(framer: Framer, events: list[bytes]) -> None:
+    """Catches events that the piece completed in which the next one grew too long."""
+    rest = b'"' + b"x" * 200
+    assert framer.feed(b"".join(events) + rest) == events
+    with pytest.raises(WireError, match="more than 100 bytes"):
+        framer.feed(b"y")
+    assert framer.pending == rest + b"y"
 
 
 def test_a_frame_in_crlf_is_not_cut_from_its_last_line_feed() -> None:
