@@ -256,7 +256,9 @@ class Reply:
 
     def surrender(self, data: bytes) -> bytes:
         """What was taken of the body and has not left, when reading `data`, its last piece, has failed."""
-        taken = self._body if self._mode in ("gather", "words") else [*self._taken, bytes(self.framer.pending)]
+        taken = (
+            self._body if self._mode in ("gather", "words") else [*self._taken, bytes(self.framer.pending)]
+        )
         return b"".join(taken) or data
 
     def give_up(self) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from starlette.types import Message
 
-from hardening.asgi.headers import Treatment
+from hardening.asgi.headers import Headers
 from hardening.facts import Outcome, Refusal
 
 
@@ -15,8 +15,8 @@ class Control(Protocol):
     """What a response asks of the request that it belongs to."""
 
     @property
-    def treatment(self) -> Treatment:
-        """What `x-hardening` says; empty where nothing is disclosed."""
+    def told(self) -> Headers:
+        """What a response says of itself: `x-hardening`, and what is left of the caller's limits."""
         ...
 
     @property

@@ -83,24 +83,29 @@ def for_client(
     headers: Iterable[tuple[bytes, bytes]],
     *,
     length: int | None,
-    treatment: Treatment,
+    told: Headers,
     hide_lengths: bool = False,
 ) -> Headers:
-    """The head of a response whose bytes changed or may change; `length` is None for a stream."""
+    """The head of a response whose bytes changed or may change; `length` is None for a stream.
+
+    `told` is what we say of it, in place of what came from upstream under the same names.
+    """
     gone = _OF_THE_BYTES | {DISCLOSURE, b"content-encoding", b"cache-control"}
     kept = without(headers, gone | _OF_THE_LENGTH if hide_lengths else gone)
     if length is not None:
         kept.append((b"content-length", b"%d" % length))
     kept.append((b"cache-control", b"private, no-store"))
-    return disclosed(kept, treatment)
+    return telling(kept, told)
 
 
-def disclosed(headers: Iterable[tuple[bytes, bytes]], treatment: Treatment) -> Headers:
-    """The headers with our own `x-hardening` instead of any that came from upstream."""
-    kept = without(headers, frozenset({DISCLOSURE}))
-    if treatment:
-        kept.append((DISCLOSURE, dictionary(treatment)))
-    return kept
+def telling(headers: Iterable[tuple[bytes, bytes]], told: Headers) -> Headers:
+    """The headers with `told` instead of any of these names, and of `x-hardening`, that came from upstream."""
+    return [*without(headers, frozenset({DISCLOSURE, *(name for name, _ in told)})), *told]
+
+
+def disclosure(treatment: Treatment) -> Headers:
+    """What `x-hardening` says of a response; nothing where nothing is disclosed."""
+    return [(DISCLOSURE, dictionary(treatment))] if treatment else []
 
 
 def dictionary(members: Treatment) -> bytes:

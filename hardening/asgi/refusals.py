@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import orjson
 from starlette.types import Message
@@ -26,15 +27,20 @@ _UNITS = {
 }
 
 
-def refusal_messages(codec: Codec | None, refusal: Refusal, request_id: str) -> list[Message]:
-    """The two ASGI messages of a refusal; plain JSON where the path speaks no known format."""
+def refusal_messages(
+    codec: Codec | None, refusal: Refusal, request_id: str, limits: Sequence[tuple[bytes, bytes]] = ()
+) -> list[Message]:
+    """The two ASGI messages of a refusal; plain JSON where the path speaks no known format.
+
+    `limits` are headers that tell what is left of the caller's limits.
+    """
     if codec is None:
         body = orjson.dumps({"error": {"message": refusal.message, "type": refusal.kind}})
         status = refusal.status
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     else:
         status, headers, body = codec.refusal(refusal, request_id)
-    headers = [*headers, *_retry(refusal), (b"cache-control", b"private, no-store")]
+    headers = [*headers, *_retry(refusal), *limits, (b"cache-control", b"private, no-store")]
     return [
         {"type": "http.response.start", "status": status, "headers": headers},
         {"type": "http.response.body", "body": body, "more_body": False},

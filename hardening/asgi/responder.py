@@ -13,7 +13,7 @@ from hardening.asgi.admission import SEATS, Decided, Seat
 from hardening.asgi.body import BodyTooLarge, ClientGone
 from hardening.asgi.case import Case, fill, inner_scope, share_routing
 from hardening.asgi.control import Way
-from hardening.asgi.headers import Treatment
+from hardening.asgi.headers import Headers, disclosure
 from hardening.asgi.inbound import Inbound, Replay
 from hardening.asgi.receipts import Spent, receipt_of, usage_of
 from hardening.asgi.refusals import refusal_messages
@@ -165,15 +165,23 @@ class Responder:
     # -- what the response asks of us
 
     @property
-    def treatment(self) -> Treatment:
-        """What `x-hardening` says."""
+    def told(self) -> Headers:
+        """What a response says of itself: `x-hardening`, and what is left of the caller's limits."""
         if not self._case.decision.disclose or self._exchange is None:
-            return {}
+            return []
         policy = self._case.in_force.policy
-        told: dict[str, str | int | float | bool] = dict(self._exchange.treatment)
+        treatment: dict[str, str | int | float | bool] = dict(self._exchange.treatment)
         if policy.preset:
-            told["policy"] = policy.name
-        return told
+            treatment["policy"] = policy.name
+        return [*disclosure(treatment), *self._limits]
+
+    @property
+    def _limits(self) -> Headers:
+        """What is left to the account; of the pool of a network nothing, for that tells of its neighbours."""
+        case = self._case
+        if not (case.account.proven and case.claim.enforced and case.decision.disclose):
+            return []
+        return case.codec.rate_limits(case.admission.limits, self._service.clock.wall())
 
     @property
     def hides_lengths(self) -> bool:
@@ -193,7 +201,8 @@ class Responder:
 
     def refusal(self, refusal: Refusal) -> list[Message]:
         """The messages of a refusal in the shape of the door's API."""
-        return refusal_messages(self._case.codec, refusal, self._case.request_id)
+        limits = self._limits if refusal.kind in ("rate_limit", "quota") else []
+        return refusal_messages(self._case.codec, refusal, self._case.request_id, limits)
 
     def last_words(self, refusal: Refusal) -> bytes:
         """The end of a stream that has begun, with the format's own error."""

@@ -229,7 +229,7 @@ class Response:
         assert self._start is not None
         headers = list(self._start.get("headers", ()))
         if self._unpacker is None and body == b"".join(self._raw):
-            headers = head.disclosed(headers, self._control.treatment)
+            headers = head.telling(headers, self._control.told)
         else:
             headers = self._changed(headers, len(body))
         await self._open(headers)
@@ -237,9 +237,7 @@ class Response:
 
     def _changed(self, headers: head.Headers, length: int | None) -> head.Headers:
         control = self._control
-        return head.for_client(
-            headers, length=length, treatment=control.treatment, hide_lengths=control.hides_lengths
-        )
+        return head.for_client(headers, length=length, told=control.told, hide_lengths=control.hides_lengths)
 
     async def _carefully(self, out: bytes) -> None:
         """Send a piece while beats may be due or tokens are owed."""

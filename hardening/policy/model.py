@@ -243,7 +243,8 @@ class PolicyFile(Strict):
     )
     disclose: bool = Field(
         default=True,
-        description="Whether answers say in the header `x-hardening` what was done to them.",
+        description="Whether answers say in the header `x-hardening` what was done to them, and in the API's own"
+        " headers what is left of the account's limits; with bands these tell what a request counts.",
         examples=[True],
     )
     accounts: Accounts = Field(default=Accounts(), description="Who asks.")

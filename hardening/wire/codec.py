@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from hardening.facts import Refusal, RequestFacts, Usage
+from hardening.facts import LimitState, Refusal, RequestFacts, Usage
 from hardening.wire import (
     anthropic_messages,
     gemini_generate,
@@ -21,6 +21,7 @@ from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
 from hardening.wire.json_array import JSON_ARRAY
 from hardening.wire.ndjson import NDJSON
+from hardening.wire.rate_limits import ANTHROPIC, OPENAI, told
 from hardening.wire.requests import Edits, edit_request, read_request
 from hardening.wire.roles import Node, Role, Table
 from hardening.wire.sse import SSE
@@ -132,6 +133,10 @@ class Codec:
         """A new stream's own voice."""
         return self.format.Stream(framing.write)
 
+    def rate_limits(self, states: Iterable[LimitState], wall: float) -> list[tuple[bytes, bytes]]:
+        """The headers that tell what is left of limits; `wall` is in seconds since 1970."""
+        return told(_RATE_LIMITS.get(self.name, OPENAI), states, wall)
+
     def refusal(self, refusal: Refusal, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Status, headers and body of a refusal, as the format's own clients expect it."""
         body = self.format.error_body(refusal, request_id)
@@ -151,6 +156,8 @@ _FRAMINGS = {
     b"application/jsonl": NDJSON,
     b"application/stream+json": NDJSON,
 }
+
+_RATE_LIMITS = {anthropic_messages.NAME: ANTHROPIC}
 
 # A JSON text of theirs is a stream where it is an array; no content type tells.
 _IN_ARRAYS = frozenset({gemini_generate.NAME})

@@ -47,7 +47,7 @@ def test_a_changed_response_loses_what_was_true_of_its_bytes() -> None:
         (b"content-type", b"application/json"),
         (b"x-generated-tokens", b"812"),
     ]
-    changed = head.for_client(upstream, length=7, treatment={"reasoning": "none"})
+    changed = head.for_client(upstream, length=7, told=head.disclosure({"reasoning": "none"}))
     assert changed == [
         (b"content-type", b"application/json"),
         (b"x-generated-tokens", b"812"),
@@ -55,7 +55,7 @@ def test_a_changed_response_loses_what_was_true_of_its_bytes() -> None:
         (b"cache-control", b"private, no-store"),
         (b"x-hardening", b"reasoning=none"),
     ]
-    hidden = head.for_client(upstream, length=None, treatment={}, hide_lengths=True)
+    hidden = head.for_client(upstream, length=None, told=[], hide_lengths=True)
     assert hidden == [(b"content-type", b"application/json"), (b"cache-control", b"private, no-store")]
 
 

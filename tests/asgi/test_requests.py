@@ -139,6 +139,45 @@ def test_a_used_up_window_says_when_to_come_back_and_a_quota_says_not_to_retry()
         assert hardened.receipts[1].decision.refusal is not None
 
 
+LIMITED = HIDE.replace("calls: {requests: 1k, per: 1m}", "calls: {requests: 2, per: 30s}")
+
+
+def limits_of(answer: Answer) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if "ratelimit" in name and "req" in name}
+
+
+def test_what_is_left_is_told_with_each_answer_and_each_no() -> None:
+    """Catches a client that cannot pace itself, and two values under one name where the app tells limits too."""
+    app = replies([PLAIN_JSON], kind=JSON, headers=[(b"X-RateLimit-Remaining-Requests", b"999")])
+    hardened = harden(app, LIMITED, clock=LoopClock(), identify=lambda scope: "acct_7")
+
+    async def thrice() -> list[Answer]:
+        return [await ask(hardened, BODY) for _ in range(3)]
+
+    first, second, third = run(thrice())
+    assert limits_of(first) == {
+        "x-ratelimit-limit-requests": "2",
+        "x-ratelimit-remaining-requests": "1",
+        "x-ratelimit-reset-requests": "15s",
+    }
+    assert len([1 for name, _ in first.messages[0]["headers"] if b"remaining-requests" in name.lower()]) == 1
+    assert [one.headers["x-ratelimit-remaining-requests"] for one in (second, third)] == ["0", "0"]
+    assert (third.status, "retry-after" in third.headers) == (429, True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "identify"),
+    [
+        ("mode: shadow\n" + LIMITED, lambda scope: "acct_7"),
+        ("disclose: false\n" + LIMITED, lambda scope: "acct_7"),
+        (LIMITED, None),  # a pool would tell what its neighbours ask
+    ],
+)
+def test_limits_are_told_to_nobody_else(policy: str, identify: Any) -> None:
+    hardened = harden(plain(), policy, clock=LoopClock(), identify=identify)
+    assert limits_of(run(ask(hardened, BODY))) == {}
+
+
 def test_an_app_that_names_nobody_allowed_is_refused_as_unauthenticated() -> None:
     def identify(scope: Scope) -> str:
         raise AccountError("no such tenant")
