@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 Headers = list[tuple[bytes, bytes]]
 Treatment = Mapping[str, str | int | float | bool]
@@ -105,7 +106,12 @@ def telling(headers: Iterable[tuple[bytes, bytes]], told: Headers) -> Headers:
 
 def disclosure(treatment: Treatment) -> Headers:
     """What `x-hardening` says of a response; nothing where nothing is disclosed."""
-    return [(DISCLOSURE, dictionary(treatment))] if treatment else []
+    return [(DISCLOSURE, _known(tuple(treatment.items())))] if treatment else []
+
+
+@lru_cache(maxsize=256)  # some few treatments are all that a policy gives
+def _known(members: tuple[tuple[str, str | int | float | bool], ...]) -> bytes:
+    return dictionary(dict(members))
 
 
 def dictionary(members: Treatment) -> bytes:

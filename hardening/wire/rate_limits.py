@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from hardening.facts import LimitState, Unit
 
@@ -40,14 +41,21 @@ def told(style: RateLimits, states: Iterable[LimitState], wall: float) -> Header
             tightest[unit] = state
     found: Headers = []
     for unit, state in tightest.items():
-        figures = {
-            "limit": str(int(state.limit.burst)),
-            "remaining": str(int(state.remaining)),
-            "reset": style.reset(state.reset_s, wall),
-        }
-        for what, value in figures.items():
-            found.append((style.name.format(what=what, unit=unit).encode(), value.encode()))
+        limit, remaining, reset = _names(style.name, unit)
+        found += (
+            (limit, b"%d" % state.limit.burst),
+            (remaining, b"%d" % state.remaining),
+            (reset, style.reset(state.reset_s, wall).encode()),
+        )
     return found
+
+
+@cache
+def _names(name: str, unit: str) -> tuple[bytes, bytes, bytes]:
+    limit, remaining, reset = (
+        name.format(what=what, unit=unit).encode() for what in ("limit", "remaining", "reset")
+    )
+    return limit, remaining, reset
 
 
 def _as_duration(seconds: float, wall: float) -> str:
