@@ -17,6 +17,8 @@ Inline = Literal["never", "tagged", "starts_open"]
 UsageTerms = Literal["keep", "round", "drop"]
 AtLimit = Literal["cut", "slow", "finish"]
 Mode = Literal["enforce", "shadow"]
+Window = Literal["even", "sliding"]
+CountedBy = Literal["org", "account", "key", "model"]
 Unit = Literal[
     "requests", "tokens", "prompt", "completion", "reasoning", "streams", "logprob_values", "embeddings"
 ]
@@ -45,6 +47,8 @@ class Account:
         proven: whether somebody vouched for it. An app that names an account vouches, unless it says
             otherwise; who is unproven spends the pool of his network and is in no group.
         network: the keyed hash of the client's network; set for every request, an app leaves it out.
+        key: the keyed hash of the credential that came with the request, empty where none did; set for
+            every request, an app leaves it out.
     """
 
     id: str
@@ -52,6 +56,12 @@ class Account:
     groups: tuple[str, ...] = ()
     proven: bool = True
     network: str = ""
+    key: str = ""
+
+    @property
+    def scope(self) -> str:
+        """What its own limits and its standing are kept under: of an unproven one those of its network."""
+        return f"account:{self.id}" if self.proven else f"network:{self.network}"
 
 
 class RequestFacts(NamedTuple):
@@ -78,8 +88,10 @@ class RequestFacts(NamedTuple):
 class Limit:
     """One allowance: `amount` units every `per_s` seconds, at most `burst` at once.
 
-    `key` is what its state goes by in a store: of another unit or time it is another limit, of
-    another amount the same.
+    `window` is how units come back: evenly from the moment they are spent, or as a window of `per_s`
+    slides over it. `by` is who shares one allowance. An answer that is finished although the limit is
+    spent may owe `max_debt` beyond the burst. `key` is what its state goes by in a store: of another
+    unit, time or window it is another limit, of another amount the same.
     """
 
     name: str
@@ -87,10 +99,14 @@ class Limit:
     amount: float
     per_s: float
     burst: float
+    window: Window = "even"
+    by: CountedBy = "account"
+    max_debt: float = 0.0
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "key", f"{self.name}/{self.unit}/{self.per_s}")
+        sliding = "/sliding" if self.window == "sliding" else ""
+        object.__setattr__(self, "key", f"{self.name}/{self.unit}/{self.per_s}{sliding}")
 
 
 class Charge(NamedTuple):

@@ -49,7 +49,7 @@ def charges(policy: Policy, facts: RequestFacts, account: Account, prompt_tokens
     if plan.exempt:
         return Charges(None, (), 0, enforced=enforced)
     reserve = _reserve(facts, plan, prompt_tokens)
-    scope = f"account:{account.id}" if account.proven else f"network:{account.network}"
+    scope = account.scope
     claimed = tuple(
         Charge(claim.limit, scope, amount * claim.factor, claim.by_band)
         for claim in plan.claims

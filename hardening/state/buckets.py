@@ -1,10 +1,11 @@
-"""The arithmetic of limits: GCRA with reservations, pure functions over floats, the same in every store.
+"""The arithmetic of limits with reservations: pure functions over floats, the same in every store.
 
-A bucket is two numbers. `spent_until` is the theoretical arrival time of GCRA: the moment at which
-all that was spent is allowed again. `held` are units that are reserved and not yet spent; they do
-not drain. A reservation fits when what was spent and all that is held stay within the burst, so
+A bucket is what was `spent` and what is `held`. What was spent comes back with time, as the limit's
+window says: evenly (GCRA), or as a window slides over it (`sliding`, the count of the window under
+way and the weighted one before it). `held` are units that are reserved and not yet spent; they do
+not come back. A reservation fits when what was spent and all that is held stay within the burst, so
 settling it, at any time and for no more than was held, can never break the limit. A bucket with
-nothing held and `spent_until` in the past says nothing and may be forgotten.
+nothing held and `spent.until` in the past says nothing and may be forgotten.
 
 All functions take a `Limit` with `amount` and `per_s` above 0, and times in seconds of one clock.
 The unit `streams` is never spent: it is held while a lease lives, up to `burst` at once.
@@ -13,25 +14,38 @@ The unit `streams` is never spent: it is held while a lease lives, up to `burst`
 from __future__ import annotations
 
 from hardening.facts import Limit, LimitState
+from hardening.state import sliding
+from hardening.state.spent import UNSPENT, Spent
+
+__all__ = ["UNSPENT", "Spent", "debt", "fits", "release", "retry_after_s", "spend", "state_of"]
 
 _DUST = 1e-6
 """Units below which what is held is a rounding error of additions and subtractions."""
 
 
-def fits(limit: Limit, spent_until: float, held: float, now: float) -> bool:
+def debt(limit: Limit, spent: Spent, now: float) -> float:
+    """Units that were spent and have not come back."""
+    behind_s = spent.until - now
+    if behind_s <= 0.0:
+        return 0.0
+    if limit.window == "sliding":
+        return sliding.debt(limit, spent, now)
+    return behind_s * limit.amount / limit.per_s
+
+
+def fits(limit: Limit, spent: Spent, held: float, now: float) -> bool:
     """Whether a bucket that holds `held` units, the new ones included, is within its limit."""
-    debt_s = spent_until - now
-    if debt_s > 0.0:
-        held += debt_s * limit.amount / limit.per_s
-    return held <= limit.burst + _DUST
+    return debt(limit, spent, now) + held <= limit.burst + _DUST
 
 
-def spend(limit: Limit, spent_until: float, units: float, now: float) -> float:
-    """The new `spent_until` after `units` were used."""
-    if limit.unit == "streams":
-        return spent_until
-    start = max(now, spent_until)
-    return start + units * limit.per_s / limit.amount
+def spend(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
+    """What was spent after `units` more were used."""
+    if units <= 0.0 or limit.unit == "streams":
+        return spent
+    if limit.window == "sliding":
+        return sliding.spend(limit, spent, units, now)
+    start = spent.until if spent.until > now else now
+    return Spent(start + units * limit.per_s / limit.amount)
 
 
 def release(held: float, units: float) -> float:
@@ -40,23 +54,27 @@ def release(held: float, units: float) -> float:
     return left if left > _DUST else 0.0
 
 
-def retry_after_s(limit: Limit, spent_until: float, held: float, units: float, now: float) -> float | None:
+def retry_after_s(limit: Limit, spent: Spent, held: float, units: float, now: float) -> float | None:
     """Seconds until `units` more fit, if all that is held until then gets spent now.
 
     None where waiting does not tell: streams end when they end, and what is above the burst never fits.
     """
     if limit.unit == "streams" or units > limit.burst:
         return None
-    debt_s = max(spent_until - now, 0.0)
+    if limit.window == "sliding":
+        return sliding.retry_after_s(limit, spend(limit, spent, held, now), units, now)
+    debt_s = max(spent.until - now, 0.0)
     return max(0.0, debt_s + (held + units - limit.burst) * limit.per_s / limit.amount)
 
 
-def state_of(limit: Limit, spent_until: float, held: float, now: float) -> LimitState:
+def state_of(limit: Limit, spent: Spent, held: float, now: float) -> LimitState:
     """What is left now, and in how many seconds all is back if what is held gets spent."""
+    left = limit.burst - debt(limit, spent, now) - held
     if limit.unit == "streams":
-        return LimitState(limit, max(0.0, limit.burst - held), 0.0)
-    debt_s = spent_until - now if spent_until > now else 0.0
-    spacing_s = limit.per_s / limit.amount
-    reset_s = debt_s + held * spacing_s
-    left = limit.burst - reset_s / spacing_s
-    return LimitState(limit, left if left > 0.0 else 0.0, reset_s)  # noqa: FURB136, a call of max costs more
+        reset_s = 0.0
+    elif held > 0.0:
+        reset_s = spend(limit, spent, held, now).until - now
+    else:
+        reset_s = spent.until - now
+    # A call of max costs more.
+    return LimitState(limit, left if left > 0.0 else 0.0, reset_s if reset_s > 0.0 else 0.0)  # noqa: FURB136

@@ -23,10 +23,10 @@ _NEW = Standing()
 class _Bucket:
     """One limit of one scope, in the numbers of `state.buckets`; `leases` are the open ones on it."""
 
-    __slots__ = ("held", "leases", "spent_until")
+    __slots__ = ("held", "leases", "spent")
 
     def __init__(self) -> None:
-        self.spent_until = 0.0
+        self.spent = buckets.UNSPENT
         self.held = 0.0
         self.leases = 0
 
@@ -35,7 +35,7 @@ class _Bucket:
         self.held = buckets.release(self.held, units) if self.leases else 0.0
 
     def spend(self, limit: Limit, units: float, now: float) -> None:
-        self.spent_until = buckets.spend(limit, self.spent_until, units, now)
+        self.spent = buckets.spend(limit, self.spent, units, now)
 
 
 class _Scope:
@@ -56,7 +56,7 @@ class _Scope:
 
     def is_idle(self, now: float) -> bool:
         """Whether all limits are whole and no lease is open, so that forgetting gives nobody anything."""
-        return all(b.leases == 0 and b.spent_until <= now for b in self.buckets.values())
+        return all(b.leases == 0 and b.spent.until <= now for b in self.buckets.values())
 
 
 _Part = tuple[Charge, _Bucket, float]
@@ -113,7 +113,7 @@ class MemoryStore:
     def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve all `charges` or none; see `StateStore.admit`."""
         now = self._pass_time(now)
-        home = self._scope(account.id) if account.proven else self._overflow
+        home = self._scope(account.scope) if account.proven else self._overflow
         # Whoever shares the overflow is as new as can be, however long that has been in use.
         standing = _NEW if home is self._overflow else self._standing(home)
         parts = self._reserve(charges, standing)
@@ -216,7 +216,7 @@ class MemoryStore:
             bucket.held += units
             bucket.leases += 1
             parts.append((charge, bucket, units))
-            if not buckets.fits(charge.limit, bucket.spent_until, bucket.held, self._now):
+            if not buckets.fits(charge.limit, bucket.spent, bucket.held, self._now):
                 refusing.append(parts[-1])
         if not refusing:
             return parts
@@ -230,8 +230,8 @@ class MemoryStore:
         """Seconds until all that this request asks of the part's bucket would fit."""
         charge, bucket, _ = part
         asked = sum(units for _, other, units in parts if other is bucket)
-        return buckets.retry_after_s(charge.limit, bucket.spent_until, bucket.held, asked, self._now)
+        return buckets.retry_after_s(charge.limit, bucket.spent, bucket.held, asked, self._now)
 
     def _states(self, parts: list[_Part]) -> tuple[LimitState, ...]:
         now = self._now
-        return tuple([buckets.state_of(c.limit, b.spent_until, b.held, now) for c, b, _ in parts])
+        return tuple([buckets.state_of(c.limit, b.spent, b.held, now) for c, b, _ in parts])

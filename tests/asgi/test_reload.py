@@ -257,7 +257,7 @@ def test_a_lease_that_is_open_at_a_change_is_settled_by_the_policy_that_opened_i
     assert (store.open_leases, store.late_settlements, store.expired_leases) == (0, 0, 0)
     (scope,) = [one for key, one in store._scopes.items() if key == "account:acct_7"]
     assert set(scope.buckets) == {"minute/tokens/60.0", "calls/requests/60.0"}
-    assert all(bucket.held == 0 and bucket.spent_until > 0 for bucket in scope.buckets.values())
+    assert all(bucket.held == 0 and bucket.spent.until > 0 for bucket in scope.buckets.values())
     run(ask(hardened, BODY))
     assert "hourly/tokens/3600.0" in scope.buckets
 

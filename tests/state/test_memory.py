@@ -18,7 +18,7 @@ DAY = Limit("day", "requests", amount=1000.0, per_s=86_400.0, burst=1000.0)
 
 
 def spend(store: MemoryStore, name: str, amount: float, now: float) -> bool:
-    answer = store.admit(Account(name), (Charge(MINUTE, name, amount),), now)
+    answer = store.admit(Account(name), (Charge(MINUTE, f"account:{name}", amount),), now)
     if answer.lease is not None:
         store.settle(answer.lease, (), {})
     return answer.granted
@@ -39,7 +39,7 @@ def test_a_limit_whose_amount_changes_keeps_the_share_that_is_spent_and_one_of_a
 
     def left(amount: float, per_s: float, spent: float) -> float:
         limit = Limit("calls", "requests", amount, per_s, amount)
-        answer = store.admit(Account("a"), (Charge(limit, "a", spent),), 0.0)
+        answer = store.admit(Account("a"), (Charge(limit, "account:a", spent),), 0.0)
         assert answer.lease is not None
         store.settle(answer.lease, (), {})
         return answer.limits[0].remaining
@@ -52,11 +52,11 @@ def test_a_limit_whose_amount_changes_keeps_the_share_that_is_spent_and_one_of_a
 
 def test_an_open_lease_keeps_its_account():
     store = MemoryStore(max_accounts=2)
-    lease = store.admit(Account("a"), (Charge(MINUTE, "a", 0.0),), 0.0).lease
+    lease = store.admit(Account("a"), (Charge(MINUTE, "account:a", 0.0),), 0.0).lease
     assert lease is not None
     for number in range(50):
         spend(store, f"new {number}", 0.0, 1.0)
-    store.settle(lease, (Charge(MINUTE, "a", 60.0),), {})
+    store.settle(lease, (Charge(MINUTE, "account:a", 60.0),), {})
     assert not spend(store, "a", 1.0, 1.0)
 
 
@@ -83,7 +83,7 @@ def test_whoever_shares_the_overflow_looks_new_each_time():
     store = MemoryStore(max_accounts=1)
     spend(store, "a", 60.0, 0.0)
     for second in range(5):
-        answer = store.admit(Account("late"), (Charge(MINUTE, "late", 1.0),), float(second))
+        answer = store.admit(Account("late"), (Charge(MINUTE, "account:late", 1.0),), float(second))
         assert (answer.standing.requests, answer.standing.age_s) == (0, 0.0)
 
 
@@ -110,7 +110,8 @@ def test_an_account_takes_no_more_than_two_kib():
     try:
         for number in range(2000):
             name = f"acct_{number:020d}"
-            lease = store.admit(Account(name), tuple(Charge(limit, name, 7.0) for limit in limits), 1.0).lease
+            charges = tuple(Charge(limit, f"account:{name}", 7.0) for limit in limits)
+            lease = store.admit(Account(name), charges, 1.0).lease
             assert lease is not None
             store.settle(lease, (), {})
         used, _ = tracemalloc.get_traced_memory()

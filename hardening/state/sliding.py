@@ -1,0 +1,54 @@
+"""The sliding window of two counters: what was spent in this window, and the one before by its share.
+
+Windows are cut at multiples of `per_s`. Of what was spent in the last one there counts the share by
+which it still overlaps the `per_s` seconds up to now, as if it had been spent evenly. So no cut window
+ever holds more than the amount, and no stretch of `per_s` seconds twice as much. What counts falls
+without a jump, also where one window follows another; so what is within the limit stays within it.
+"""
+
+from __future__ import annotations
+
+from hardening.facts import Limit
+from hardening.state.spent import Spent
+
+
+def debt(limit: Limit, spent: Spent, now: float) -> float:
+    """Units that count at `now`."""
+    window = now // limit.per_s
+    used, before = _counts(limit, spent, window)
+    if window < _window(limit, spent):
+        return used + before  # a clock that went back gives nothing back
+    return used + before * max(0.0, window + 1.0 - now / limit.per_s)
+
+
+def spend(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
+    """The counters after `units` more were used."""
+    window = max(now // limit.per_s, _window(limit, spent))
+    used, before = _counts(limit, spent, window)
+    return Spent((window + 2.0) * limit.per_s, used + units, before)
+
+
+def retry_after_s(limit: Limit, spent: Spent, units: float, now: float) -> float:
+    """Seconds until `units`, of which a whole limit has as many, fit; nothing else may be held."""
+    per_s, window = limit.per_s, max(now // limit.per_s, _window(limit, spent))
+    used, before = _counts(limit, spent, window)
+    room = limit.burst - units
+    if used <= room:
+        share = (room - used) / before if before > 0.0 else 1.0
+        at = (window + 1.0 - share) * per_s
+    else:
+        at = (window + 2.0 - room / used) * per_s
+    return max(0.0, at - now)
+
+
+def _window(limit: Limit, spent: Spent) -> float:
+    """The number of the window that `used` counts."""
+    return round(spent.until / limit.per_s) - 2.0
+
+
+def _counts(limit: Limit, spent: Spent, window: float) -> tuple[float, float]:
+    """What was spent in this window and in the one before."""
+    steps = window - _window(limit, spent)
+    if steps <= 0.0:
+        return spent.used, spent.before
+    return (0.0, spent.used) if steps == 1.0 else (0.0, 0.0)

@@ -1,0 +1,20 @@
+"""What was spent of one limit, as stores keep it: three numbers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Spent(NamedTuple):
+    """All that was spent is back at `until`; where nothing was, that is in the past.
+
+    A sliding window counts besides: `used` units in the window that ends `per_s` before `until`, and
+    `before` in the one before that. Of another window both are 0.
+    """
+
+    until: float = 0.0
+    used: float = 0.0
+    before: float = 0.0
+
+
+UNSPENT = Spent()
