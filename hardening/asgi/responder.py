@@ -292,7 +292,7 @@ class Responder:
             # Whoever is refused with a proven account's name may not be that account.
             actual = tuple(Charge(one.limit, one.scope_key, 0.0, one.by_band) for one in actual)
         try:
-            done = case.store.settle(lease, actual, {})
+            done = case.store.settle(lease, actual, {}, self.now())
         except Exception as fault:  # noqa: BLE001  as in case.py
             self._service.store_failed("settle", fault)
         else:

@@ -140,16 +140,17 @@ class MemoryStore:
         longer = Lease(lease.token, lease.charges + charges, opened.expires_at)
         return Admission(True, longer, opened.standing, self._states(parts))
 
-    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence) -> None:
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
         """Replace what the lease reserved by what was used, once; see `StateStore.settle`.
 
         Standing here is age and number of requests: `evidence` changes neither.
         """
+        now = self._pass_time(now)
         opened = self._leases.pop(lease.token, None)
         if opened is None:
             self.late_settlements += 1
             return
-        now, band = self._now, opened.standing.band
+        band = opened.standing.band
         homes = {}
         for charge, bucket, units in opened.parts:
             bucket.release(units)
@@ -176,7 +177,7 @@ class MemoryStore:
             self.expired_leases += 1
             for charge, bucket, units in opened.parts:
                 bucket.release(units)
-                bucket.spend(charge.limit, units, now)
+                bucket.spend(charge.limit, units, opened.expires_at)
         return now
 
     def _scope(self, key: str) -> _Scope:

@@ -46,12 +46,15 @@ class StateStore(Protocol):
         """
         ...
 
-    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence) -> Awaitable[None] | None:
-        """Replace what the lease reserved by what was used, once.
+    def settle(
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float
+    ) -> Awaitable[None] | None:
+        """Replace what the lease reserved by what was used, once; it counts as spent now.
 
         A reserved charge that `actual` does not name, by limit and scope, is spent as reserved:
         a request that shall cost nothing is settled with amounts of 0. What `actual` names beyond
-        the reservation is spent too. A lease that was settled or has expired is left alone.
+        the reservation is spent too. A lease that was settled or has expired is left alone: it was
+        spent as reserved, at the moment at which it expired.
 
         Raises:
             StateError: the store did not answer.

@@ -31,9 +31,9 @@ class CountingStore(MemoryStore):
 
     settled = 0
 
-    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Any) -> None:
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Any, now: float) -> None:
         self.settled += 1
-        super().settle(lease, actual, evidence)
+        super().settle(lease, actual, evidence, now)
 
 
 class LaterStore:
@@ -50,9 +50,9 @@ class LaterStore:
         await asyncio.sleep(0)
         return self.inner.extend(lease, charges, now)
 
-    async def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Any) -> None:
+    async def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Any, now: float) -> None:
         await asyncio.sleep(0)
-        self.inner.settle(lease, actual, evidence)
+        self.inner.settle(lease, actual, evidence, now)
 
 
 class BrokenStore:

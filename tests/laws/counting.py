@@ -20,9 +20,11 @@ class Counting(MemoryStore):
         self.granted += admission.granted
         return admission
 
-    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float]) -> None:
+    def settle(
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float], now: float
+    ) -> None:
         self.settled += 1
-        super().settle(lease, actual, evidence)
+        super().settle(lease, actual, evidence, now)
 
 
 class Awaited:
@@ -39,10 +41,12 @@ class Awaited:
         await asyncio.sleep(0)
         return self.inner.extend(lease, charges, now)
 
-    async def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float]) -> None:
+    async def settle(
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float], now: float
+    ) -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        self.inner.settle(lease, actual, evidence)
+        self.inner.settle(lease, actual, evidence, now)
 
 
 def counts(store: Any) -> tuple[int, int, int]:
