@@ -44,8 +44,7 @@ def spend(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
         return spent
     if limit.window == "sliding":
         return sliding.spend(limit, spent, units, now)
-    start = spent.until if spent.until > now else now
-    return Spent(start + units * limit.per_s / limit.amount)
+    return Spent(max(now, spent.until) + units * limit.per_s / limit.amount)
 
 
 def release(held: float, units: float) -> float:

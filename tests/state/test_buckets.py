@@ -131,10 +131,14 @@ def test_a_clock_that_goes_back_gives_nothing_of_a_sliding_window_back():
     spent = buckets.spend(HOURLY, buckets.spend(HOURLY, UNSPENT, 30.0, now=12.0), 50.0, now=22.0)
     for now in (0.0, 12.0, 19.0):
         assert buckets.debt(HOURLY, spent, now=now) == pytest.approx(80.0)
-        assert buckets.debt(HOURLY, buckets.spend(HOURLY, spent, 5.0, now=now), now=now) == pytest.approx(85.0)
+        assert buckets.debt(HOURLY, buckets.spend(HOURLY, spent, 5.0, now=now), now=now) == pytest.approx(
+            85.0
+        )
 
 
-@given(st.floats(0, 1e6), st.lists(st.tuples(st.floats(0, 12), st.floats(0, 60)), max_size=12), st.floats(0, 100))
+@given(
+    st.floats(0, 1e6), st.lists(st.tuples(st.floats(0, 12), st.floats(0, 60)), max_size=12), st.floats(0, 100)
+)
 def test_waiting_for_a_sliding_window_is_enough_and_not_too_long(now, uses, asked):
     spent = UNSPENT
     for pause, units in uses:
