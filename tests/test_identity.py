@@ -353,3 +353,26 @@ def test_a_ledger_is_bounded_and_never_proves_whom_the_app_last_rejected(marks):
     for number in range(41):
         if last.get(number, 401) == 401:
             assert not ledger.is_proven(str(number), 1.0)
+
+
+# The key beside the account, for limits that are counted by it
+
+
+def test_the_key_beside_a_named_account_is_told_only_where_a_limit_counts_by_it():
+    assert who(bearer(), "acct_7").key == ""
+    key = who(bearer(), "acct_7", by_key=True).key
+    assert key.startswith("key_")
+    assert KEY not in key
+    assert key == who(scope(("x-api-key", KEY)), "acct_7", by_key=True).key
+    assert key != who(bearer("another"), "acct_7", by_key=True).key
+
+
+def test_two_keys_that_differ_are_none_so_that_nobody_mixes_himself_new_ones():
+    mixed = scope(("authorization", f"Bearer {KEY}"), ("x-api-key", "made up"))
+    assert who(mixed, "acct_7", by_key=True).key == ""
+    assert who(scope(), "acct_7", by_key=True).key == ""
+    assert who(scope(("authorization", "Basic x")), "acct_7", by_key=True).key == ""
+
+
+def test_an_app_cannot_hand_over_a_key():
+    assert who(scope(), Account("acct_7", key="mine"), by_key=True).key == ""

@@ -178,8 +178,9 @@ def _await_account(case: Case, service: Service) -> None:
 async def admit(case: Case, service: Service) -> None:
     """Reserve, read the standing, decide."""
     policy, facts, account, wall = case.in_force.policy, case.facts, case.account, service.clock.wall()
-    case.prompt_tokens = int(facts.prompt_bytes / service.ratio.of(account.id))
-    case.claim = charges(policy, facts, account, case.prompt_tokens, wall)
+    case.prompt_tokens = int(facts.prompt_bytes / service.ratio.of(account.scope))
+    usual = service.lengths.of(account.scope)
+    case.claim = charges(policy, facts, account, case.prompt_tokens, wall, usual_tokens=usual)
     if case.claim.refusal is None:
         await _reserve(case, service)
     standing = case.admission.standing

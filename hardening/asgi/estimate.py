@@ -1,8 +1,10 @@
-"""How many tokens a prompt will be, before anybody counted: bytes over a ratio learned per account."""
+"""How many tokens a prompt and its answer will be, before anybody counted: learned per account."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+
+from hardening.policy import RESERVE_TOKENS
 
 # English runs at about 4 bytes a token, code and other scripts at 2 to 3; the envelope of JSON adds bytes.
 _FIRST = 4.0
@@ -36,3 +38,35 @@ class PromptRatio:
         self._ratios.move_to_end(account)
         if len(self._ratios) > self._capacity:
             self._ratios.popitem(last=False)
+
+
+# A step up for each longer answer and one down for each that is not: where of twenty answers one is longer
+# both are in balance, so the length settles at the 95th percentile, and follows it.
+_UP, _DOWN = 1.5**0.95, 1.5**-0.05
+_SHORTEST, _LONGEST = 16.0, 65_536.0
+
+
+class UsualLength:
+    """The length that nearly all answers of an account stay within: its rolling 95th percentile.
+
+    One number an account; bounded, the longest unused goes. Of whom nothing is known `RESERVE_TOKENS` stand.
+    """
+
+    def __init__(self, capacity: int = 4096) -> None:
+        self._capacity = capacity
+        self._lengths: OrderedDict[str, float] = OrderedDict()
+
+    def of(self, account: str) -> int:
+        """Completion tokens of one answer."""
+        return int(self._lengths.get(account, RESERVE_TOKENS))
+
+    def learn(self, account: str, tokens: int) -> None:
+        """Take the length of an answer that came to its end; 0 is none."""
+        if tokens <= 0:
+            return
+        known = self._lengths.get(account, float(RESERVE_TOKENS))
+        step = _UP if tokens > known else _DOWN
+        self._lengths[account] = min(max(known * step, _SHORTEST), _LONGEST)
+        self._lengths.move_to_end(account)
+        if len(self._lengths) > self._capacity:
+            self._lengths.popitem(last=False)

@@ -56,7 +56,11 @@ class InForce:
             policy=policy,
             entrance=Entrance(policy.doors, enforced=policy.mode == "enforce"),
             identifier=Identifier(
-                keys, order=policy.identify, trusted_proxies=policy.trusted_proxies, ledger=ledger
+                keys,
+                order=policy.identify,
+                trusted_proxies=policy.trusted_proxies,
+                ledger=ledger,
+                by_key=any(limit.by == "key" for limit in policy.limits.values()),
             ),
             tools=tools,
         )

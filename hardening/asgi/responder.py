@@ -159,7 +159,7 @@ class Responder:
             case.decision,
             case.in_force.tools,
             reserved_tokens=case.claim.completion_reserve if case.admission.lease else None,
-            bytes_per_token=service.ratio.of(case.account.id),
+            bytes_per_token=service.ratio.of(case.account.scope),
         )
 
     # -- what the response asks of us
@@ -269,8 +269,9 @@ class Responder:
             case.in_force.identifier.answered(case.account, self._response.answered, ended)
         usage = usage_of(case, settlement, status)
         if settlement.source == "usage":
-            service.ratio.learn(case.account.id, case.facts.prompt_bytes, usage.prompt)
-
+            service.ratio.learn(case.account.scope, case.facts.prompt_bytes, usage.prompt)
+        if outcome in ("complete", "cut"):
+            service.lengths.learn(case.account.scope, usage.completion // max(case.facts.choices, 1))
         body_s = 0.0 if self._response is None else self._response.body_s
 
         def report() -> None:

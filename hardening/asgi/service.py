@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from hardening import __version__
 from hardening.asgi.admission import Deferred
-from hardening.asgi.estimate import PromptRatio
+from hardening.asgi.estimate import PromptRatio, UsualLength
 from hardening.asgi.inforce import InForce, runtime_changes
 from hardening.asgi.secret import forbid_without_key, read_keys, worker_count
 from hardening.asgi.tools import Toolbox
@@ -77,6 +77,7 @@ class Service:
         self.store = open_store(policy.runtime.state) if options.state is None else options.state
         self.local = MemoryStore()
         self.ratio = PromptRatio()
+        self.lengths = UsualLength()
         self.metrics: Metrics = metrics_in(options.registry)
         self.audit = _audit(policy.runtime.audit, self._receipts_lost)
         self._runtime = policy.runtime

@@ -80,13 +80,15 @@ class Identifier:
         order: Sequence[str] = ("app", "bearer", "header:x-api-key", "client"),
         trusted_proxies: Iterable[str] = (),
         ledger: ProvenLedger | None = None,
+        by_key: bool = False,
     ) -> None:
-        """Compile the sources.
+        """Compile the sources; `by_key` whether an account that the app names shall also tell its key.
 
         Raises:
             StartError: an unknown source, or a network that cannot be read.
         """
         self.ledger = ProvenLedger() if ledger is None else ledger
+        self._by_key = by_key
         self._key_hash = _Hash(keys.identity, "key", "key")
         self._client_hash = _Hash(keys.identity, "client", "ip")
         self._network_hash = _Hash(keys.identity, "network", "net")
@@ -106,7 +108,8 @@ class Identifier:
         place = self._place(client[0] if client else "")
         seen = _collect(scope["headers"], self._wanted)
         if place.trusted and CONSUMER_HEADER in seen:
-            return Account(id=_consumer(seen[CONSUMER_HEADER]), network=place.network)
+            consumer = _consumer(seen[CONSUMER_HEADER])
+            return Account(id=consumer, network=place.network, key=self._key(seen))
         for source in self._sources:
             if source.kind == "app":
                 if named is not None:
@@ -154,7 +157,15 @@ class Identifier:
             _check(text, "account")
         raw = account.id.encode()
         name = self._key_hash(raw) if raw in seen.values() else account.id
-        return replace(account, id=name, network=place.network)
+        return replace(account, id=name, network=place.network, key=self._key(seen))
+
+    def _key(self, seen: Mapping[bytes, bytes | None]) -> str:
+        """The hash of the one credential that the request carries; empty where there is none, or several."""
+        if not self._by_key:
+            return ""
+        values = {seen[name] for name in _CREDENTIAL_HEADERS if name in seen}
+        value = values.pop() if len(values) == 1 else None
+        return "" if value is None else self._key_hash(value)
 
     def _source(self, text: str, keys: Keys) -> _Source:
         if text in ("app", "client"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hardening.policy.charges import Charges, charges, extended, settled
+from hardening.policy.charges import RESERVE_TOKENS, Charges, available, charges, extended, settled
 from hardening.policy.compiled import DoorTerms, FailureTerms, KeyPlace, Policy, Runtime
 from hardening.policy.decide import decide, would
 from hardening.policy.editions import Holder
@@ -10,6 +10,7 @@ from hardening.policy.load import load_policy
 from hardening.policy.presets import find_preset, preset_names
 
 __all__ = [
+    "RESERVE_TOKENS",
     "Charges",
     "DoorTerms",
     "FailureTerms",
@@ -17,6 +18,7 @@ __all__ = [
     "KeyPlace",
     "Policy",
     "Runtime",
+    "available",
     "charges",
     "decide",
     "extended",

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from hardening.facts import Account, Charge, Limit, Refusal, RequestFacts, Unit, Usage
+from hardening.facts import Account, Admission, Charge, CountedBy, Limit, Refusal, RequestFacts, Unit, Usage
 from hardening.policy.compiled import Claim, Plan, Policy
 from hardening.policy.matching import remember
 from hardening.policy.unbuilt import withheld
 
 RESERVE_TOKENS = 1024
-"""Completion tokens reserved per choice at first; longer answers extend their lease as they come."""
+"""Completion tokens reserved per choice of an account of which nothing is known; more are asked for as they come."""
 
 _ALL_ROWS = 1000
 """Alternatives reserved per token where a caller asks for all of them (vLLM's -1)."""
 
 _COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning"))
+_MODEL_CHARS = 128
 _NO_BANDS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -36,11 +37,20 @@ class Charges:
     enforced: bool = True
 
 
-def charges(policy: Policy, facts: RequestFacts, account: Account, prompt_tokens: int, now: float) -> Charges:
+def charges(
+    policy: Policy,
+    facts: RequestFacts,
+    account: Account,
+    prompt_tokens: int,
+    now: float,
+    *,
+    usual_tokens: int = RESERVE_TOKENS,
+) -> Charges:
     """The walk without standing: a refusal, which is never charged, or the charges to reserve.
 
-    `prompt_tokens` is an estimate that `settled` corrects; `now` is in seconds since 1970. Requests of
-    an account that nobody vouched for are charged to the pool of its network.
+    `prompt_tokens` is an estimate that `settled` corrects, `usual_tokens` what nearly all answers of the
+    account stay within; `now` is in seconds since 1970. Requests of an account that nobody vouched for
+    are charged to the pool of its network.
     """
     plan = _plan(policy, facts, account, now)
     enforced = policy.mode == "enforce"
@@ -48,10 +58,15 @@ def charges(policy: Policy, facts: RequestFacts, account: Account, prompt_tokens
         return Charges(plan.refusal if enforced else None, (), 0, enforced=enforced)
     if plan.exempt:
         return Charges(None, (), 0, enforced=enforced)
-    reserve = _reserve(facts, plan, prompt_tokens)
+    reserve = _reserve(facts, plan, prompt_tokens, usual_tokens)
     scope = account.scope
     claimed = tuple(
-        Charge(claim.limit, scope, amount * claim.factor, claim.by_band)
+        Charge(
+            claim.limit,
+            scope if claim.limit.by == "account" else _scope(claim.limit.by, account, facts.model),
+            amount * claim.factor,
+            claim.by_band,
+        )
         for claim in plan.claims
         if (amount := _amount(claim.limit.unit, facts, plan, prompt_tokens, reserve))
     )
@@ -76,13 +91,39 @@ def settled(reserved: Charges, usage: Usage, logprob_values: int = 0) -> tuple[C
     )
 
 
-def extended(reserved: Charges, tokens: int) -> tuple[Charge, ...]:
-    """The charges for `tokens` more completion tokens, on the limits that count them."""
+def extended(reserved: Charges, tokens: int, *, in_debt: bool = False) -> tuple[Charge, ...]:
+    """The charges for `tokens` more completion tokens, on the limits that count them.
+
+    `in_debt` lets each limit be passed by its `max_debt`.
+    """
     return tuple(
-        Charge(charge.limit, charge.scope_key, tokens * reserved.factor, charge.by_band)
+        Charge(
+            _owing(charge.limit) if in_debt else charge.limit,
+            charge.scope_key,
+            tokens * reserved.factor,
+            charge.by_band,
+        )
         for charge in reserved.charges
         if charge.limit.unit in _COMPLETION_UNITS
     )
+
+
+def available(reserved: Charges, admission: Admission, *, in_debt: bool = False) -> int | None:
+    """Completion tokens that a request can have in all, as its limits stood when it was admitted.
+
+    None where no limit counts them. `in_debt` adds what each limit may owe.
+    """
+    band, most = admission.standing.band, None
+    if len(admission.limits) != len(reserved.charges):
+        return None  # a store that does not tell
+    for charge, state in zip(reserved.charges, admission.limits, strict=True):
+        if charge.limit.unit not in _COMPLETION_UNITS:
+            continue
+        units = state.remaining + (charge.limit.max_debt if in_debt else 0.0)
+        factor = reserved.factor * (1.0 if band is None else charge.by_band.get(band, 1.0))
+        more = int(units / factor)
+        most = more if most is None else min(most, more)
+    return None if most is None else reserved.completion_reserve + most
 
 
 def _amount(unit: Unit, facts: RequestFacts, plan: Plan, prompt_tokens: int, reserve: int) -> int:
@@ -104,9 +145,29 @@ def _amount(unit: Unit, facts: RequestFacts, plan: Plan, prompt_tokens: int, res
     return reserve
 
 
-def _reserve(facts: RequestFacts, plan: Plan, prompt_tokens: int) -> int:
+def _scope(by: CountedBy, account: Account, model: str) -> str:
+    """Whose allowance it is; no name that a caller chooses can make it another account's."""
+    if not account.proven:
+        return account.scope
+    if by == "org" and account.org:
+        return f"org:{account.org}"
+    if by == "key" and account.key:
+        return f"key:{account.id}\n{account.key}"
+    if by == "model":
+        # As rules match it, in any case; of what a caller made up no more than a name's length is kept.
+        name = model[:_MODEL_CHARS].lower().encode("utf-8", "replace").decode()
+        return f"model:{account.id}\n{name}"
+    return account.scope
+
+
+def _owing(limit: Limit) -> Limit:
+    return replace(limit, burst=limit.burst + limit.max_debt)
+
+
+def _reserve(facts: RequestFacts, plan: Plan, prompt_tokens: int, usual_tokens: int) -> int:
     """Completion tokens to reserve: what the bounds allow, and no more than a full limit could grant."""
-    wanted = RESERVE_TOKENS
+    # What comes whole cannot ask for more on its way, so a run of short answers must not make it cheap.
+    wanted = usual_tokens if facts.stream else max(usual_tokens, RESERVE_TOKENS)
     if facts.max_tokens is not None and facts.max_tokens < wanted:
         wanted = facts.max_tokens
     if plan.max_tokens is not None and plan.max_tokens < wanted:

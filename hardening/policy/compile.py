@@ -87,7 +87,17 @@ def digest_of(file: PolicyFile) -> str:
 
 
 def _limit(name: str, spec: LimitSpec) -> Limit:
-    return Limit(name, spec.unit, spec.amount, spec.per or 0.0, spec.burst or spec.amount)
+    burst = spec.burst or spec.amount
+    return Limit(
+        name,
+        spec.unit,
+        spec.amount,
+        spec.per or 0.0,
+        burst,
+        window=spec.window,
+        by=spec.by,
+        max_debt=spec.max_debt or burst,
+    )
 
 
 def _groups(accounts: Accounts) -> Groups:

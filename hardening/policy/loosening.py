@@ -4,6 +4,7 @@
 - a rule that loosens, or lets out, on a header: any caller sends what he likes, also one with a good key
 - a group whose members nobody vouches for: in it is who says so, or nobody can be
 - a rule about to end: what holds from that day on is what stands without it
+- a list of limits that all go by what the caller names: new names are new allowances
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def loosening(reading: Reading, now: float) -> Iterator[PolicyFault]:
             terms = overlay(terms, rule.terms())
     yield from _nobody(reading)
     yield from _unvouched(reading)
+    yield from _renamed(reading)
 
 
 def _exemption(reading: Reading, rule: Rule, node: Node) -> Iterator[PolicyFault]:
@@ -171,3 +173,18 @@ def _may_be(pattern: str, prefix: str) -> bool:
     """Whether a pattern can match a text that begins with `prefix`."""
     head, star, _ = pattern.partition("*")
     return head.startswith(prefix) or (bool(star) and prefix.startswith(head))
+
+
+def _renamed(reading: Reading) -> Iterator[PolicyFault]:
+    """Lists of limits that hold nobody who makes up models or keys."""
+    limits, root = reading.file.limits, reading.root
+    nodes = [node_at(root, "defaults"), *rule_nodes(root)]
+    for part, node in zip((reading.file.defaults, *reading.file.rules), nodes, strict=True):
+        by = {name: limits[name].by for name in part.limits or ()}
+        if by and not {"org", "account"} & set(by.values()):
+            names = listed(sorted(set(by.values())))
+            text = (
+                f"all of these limits are counted by {names}, which a caller may make up where the app does not"
+                " check it; name one by `account` or `org` beside them"
+            )
+            yield fault_at(mark_of(node, "limits"), text)

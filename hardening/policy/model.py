@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from hardening.facts import Mode, Unit
+from hardening.facts import CountedBy, Mode, Unit, Window
 from hardening.policy.mounting import HEADER, Accounts, Doors, OnFailure, RuntimeSpec, split_doors
 from hardening.policy.quantities import Amount, Day, Seconds, written
 from hardening.policy.settings import Enforcement, Name, Patterns, Settings, Strict, as_tuple
@@ -70,6 +70,8 @@ class LimitSpec(Strict):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [*_HAS_UNIT, {"not": {"anyOf": _HAS_UNIT}}],
+            "if": {"properties": {"window": {"const": "sliding"}}, "required": ["window"]},
+            "then": {"properties": {"burst": False, "streams": False}},
             "x-whole": {
                 "anyOf": [{"required": [unit] if unit == "streams" else [unit, "per"]} for unit in UNITS]
             },
@@ -92,13 +94,30 @@ class LimitSpec(Strict):
     embeddings: Amount | None = Field(default=None, description="Embedding vectors.", examples=["10k"])
     per: Seconds | None = Field(
         default=None,
-        description="The time in which that many come back, evenly; only `streams` does without.",
+        description="The time in which that many come back; only `streams` does without.",
         examples=["1m"],
     )
     burst: Amount | None = Field(
         default=None,
         description="How many may be spent at once; left out, as many as the unit says.",
         examples=["120k"],
+    )
+    window: Window = Field(
+        default="even",
+        description="How they come back: `even`, a little with each second, or `sliding`, when the time in which they"
+        " were spent is `per` ago; then there is no `burst`.",
+        examples=["sliding"],
+    )
+    by: CountedBy = Field(
+        default="account",
+        description="Who shares it: all accounts of an organisation, one account, one key of an account, or one account"
+        " for each model that it names. Where there is no organisation or no key, the account.",
+        examples=["org"],
+    )
+    max_debt: Amount | None = Field(
+        default=None,
+        description="How many an answer may owe beyond the burst under `at_limit: finish`; left out, as many as `burst`.",
+        examples=["20k"],
     )
 
     @model_validator(mode="after")
@@ -107,6 +126,12 @@ class LimitSpec(Strict):
             raise ValueError(f"exactly one unit of {', '.join(UNITS)}")
         if self.per is None and self.streams is None:
             raise ValueError("`per`, such as `per: 1m` (only streams may do without)")
+        if self.window == "sliding" and self.burst is not None:
+            raise ValueError(
+                "`burst` or `window: sliding`, not both: of a sliding window all may be spent at once"
+            )
+        if self.window == "sliding" and self.streams is not None:
+            raise ValueError("no `window: sliding` for streams: they are held, not spent")
         return self
 
     def _units(self) -> list[Unit]:

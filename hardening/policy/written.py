@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Literal, TypedDict
 
-from hardening.facts import AtLimit, Inline, Mode, Show, UsageTerms
+from hardening.facts import AtLimit, CountedBy, Inline, Mode, Show, UsageTerms, Window
 
 Quantity = int | float | str
 """A number, or the text that a file would have in its place."""
@@ -70,6 +70,9 @@ class LimitKeys(TypedDict, total=False):
     embeddings: Quantity
     per: str
     burst: Quantity
+    window: Window
+    by: CountedBy
+    max_debt: Quantity
 
 
 class MatchKeys(TypedDict, total=False):

@@ -273,9 +273,9 @@ def test_a_caller_that_is_proven_stays_so(path: Path) -> None:
 def test_learned_ratios_and_shapes_stay(path: Path) -> None:
     hardened = harden(replies(stream()), path, identify=lambda scope: "acct_7")
     run(ask(hardened, BODY))
-    ratio, shapes = hardened.service.ratio.of("acct_7"), hardened.service.in_force.tools.shapes
+    ratio, shapes = hardened.service.ratio.of("account:acct_7"), hardened.service.in_force.tools.shapes
     change(hardened, path, SHOW)
-    assert hardened.service.ratio.of("acct_7") == ratio != 4.0
+    assert hardened.service.ratio.of("account:acct_7") == ratio != 4.0
     assert hardened.service.in_force.tools.shapes is shapes
 
 

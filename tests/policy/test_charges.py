@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hardening.facts import Account, RequestFacts, Usage
-from hardening.policy import Charges, charges, extended, settled
+from hardening.facts import Account, Admission, LimitState, RequestFacts, Standing, Usage
+from hardening.policy import Charges, available, charges, extended, settled
 from tests.policy.loading import loaded
 
 UNITS = ("tokens", "requests", "prompt", "completion", "reasoning", "logprob_values", "embeddings")
@@ -54,6 +54,22 @@ def test_streams_log_probabilities_and_embeddings_are_charged_where_asked() -> N
 )
 def test_the_first_reservation_is_bounded(facts: dict[str, object], reserve: int) -> None:
     assert charged(ALL, **facts).completion_reserve == reserve
+
+
+@pytest.mark.parametrize(("stream", "usual", "asked", "reserve"), [
+    (True, 60, None, 60),
+    (True, 60, 20, 20),
+    (True, 9000, None, 9000),
+    (False, 60, None, 1024),
+    (False, 60, 20, 20),
+    (False, 9000, 500, 500),
+])  # fmt: skip
+def test_what_is_reserved_is_what_answers_of_the_account_are_like_and_of_a_whole_one_no_less_than_ours(
+    stream: bool, usual: int, asked: int | None, reserve: int
+) -> None:
+    facts = RequestFacts("/d", "openai_chat", stream=stream, max_tokens=asked)
+    result = charges(loaded(ALL), facts, Account("a"), 100, now=0, usual_tokens=usual)
+    assert result.completion_reserve == reserve
 
 
 def test_a_small_limit_reserves_no_more_than_it_could_ever_grant() -> None:
@@ -121,3 +137,82 @@ def test_settling_takes_the_true_usage_and_gives_streams_back() -> None:
         "tokens": 37, "requests": 1, "prompt": 7, "completion": 30, "reasoning": 20, "logprob_values": 60, "streams": 0
     }  # fmt: skip
     assert {charge.limit.name for charge in extended(result, 5)} == {"tokens", "completion", "reasoning"}
+
+
+BY = """version: 1
+limits:
+  team: {tokens: 10k, per: 1m, by: org}
+  person: {tokens: 9k, per: 1m}
+  badge: {tokens: 8k, per: 1m, by: key}
+  glass: {tokens: 7k, per: 1m, by: model, window: sliding}
+defaults: {limits: [team, person, badge, glass]}
+"""
+
+
+def scopes(account: Account, model: str = "Glass-2") -> dict[str, str]:
+    return {charge.limit.name: charge.scope_key for charge in charged(BY, account, model=model).charges}
+
+
+def test_each_limit_is_counted_by_whom_it_says_all_in_one_claim() -> None:
+    assert scopes(Account("a", org="acme", key="key_1")) == {
+        "team": "org:acme",
+        "person": "account:a",
+        "badge": "key:a\nkey_1",
+        "glass": "model:a\nglass-2",
+    }
+
+
+def test_where_there_is_no_organisation_and_no_key_the_account_counts() -> None:
+    assert scopes(Account("a")) == {
+        "team": "account:a",
+        "person": "account:a",
+        "badge": "account:a",
+        "glass": "model:a\nglass-2",
+    }
+
+
+def test_who_is_not_vouched_for_reaches_no_pool_by_what_he_names() -> None:
+    claimed = Account("a", org="acme", key="key_1", proven=False, network="n1")
+    assert set(scopes(claimed).values()) == {"network:n1"}
+
+
+@pytest.mark.parametrize("model", ["GLASS-2", "x" * 100_000, "\ud800", "b\nglass-2", ""])
+def test_no_model_that_a_caller_makes_up_names_anothers_pool(model: str) -> None:
+    name = scopes(Account("a"), model)["glass"]
+    name.encode()
+    assert name.startswith("model:a\n")
+    assert len(name) < 200
+
+
+def test_an_account_cannot_be_named_like_a_pool_of_another() -> None:
+    assert scopes(Account("a/b"), "c")["glass"] != scopes(Account("a"), "b/c")["glass"]
+
+
+@pytest.mark.parametrize(("in_debt", "most"), [(False, 1024 + 3000), (True, 1024 + 3000 + 9000)])
+def test_what_can_be_had_is_what_is_reserved_and_what_is_left_of_the_tightest_limit(
+    in_debt: bool, most: int
+) -> None:
+    claim = charged(BY)
+    left = {"team": 4000.0, "person": 3000.0, "badge": 5000.0, "glass": 7000.0}
+    states = tuple(LimitState(charge.limit, left[charge.limit.name], 0.0) for charge in claim.charges)
+    assert available(claim, Admission(True, None, Standing(), states), in_debt=in_debt) == most
+    assert available(claim, Admission(True, None, Standing())) is None  # a store that does not tell
+
+
+def test_what_is_left_is_less_for_whom_each_token_counts_more_often() -> None:
+    claim = charged(TEXT % "tokens" + BANDS)
+    states = tuple(LimitState(charge.limit, 4000.0, 0.0) for charge in claim.charges)
+    assert available(claim, Admission(True, None, Standing(0.9, "harden"), states)) == 1024 + 1000
+    assert available(charged(TEXT % "requests"), Admission(True, None, Standing(), states)) is None
+
+
+def test_an_answer_that_is_finished_in_debt_may_pass_each_limit_by_what_it_says() -> None:
+    text = (TEXT % "tokens").replace("tokens: 1M, per: 1m, burst: 2M", "tokens: 1k, per: 1m, max_debt: 300")
+    claim = charged(text)
+    assert [charge.limit.burst for charge in extended(claim, 10)] == [1000]
+    owing = extended(claim, 10, in_debt=True)
+    assert [(charge.limit.burst, charge.limit.key) for charge in owing] == [
+        (1300, claim.charges[0].limit.key)
+    ]
+    unsaid = charged(text.replace(", max_debt: 300", ""))
+    assert [charge.limit.burst for charge in extended(unsaid, 10, in_debt=True)] == [2000]

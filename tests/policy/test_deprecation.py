@@ -21,7 +21,7 @@ from tests.policy.loading import faults, loaded
 
 
 class LaterLimit(LimitSpec):
-    per: Annotated[Seconds | None, Formerly("window")] = Field(default=None, description="The time.")
+    per: Annotated[Seconds | None, Formerly("interval")] = Field(default=None, description="The time.")
 
 
 class LaterRule(Rule):
@@ -38,9 +38,9 @@ class LaterPolicy(PolicyFile):
 
 OLD = """version: 1
 tell: false
-limits: {minute: {requests: 5, window: 1m}}
+limits: {minute: {requests: 5, interval: 1m}}
 """
-NEW = OLD.replace("tell", "disclose").replace("window", "per")
+NEW = OLD.replace("tell", "disclose").replace("interval", "per")
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_the_old_name_means_the_same_and_is_told_with_its_place() -> None:
     assert old.limits == new.limits
     assert [str(note) for note in old.old_names] == [
         "p.yaml:2:1: `tell` is now called `disclose`; write `disclose`",
-        "p.yaml:3:32: `window` is now called `per`; write `per`",
+        "p.yaml:3:32: `interval` is now called `per`; write `per`",
     ]
     assert new.old_names == ()
 

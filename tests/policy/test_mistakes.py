@@ -138,6 +138,17 @@ MISTAKES = [
     ("duration of no time", "version: 1\nlimits: {a: {requests: 5, per: §0s}}\n", "from 1s"),
     ("two durations", "version: 1\nlimits: {a: {requests: 5, per: §1h30m}}\n", "such as 30s"),
     ("burst left empty", "version: 1\nlimits: {a: {requests: 5, per: 1m, §burst: }}\n", "found nothing"),
+    (
+        "a burst of a sliding window",
+        "version: 1\nlimits: {§a: {requests: 5, per: 1m, window: sliding, burst: 9}}\n",
+        "`burst` or `window: sliding`",
+    ),
+    ("streams that slide", "version: 1\nlimits: {§a: {streams: 5, window: sliding}}\n", "held, not spent"),
+    (
+        "by somebody",
+        "version: 1\nlimits: {a: {requests: 5, per: 1m, by: §user}}\n",
+        "org, account, key or model",
+    ),
     # defaults
     ("limit undeclared", LIMITS + "version: 1\ndefaults: {limits: [§minut]}\n", "did you mean `minute`?"),
     ("limits as text", LIMITS + "version: 1\ndefaults: {limits: §minute}\n", "allowed: a list"),

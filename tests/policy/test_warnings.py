@@ -48,6 +48,7 @@ def rules(*lines: str) -> str:
     return HEAD + "rules:\n" + "".join(f"  - {line}\n" for line in lines)
 
 
+BY = "version: 1\nlimits: {m: {tokens: 9k, per: 1m, by: model}, k: {requests: 9, per: 1m, by: key}, a: {requests: 9, per: 1m}}\n"
 FIRES = {
     # what can never act
     "the day has come": (rules("{name: a, until: §2027-01-01, refuse: {}}"), "`a` ended when 2027-01-01 began"),
@@ -134,6 +135,7 @@ FIRES = {
         "`reasoning.show` of risk.new adds nothing",
     ),
     # what loosens
+    "limits by made-up names": (BY + "defaults: {limits: §[m, k]}\nrules: [{name: r, limits: [a]}]\n", "by key, model"),
     "everybody is exempt": (rules("{name: a, exempt: §true}"), "exempts every request"),
     "everybody is exempt by a star": (
         rules("{name: a, match: {model: '*', account: [x, '*']}, exempt: §true}"),
@@ -213,6 +215,7 @@ def test_a_warning_stands_at_its_line_and_says_what_it_is_about(name: str) -> No
 
 
 SILENT = {
+    "limits by names beside one by account": BY + "defaults: {limits: [m, k, a]}\n",
     "a rule that goes on": rules("{name: a, until: 2027-01-16, refuse: {}}"),
     "a share of some": rules("{name: a, enforce: 10%, refuse: {}}"),
     "a rule in shadow": rules("{name: a, mode: shadow, refuse: {}}"),
