@@ -23,45 +23,14 @@ from hardening.events import (
     UsageSeen,
 )
 from hardening.transform.step import Step
+from hardening.wire.tags import MARK, TAGS, any_of
 
-# Source: the reasoning parsers of vLLM 0.33 and SGLang 0.5, and the corpus of recordings.
-TAGS: tuple[tuple[str, str], ...] = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<mm:think>", "</mm:think>"),
-    ("<ifm|think>", "</ifm|think>"),
-    ("<ifm|think_fast>", "</ifm|think_fast>"),
-    ("<ifm|think_faster>", "</ifm|think_faster>"),
-    ("<seed:think>", "</seed:think>"),
-    ("<longcat_think>", "</longcat_think>"),
-    ("<antThinking>", "</antThinking>"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("<unused94>", "<unused95>"),
-    ("[THINK]", "[/THINK]"),
-    ("◁think▷", "◁/think▷"),
-    ("<|START_THINKING|>", "<|END_THINKING|>"),
-    ("<|channel|>analysis<|message|>", "<|end|>"),
-    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
-    ("<|channel>", "<channel|>"),
-    ("<|inner_prefix|>", "<|inner_suffix|>"),
-)
 _STARTS_OPEN = ("<think>", "</think>")  # the pair that templates open for the model
 
 _opens = {opening.lower(): opening for opening, _ in TAGS}
 _closes = {opening.lower(): [close for own, close in TAGS if own == opening] for opening, _ in TAGS}
-
-
-def _any_of(tags: list[str]) -> re.Pattern[str]:
-    return re.compile("|".join(re.escape(tag) for tag in sorted(tags, key=len, reverse=True)), re.I)
-
-
-# Two of the closing marks are ordinary in their own format and say nothing when bare.
-_bare = [close for _, close in TAGS if close not in ("<|end|>", "<|channel|>final<|message|>")]
-_mark = _any_of([*{opening for opening, _ in TAGS}, *_bare])
-_close_of = {opening: _any_of(closes) for opening, closes in _closes.items()}
-_any_close = _any_of([close for _, close in TAGS])
+_close_of = {opening: any_of(closes) for opening, closes in _closes.items()}
+_any_close = any_of([close for _, close in TAGS])
 _every_tag = {tag.lower() for pair in TAGS for tag in pair}
 _longest = max(len(tag) for tag in _every_tag)
 _prefixes = frozenset(tag[:size] for tag in _every_tag for size in range(1, len(tag)))
@@ -101,7 +70,7 @@ class InlineTraces(Step):
         choice = self._choice(index)
         if choice.tags is not None or choice.held:
             return False
-        return not _begins(text) or not (_mark.search(text) or _could_begin(text))
+        return not _begins(text) or not (MARK.search(text) or _could_begin(text))
 
     def follows(self, index: int, last: str) -> None:
         """The text of `index` goes on after the character `last`."""
@@ -115,7 +84,7 @@ class InlineTraces(Step):
     def spares(self, index: int, text: str) -> bool:
         """Whether no trace is open or opens with `text`; an end of it may still be held back."""
         choice = self._choice(index)
-        return choice.tags is None and not _mark.search(choice.held + text)
+        return choice.tags is None and not MARK.search(choice.held + text)
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event's text apart from the traces in it; every other event as it is."""
@@ -130,7 +99,7 @@ class InlineTraces(Step):
             yield from self._once_more(event)
         elif isinstance(event, TextCopy):
             choice = self._choice(event.index)
-            if not choice.hid and not _mark.search(event.text):
+            if not choice.hid and not MARK.search(event.text):
                 yield event
         elif isinstance(event, Finish | ReasoningEnd):
             choice = self._choice(event.index)
@@ -194,7 +163,7 @@ class _Choice:
 
     def feed(self, event: Text, traces: InlineTraces) -> Iterator[Event]:
         text = self.held + event.text
-        if not self.held and self.tags is None and not _mark.search(text) and not _could_begin(text):
+        if not self.held and self.tags is None and not MARK.search(text) and not _could_begin(text):
             self.before = text[-1:] or self.before
             yield event
             return
@@ -218,7 +187,7 @@ class _Choice:
 
     def _in_text(self, index: int, text: str, at: int, traces: InlineTraces) -> tuple[int, list[Event]]:
         start = at
-        while mark := _mark.search(text, at):
+        while mark := MARK.search(text, at):
             if not self._quoted(text, start, mark):
                 return self._at_mark(index, text, start, mark, traces)
             if mark.end() == len(text):

@@ -12,7 +12,7 @@ import json
 import pytest
 
 from hardening.testing import find_leaks, harden
-from hardening.transform.inline import TAGS
+from hardening.wire.tags import TAGS
 from tests.asgi.driver import Answer, ask, replies, run
 from tests.exchanges import message_item, reasoning_item, response
 

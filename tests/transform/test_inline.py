@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardening.events import Event, Finish, Reasoning, ReasoningCopy, Text, TextCopy
-from hardening.transform.inline import TAGS, InlineTraces
+from hardening.transform.inline import InlineTraces
+from hardening.wire.tags import TAGS
 
 
 def split(pieces: list[str], *, mode: str = "tagged", whole: bool = False) -> tuple[str, str, InlineTraces]:
