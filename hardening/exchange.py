@@ -6,20 +6,23 @@ into events; transforms act on events; what nothing touched leaves as the bytes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hardening.errors import WireError
-from hardening.facts import Decision, Refusal, RequestFacts, Usage
+from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts, Usage
 from hardening.reply import Reply
 from hardening.transform.chain import Chain, Makers
 from hardening.transform.question import Question
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.json_array import JSON_ARRAY
+from hardening.wire.pins import Switch, Touch
 from hardening.wire.requests import Edits
 from hardening.wire.resent import may_resend
 from hardening.wire.shapes import Shapes
+
+_BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and of the rows
 
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 
@@ -65,6 +68,9 @@ class Exchange:
         bytes_per_token: float = 4.0,
     ) -> None:
         """Prepare for one response; `reserved_tokens` None means that nothing bounds its length."""
+        if facts.opens and decision.acts and decision.reasoning.show != "full":
+            # No server tells a trace from the answer where the prompt has begun it.
+            decision = replace(decision, reasoning=replace(decision.reasoning, inline="starts_open"))
         self._codec = codec
         self._facts = facts
         self._decision = decision
@@ -78,6 +84,7 @@ class Exchange:
         self._granted_bytes = None if reserved_tokens is None else int(reserved_tokens * bytes_per_token)
         self._started = self._closed = False
         self._reasons: set[str] = set()
+        self.forced: Switch | None = None
         self.wake_at: float | None = None
 
     @property
@@ -88,19 +95,48 @@ class Exchange:
             told["reasoning"] = self._decision.reasoning.show
         if self._acts and self._decision.logprobs.top is not None:
             told["logprobs"] = self._decision.logprobs.top
+        if self.forced is not None:
+            told["pins"] = "force"
         return told
 
-    def request(self, body: bytes) -> bytes:
-        """The body for the app: the same object, or one that asks for no more than is allowed."""
+    def request(self, body: bytes) -> bytes | Refusal:
+        """The body for the app: the same object, one that asks for no more than is allowed, or why there is none.
+
+        `forced` is then the first switch that was set to something else.
+        """
+        switches = self._switches(body) if self._facts.switches else ()
+        if switches:
+            self._reasons.add("pins")
         if not self._acts:
             return body
+        for switch in switches:
+            if switch.new is None or self._decision.pins == "refuse":
+                return not_allowed(switch)
+            if self.forced is None and not switch.kept:
+                self.forced = switch
         self._question.take(body)
         edits = Edits(
             max_tokens=self._decision.max_tokens,
             top_logprobs=self._decision.logprobs.top if self._facts.top_logprobs is not None else None,
             drop_resent=self._hides and self._codec.resends and may_resend(body),
         )
-        return body if edits == Edits() else self._codec.edit_request(body, edits)
+        if edits == Edits() and self.forced is None:
+            return body
+        return self._codec.edit_request(body, edits, switches)
+
+    def _switches(self, body: bytes) -> tuple[Switch, ...]:
+        """The switches of the request that touch what is withheld."""
+        decision = self._decision
+        if decision.pins == "allow" or decision.exempt:
+            return ()
+        trace = Touch.TRACE | _BESIDE if decision.reasoning.show != "full" else Touch(0)
+        rows = Touch.ROWS | _BESIDE if decision.logprobs != LogprobTerms() else Touch(0)
+        try:
+            return self._codec.switches(body, trace | rows)
+        except WireError:
+            if self._acts:
+                raise
+            return ()
 
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""
@@ -210,15 +246,23 @@ class Exchange:
         return Settlement(
             usage=self._tally.usage,
             source=self._tally.source,
-            changed=tuple(sorted(self._changed())) if self._started and self._acts else (),
+            changed=tuple(sorted(self._changed())) if self._acts else (),
             reasons=tuple(sorted(self._reasons | self._alarms())),
         )
 
     def _changed(self) -> set[str]:
+        forced = {"pins"} if self.forced is not None else set()
+        if not self._started:
+            return forced
         hidden = self._chain.hidden
         hid = {"reasoning"} if hidden is not None and hidden.chars else set()
-        return self._reply.rewriter.changed | hid
+        return self._reply.rewriter.changed | hid | forced
 
     def _alarms(self) -> set[str]:
         inline = self._chain.inline if self._started else None
         return inline.alarms if inline is not None else set()
+
+
+def not_allowed(switch: Switch) -> Refusal:
+    """The refusal of a request in which this switch stands; never with its value."""
+    return Refusal(400, "pinned", f"`{switch.pin.name}` {switch.pin.words}")

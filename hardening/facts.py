@@ -16,6 +16,7 @@ Show = Literal["full", "summary", "none"]
 Inline = Literal["never", "tagged", "starts_open"]
 UsageTerms = Literal["keep", "round", "drop"]
 AtLimit = Literal["cut", "slow", "finish"]
+Pins = Literal["allow", "force", "refuse"]
 Mode = Literal["enforce", "shadow"]
 Window = Literal["even", "sliding"]
 CountedBy = Literal["org", "account", "key", "model"]
@@ -27,6 +28,7 @@ RefusalKind = Literal[
     "rate_limit",
     "quota",
     "unreadable",
+    "pinned",
     "too_large",
     "unauthenticated",
     "unavailable",
@@ -68,7 +70,8 @@ class RequestFacts(NamedTuple):
     """What a request asks for, as far as a policy may look at it.
 
     `top_logprobs` is None where no log-probabilities are asked. `max_tokens` is None where the
-    caller names no bound. `headers` are lower-case names, for `match: {header: ...}` only.
+    caller names no bound. `switches` says that a switch may stand in it which moves, repeats or turns off what
+    a policy withholds, `opens` that its prompt ends in a trace. `headers` are lower-case names, for `match: {header: ...}` only.
     """
 
     door: str
@@ -82,6 +85,8 @@ class RequestFacts(NamedTuple):
     prompt_bytes: int = 0
     client: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    switches: bool = False
+    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +221,7 @@ class Decision:
     logprobs: LogprobTerms = LogprobTerms()
     embeddings: EmbeddingTerms = EmbeddingTerms()
     limits: tuple[str, ...] = ()
+    pins: Pins = "allow"
     usage: UsageTerms = "keep"
     at_limit: AtLimit = "cut"
     max_tokens: int | None = None

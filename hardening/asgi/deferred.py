@@ -16,6 +16,7 @@ from hardening.asgi.responder import Responder
 from hardening.asgi.response import Response
 from hardening.asgi.watched import Watched
 from hardening.errors import Refused
+from hardening.exchange import not_allowed
 from hardening.facts import Account, Refusal, Usage
 from hardening.observe import LOG
 
@@ -64,8 +65,12 @@ class DeferredResponder(Responder):
             await self._give_back()
 
     def _offer(self, body: bytes) -> None:
-        if self._inbound is not None and self._case.decision.acts:
-            self._inbound.offer(body)
+        """Let the app read the edited body; a switch that it has read already can only be refused."""
+        case, exchange = self._case, self._exchange
+        if self._inbound is None or not case.decision.acts or case.refusal is not None:
+            return
+        if not self._inbound.offer(body) and exchange is not None and exchange.forced is not None:
+            case.refusal = not_allowed(exchange.forced)
 
     async def _give_back(self) -> None:
         """The app ended while a task of it still waited for us: nothing may stay reserved."""

@@ -25,10 +25,12 @@ class Inbound:
         self._waiting: asyncio.Future[None] | None = None
         self.gone = False
 
-    def offer(self, body: bytes) -> None:
-        """Let the app read this body instead; too late where it has read the other."""
-        if self._body is not None:
-            self._body = body
+    def offer(self, body: bytes) -> bool:
+        """Let the app read this body instead; False where it has read the other."""
+        if self._body is None:
+            return False
+        self._body = body
+        return True
 
     async def receive(self) -> Message:
         """The whole body first; after it what comes from the server."""

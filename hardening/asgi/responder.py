@@ -19,6 +19,7 @@ from hardening.asgi.receipts import Spent, receipt_of, usage_of
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.response import Response
 from hardening.asgi.service import Service
+from hardening.asgi.signed import body_is_signed
 from hardening.asgi.watched import Watched
 from hardening.errors import WireError
 from hardening.exchange import Exchange, Settlement
@@ -29,6 +30,11 @@ from hardening.policy import extended, settled
 # with less than this left cuts that much too early.
 _AHEAD_TOKENS = 256
 _UNTOLD = Settlement(Usage(), "none", (), ())
+_SIGNED = Refusal(
+    400,
+    "pinned",
+    "the body is signed, so it cannot be cut to what is allowed here; ask for less, or leave it unsigned",
+)
 
 
 class Responder:
@@ -101,12 +107,26 @@ class Responder:
             await self.over("refused")
 
     def _prepared(self) -> bytes:
-        """Open the exchange; the body that the app will read."""
+        """Open the exchange; the body that the app will read, unless the case is refused for what stands in it."""
         case = self._case
         exchange = self._exchange = self._open_exchange()
+        asked = exchange.request(case.body) if case.readable else case.body
+        if isinstance(asked, Refusal):
+            case.refusal = asked
+            return case.received
         if not case.decision.acts:
             return case.received
-        return exchange.request(case.body) if case.readable else case.body
+        if asked is not case.received and body_is_signed(self._scope):
+            return self._as_signed(asked)
+        return asked
+
+    def _as_signed(self, asked: bytes) -> bytes:
+        """The body as it was signed; where less would have to be asked, the case is refused."""
+        case = self._case
+        if asked is not case.body:
+            case.reasons.append("signed_body")
+            case.refusal = _SIGNED
+        return case.received
 
     async def _answer(self, app: ASGIApp, body: bytes) -> None:
         """Call the app; whatever becomes of it, the lease is settled once and nothing keeps running."""

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from hardening.errors import PolicyError, PolicyFault
-from hardening.facts import AtLimit, Inline, RefusalKind, UsageTerms
+from hardening.facts import AtLimit, Inline, Pins, RefusalKind, UsageTerms
 from hardening.policy.compiled import Policy
 from hardening.policy.faults import did_you_mean, fault_at, faults_of, listed
 from hardening.policy.model import HeaderName
@@ -148,6 +148,7 @@ class Treated(BaseModel):
     noise: Grid | None = None
     embeddings: Embeddings | None = None
     limits: Names | None = None
+    pins: Pins | None = None
     usage: UsageTerms | None = None
     at_limit: AtLimit | None = None
     max_tokens: TokenBound | None = None

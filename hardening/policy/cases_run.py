@@ -37,6 +37,7 @@ _DECIDED: dict[tuple[str, ...], Callable[[Decision], object]] = {
     ("embeddings", "step"): attrgetter("embeddings.step"),
     ("embeddings", "noise"): attrgetter("embeddings.noise"),
     ("limits",): lambda decision: tuple(sorted(decision.limits)),
+    ("pins",): attrgetter("pins"),
     ("usage",): attrgetter("usage"),
     ("at_limit",): attrgetter("at_limit"),
     ("max_tokens",): attrgetter("max_tokens"),

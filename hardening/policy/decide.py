@@ -81,6 +81,7 @@ def _from_terms(terms: Terms) -> Decision:
             terms.logprob_noise or 0.0,
         ),
         embeddings=EmbeddingTerms(terms.embedding_step or 0.0, terms.embedding_noise or 0.0),
+        pins=terms.pins or "allow",
         usage=terms.usage or "keep",
         at_limit=terms.at_limit or "cut",
         max_tokens=terms.max_tokens,

@@ -34,6 +34,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "logprob_noise": ("logprobs", "noise"),
         "embedding_step": ("embeddings", "step"),
         "embedding_noise": ("embeddings", "noise"),
+        "pins": ("pins",),
         "usage": ("usage",),
         "at_limit": ("at_limit",),
         "max_tokens": ("max_tokens",),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from hardening.facts import AtLimit, Inline, Mode, Show, UsageTerms
+from hardening.facts import AtLimit, Inline, Mode, Pins, Show, UsageTerms
 from hardening.policy.quantities import Factor, PerSecond, Share, TokenBound, written
 from hardening.policy.terms import UNSAID, Terms, order_of
 
@@ -179,6 +179,14 @@ class Settings(Strict):
     reasoning: Reasoning | None = Field(default=None, description="The reasoning trace.")
     logprobs: Logprobs | None = Field(default=None, description="Log-probabilities.")
     embeddings: Embeddings | None = Field(default=None, description="Embedding values.")
+    pins: Pins | None = treatment(
+        "pins",
+        "What happens to switches of a request that move, repeat or turn off what is withheld here: they are left alone, set to"
+        " what is harmless, or refused.",
+        cost="With `force` a caller who turns thinking off, or brings a template of his own, gets the model's defaults;"
+        " with `refuse` he gets an error that names the switch.",
+        example="force",
+    )
     usage: UsageTerms | None = treatment(
         "usage",
         "Whether the counts of tokens leave as they are, rounded, or not at all: they tell how long a hidden trace was.",
@@ -227,6 +235,7 @@ class Settings(Strict):
             logprob_noise=logprobs.noise,
             embedding_step=embeddings.step,
             embedding_noise=embeddings.noise,
+            pins=self.pins,
             usage=self.usage,
             at_limit=self.at_limit,
             max_tokens=self.max_tokens,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from hardening.facts import AtLimit, Inline, Show, UsageTerms
+from hardening.facts import AtLimit, Inline, Pins, Show, UsageTerms
 
 ALL: Literal["all"] = "all"
 """The value of `logprobs.top` that keeps every alternative the server sent."""
@@ -62,6 +62,7 @@ class Terms:
     logprob_noise: float | None = field(default=None, metadata=_larger())
     embedding_step: float | None = field(default=None, metadata=_larger())
     embedding_noise: float | None = field(default=None, metadata=_larger())
+    pins: Pins | None = field(default=None, metadata=_ranked("allow", "force", "refuse"))
     usage: UsageTerms | None = field(default=None, metadata=_ranked("keep", "round", "drop"))
     at_limit: AtLimit | None = field(default=None, metadata=_ranked("finish", "slow", "cut"))
     max_tokens: int | None = field(default=None, metadata=_smaller())
@@ -86,6 +87,7 @@ UNSAID = Terms(
     logprob_noise=0.0,
     embedding_step=0.0,
     embedding_noise=0.0,
+    pins="allow",
     usage="keep",
     at_limit="cut",
     charge=1.0,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Literal, TypedDict
 
-from hardening.facts import AtLimit, CountedBy, Inline, Mode, Show, UsageTerms, Window
+from hardening.facts import AtLimit, CountedBy, Inline, Mode, Pins, Show, UsageTerms, Window
 
 Quantity = int | float | str
 """A number, or the text that a file would have in its place."""
@@ -50,6 +50,7 @@ class SettingKeys(TypedDict, total=False):
     reasoning: ReasoningKeys
     logprobs: LogprobKeys
     embeddings: EmbeddingKeys
+    pins: Pins
     usage: UsageTerms
     at_limit: AtLimit
     pace: str

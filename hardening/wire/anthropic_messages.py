@@ -11,7 +11,9 @@ import orjson
 from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
-from hardening.wire.roles import Role, compile_questions, compile_table
+from hardening.wire.questions import compile_questions
+from hardening.wire.roles import Role, compile_table
+from hardening.wire.switches import NESTED, SWITCHES
 
 NAME = "anthropic_messages"
 
@@ -58,7 +60,9 @@ REQUEST = compile_questions(
         "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
         "messages[].content": Role.PARTS,
         "messages[].content[]": Role.PART,
-    }
+    },
+    pins=SWITCHES,
+    nested=NESTED,
 )
 BOUND = ("max_tokens",)
 GRAMMAR = None  # its frames carry no identifiers: they compare literally
@@ -68,6 +72,7 @@ _KINDS: dict[RefusalKind, str] = {
     "rate_limit": "rate_limit_error",
     "quota": "rate_limit_error",
     "unreadable": "invalid_request_error",
+    "pinned": "invalid_request_error",
     "too_large": "request_too_large",
     "unauthenticated": "authentication_error",
     "unavailable": "overloaded_error",

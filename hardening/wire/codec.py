@@ -21,8 +21,10 @@ from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
 from hardening.wire.json_array import JSON_ARRAY
 from hardening.wire.ndjson import NDJSON
+from hardening.wire.pins import Switch, Touch
+from hardening.wire.questions import switches
 from hardening.wire.rate_limits import ANTHROPIC, OPENAI, told
-from hardening.wire.requests import Edits, edit_request, read_request
+from hardening.wire.requests import Edits, as_utf8, edit_request, read_request
 from hardening.wire.roles import Node, Role, Table
 from hardening.wire.sse import SSE
 
@@ -115,9 +117,17 @@ class Codec:
         facts = RequestFacts(door, self.name, model, stream, client=client, headers=headers)
         return read_request(body, facts, table=self.request)
 
-    def edit_request(self, body: bytes, edits: Edits) -> bytes:
-        """The body asking for no more than `edits` allow; the same object where nothing changes."""
-        return edit_request(body, edits, table=self.request, format=self.name, bound=self.format.BOUND)
+    def switches(self, body: bytes, touches: Touch) -> tuple[Switch, ...]:
+        """What in the body touches one of `touches` and is not harmless. Raises WireError as `read_request`."""
+        return switches(as_utf8(body), self.request, touches, format=self.name)
+
+    def edit_request(self, body: bytes, edits: Edits, switches: tuple[Switch, ...] = ()) -> bytes:
+        """The body asking for no more than `edits` allow, `switches` of it set to what is harmless.
+
+        It is the same object where nothing changes.
+        """
+        bound = self.format.BOUND
+        return edit_request(body, edits, table=self.request, format=self.name, bound=bound, switches=switches)
 
     def frame(self, raw: bytes, start: int = 0, end: int | None = None, *, source: bytes = b"") -> Frame:
         """The frame whose JSON stands at `start:end` of `raw`. Raises WireError where it is none."""

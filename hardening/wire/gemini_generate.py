@@ -12,8 +12,11 @@ import orjson
 from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
-from hardening.wire.roles import Role, compile_questions, compile_table
+from hardening.wire.pins import Touch, stops, turns
+from hardening.wire.questions import compile_questions
+from hardening.wire.roles import Role, compile_table
 from hardening.wire.scan import read_json
+from hardening.wire.switches import NESTED, SWITCHES
 
 NAME = "gemini_generate"
 
@@ -65,7 +68,13 @@ REQUEST = compile_questions(
         "contents[]": Role.TURN,
         "{contents,contents[]}.parts": Role.PARTS,
         "{contents,contents[]}.parts[]": Role.PART,
-    }
+    },
+    pins={
+        **SWITCHES,
+        "contents": turns(Touch.TRACE),
+        f"{_CONFIG}.{{stopSequences,stop_sequences}}": stops(Touch.TRACE),
+    },
+    nested=NESTED,
 )
 BOUND = ("generationConfig", "maxOutputTokens")
 GRAMMAR = None  # what changes from frame to frame is the usage, which lanes allow for
@@ -75,6 +84,7 @@ _STATUSES: dict[RefusalKind, str] = {
     "rate_limit": "RESOURCE_EXHAUSTED",
     "quota": "RESOURCE_EXHAUSTED",
     "unreadable": "INVALID_ARGUMENT",
+    "pinned": "INVALID_ARGUMENT",
     "too_large": "INVALID_ARGUMENT",
     "unauthenticated": "UNAUTHENTICATED",
     "unavailable": "UNAVAILABLE",

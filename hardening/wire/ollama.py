@@ -13,8 +13,11 @@ import orjson
 from hardening.facts import Refusal, Usage
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
-from hardening.wire.roles import Role, compile_questions, compile_table
+from hardening.wire.pins import Touch, off, unset
+from hardening.wire.questions import compile_questions
+from hardening.wire.roles import Role, compile_table
 from hardening.wire.scan import read_json
+from hardening.wire.switches import NESTED, SWITCHES
 
 RESPONSE = compile_table(
     {
@@ -53,6 +56,8 @@ REQUEST = compile_questions(
         "messages[].thinking": Role.RESENT,
     },
     streams=True,
+    pins={**SWITCHES, "raw": off(Touch.TRACE), "template": unset(Touch.TRACE, "")},
+    nested=(*NESTED, "options"),
 )
 BOUND = ("options", "num_predict")
 

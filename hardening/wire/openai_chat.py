@@ -15,9 +15,11 @@ from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
 from hardening.wire.grammar import Grammar
-from hardening.wire.roles import Role, compile_questions, compile_table
+from hardening.wire.questions import compile_questions
+from hardening.wire.roles import Role, compile_table
 from hardening.wire.scan import read_json
 from hardening.wire.sse import SSE
+from hardening.wire.switches import NESTED, SWITCHES
 
 NAME = "openai_chat"
 
@@ -88,7 +90,9 @@ REQUEST = compile_questions(
         "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
         "messages[].content": Role.PARTS,  # Mistral's, whose traces are parts of the content
         "messages[].content[]": Role.PART,
-    }
+    },
+    pins=SWITCHES,
+    nested=NESTED,
 )
 BOUND = ("max_completion_tokens",)
 GRAMMAR = Grammar(RESPONSE.root, "choices[].delta", SSE)
@@ -98,6 +102,7 @@ _KINDS: dict[RefusalKind, tuple[str, str | None]] = {
     "rate_limit": ("rate_limit_error", "rate_limit_exceeded"),
     "quota": ("insufficient_quota", "insufficient_quota"),
     "unreadable": ("invalid_request_error", None),
+    "pinned": ("invalid_request_error", "unsupported_parameter"),
     "too_large": ("invalid_request_error", "request_too_large"),
     "unauthenticated": ("authentication_error", "invalid_api_key"),
     "unavailable": ("server_error", "unavailable"),

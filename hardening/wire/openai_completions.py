@@ -11,8 +11,11 @@ from typing import ClassVar
 from hardening.wire import openai_chat
 from hardening.wire.grammar import Grammar
 from hardening.wire.openai_chat import FIELDS, GUARDED, OWNERS, WRAPPED, error_body
-from hardening.wire.roles import Role, compile_questions, compile_table
+from hardening.wire.pins import Touch, prompts
+from hardening.wire.questions import compile_questions
+from hardening.wire.roles import Role, compile_table
 from hardening.wire.sse import SSE
+from hardening.wire.switches import NESTED, SWITCHES
 
 __all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "Stream", "error_body"]
 
@@ -47,7 +50,9 @@ REQUEST = compile_questions(
         "n_probs": Role.ASK_LOGPROBS,
         # With rows an echo tells the values of tokens that the caller chose.
         "{prompt_logprobs,logprob_token_ids,echo}": Role.ASK_ROWS,
-    }
+    },
+    pins={**SWITCHES, "prompt": prompts(Touch.TRACE)},
+    nested=NESTED,
 )
 BOUND = ("max_tokens",)
 GRAMMAR = Grammar(RESPONSE.root, "choices[]", SSE)

@@ -15,8 +15,11 @@ from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
 from hardening.wire.names import speaks_of_reasoning
 from hardening.wire.openai_chat import error_body
-from hardening.wire.roles import Retelling, Role, compile_questions, compile_table
+from hardening.wire.pins import Touch, turns
+from hardening.wire.questions import compile_questions
+from hardening.wire.roles import Retelling, Role, compile_table
 from hardening.wire.scan import read_json
+from hardening.wire.switches import NESTED, SWITCHES
 
 __all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "Stream", "error_body"]
 
@@ -107,7 +110,9 @@ REQUEST = compile_questions(
         "include": Role.ASK_INCLUDE,
         "input": Role.PARTS,
         "input[]": Role.PART,
-    }
+    },
+    pins={**SWITCHES, "input": turns(Touch.TRACE)},
+    nested=NESTED,
 )
 BOUND = ("max_output_tokens",)
 GRAMMAR = None  # a frame that carries its number takes the shape of those before it

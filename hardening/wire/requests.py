@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
+from hardening.wire.pins import Switch
+from hardening.wire.questions import Questions, folded
 from hardening.wire.resent import without_resent
 from hardening.wire.roles import Node, Role
-from hardening.wire.scan import Walk, read_json
+from hardening.wire.scan import read_json
 from hardening.wire.sites import Site
+from hardening.wire.tags import leaves_open
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
 _BRACE = 123
@@ -68,6 +71,8 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
         len(body),
         facts.client,
         facts.headers,
+        asked.switches,
+        asked.opens,
     )
 
 
@@ -82,6 +87,8 @@ class _Asked:
         "_unless_told",
         "logprobs",
         "model",
+        "opens",
+        "switches",
         "top",
     )
 
@@ -93,7 +100,7 @@ class _Asked:
         self._each = self._prompts = 1
         self._bound: int | None = None
         self._boundless = False
-        self.logprobs = False
+        self.logprobs = self.switches = self.opens = False
         self.top = 0
 
     @property
@@ -115,9 +122,11 @@ class _Asked:
     def take_all(self, value: dict[str, object], table: Node) -> None:
         names = table.names
         for key, element in value.items():
-            node = names.get(key if key.islower() else key.lower())
-            if node is None:
+            node = names.get(key)
+            if node is None and (node := names.get(folded(key))) is None:
                 continue
+            if node.watched and not self.switches:
+                self.switches = _may_switch(node, element)
             if isinstance(element, dict) and node.names:
                 self.take_all(element, node)
             elif node.role is not None:
@@ -134,6 +143,7 @@ class _Asked:
             self._each = max(self._each, min(_integer(value) or 1, _ALL))
         elif role is Role.ASK_PROMPTS:
             self._prompts = max(self._prompts, _prompts(value))
+            self.opens = self.opens or _opens(value)
         elif role is Role.ASK_TOKENS:
             if (bound := _integer(value)) is not None:
                 self._bound = max(self._bound or 0, bound)
@@ -155,6 +165,22 @@ def _names_rows(name: object) -> bool:
     return isinstance(name, str) and "logprobs" in name.lower()
 
 
+def _may_switch(node: Node, value: object) -> bool:
+    """Whether a closer look is due: an earlier one of two keys may hold more than the last, which a parser keeps."""
+    if node.pin is None:
+        return isinstance(value, dict)
+    return not (node.pin.common and node.pin.harmless(value))
+
+
+def _opens(prompts: object) -> bool:
+    """Whether one of the prompts ends in a trace."""
+    listed = prompts if isinstance(prompts, list) else [prompts]
+    texts = [
+        one.get("prompt_string") if isinstance(one, dict) else one for one in listed
+    ]  # llama.cpp's, with pictures
+    return any(isinstance(text, str) and leaves_open(text) for text in texts)
+
+
 def _prompts(value: object) -> int:
     """How many prompts a value holds: a list of numbers, with texts between or not, is the tokens of one."""
     if not isinstance(value, list) or any(isinstance(element, int | float) for element in value):
@@ -169,16 +195,23 @@ def _integer(value: object) -> int | None:
 
 
 def edit_request(
-    body: bytes, edits: Edits, *, table: Node, format: str, bound: tuple[str, ...] | None
+    body: bytes,
+    edits: Edits,
+    *,
+    table: Node,
+    format: str,
+    bound: tuple[str, ...] | None,
+    switches: tuple[Switch, ...] = (),
 ) -> bytes:
     """The body asking for no more than `edits` allow; the same object where nothing has to change.
 
-    `bound` is the path of the key that bounds an answer, for a body that names none. Sizes and unknown
-    fields stay as they are.
+    `bound` is the path of the key that bounds an answer, for a body that names none. `switches` of it are
+    set to what is harmless. Sizes and unknown fields stay as they are.
     """
     text = as_utf8(body)
-    sites = Walk(text, 0, table if edits.drop_resent else table.lean, format=format, fold=True).sites
-    spans = [(site.start, site.end, new) for site in sites if (new := _less(text, site, edits)) is not None]
+    sites = Questions(text, table if edits.drop_resent else table.lean, format=format).sites
+    spans = [(one.start, one.end, one.new) for one in switches if one.new is not None and not one.kept]
+    spans += [(site.start, site.end, new) for site in sites if (new := _less(text, site, edits)) is not None]
     if edits.drop_resent:
         spans += without_resent(text, sites)
     bounded = any(site.role is Role.ASK_TOKENS for site in sites)

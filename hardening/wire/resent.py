@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hardening.wire.roles import Role, compile_questions
-from hardening.wire.scan import Walk, read_json
+from hardening.wire.questions import Questions, compile_questions
+from hardening.wire.roles import Role
+from hardening.wire.scan import read_json
 from hardening.wire.sites import Site
 
 _NAMES_OF_TRACES = (b"thinking", b"reasoning", b"thought")  # what blocks that hold a trace call themselves
@@ -81,5 +82,5 @@ def _summaries(block: bytes) -> Spans | None:
         return []
     if value["type"] == "thinking" or value.get("content"):
         return None
-    found = Walk(block, 0, _SUMMARY, format="request", fold=True).sites if value.get("summary") else []
+    found = Questions(block, _SUMMARY, format="request").sites if value.get("summary") else []
     return [(site.start, site.end, b"[]") for site in found]

@@ -11,6 +11,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hardening.wire.pins import Pin
 
 
 class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call of Python
@@ -77,7 +81,6 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
 
 
 SEALS = frozenset({Role.SEAL, Role.SEAL_APART})
-_RESENT = frozenset({Role.RESENT, Role.TURNS, Role.TURN, Role.PARTS, Role.PART})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,12 @@ class Node:
         "lean",
         "names",
         "owner",
+        "pin",
         "retold",
         "role",
         "streams",
         "switches",
+        "watched",
     )
 
     def __init__(self) -> None:
@@ -114,7 +119,9 @@ class Node:
         self.retold: tuple[Retelling, ...] = ()
         self.switches: frozenset[bytes] = frozenset()  # keys that say whether this object is reasoning
         self.streams = False  # of a request that does not say
-        self.lean = self  # a request's questions without what comes back in its messages
+        self.lean = self  # a request's questions without switches and what comes back in its messages
+        self.pin: Pin | None = None  # of a request: what becomes of a switch
+        self.watched = False  # whether a switch stands here or in the objects below
 
     def child(self, key: str) -> Node:
         """The node under `key`, `[]` for elements, made where it is missing."""
@@ -165,9 +172,9 @@ def compile_table(
     """
 
     def tree() -> Node:
-        root = _tree(roles, owners, guarded)
+        root = grow(roles, owners, guarded)
         for path, retellings in retold.items():
-            for node in _nodes(root, path):
+            for _, node in nodes(root, path):
                 node.retold = retellings
         return root
 
@@ -182,27 +189,17 @@ def compile_table(
     return Table(root, *kinds)
 
 
-def compile_questions(roles: Mapping[str, Role], *, streams: bool = False) -> Node:
-    """The tree of a table of a request's paths; keys are told in any case, as some servers read them.
-
-    `streams` says that an answer comes in pieces unless the request says that it shall not.
-    """
-    root = _tree({path.lower(): role for path, role in roles.items()}, (), ())
-    root.streams = streams
-    root.lean = _tree({path.lower(): role for path, role in roles.items() if role not in _RESENT}, (), ())
-    return root
-
-
-def _tree(roles: Mapping[str, Role], owners: tuple[str, ...], guarded: tuple[str, ...]) -> Node:
+def grow(roles: Mapping[str, Role], owners: tuple[str, ...] = (), guarded: tuple[str, ...] = ()) -> Node:
+    """The tree of paths with their roles."""
     root = Node()
     for path, role in roles.items():
-        for node in _nodes(root, path):
+        for _, node in nodes(root, path):
             node.role = role
     for path in owners:
-        for node in _nodes(root, path):
+        for _, node in nodes(root, path):
             node.owner = True
     for path in guarded:
-        for node in _nodes(root, path):
+        for _, node in nodes(root, path):
             node.guarded = True
     _find_switches(root)
     return root
@@ -214,12 +211,13 @@ def _find_switches(node: Node) -> None:
         _find_switches(child)
 
 
-def _nodes(root: Node, pattern: str) -> Iterator[Node]:
+def nodes(root: Node, pattern: str) -> Iterator[tuple[str, Node]]:
+    """The places that a pattern names, each by its path; they are made where they are missing."""
     for path in _expand(pattern):
         node = root
         for part in re.findall(r"[^.\[\]]+|\[\]", path):
             node = node.child(part)
-        yield node
+        yield path, node
 
 
 def _expand(pattern: str) -> Iterator[str]:

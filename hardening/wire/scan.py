@@ -46,7 +46,7 @@ UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace 
 class Walk:
     """The result of a walk: governed sites, and the spans of long strings that no table knows."""
 
-    __slots__ = ("_fold", "_format", "_least", "_raw", "sites", "unknown")
+    __slots__ = ("_format", "_least", "_raw", "sites", "unknown")
 
     def __init__(
         self,
@@ -56,10 +56,9 @@ class Walk:
         *,
         format: str,
         end: int | None = None,
-        fold: bool = False,
         least: int = UNKNOWN_TEXT_BYTES,
     ) -> None:
-        """Walk `raw` from `start`; with `fold` keys match in any case, as some servers read them.
+        """Walk `raw` from `start`.
 
         With `end` the value must be an object or a list and reach to there, or WireError is raised: what a
         lenient parser skips, such as a byte order mark, must not end the walk before it began. Unknown
@@ -67,7 +66,6 @@ class Walk:
         """
         self._raw = raw
         self._format = format
-        self._fold = fold
         self._least = least
         self.sites: list[Site] = []
         self.unknown: list[tuple[int, int]] = []
@@ -194,7 +192,7 @@ class Walk:
 
     def _scalar(self, node: Node, name: bytes, at: int, end: int, owner: Owner) -> None:
         """A member whose value is a string, a number or a word."""
-        child = node.keys.get(name.lower() if self._fold else name)
+        child = node.keys.get(name)
         if child is not None:
             if child.role is not None:
                 self._found(child.role, at, end, owner)
@@ -207,7 +205,7 @@ class Walk:
 
     def _container(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
         """A member whose value is an object or a list; where it ends."""
-        child = node.keys.get(name.lower() if self._fold else name)
+        child = node.keys.get(name)
         first = self._raw[at : at + 1]
         if child is not None:
             if child.owner and first == b"{":

@@ -90,7 +90,8 @@ def test_chat_rows(llama: Client, streamed: bool) -> None:
 @pytest.mark.parametrize("mount", HARDENED)
 def test_generated_text(llama: Client, mount: str, streamed: bool, model: str) -> None:
     """Catches a trace in the text, beside it, or in the tokens of the conversation so far."""
-    answer: Any = llama(mount).generate(model, "?", stream=streamed, raw=model == "raw")
+    raw = model == "raw" and mount != "strict"  # which refuses it
+    answer: Any = llama(mount).generate(model, "?", stream=streamed, raw=raw)
     parts = [*answer] if streamed else [answer]
     text = "".join(part.response for part in parts)
     assert text.endswith(ANSWER)
@@ -98,6 +99,12 @@ def test_generated_text(llama: Client, mount: str, streamed: bool, model: str) -
     assert parts[-1].context == []
     assert (parts[-1].eval_count, parts[-1].done) == (40, True)
     assert find_leaks("".join(part.model_dump_json() + "\n" for part in parts).encode(), TRACE) == []
+
+
+def test_a_prompt_without_a_template_is_refused_where_switches_are(llama: Client) -> None:
+    with pytest.raises(ollama.ResponseError, match="`raw` may not be set here") as caught:
+        llama("strict").generate("raw", "?", raw=True)
+    assert caught.value.status_code == 400
 
 
 @pytest.mark.parametrize("mount", HARDENED)

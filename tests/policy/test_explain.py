@@ -71,6 +71,7 @@ VALUES: dict[str, list[object]] = {
     "logprobs.noise": [0, 0.25, 0.5],
     "embeddings.step": [0, 0.5, 9],
     "embeddings.noise": [0, 0.5, 9],
+    "pins": ["allow", "force", "refuse"],
     "usage": ["keep", "round", "drop"],
     "at_limit": ["finish", "slow", "cut"],
     "max_tokens": [1, 50, 900],

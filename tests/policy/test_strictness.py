@@ -19,6 +19,7 @@ SHOW = ("full", "summary", "none")
 INLINE = ("never", "tagged", "starts_open")
 USAGE = ("keep", "round", "drop")
 AT_LIMIT = ("finish", "slow", "cut")
+PINS = ("allow", "force", "refuse")
 
 
 def _maybe(**values: st.SearchStrategy) -> st.SearchStrategy:
@@ -36,6 +37,7 @@ SAID = {
         top=st.integers(0, 20) | st.just("all"), step=st.floats(0, 4), noise=st.sampled_from([0, 0, 0.5])
     ),
     "embeddings": _maybe(step=st.floats(0, 1), noise=st.floats(0, 1)),
+    "pins": st.sampled_from(PINS),
     "usage": st.sampled_from(USAGE),
     "at_limit": st.sampled_from(AT_LIMIT),
     "pace": st.integers(1, 90).map("{}/s".format),
@@ -98,9 +100,9 @@ FACTS = st.builds(
 def strictness(decision: Decision) -> list[float]:
     """One number for each field of a Decision; greater is stricter."""
     if decision.exempt:
-        return [float("-inf")] * 14
+        return [float("-inf")] * 15
     if decision.refusal is not None:
-        return [float("inf")] * 14
+        return [float("inf")] * 15
 
     def most(value: float | None) -> float:
         return -float("inf") if value is None else -value
@@ -115,6 +117,7 @@ def strictness(decision: Decision) -> list[float]:
         decision.logprobs.noise,
         decision.embeddings.step,
         decision.embeddings.noise,
+        PINS.index(decision.pins),
         USAGE.index(decision.usage),
         AT_LIMIT.index(decision.at_limit),
         most(decision.max_tokens),
@@ -197,6 +200,7 @@ WHOLE = st.builds(
     logprob_noise=st.none() | st.floats(0, 4),
     embedding_step=st.none() | st.floats(0, 4),
     embedding_noise=st.none() | st.floats(0, 4),
+    pins=st.none() | st.sampled_from(PINS),
     usage=st.none() | st.sampled_from(USAGE),
     at_limit=st.none() | st.sampled_from(AT_LIMIT),
     max_tokens=st.none() | st.integers(1, 9),
@@ -239,6 +243,7 @@ ORDERS = {
     "logprob_noise": (0.0, 0.5),
     "embedding_step": (0.0, 0.1),
     "embedding_noise": (0.0, 0.1),
+    "pins": ("allow", "force"),
     "usage": ("round", "drop"),
     "at_limit": ("slow", "cut"),
     "max_tokens": (100, 10),

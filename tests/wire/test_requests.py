@@ -10,8 +10,9 @@ import pytest
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
 from hardening.wire.codec import CODECS
+from hardening.wire.questions import compile_questions
 from hardening.wire.requests import Edits, edit_request, read_request
-from hardening.wire.roles import Role, compile_questions
+from hardening.wire.roles import Role
 
 CHAT = CODECS["openai_chat"]
 MESSAGES = CODECS["anthropic_messages"]

@@ -1,0 +1,74 @@
+"""The switches that servers and gateways take beside what their API documents, in all formats alike.
+
+Sources (read 2026-11-26): the request models of vLLM 0.33, SGLang 0.5 and NVIDIA Dynamo, the parameters of llama.cpp's
+server, of LiteLLM 1.109, and the API references of Groq, Cerebras, OpenRouter, Fireworks, Qwen, Mistral, Moonshot and
+DeepSeek. Gateways pass on what they do not know, so each is told at every door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hardening.wire.pins import Pin, Touch, off, on, stops, turns, unset, unset_but
+
+TRACE, ROWS, IDS, STATES, PROMPT = Touch.TRACE, Touch.ROWS, Touch.IDS, Touch.STATES, Touch.PROMPT
+_DEBUG = TRACE | ROWS | IDS | PROMPT
+
+# Templates read one of these names, parsers another: only together with `true`, the default, do they agree.
+_THINKS = frozenset({"enable_thinking", "thinking"})
+
+
+def _template_thinks(value: object) -> bool:
+    """Whether variables of a template ask for nothing but thinking."""
+    return isinstance(value, dict) and all(
+        (key in _THINKS and asked is True) or (key == "reasoning_effort" and isinstance(asked, str))
+        for key, asked in value.items()
+    )
+
+
+SWITCHES: Mapping[str, Pin] = {
+    # Where the trace goes, and whether it is told from the answer at all.
+    "reasoning_format": unset(TRACE, "auto", "deepseek", "parsed", "hidden"),
+    "{include_reasoning,separate_reasoning,stream_reasoning}": on(TRACE),
+    "{reasoning_in_content,merge_reasoning_content_in_choices,thinking_forced_open}": off(TRACE),
+    "{chat_format,chat_parser,response_fields,additionalModelResponseFieldPaths}": unset(TRACE),
+    "thinking_display": unset(TRACE, "summarized", "omitted"),
+    "preserve_thinking": off(TRACE),
+    "reasoning.exclude": off(TRACE),
+    # Whether the model thinks: parsers that are told no take all for the answer, also of a model that thinks on.
+    "{enable_thinking,reasoning.enabled}": unset(TRACE, True),
+    "disable_reasoning": off(TRACE),
+    # The prompt, in which the template opens the trace.
+    "{chat_template,generation_prompt,input_ids,prompt_token_ids,prompt_embeds,previous_input_messages}": unset(
+        TRACE
+    ),
+    "chat_template_kwargs": unset_but(TRACE, _template_thinks),
+    "{add_generation_prompt,do_preprocess}": on(TRACE),
+    "{continue_final_message,nvext.use_raw_prompt}": off(TRACE),
+    "messages": turns(TRACE),
+    "messages[].{prefix,partial}": off(TRACE),
+    # Tags that never come.
+    "{skip_special_tokens,detokenize}": on(TRACE),
+    "{stop,stop_sequences}": stops(TRACE),
+    "stop_regex": unset(TRACE),
+    # Rows of the prompt, of chosen tokens, of all.
+    "{prompt_logprobs,logprob_token_ids,token_ids_logprob,label_token_ids,echo_last}": unset(ROWS),
+    "{echo,return_logprob,post_sampling_probs,return_sampling_mask}": off(ROWS),
+    "{return_logits,return_context_logits,return_generation_logits}": off(ROWS),
+    # Token ids, in which a trace can be read.
+    "{return_token_ids,return_tokens_as_token_ids,return_prompt_token_ids,return_tokens}": off(IDS),
+    "{return_input_ids_in_sglext,return_output_ids_in_sglext}": off(IDS),
+    "nvext.{annotations,extra_fields,token_data}": unset(IDS | PROMPT),
+    # What the model computes on the way.
+    "{return_hidden_states,return_pooled_hidden_states,return_encoder_output}": off(STATES),
+    "{return_routed_experts,return_indexer_topk}": off(STATES),
+    "additional_model_outputs": unset(STATES),
+    # The prompt as the model saw it, and all once more.
+    "return_prompt_text": off(PROMPT),
+    "{return_meta_info,verbose,raw_output,enable_response_messages,_debug_render_only}": off(_DEBUG),
+    "debug": unset(_DEBUG),
+}
+"""By path, what a caller may not set where it brings what is withheld from him."""
+
+NESTED = ("extra_body", "extra_args", "vllm_xargs", "sampling_params", "provider")
+"""Objects in which some clients and gateways put such switches."""
