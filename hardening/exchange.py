@@ -13,6 +13,7 @@ from hardening.errors import WireError
 from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts, Usage
 from hardening.reply import Reply
 from hardening.transform.chain import Chain, Makers
+from hardening.transform.pace import Pace
 from hardening.transform.question import Question
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
@@ -23,6 +24,8 @@ from hardening.wire.resent import may_resend
 from hardening.wire.shapes import Shapes
 
 _BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and of the rows
+_FITS_ANY_MODEL = 4096
+"""A bound that every model in use takes, for a request that names none."""
 
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 
@@ -65,9 +68,15 @@ class Exchange:
         tools: Tools,
         *,
         reserved_tokens: int | None = None,
+        most_tokens: int | None = None,
         bytes_per_token: float = 4.0,
+        began: float = 0.0,
     ) -> None:
-        """Prepare for one response; `reserved_tokens` None means that nothing bounds its length."""
+        """Prepare for one response to a request that came at `began`.
+
+        `reserved_tokens` None means that nothing bounds its length. `most_tokens` is what its account can
+        have, all choices together; None where that is not known.
+        """
         if facts.opens and decision.acts and decision.reasoning.show != "full":
             # No server tells a trace from the answer where the prompt has begun it.
             decision = replace(decision, reasoning=replace(decision.reasoning, inline="starts_open"))
@@ -81,6 +90,10 @@ class Exchange:
         self._question = Question()
         self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
         self._bytes_per_token = bytes_per_token
+        self._most_tokens = most_tokens
+        self._began = began
+        pace = decision.pace_per_s if self._acts else None
+        self._pace = None if pace is None else Pace(pace, bytes_per_token=bytes_per_token)
         self._granted_bytes = None if reserved_tokens is None else int(reserved_tokens * bytes_per_token)
         self._started = self._closed = False
         self._reasons: set[str] = set()
@@ -88,15 +101,17 @@ class Exchange:
         self.wake_at: float | None = None
 
     @property
-    def treatment(self) -> dict[str, str | int | bool]:
+    def treatment(self) -> dict[str, str | int | float | bool]:
         """What this exchange may change, for disclosure; empty where nothing."""
-        told: dict[str, str | int | bool] = {}
+        told: dict[str, str | int | float | bool] = {}
         if self._hides:
             told["reasoning"] = self._decision.reasoning.show
         if self._acts and self._decision.logprobs.top is not None:
             told["logprobs"] = self._decision.logprobs.top
         if self.forced is not None:
             told["pins"] = "force"
+        if self._pace is not None:
+            told["pace"] = float(self._decision.pace_per_s or 0.0)
         return told
 
     def request(self, body: bytes) -> bytes | Refusal:
@@ -116,7 +131,7 @@ class Exchange:
                 self.forced = switch
         self._question.take(body)
         edits = Edits(
-            max_tokens=self._decision.max_tokens,
+            max_tokens=self._bound(),
             top_logprobs=self._decision.logprobs.top if self._facts.top_logprobs is not None else None,
             drop_resent=self._hides and self._codec.resends and may_resend(body),
         )
@@ -137,6 +152,19 @@ class Exchange:
             if self._acts:
                 raise
             return ()
+
+    def _bound(self) -> int | None:
+        """The longest answer to ask for: as the policy says, and no longer than the account can have."""
+        bound, most, asked = self._decision.max_tokens, self._most_tokens, self._facts.max_tokens
+        if most is None:
+            return bound
+        each = max(1, most // max(1, self._facts.choices))
+        if bound is not None:
+            return min(bound, each)
+        if asked is None:
+            # A model refuses a bound beyond its context; a stream is cut in any case.
+            return each if each <= _FITS_ANY_MODEL and not self._facts.stream else None
+        return each if asked > each else None
 
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""
@@ -204,6 +232,35 @@ class Exchange:
         out = self._reply.end()
         self._lanes.close()
         return out if self._acts else b""
+
+    @property
+    def paced(self) -> bool:
+        """Whether the answer has a greatest speed."""
+        return self._pace is not None
+
+    def rest_s(self, now: float) -> float:
+        """Seconds to wait before the next piece of a stream is taken; 0 without a pace."""
+        return 0.0 if self._pace is None else self._pace.rest_s(self._visible_bytes, now)
+
+    def whole_rest_s(self, now: float) -> float:
+        """Seconds to keep an answer that came whole; 0 without a pace."""
+        return 0.0 if self._pace is None else self._pace.whole_rest_s(self._visible_bytes, self._began, now)
+
+    @property
+    def _visible_bytes(self) -> int:
+        """Bytes of text that left, nearly: a trace in the text is counted by its characters."""
+        hidden = self._chain.hidden
+        tally = self._tally
+        return tally.bytes if hidden is None else tally.bytes - max(tally.reasoning_bytes, hidden.chars)
+
+    def rest(self, now: float) -> None:
+        """Want heart-beats from now on, although no trace is held back."""
+        self.wake_at = self.wake_at or now + BEAT_S
+
+    def go_on(self) -> None:
+        """The end of a rest."""
+        if not self._chain.holding:
+            self.wake_at = None
 
     def surrender(self, data: bytes) -> bytes:
         """What was taken and has not left, when `receive` of `data`, or `end` (with nothing), has raised."""

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from starlette.types import Message
 
 from hardening.asgi.headers import Headers
 from hardening.facts import Outcome, Refusal
+
+
+class Extension(NamedTuple):
+    """Whether an answer may go on; where not, in how many seconds to ask again, None where it ends here."""
+
+    granted: bool
+    wait_s: float | None = None
+
+
+GRANTED = Extension(granted=True)
+ENDED = Extension(granted=False)
 
 
 class Control(Protocol):
@@ -40,8 +51,8 @@ class Control(Protocol):
         """The end of a stream that has begun, with the format's own error."""
         ...
 
-    def extend(self) -> bool | Awaitable[bool]:
-        """Reserve what the exchange owes; False where the response must be cut."""
+    async def extended(self) -> Extension:
+        """Reserve what the exchange owes, or say how the answer goes on without."""
         ...
 
     async def over(self, outcome: Outcome) -> None:

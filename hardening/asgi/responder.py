@@ -10,9 +10,10 @@ from typing import ClassVar
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hardening.asgi.admission import SEATS, Decided, Seat
+from hardening.asgi.allowance import Allowance, less
 from hardening.asgi.body import BodyTooLarge, ClientGone
 from hardening.asgi.case import Case, fill, inner_scope, share_routing
-from hardening.asgi.control import Way
+from hardening.asgi.control import Extension, Way
 from hardening.asgi.headers import Headers, disclosure
 from hardening.asgi.inbound import Inbound, Replay
 from hardening.asgi.receipts import Spent, receipt_of, usage_of
@@ -23,12 +24,9 @@ from hardening.asgi.signed import body_is_signed
 from hardening.asgi.watched import Watched
 from hardening.errors import WireError
 from hardening.exchange import Exchange, Settlement
-from hardening.facts import Admission, Charge, Outcome, Refusal, Usage
-from hardening.policy import extended, settled
+from hardening.facts import Charge, Outcome, Refusal, Usage
+from hardening.policy import available, settled
 
-# What a lease is extended by beyond what is owed, so that a long answer asks its store seldom; a limit
-# with less than this left cuts that much too early.
-_AHEAD_TOKENS = 256
 _UNTOLD = Settlement(Usage(), "none", (), ())
 _SIGNED = Refusal(
     400,
@@ -49,6 +47,7 @@ class Responder:
         self._send = send
         self._case = case
         self._exchange: Exchange | None = None
+        self._allowance: Allowance | None = None
         self._response: Way | None = None
         self._over = False
         self._settling: asyncio.Future[None] | None = None
@@ -154,7 +153,7 @@ class Responder:
             finally:
                 self._service.left(stream=case.facts.stream)
                 # No circle: what a request held is freed here, not by a collection in a later one.
-                self._response = self._exchange = None
+                self._response = self._exchange = self._allowance = None
                 share_routing(scope, self._scope)
 
     def _opened(self, inbound: Inbound) -> tuple[Way, Seat | Decided]:
@@ -179,8 +178,17 @@ class Responder:
             case.decision,
             case.in_force.tools,
             reserved_tokens=case.claim.completion_reserve if case.admission.lease else None,
+            most_tokens=self._most_tokens(),
             bytes_per_token=service.ratio.of(case.account.scope),
+            began=case.began,
         )
+
+    def _most_tokens(self) -> int | None:
+        """What the request's own bound is cut to; None where its limits bound nothing, or refill while it waits."""
+        case = self._case
+        if case.admission.lease is None or (case.decision.at_limit == "slow" and case.facts.stream):
+            return None
+        return available(case.claim, case.admission, in_debt=case.decision.at_limit == "finish")
 
     # -- what the response asks of us
 
@@ -229,46 +237,12 @@ class Responder:
         assert self._exchange is not None
         return self._exchange.fail(self.now(), refusal, self._case.request_id)
 
-    def extend(self) -> bool | Awaitable[bool]:
-        """Reserve what the exchange owes; False where the response must be cut."""
-        case, exchange = self._case, self._exchange
-        assert exchange is not None
-        owed = exchange.owed + _AHEAD_TOKENS
-        lease = case.admission.lease
-        if lease is None or case.store is None or case.decision.at_limit == "finish":
-            exchange.granted(owed)
-            return True
-        try:
-            answer = case.store.extend(lease, extended(case.claim, owed), self.now())
-        except Exception as fault:  # noqa: BLE001  as in case.py
-            return self._unextended(owed, fault)
-        if isawaitable(answer):
-            return self._extend_later(owed, answer)
-        return self._extended(owed, answer)
-
-    async def _extend_later(self, owed: int, answer: Awaitable[Admission]) -> bool:
-        try:
-            return self._extended(owed, await answer)
-        except Exception as fault:  # noqa: BLE001  as in case.py
-            return self._unextended(owed, fault)
-
-    def _extended(self, owed: int, admission: Admission) -> bool:
+    async def extended(self) -> Extension:
+        """Reserve what the exchange owes, or say how the answer goes on without."""
         assert self._exchange is not None
-        if not admission.granted and self._case.claim.enforced:
-            return False
-        if admission.lease is not None:
-            self._case.admission = self._case.admission._replace(lease=admission.lease)
-        self._exchange.granted(owed)
-        return True
-
-    def _unextended(self, owed: int, fault: Exception) -> bool:
-        """Where the store is lost in mid-stream only `reject` ends the answer."""
-        assert self._exchange is not None
-        self._service.store_failed("extend", fault)
-        if self._case.in_force.policy.on_failure.store == "reject":
-            return False
-        self._exchange.granted(owed)
-        return True
+        if self._allowance is None:
+            self._allowance = Allowance(self._service, self._case, self._exchange)
+        return await self._allowance.extended()
 
     async def over(self, outcome: Outcome) -> None:
         """Settle and write the receipt; only the first call counts, all return when it is done."""
@@ -308,6 +282,8 @@ class Responder:
         if lease is None or case.store is None:
             report()
             return
+        if self._allowance is not None:
+            usage = less(usage, self._allowance.paid)
         actual = settled(case.claim, usage)
         if case.refusal is not None or (case.account.proven and status in (401, 403)):
             # Whoever is refused with a proven account's name may not be that account.

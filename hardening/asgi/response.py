@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import suppress
-from inspect import isawaitable
 
 from starlette.types import Message, Send
 
@@ -13,6 +12,7 @@ from hardening.asgi.beats import Beats
 from hardening.asgi.control import Control
 from hardening.asgi.encoding import Unpacker
 from hardening.asgi.inbound import Inbound
+from hardening.asgi.resting import Resting
 from hardening.errors import WireError
 from hardening.exchange import Exchange
 from hardening.facts import Outcome, Refusal
@@ -23,6 +23,9 @@ UNPACKED_BYTES = 256 * 1024 * 1024
 # A mask: of eight pieces of a stream one is timed, for all, and asked what is owed. So a limit is passed by
 # seven pieces at most.
 _SAMPLED = 7
+
+# A paced stream is taken in slices of this many bytes, one or two frames each.
+_SLICE_BYTES = 512
 
 _START, _BODY = "http.response.start", "http.response.body"
 # Messages that let a body leave without its bytes being seen here.
@@ -53,6 +56,7 @@ class Response:
         "_pieces",
         "_raw",
         "_raw_bytes",
+        "_resting",
         "_send",
         "_start",
         "_stopped",
@@ -69,6 +73,7 @@ class Response:
         self._inbound = inbound
         self._send = send
         self._beats = Beats(exchange, clock=control.now, send=send, on_fault=control.passes)
+        self._resting = Resting(exchange, control, self._beats, inbound)
         self._start: Message | None = None
         self._kept = False
         self._raw: list[bytes] = []
@@ -126,7 +131,7 @@ class Response:
 
     def close(self) -> None:
         """Let nothing more leave, and no timer ring."""
-        self._stopped = True
+        self._stopped = self._resting.over = True
         self._flowing = False
         self._beats.stop()
 
@@ -140,7 +145,7 @@ class Response:
         elif kind == _START:
             await self._begin(message)
         elif kind == _BODY:
-            await self._piece(message)
+            await (self._paced(message) if self._exchange.paced else self._piece(message))
         elif kind in _AROUND:
             await self._fault(WireError("asgi", 0, f"found {kind}, which nobody offered"), message)
         # Early hints, trailers, debug: not offered by our scope, and nobody has read what they carry.
@@ -160,7 +165,7 @@ class Response:
         self._kept = start.hold
         if not self._kept:
             await self._open(self._changed(start.headers, None))
-            self._flowing = self._unpacker is None
+            self._flowing = self._unpacker is None and not self._exchange.paced
 
     async def _open(self, headers: head.Headers) -> None:
         self._opened = True
@@ -171,6 +176,16 @@ class Response:
         """Open a held head for a body whose length nobody knows yet."""
         assert self._start is not None
         await self._open(self._changed(list(self._start.get("headers", ())), None))
+
+    async def _paced(self, message: Message) -> None:
+        """Take a piece in slices, and keep the app waiting after each as long as the pace wants."""
+        data, more = bytes(message.get("body", b"")), message.get("more_body", False)
+        for at in range(0, max(len(data), 1), _SLICE_BYTES):
+            end = at + _SLICE_BYTES
+            part = {**message, "body": data[at:end], "more_body": more or end < len(data)}
+            await (self._pass(part) if self._passing else self._piece(part))
+            if not self._passing:
+                await self._resting.rest(self._exchange.rest_s(self._clock()), silent=not self._opened)
 
     async def _piece(self, message: Message) -> None:
         """A piece of a whole body, a packed piece, or the last piece of anything."""
@@ -221,12 +236,13 @@ class Response:
             self._kept = False
             self._raw.clear()
             await self._open_changed()
-            self._flowing = self._unpacker is None
+            self._flowing = self._unpacker is None and not self._exchange.paced
         await self._carefully(out)
 
     async def _whole(self, body: bytes) -> None:
         """Send a body that was held to its end; one that no rule touched leaves with its own headers."""
         assert self._start is not None
+        await self._resting.rest(self._exchange.whole_rest_s(self._clock()), silent=True)
         headers = list(self._start.get("headers", ()))
         if self._unpacker is None and body == b"".join(self._raw):
             headers = head.telling(headers, self._control.told)
@@ -241,15 +257,18 @@ class Response:
 
     async def _carefully(self, out: bytes) -> None:
         """Send a piece while beats may be due or tokens are owed."""
+        wait_s: float | None = None
         async with self._beats:
-            if self._exchange.owed and not await self._extended():
-                await self._finish(out + self._exchange.cut(self._clock()), "cut")
-            elif out:
+            if self._exchange.owed:
+                granted, wait_s = await self._control.extended()
+                if not granted and wait_s is None:
+                    await self._finish(out + self._exchange.cut(self._clock()), "cut")
+                    return
+            if out:
                 await self._say({"type": _BODY, "body": out, "more_body": True})
-
-    async def _extended(self) -> bool:
-        granted = self._control.extend()
-        return await granted if isawaitable(granted) else granted
+        if wait_s is not None and not await self._resting.until_granted(wait_s):
+            async with self._beats:
+                await self._finish(self._exchange.cut(self._clock()), "cut")
 
     async def _finish(self, out: bytes, outcome: Outcome = "complete") -> None:
         """Send the last bytes and settle; what the app still sends goes nowhere."""

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from hardening.policy.charges import RESERVE_TOKENS, Charges, available, charges, extended, settled
+from hardening.policy.charges import (
+    RESERVE_TOKENS,
+    Charges,
+    available,
+    charges,
+    extended,
+    going_on,
+    held,
+    settled,
+)
 from hardening.policy.compiled import DoorTerms, FailureTerms, KeyPlace, Policy, Runtime
 from hardening.policy.decide import decide, would
 from hardening.policy.editions import Holder
@@ -23,6 +32,8 @@ __all__ = [
     "decide",
     "extended",
     "find_preset",
+    "going_on",
+    "held",
     "load_policy",
     "preset_names",
     "settled",

@@ -18,6 +18,7 @@ _ALL_ROWS = 1000
 """Alternatives reserved per token where a caller asks for all of them (vLLM's -1)."""
 
 _COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning"))
+_GOING_ON = _COMPLETION_UNITS | {"streams"}
 _MODEL_CHARS = 128
 _NO_BANDS: Mapping[str, float] = MappingProxyType({})
 
@@ -106,6 +107,17 @@ def extended(reserved: Charges, tokens: int, *, in_debt: bool = False) -> tuple[
         for charge in reserved.charges
         if charge.limit.unit in _COMPLETION_UNITS
     )
+
+
+def going_on(reserved: Charges) -> Charges:
+    """The same claim for the rest of an answer whose beginning is settled: what it goes on to spend and to hold."""
+    kept = (charge for charge in reserved.charges if charge.limit.unit in _GOING_ON)
+    return replace(reserved, charges=tuple(kept))
+
+
+def held(reserved: Charges) -> tuple[Charge, ...]:
+    """The charges that are held while an answer runs, whatever it spends."""
+    return tuple(charge for charge in reserved.charges if charge.limit.unit == "streams")
 
 
 def available(reserved: Charges, admission: Admission, *, in_debt: bool = False) -> int | None:

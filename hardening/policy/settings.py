@@ -195,14 +195,17 @@ class Settings(Strict):
     )
     at_limit: AtLimit | None = treatment(
         "at_limit",
-        "What happens to an answer whose limit runs out while it streams: it is cut off, slowed down, or finished.",
-        cost="With `cut` an answer ends early, with the stop reason of a token bound.",
+        "What happens to an answer whose limit runs out while it streams: it is cut off, slowed down to what comes"
+        " back, or finished with a debt up to the limit's `max_debt`.",
+        cost="With `cut` an answer ends early, with the stop reason of a token bound. So it does under `slow` where nothing"
+        " comes back within a minute, and under `finish` beyond the debt.",
         example="cut",
     )
     pace: PerSecond | None = treatment(
         "pace_per_s",
-        "The greatest speed of a stream, in tokens.",
-        cost="People and programs wait longer for the end of an answer.",
+        "The greatest speed of an answer, in tokens that leave; one that comes whole is kept as long as its stream would"
+        " take, up to ten minutes.",
+        cost="People and programs wait longer for the end of an answer; clients with a short time-out give up.",
         example="20/s",
     )
     max_tokens: TokenBound | None = treatment(

@@ -70,20 +70,15 @@ def _notes(terms: Terms) -> Iterator[tuple[tuple[str, ...], str]]:
     if terms.embedding_step or terms.embedding_noise:
         text = "no embeddings door is read yet; one that this file names is blocked, others are unknown doors"
         yield ("embeddings",), text
-    if terms.pace_per_s:
-        yield ("pace",), "streams are not slowed yet"
     if terms.usage not in (None, "keep"):
         yield ("usage",), "usage is not rounded or dropped yet"
-    if terms.at_limit == "slow":
-        yield ("at_limit",), "streams are cut there, slowing is not built yet"
 
 
-CLOSED_BY = {"seal": "seal", "top": "logprob_noise", "at_limit": "at_limit"}
+CLOSED_BY = {"seal": "seal", "top": "logprob_noise"}
 """By each field that `withheld` may change, the field whose mechanism is missing."""
 
 
 def withheld(terms: Terms) -> Terms:
     """The terms with everything closed that an unbuilt mechanism would have to soften."""
     top = 0 if terms.logprob_noise else terms.top
-    at_limit = "cut" if terms.at_limit == "slow" else terms.at_limit
-    return replace(terms, seal=False, top=top, at_limit=at_limit)
+    return replace(terms, seal=False, top=top)
