@@ -28,14 +28,14 @@ def debt(limit: Limit, spent: Spent, now: float) -> float:
     behind_s = spent.until - now
     if behind_s <= 0.0:
         return 0.0
-    if limit.window == "sliding":
-        return sliding.debt(limit, spent, now)
-    return behind_s * limit.amount / limit.per_s
+    return sliding.debt(limit, spent, now) if limit.window == "sliding" else behind_s * limit.amount / limit.per_s
 
 
 def fits(limit: Limit, spent: Spent, held: float, now: float) -> bool:
     """Whether a bucket that holds `held` units, the new ones included, is within its limit."""
-    return debt(limit, spent, now) + held <= limit.burst + _DUST
+    if spent.until > now:
+        held += debt(limit, spent, now)
+    return held <= limit.burst + _DUST
 
 
 def spend(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
@@ -68,12 +68,12 @@ def retry_after_s(limit: Limit, spent: Spent, held: float, units: float, now: fl
 
 def state_of(limit: Limit, spent: Spent, held: float, now: float) -> LimitState:
     """What is left now, and in how many seconds all is back if what is held gets spent."""
-    left = limit.burst - debt(limit, spent, now) - held
     if limit.unit == "streams":
-        reset_s = 0.0
-    elif held > 0.0:
-        reset_s = spend(limit, spent, held, now).until - now
+        return LimitState(limit, max(0.0, limit.burst - held), 0.0)
+    owed = held + debt(limit, spent, now) if spent.until > now else held
+    left = limit.burst - owed
+    if limit.window == "even":
+        reset_s = owed * limit.per_s / limit.amount
     else:
-        reset_s = spent.until - now
-    # A call of max costs more.
-    return LimitState(limit, left if left > 0.0 else 0.0, reset_s if reset_s > 0.0 else 0.0)  # noqa: FURB136
+        reset_s = max(0.0, (sliding.spend(limit, spent, held, now) if held > 0.0 else spent).until - now)
+    return LimitState(limit, left if left > 0.0 else 0.0, reset_s)  # noqa: FURB136, a call of max costs more

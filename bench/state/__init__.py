@@ -1,0 +1,1 @@
+"""What each state store costs: time, memory, and under a flood."""
