@@ -1,0 +1,117 @@
+"""Law 7 for amounts: what is settled is the server's own count in every spelling, else all that passed, hidden or not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from hardening.facts import Charge, Lease
+from hardening.state import MemoryStore
+from hardening.testing import harden
+from tests.asgi.driver import ask, replies, run
+from tests.exchanges import ANSWER, TRACE
+from tests.laws.formats import CHAT, FORMATS, GEMINI, MESSAGES, RESPONSES, Format
+
+UNITS = ("tokens", "prompt", "completion", "reasoning", "requests")
+POLICY = (
+    "version: 1\nname: counts\nlimits:\n"
+    + "".join(f"  {unit}: {{{unit}: 1M, per: 1h}}\n" for unit in UNITS)
+    + f"defaults: {{limits: [{', '.join(UNITS)}], reasoning: {{show: none}}}}\n"
+)
+Counts = dict[str, float]
+
+
+class Settled(MemoryStore):
+    """The memory store, and what its one lease was settled with."""
+
+    counts: Counts
+
+    def settle(
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float], now: float
+    ) -> None:
+        self.counts = {charge.limit.name: charge.amount for charge in actual}
+        super().settle(lease, actual, evidence, now)
+
+
+def settled(format: Format, body: bytes | list[bytes], kind: bytes = b"application/json") -> Counts:
+    store = Settled()
+    app = replies([body] if isinstance(body, bytes) else body, kind=kind)
+    hardened = harden(app, POLICY, state=store, identify=lambda scope: "acct_7")
+    answer = run(ask(hardened, format.asked, path=format.path))
+    assert answer.status == 200
+    assert store.open_leases == 0
+    return store.counts
+
+
+WAYS = [(format, streamed) for format in FORMATS for streamed in (False, True)]
+IDS = [f"{format.name} {'streamed' if streamed else 'whole'}" for format, streamed in WAYS]
+
+
+def body_of(format: Format, *, streamed: bool) -> tuple[bytes | list[bytes], bytes]:
+    return (list(format.stream), format.kind) if streamed else (format.whole, b"application/json")
+
+
+def uncounted(raw: bytes) -> bytes:
+    return re.sub(rb'"(usage|usageMetadata|eval_count|prompt_eval_count)"', rb'"x_\1"', raw)
+
+
+@pytest.mark.parametrize(("format", "streamed"), WAYS, ids=IDS)
+def test_the_servers_own_count_is_settled(format: Format, streamed: bool) -> None:
+    found = settled(format, *body_of(format, streamed=streamed))
+    assert (found["prompt"], found["completion"]) == (9, 40)
+    assert (found["tokens"], found["requests"]) == (49, 1)
+
+
+@pytest.mark.parametrize(("format", "streamed"), WAYS, ids=IDS)
+def test_where_there_is_no_count_all_that_the_model_wrote_is_settled_what_was_hidden_too(
+    format: Format, streamed: bool
+) -> None:
+    body, kind = body_of(format, streamed=streamed)
+    raw = [uncounted(part) for part in body] if isinstance(body, list) else uncounted(body)
+    found = settled(format, raw, kind)
+    least = (len(TRACE) + len(ANSWER)) / 4
+    assert least <= found["completion"] <= least * 1.2  # tags count as well
+    assert found["tokens"] == found["prompt"] + found["completion"]
+    assert found["prompt"] > 0
+
+
+def whole(format: Format, name: str, usage: object) -> bytes:
+    return json.dumps({**json.loads(format.whole), name: usage}).encode()
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "usage", "prompt", "completion", "reasoning"),
+    [
+        (CHAT, "usage", {"prompt_tokens": 9, "completion_tokens": 40, "completion_tokens_details": {"reasoning_tokens": 30}}, 9, 40, 30),
+        (CHAT, "usage", {"prompt_tokens": 9, "completion_tokens": 40, "reasoning_tokens": 30}, 9, 40, 30),
+        (CHAT, "usage", {"prompt_tokens": 9, "completion_tokens": 10, "total_tokens": 49, "completion_tokens_details": {"reasoning_tokens": 30}}, 9, 40, 30),
+        (RESPONSES, "usage", {"input_tokens": 9, "output_tokens": 40, "output_tokens_details": {"reasoning_tokens": 30}}, 9, 40, 30),
+        (MESSAGES, "usage", {"input_tokens": 2, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 3, "output_tokens": 40}, 9, 40, 0),
+        (MESSAGES, "usage", {"input_tokens": 9, "output_tokens": 40, "output_tokens_details": {"thinking_tokens": 30}}, 9, 40, 30),
+        (GEMINI, "usageMetadata", {"promptTokenCount": 9, "candidatesTokenCount": 10, "thoughtsTokenCount": 30, "totalTokenCount": 49}, 9, 40, 30),
+        (GEMINI, "usageMetadata", {"promptTokenCount": 5, "toolUsePromptTokenCount": 4, "candidatesTokenCount": 40, "totalTokenCount": 49}, 9, 40, 0),
+    ],
+)  # fmt: skip
+def test_each_spelling_is_settled_with_reasoning_inside_or_beside(
+    format: Format, name: str, usage: object, prompt: int, completion: int, reasoning: int
+) -> None:
+    found = settled(format, whole(format, name, usage))
+    assert (found["prompt"], found["completion"], found["reasoning"]) == (prompt, completion, reasoning)
+    assert found["tokens"] == prompt + completion
+
+
+def test_a_stream_whose_count_stands_in_groqs_own_field_is_settled_by_it() -> None:
+    last = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    choices = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+    usage = {"prompt_tokens": 9, "completion_tokens": 40, "total_tokens": 49}
+    frames = [
+        b"data: "
+        + json.dumps({**last, "choices": [{"index": 0, "delta": {"content": "Three."}}]}).encode()
+        + b"\n\n",
+        b"data: " + json.dumps({**last, "choices": choices, "x_groq": {"usage": usage}}).encode() + b"\n\n",
+        b"data: [DONE]\n\n",
+    ]
+    assert settled(CHAT, frames, b"text/event-stream")["tokens"] == 49
