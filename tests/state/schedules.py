@@ -36,7 +36,7 @@ ACCOUNTS = (Account("anne", org="acme"), Account("bob", org="acme"), Account("ca
 _LIMITS = (ORG, MINUTE, THIRDS, HOUR, CALLS, OPEN, MODEL)
 
 EFFORT = settings(max_examples=int(os.environ.get("HARDENING_SCHEDULES", "150")), deadline=None)
-"""How many schedules are tried for each store; HARDENING_SCHEDULES=100000 is the long run."""
+"""How many schedules are tried for each store; the long run is HARDENING_SCHEDULES=100000 and `--timeout=0`."""
 
 # A verdict this near to the border may go either way: stores count in floats.
 _NEAR = Fraction(1, 10_000)
