@@ -28,7 +28,11 @@ def debt(limit: Limit, spent: Spent, now: float) -> float:
     behind_s = spent.until - now
     if behind_s <= 0.0:
         return 0.0
-    return sliding.debt(limit, spent, now) if limit.window == "sliding" else behind_s * limit.amount / limit.per_s
+    return (
+        sliding.debt(limit, spent, now)
+        if limit.window == "sliding"
+        else behind_s * limit.amount / limit.per_s
+    )
 
 
 def fits(limit: Limit, spent: Spent, held: float, now: float) -> bool:
