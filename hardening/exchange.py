@@ -13,6 +13,7 @@ from hardening.errors import WireError
 from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts, Usage
 from hardening.reply import Reply
 from hardening.transform.chain import Chain, Makers
+from hardening.transform.drift import Drift
 from hardening.transform.pace import Pace
 from hardening.transform.question import Question
 from hardening.transform.tally import Tally
@@ -32,10 +33,11 @@ BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies c
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the exchanges of a process share; `pass_unreadable` as the policy's `on_failure` says."""
+    """What the exchanges of a process share; the rest as the policy's `on_failure` says."""
 
     makers: Makers
     pass_unreadable: bool = False
+    hide_unknown: bool = False
     shapes: dict[str, Shapes] = field(default_factory=dict)
 
 
@@ -49,12 +51,16 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an exchange came to: tokens and their source, what was changed, what looked wrong."""
+    """What an exchange came to: tokens and their source, what was changed, what looked wrong.
+
+    `unknown` names the fields that held text and that no table knows: keys only, and few.
+    """
 
     usage: Usage
     source: Literal["usage", "events", "none"]
     changed: tuple[str, ...]
     reasons: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 class Exchange:
@@ -86,6 +92,7 @@ class Exchange:
         self._tools = tools
         self._acts = decision.acts
         self._hides = self._acts and decision.reasoning.show != "full"
+        self._watches = not decision.exempt and decision.reasoning.show != "full"
         self._pass_unreadable = tools.pass_unreadable or not self._acts
         self._question = Question()
         self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
@@ -97,6 +104,7 @@ class Exchange:
         self._granted_bytes = None if reserved_tokens is None else int(reserved_tokens * bytes_per_token)
         self._started = self._closed = False
         self._reasons: set[str] = set()
+        self._drift: Drift | None = None
         self.forced: Switch | None = None
         self.wake_at: float | None = None
 
@@ -171,12 +179,16 @@ class Exchange:
         kind = b"".join(value for name, value in headers if name.lower() == b"content-type")
         framing = self._codec.framing(kind)
         # Only now are the parts of a response made: the app was called in the meantime.
+        if self._watches and status < 400:  # an error is told in words, by whom and wherever it arose
+            self._drift = Drift()
         self._reply = Reply(
             self._codec,
             Chain(self._decision, self._tools.makers, self._question.values),
             self._tally,
             shapes=self._tools.shapes.setdefault(self._codec.name, Shapes()),
             reasons=self._reasons,
+            drift=self._drift,
+            hides_drift=self._tools.hide_unknown,
             passes_unreadable=self._pass_unreadable,
             status=status,
             framing=framing,
@@ -305,6 +317,7 @@ class Exchange:
             source=self._tally.source,
             changed=tuple(sorted(self._changed())) if self._acts else (),
             reasons=tuple(sorted(self._reasons | self._alarms())),
+            unknown=() if self._drift is None else tuple(self._drift.paths),
         )
 
     def _changed(self) -> set[str]:
@@ -317,7 +330,8 @@ class Exchange:
 
     def _alarms(self) -> set[str]:
         inline = self._chain.inline if self._started else None
-        return inline.alarms if inline is not None else set()
+        drifted = {"unknown_text"} if self._drift is not None and self._drift.paths else set()
+        return drifted | (inline.alarms if inline is not None else set())
 
 
 def not_allowed(switch: Switch) -> Refusal:

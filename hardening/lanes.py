@@ -307,14 +307,15 @@ class Lanes:
 
     # -- what is learnt
 
-    def learn(self, frame: Frame, out: bytes, *, same: bool) -> None:
+    def learn(self, frame: Frame, out: bytes, *, same: bool, masked: bool) -> None:
         """Take the shape of a frame that was read in full, and for which `out` left, as the lane.
 
-        `same` says that it left as it came, but for its number.
+        `same` says that it left as it came, but for its number; `masked` that a string left empty that no
+        table knows: then each one like it is read in full.
         """
         self._calm = self._chain.settled and not self._chain.holding
         self.lane = None
-        kind = self._kind(frame, out, same=same)
+        kind = None if masked else self._kind(frame, out, same=same)
         if kind is None:
             return
         if frame.numbers:

@@ -8,6 +8,7 @@ from hardening.errors import WireError
 from hardening.lanes import Lanes
 from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain
+from hardening.transform.drift import Drift
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.framing import BOM, Envelope, Framing
@@ -58,6 +59,8 @@ class Reply:
         *,
         shapes: Shapes,
         reasons: set[str],
+        drift: Drift | None,
+        hides_drift: bool,
         passes_unreadable: bool,
         status: int,
         framing: Framing | None,
@@ -73,7 +76,7 @@ class Reply:
         self._body_bytes = 0
         self._taken: list[bytes] = []  # the events of a piece, while they are read
         self.chain = chain
-        self.rewriter = Rewriter(chain, tally)
+        self.rewriter = Rewriter(chain, tally, drift=drift, hides_drift=hides_drift)
         cut = framing or SSE
         self._joint = ArrayJoint() if cut is JSON_ARRAY else None
         self._cut_by(cut)
@@ -227,7 +230,7 @@ class Reply:
         out = self.rewriter.frame(frame)
         if out:
             self.stream.note(frame, eol=event.eol, data=data)
-        self.lanes.learn(frame, out, same=self.rewriter.same)
+        self.lanes.learn(frame, out, same=self.rewriter.same, masked=self.rewriter.masked)
         return out
 
     def own(self, words: bytes) -> bytes:

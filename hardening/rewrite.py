@@ -19,6 +19,7 @@ from hardening.events import (
 )
 from hardening.numbers import Numbers
 from hardening.transform.chain import Chain
+from hardening.transform.drift import Drift
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
 from hardening.wire.roles import SEALS, Role
@@ -33,24 +34,30 @@ class Rewriter:
     """Edits frames as the chain says, and writes frames of its own in the shape of earlier ones.
 
     `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `copies`; `same` says of the
-    last frame whether it left with what it came with, but for its number. `glue` stands between two frames
-    that leave for one.
+    last frame whether it left with what it came with, but for its number, `masked` whether a string was taken
+    out that no table knows. `glue` stands between two frames that leave for one.
     """
 
     __slots__ = (
         "_begun",
         "_chain",
+        "_drift",
         "_heard",
+        "_hides_drift",
         "_tally",
         "_templates",
         "changed",
         "glue",
+        "masked",
         "numbers",
         "same",
     )
 
-    def __init__(self, chain: Chain, tally: Tally) -> None:
+    def __init__(self, chain: Chain, tally: Tally, *, drift: Drift | None, hides_drift: bool) -> None:
+        """`drift` finds text in places that no table knows; with `hides_drift` it is taken out as a trace."""
         self._chain = chain
+        self._drift = drift
+        self._hides_drift = hides_drift
         self.glue = b""
         self._tally = tally
         self._templates: dict[tuple[int, type[Event]], dict[bytes, Frame]] = {}
@@ -59,6 +66,7 @@ class Rewriter:
         self.numbers = Numbers()
         self.changed: set[str] = set()
         self.same = True
+        self.masked = False
 
     def frame(self, frame: Frame, *, whole: bool = False) -> bytes:
         """What leaves for a frame: nothing, the frame, or it with edits, after new frames.
@@ -75,15 +83,20 @@ class Rewriter:
         if whole or final:
             self._flush(frame, edits, before)
         self.same = not edits
+        self.masked = False
         if self._hold(frame):
             self._went(frame)
             return self._glued(before)
         self._keep(frame)
         masked = self._copies(frame)
-        if edits and not worth and not whole and self._is_void(frame, masked):
+        drifted = self._drifted(frame)
+        masked += drifted
+        told = edits or (drifted and not frame.events)
+        if told and not worth and not whole and self._is_void(frame, masked):
             self._went(frame)
             return self._glued(before)
         masked += self._short_copies(frame)
+        self.masked = bool(masked)
         self.same = self.same and not masked
         self._begun.update(site.owner.index for site in frame.sites if site.role in _BEGINS)
         left = self._numbered(frame, edits, masked)
@@ -218,6 +231,19 @@ class Rewriter:
         ]
         if found:
             self.changed.add("copies")
+            if self._drift is not None:
+                self._drift.note(frame, found)
+        return found
+
+    def _drifted(self, frame: Frame) -> list[tuple[int, int]]:
+        """The text of a frame that no table knows, where it is hidden: it counts as a trace from then on."""
+        found = self._drift.text(frame) if self._drift is not None else []
+        hidden = self._chain.hidden
+        if hidden is None or not self._hides_drift:
+            return []
+        for text in (frame.string(*span) for span in found):
+            hidden.learn(text)
+            self._tally.feed(Reasoning(0, text))
         return found
 
     def _short_copies(self, frame: Frame) -> list[tuple[int, int]]:
@@ -285,7 +311,7 @@ class Rewriter:
 
         A number of empty frames would tell how long the trace was.
         """
-        return len(masked) == len(frame.unknown) and all(
+        return set(masked).issuperset(frame.unknown) and all(
             site.owner.index in self._begun if site.role in _BEGINS else frame.names_payload(site)
             for site in frame.sites
             if site.role in _BEGINS or site.role is Role.KIND

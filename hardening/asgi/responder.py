@@ -257,6 +257,8 @@ class Responder:
         ended = self.now()
         case, service = self._case, self._service
         settlement = _UNTOLD if self._exchange is None else self._exchange.settlement()
+        if settlement.unknown:
+            service.drifted(case.codec.name, settlement.unknown)
         sent = 0 if self._response is None else self._response.status
         status = (sent or 500) if case.refusal is None else case.refusal.status
         if self._response is not None and self._response.answered is not None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -159,6 +159,15 @@ class Service:
     def unread(self, door: str) -> None:
         """Count a body that could not be read."""
         self.metrics.body_unread(door)
+
+    def drifted(self, format: str, paths: Iterable[str]) -> None:
+        """Count an answer with text in fields that no table knows, and name each of these once."""
+        self.metrics.alarm("unknown_text")
+        for path in paths:
+            self._say_once(
+                f"text in {path} of {format}, which this version does not know: it may be reasoning under a "
+                f"new name; on_failure: {{unknown_text: report | hide}} says whether it leaves"
+            )
 
     def closed(self, door: str) -> None:
         """Say once that a door was asked for that is closed, and how to open it."""

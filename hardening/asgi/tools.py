@@ -38,8 +38,13 @@ class Toolbox:
 
     def tools(self, policy: Policy) -> Tools:
         """The tools of a policy's exchanges; what was learned of frames is common to all policies."""
-        passes = policy.on_failure.unreadable == "pass"
-        return Tools(makers=self._makers, pass_unreadable=passes, shapes=self._shapes)
+        failure = policy.on_failure
+        return Tools(
+            makers=self._makers,
+            pass_unreadable=failure.unreadable == "pass",
+            hide_unknown=failure.unknown_text == "hide",
+            shapes=self._shapes,
+        )
 
     def count_tokens(self, text: str) -> int:
         """The tokens of a piece of a summary."""

@@ -194,7 +194,8 @@ class OnFailure(Strict):
     )
     unknown_text: Literal["report", "hide"] = Field(
         default="report",
-        description="Text in a field of the answer that no format declares.",
+        description="Text in a field of the answer that no format declares: the field is named in the log, and "
+        "with `hide` what it says is kept back as reasoning is.",
         examples=["report"],
     )
 

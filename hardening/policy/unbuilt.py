@@ -43,9 +43,6 @@ def notes(file: PolicyFile) -> Iterator[Note]:
             yield Note((*where, *path), text)
     if file.risk.bands:
         yield Note(("risk", "bands"), "nothing scores accounts yet, so no account enters a band")
-    if file.on_failure.unknown_text == "hide":
-        text = "unknown text is reported, hiding it is not built yet"
-        yield Note(("on_failure", "unknown_text"), text)
     for door, format in file.doors.own.items():
         if format != "pass" and format not in BUILT_FORMATS:
             yield Note(("doors", door), f"{format} is not built yet, so the door is blocked")

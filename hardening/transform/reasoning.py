@@ -89,6 +89,11 @@ class HeldReasoning(Step):
         if len(new) >= _PIECES_AT_ONCE:
             self._digest(trace)
 
+    def learn(self, text: str) -> None:
+        """Count text that was hidden elsewhere as a trace, and know copies of it; no summary tells of it."""
+        self.chars += len(text)
+        self._pieces.add(text)
+
     def _opened(self, index: int, tags: tuple[str, str] | None) -> _Trace:
         trace = self._traces.setdefault(index, _Trace())
         trace.open = True

@@ -6,18 +6,25 @@ Sources: Anthropic API reference, messages and streaming messages; anthropic-sdk
 
 from __future__ import annotations
 
+import re
+
 import orjson
 
 from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
 from hardening.wire.questions import compile_questions
-from hardening.wire.roles import Role, compile_table
+from hardening.wire.roles import Retelling, Role, compile_table
 from hardening.wire.switches import NESTED, SWITCHES
 
 NAME = "anthropic_messages"
 
 _BLOCK = "{content[],message.content[],content_block}"
+_OBJECTS = ("content[]", "message.content[]", "content_block", "delta")
+# A new kind of block or delta may say anything under the keys of the answer.
+_OF_NO_KIND = Retelling(
+    re.compile(rb"^(?!.*(?:text|think|reason))", re.DOTALL).search, {Role.TEXT: Role.TEXT_UNKNOWN}
+)
 RESPONSE = compile_table(
     {
         "type": Role.KIND,
@@ -37,14 +44,16 @@ RESPONSE = compile_table(
         "{usage,message.usage}": Role.USAGE,
         "{token_ids,prompt_token_ids,message.prompt_token_ids}": Role.IDS,
         "error": Role.FAILED,
+        "{,message.,delta.}stop_details": Role.NOTE,
         "error.{failed_generation,debug}": Role.TRACE,
         "{model,message.model}": Role.NAME,
         f"{_BLOCK}.{{name,id,tool_use_id}}": Role.NAME,
         "{id,message.id}": Role.VOLATILE,
     },
     owners=("content[]", "message.content[]"),
-    guarded=("", "message", "content[]", "message.content[]", "content_block", "delta"),
+    guarded=("", "message", *_OBJECTS),
     wrapped=("data",),
+    retold=dict.fromkeys(_OBJECTS, (_OF_NO_KIND,)),
     ends=("content_block_stop",),
     deltas=("content_block_delta",),
 )

@@ -27,7 +27,7 @@ from hardening.facts import Usage
 from hardening.wire.columns import COLUMNS, columns_of, rows_of
 from hardening.wire.lists import as_rows, with_rows
 from hardening.wire.roles import SEALS, Role, Table
-from hardening.wire.scan import Walk, read_json, read_string, write_string
+from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Walk, read_json, read_string, write_string
 from hardening.wire.sites import Site
 from hardening.wire.traces import holds_numbers, is_readable, is_settings, trace_of, with_text
 from hardening.wire.usage import read_count, usage_seen
@@ -54,9 +54,20 @@ _NULL = _COUNTS | {
 }  # absent, not empty
 _IN_HOLDER = frozenset({*_ROWS, *COLUMNS, Role.LOGPROBS_OTHER})
 _MUTE = frozenset(
-    {*COLUMNS, Role.VOLATILE, Role.SEQUENCE, Role.NAME, Role.SPEAKER, Role.HEAD, Role.INDEX, Role.PIECE}
+    {
+        *COLUMNS,
+        Role.NOTE,
+        Role.VOLATILE,
+        Role.SEQUENCE,
+        Role.NAME,
+        Role.SPEAKER,
+        Role.HEAD,
+        Role.INDEX,
+        Role.PIECE,
+    }
 )
 _BESIDE_A_TRACE = frozenset({*_TRACES, *_MUTE, Role.HOLDER, Role.KIND, Role.TRACE, Role.LOGPROBS_REASONING})
+_EMPTY_BYTES = 2  # of a string: its quotes
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 # What servers write where nothing has finished.
 _GOES_ON = frozenset({"", "null", "none", "in_progress", "queued", "finish_reason_unspecified", "0"})
@@ -89,22 +100,23 @@ class Frame:
     """A frame as read: `events` in the order of their meaning, each with its site.
 
     `raw` holds the JSON value from `start` to `end`; `source` is what leaves when nothing is edited;
-    `unknown` are the spans of long strings that the format's table does not know; `numbers` are where the
-    frame carries its number in its stream.
+    `strings` are the spans of strings that the format's table does not know, `unknown` the long ones of
+    them; `numbers` are where the frame carries its number in its stream. The value begins at `at`.
     """
 
     __slots__ = (
-        "_at",
         "_deltas",
         "_kinds",
         "_spoken",
         "_table",
+        "at",
         "events",
         "format",
         "numbers",
         "raw",
         "sites",
         "source",
+        "strings",
         "unknown",
     )
 
@@ -113,10 +125,11 @@ class Frame:
         self.source = source
         self.format = format
         read_json(raw[start:end], format=format)
-        walk = Walk(raw, start, table.root, format=format, end=end)
-        self._at, self._table = start, table
+        walk = Walk(raw, start, table.root, format=format, end=end, least=_EMPTY_BYTES)
+        self.at, self._table = start, table
         self.sites = walk.sites
-        self.unknown = walk.unknown
+        self.strings = walk.unknown
+        self.unknown = [span for span in walk.unknown if span[1] - span[0] > UNKNOWN_TEXT_BYTES]
         self.numbers: list[Site] = []
         self._kinds: list[Site] = []
         self._deltas: set[int] = set()
@@ -304,8 +317,7 @@ class Frame:
 
     def unknown_like(self, texts: Collection[str]) -> list[tuple[int, int]]:
         """The spans of strings, short ones too, that the table does not know and that say one of `texts`."""
-        walk = Walk(self.raw, self._at, self._table.root, format=self.format, least=2)
-        return [span for span in walk.unknown if self.string(*span) in texts]
+        return [span for span in self.strings if self.string(*span) in texts]
 
     def written(self, site: Site, text: str) -> bytes:
         """The value of `site` with `text` in it, in the shape it has."""

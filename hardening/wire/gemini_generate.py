@@ -45,6 +45,8 @@ RESPONSE = compile_table(
         f"{_CANDIDATE}.{{avgLogprobs,avg_logprobs,logProbabilitySum,log_probability_sum}}": Role.ROWS,
         f"{_CANDIDATE}.{{tokenIds,token_ids}}": Role.IDS,
         "{usageMetadata,usage_metadata}": Role.USAGE,
+        f"{_CANDIDATE}.{{groundingMetadata,grounding_metadata,citationMetadata,citation_metadata}}": Role.NOTE,
+        f"{_CANDIDATE}.{{finishMessage,finish_message}}": Role.NOTE,
         "error": Role.FAILED,
         "error.{failed_generation,debug}": Role.TRACE,
         "{modelVersion,model_version}": Role.NAME,

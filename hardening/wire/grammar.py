@@ -1,7 +1,7 @@
 """Frames in which one payload stands and nothing else that matters, told by a pattern.
 
 The pattern is made of the format's table, once for a process. It is an allow-list of what a full
-reading would find to say nothing: names, values that change and mean nothing, short scalars that
+reading would find to say nothing: names, values that change and mean nothing, numbers that
 no table knows, and governed members that are empty. A frame that holds anything more, or says it
 in another spelling, does not match and is read in full. So identifiers, padding and members that
 no frame had before cost no parse.
@@ -13,7 +13,6 @@ import re
 
 from hardening.wire.framing import Framing
 from hardening.wire.roles import Node, Role
-from hardening.wire.scan import UNKNOWN_TEXT_BYTES
 
 INDEX, TEXT_KEY = 1, 2
 """Groups of a head: the owner's number, and the key of the payload where that is text."""
@@ -137,10 +136,9 @@ class _Pattern:
         return b'"(?:' + keys + b')"' + self._colon + rb"(\[[^\n\r]*\])"
 
     def _member(self, node: Node) -> bytes:
-        """A member that says nothing: harmless, or empty, or unknown and too short to hold a piece of a trace."""
+        """A member that says nothing: harmless, or empty, or unknown and no string."""
         harmless = [key for key, child in node.keys.items() if child.role in _HARMLESS]
-        short = b"" if node.guarded else b'"' + PLAIN + b"{0,%d}+" % (UNKNOWN_TEXT_BYTES - 2) + b'"|'
-        unknown = PLAIN + b'*+"' + self._colon + b"(?:" + short + _NUMBER + b"|true|false)"
+        unknown = PLAIN + b'*+"' + self._colon + b"(?:" + _NUMBER + b"|true|false)"
         if node.keys:
             unknown = b"(?!" + _any([*node.keys]) + b")" + unknown
         ways = [PLAIN + b'*+"' + self._colon + _NOTHING, unknown]

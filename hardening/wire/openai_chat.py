@@ -63,6 +63,7 @@ FIELDS = {
     "{__verbose,_debug_info,x_groq.debug,output_messages,trace}": Role.TRACE,
     "{meta_info,choices[].meta_info,choices[].raw_output}": Role.TRACE,
     "{error,x_groq.error}": Role.FAILED,
+    "{system,metadata,venice_parameters}": Role.NOTE,  # notices, what the caller set, sources
     "{error,x_groq.error}.{failed_generation,debug}": Role.TRACE,
     "{usage,x_groq.usage,choices[].usage}": Role.USAGE,
     # In the order in which most servers write them, which the grammar tries first.

@@ -45,6 +45,15 @@ _OF_TRACE = Retelling(
 _OF_CALL = Retelling(
     re.compile(rb"_call|refusal").search, {Role.TEXT: Role.TOOL, Role.TEXT_WHOLE: Role.TOOL_WHOLE}
 )
+# A new kind of event, item or part may say anything under the keys of the answer.
+_OF_NO_KIND = Retelling(
+    re.compile(
+        rb'^(?!"response\.(?:created|queued|in_progress|completed|incomplete|failed)"|.*(?:text|message|part|item|audio))',
+        re.DOTALL,
+    ).search,
+    {Role.TEXT: Role.TEXT_UNKNOWN, Role.TEXT_WHOLE: Role.TEXT_UNKNOWN},
+)
+_KINDS = (_OF_TRACE, _OF_CALL, _OF_NO_KIND)
 
 _TRACE_PARTS = ("reasoning_text", "reasoning_summary_text", "reasoning_summary", "reasoning")
 
@@ -65,6 +74,7 @@ RESPONSE = compile_table(
         f"{{,{_SPOKEN}}}refusal": Role.TOOL_WHOLE,
         f"{_ITEM}{{arguments,input,code,command,action,operation,result,results,outputs,queries}}": Role.TOOL_WHOLE,
         "{item,output[],response.output[]}.{output,tools,diff,error}": Role.TOOL_WHOLE,
+        "{item,output[],response.output[]}.{stdout,stderr,prompt,revised_prompt}": Role.TOOL_WHOLE,
         "annotation": Role.TOOL,
         f"{_SPOKEN}annotations": Role.TOOL_WHOLE,
         f"{{,{_SPOKEN}}}logprobs": Role.LOGPROBS,
@@ -77,6 +87,9 @@ RESPONSE = compile_table(
         f"{_RESPONSE}error.{{failed_generation,debug}}": Role.TRACE,
         # What the caller said himself, and what he set.
         f"{_RESPONSE}{{instructions,tools,tool_choice,model,incomplete_details}}": Role.NAME,
+        "response.{text,prompt}": Role.NAME,
+        "prompt": Role.NAME,
+        f"{_RESPONSE}metadata": Role.NOTE,
         "{item,output[],response.output[],part}.type": Role.NAME,
         f"{_ITEM}{{name,call_id,role,server_label,namespace,phase,format}}": Role.NAME,
         "{item,output[],response.output[]}.{id,status}": Role.NAME,
@@ -86,7 +99,7 @@ RESPONSE = compile_table(
     owners=("", "output[]", "response.output[]"),
     guarded=("response", _OBJECTS, _PARTS),
     wrapped=("data",),  # as a list of kept items has it
-    retold={"": (_OF_TRACE, _OF_CALL), _OBJECTS: (_OF_TRACE, _OF_CALL), _PARTS: (_OF_TRACE,)},
+    retold={"": _KINDS, _OBJECTS: _KINDS, _PARTS: (_OF_TRACE, _OF_NO_KIND)},
     ends=("response.output_text.done", "response.output_item.done"),
     deltas=(
         "response.output_text.delta",

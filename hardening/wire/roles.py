@@ -23,6 +23,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     TEXT = enum.auto()  # visible answer
     TEXT_WHOLE = enum.auto()  # all of it in one body; beside a delta a copy
     TEXT_COPY = enum.auto()  # the answer once more, whole or in part
+    TEXT_UNKNOWN = enum.auto()  # text of an object whose name for itself no table knows
     TEXT_ALL = enum.auto()  # all of its texts once more, as one
     BLOCKS = enum.auto()  # a list of blocks, or as a string the whole text
     REFUSAL = enum.auto()  # visible text in place of an answer
@@ -56,6 +57,9 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     COUNT_PROMPT = enum.auto()  # tokens of the prompt, as a number by itself
     COUNT_COMPLETION = enum.auto()  # tokens of the answer, as a number by itself
     FAILED = enum.auto()  # an error object
+    NOTE = (
+        enum.auto()
+    )  # words of the server, of a source or of the caller; only a copy of a trace in them goes
     INDEX = enum.auto()  # number of the owner
     SPEAKER = enum.auto()  # who speaks, said once
     HEAD = enum.auto()  # stands in every frame, and the first frame with it begins the answer

@@ -37,14 +37,14 @@ _name = re.compile(rb'"[A-Za-z_][A-Za-z0-9_]*+"%b:' % _WS).match  # a key that c
 
 _QUOTE = 34
 _READ_ALONG = frozenset(
-    {None, Role.FAILED, Role.USAGE, Role.FINISH, Role.PIECE}
-)  # long strings in these are noted
+    {None, Role.FAILED, Role.NOTE, Role.USAGE, Role.FINISH, Role.PIECE}
+)  # strings in these are noted
 
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
 
 
 class Walk:
-    """The result of a walk: governed sites, and the spans of long strings that no table knows."""
+    """The result of a walk: governed sites, and the spans of strings that no table knows."""
 
     __slots__ = ("_format", "_least", "_raw", "sites", "unknown")
 
@@ -185,9 +185,12 @@ class Walk:
             return False
         if any(site.role is Role.REASONING_WHOLE for site in inside):
             # In what calls itself a trace a string that no table knows is no note of somebody else.
-            inside += [Site(Role.TRACE, *span, inside[0].owner) for span in self.unknown[noted:]]
-            del self.unknown[noted:]
-        self.sites[known:] = inside
+            long = [span for span in self.unknown[noted:] if span[1] - span[0] > UNKNOWN_TEXT_BYTES]
+            inside += [Site(Role.TRACE, *span, inside[0].owner) for span in long]
+            self.unknown[noted:] = [span for span in self.unknown[noted:] if span not in long]
+        strays = [site for site in inside if site.role is Role.TEXT_UNKNOWN]
+        self.unknown += [(site.start, site.end) for site in strays if self._raw[site.start] == _QUOTE]
+        self.sites[known:] = [site for site in inside if site.role is not Role.TEXT_UNKNOWN]
         return True
 
     def _scalar(self, node: Node, name: bytes, at: int, end: int, owner: Owner) -> None:
@@ -250,7 +253,7 @@ class Walk:
             position += 1
 
     def _end(self, at: int, *, unknown: bool) -> int:
-        """Where the value that starts at `at` ends; long strings inside are noted where unknown."""
+        """Where the value that starts at `at` ends; strings inside are noted where unknown."""
         raw = self._raw
         if raw[at : at + 1] not in (b"{", b"["):
             scalar = _scalar(raw, at)
