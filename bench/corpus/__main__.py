@@ -13,11 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from bench.corpus import passing
 from bench.corpus.checks import Result
 from bench.corpus.claims import claims_of
 from bench.corpus.dialects import DIALECTS
 from bench.corpus.drive import DEFAULT_SPLITS, POLICIES, SPLITS
-from bench.corpus.recordings import CorpusError, read_corpus
+from bench.corpus.planted import POLICY, Planting, plants, reviewed, unmatched
+from bench.corpus.recordings import CorpusError, Recording, read_corpus
 from bench.corpus.table import print_claims, print_findings, print_table
 from bench.corpus.work import check_all
 
@@ -55,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     total = len(corpus.recordings)
     for of_one in track(work, "recordings", total=total, console=stderr, disable=not stderr.is_terminal):
         results += of_one
+    if passing.POLICY in made[0] and not options.format:
+        results += _passed(corpus.others, made[1], options.seed, stderr)
+    if POLICY in made[0]:
+        results += _planted(corpus.recordings, stderr, whole=not options.partial)
     claims = claims_of(results, seed=options.seed, partial=options.partial)
     findings = [finding for result in results for finding in result.findings]
     if options.json:
@@ -65,6 +71,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_claims(stdout, claims)
         print_findings(stdout, findings)
     return 0 if claims and all(claim.holds for claim in claims) else 1
+
+
+def _passed(
+    others: Sequence[Recording], splits: tuple[str, ...], seed: int, console: Console
+) -> list[Result]:
+    """The recordings that no codec reads, which `observe` lets through as they are."""
+    through = passing.Passing(splits, seed)
+    rows = track(others, "no codec", console=console, disable=not console.is_terminal)
+    return [through.check(recording) for recording in rows]
+
+
+def _planted(recordings: Sequence[Recording], console: Console, *, whole: bool) -> list[Result]:
+    """A sentence in the place of each string; of a `whole` run the lines of the reviewed list that had none."""
+    planted, planting = plants(recordings), Planting()
+    results = [
+        planting.check(plant)
+        for plant in track(planted, "planted", console=console, disable=not console.is_terminal)
+    ]
+    if whole and (without := unmatched(planted, reviewed())):
+        told = ", ".join(without)
+        console.print(
+            f"planted.yaml names what is not in these recordings: {told}", highlight=False, soft_wrap=True
+        )
+    return results
 
 
 def _options(arguments: Sequence[str] | None) -> Options:

@@ -94,6 +94,7 @@ class Checks:
         figures["read" if outcome.read else "unreadable"] += 1
         self._usage(recording, outcome, note)
         if drive.name == "observe":
+            self._unknown(outcome, note)
             return
         self._leaks(recording, outcome, note, self._splits[0])
         self._rows(drive, recording, outcome, note)
@@ -120,6 +121,12 @@ class Checks:
         figures["summaries"] += sum(map(_sentences, outcome.summaries))
         figures["summary_chars"] += sum(map(len, outcome.summaries))
         figures["trace_chars"] += sum(map(len, recording.traces))
+
+    def _unknown(self, outcome: Outcome, note: _Notes) -> None:
+        """Count an alarm of text that no table knows; here each is one too many, or a row that a table lacks."""
+        note.result.figures["unknown_looked"] += 1
+        if told := outcome.settlement.unknown:
+            note.miss("unknown_text", self._splits[0], f"text that no table knows in {', '.join(told)}")
 
     def _rows(self, drive: Drive, recording: Recording, outcome: Outcome, note: _Notes) -> None:
         terms = drive.decision(drive.facts(recording)).logprobs

@@ -95,5 +95,12 @@ def _measured(sums: Counter[str]) -> dict[str, _Measured]:
         "corpus_usage_found": _Measured(usage, sums["usage_expected"]),
         "corpus_usage_differs": _Measured(sums["usage_differs"], sums["usage_found"]),
         "corpus_splits_differ": _Measured(sums["splits_differ"], sums["resplit"]),
+        "corpus_planted_unreviewed": _Measured(
+            sums["planted_unreviewed"], sums["planted"], sums["planted_without"]
+        ),
+        "corpus_unknown_text": _Measured(
+            sums["unknown_text"] / sums["unknown_looked"] if sums["unknown_looked"] else 0.0,
+            sums["unknown_looked"],
+        ),
         "corpus_identity": _Measured(sums["identity_changed"], sums["shadowed"]),
     }

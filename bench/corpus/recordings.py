@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ class Recording:
     stream: bool
     body: bytes
     request: bytes = b""
+    method: str = "POST"
     traces: tuple[str, ...] = ()
     answer: str = ""
     usage: dict[str, object] | None = None
@@ -37,31 +37,31 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What a folder holds: the recordings that can be read, and how many there are of other formats."""
+    """What a folder holds: the recordings that can be read, and those of formats that no codec knows."""
 
     recordings: tuple[Recording, ...]
-    others: dict[str, int]
+    others: tuple[Recording, ...]
 
 
 def read_corpus(folder: Path, formats: tuple[str, ...], known: Collection[str] = ()) -> Corpus:
-    """The recordings of `formats` under `folder`; those in `known` are not counted as others.
+    """The recordings of `formats` under `folder`; those in `known` are no others.
 
     Raises CorpusError where there are none.
     """
     if not folder.is_dir():
         raise CorpusError(f"found no folder {folder}; --corpus takes one with <format>.jsonl files")
     recordings: list[Recording] = []
-    others: Counter[str] = Counter()
+    others: list[Recording] = []
     for path in sorted(folder.glob("*.jsonl")):
         for row in _rows(path):
             format = str(row["meta"]["format"])
             if format in formats:
                 recordings.append(_recording(row))
             elif format not in known:
-                others[format] += 1
+                others.append(_recording(row))
     if not recordings:
         raise CorpusError(f"found no recording of {' or '.join(formats)} in {folder}")
-    return Corpus(tuple(recordings), dict(others))
+    return Corpus(tuple(recordings), tuple(others))
 
 
 def _rows(path: Path) -> Iterator[dict]:
@@ -83,6 +83,7 @@ def _recording(row: dict) -> Recording:
         id=meta["id"],
         format=meta["format"],
         path=meta.get("path") or "",
+        method=meta.get("method") or "POST",
         status=meta["status"],
         content_type=meta["content_type"] or "",
         stream=meta["stream"],

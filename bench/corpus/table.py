@@ -10,6 +10,7 @@ from rich.table import Table
 
 from bench.corpus.checks import Finding, Result
 from bench.corpus.claims import Claim
+from bench.corpus.recordings import Recording
 
 _COLUMNS = {
     "exchanges": "exchanges",
@@ -25,10 +26,14 @@ _COLUMNS = {
 _MOST_FINDINGS = 40
 
 
-def print_table(console: Console, results: Iterable[Result], others: dict[str, int]) -> None:
+def print_table(console: Console, results: Iterable[Result], others: Iterable[Recording]) -> None:
     """One row per format, framing and policy, then the formats that no codec reads yet."""
     rows: dict[tuple[str, str, str], Counter[str]] = {}
+    others = tuple(others)
+    unread = {one.format for one in others}
     for result in results:
+        if result.format in unread:
+            continue
         key = (result.format, "stream" if result.stream else "whole", result.policy)
         rows.setdefault(key, Counter()).update(result.figures)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -38,7 +43,7 @@ def print_table(console: Console, results: Iterable[Result], others: dict[str, i
         table.add_column(title, justify="right")
     for key, figures in sorted(rows.items()):
         table.add_row(*key, *(f"{figures[name]:,}" for name in _COLUMNS), *_shares(figures))
-    for format, count in sorted(others.items()):
+    for format, count in sorted(Counter(one.format for one in others).items()):
         table.add_row(format, "", "no codec yet", f"{count:,}", style="dim")
     console.print(table)
 

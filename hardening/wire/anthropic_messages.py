@@ -31,7 +31,7 @@ RESPONSE = compile_table(
         "index": Role.INDEX,
         "{content,content[],message.content,message.content[]}": Role.TEXT,
         "completion": Role.TEXT,
-        f"{_BLOCK}.text": Role.TEXT,
+        f"{_BLOCK}.{{text,text.value}}": Role.TEXT,
         f"{_BLOCK}.{{thinking,reasoning,reasoning_content,summary}}": Role.REASONING,
         f"{_BLOCK}.{{signature,data,encrypted_content}}": Role.SEAL,
         f"{_BLOCK}.{{input,content,citations,caller}}": Role.TOOL,

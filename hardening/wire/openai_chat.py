@@ -64,6 +64,7 @@ FIELDS = {
     "{meta_info,choices[].meta_info,choices[].raw_output}": Role.TRACE,
     "{error,x_groq.error}": Role.FAILED,
     "{system,metadata,venice_parameters}": Role.NOTE,  # notices, what the caller set, sources
+    "{,choices[].}{content_filter_result,content_filter_results,prompt_filter_results}": Role.NOTE,
     "{error,x_groq.error}.{failed_generation,debug}": Role.TRACE,
     "{usage,x_groq.usage,choices[].usage}": Role.USAGE,
     # In the order in which most servers write them, which the grammar tries first.

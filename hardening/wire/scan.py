@@ -40,6 +40,8 @@ _READ_ALONG = frozenset(
     {None, Role.FAILED, Role.NOTE, Role.USAGE, Role.FINISH, Role.PIECE}
 )  # strings in these are noted
 
+_TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
+
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
 
 
@@ -81,7 +83,8 @@ class Walk:
             return self._inside(node, self._object, node, at, owner)
         if first == b"[" and node.items is not None:
             return self._inside(node, self._array, node.items, at, owner)
-        end = self._end(at, unknown=node.role in _READ_ALONG)
+        nested = node.role in _TEXTS and first in (b"{", b"[")  # no text, so no place that the table knows
+        end = self._end(at, unknown=nested or node.role in _READ_ALONG)
         if node.role is not None:
             role = Role.LOGPROBS_OTHER if node.role is Role.HOLDER and first == b"[" else node.role
             self._found(role, at, end, owner)

@@ -48,8 +48,13 @@ def texts_of(value: object) -> Iterator[str]:
             if key in _OPAQUE:
                 if isinstance(element, str) and is_readable(element):
                     yield element
-            elif key not in _LABELS:
+            elif not _is_label(key, element):
                 yield from texts_of(element)
+
+
+def _is_label(key: str, value: object) -> bool:
+    """Whether a value only says what the object around it is; a sentence does not."""
+    return key in _LABELS and not (isinstance(value, str) and len(value) > _WORD_CHARS and " " in value)
 
 
 def holds_numbers(value: object) -> bool:
@@ -86,7 +91,7 @@ def with_text(raw: bytes, text: str, *, format: str) -> bytes:
 
 
 def _emptied(key: str, element: object) -> object:
-    if key in _LABELS or not isinstance(element, str | list | dict):
+    if _is_label(key, element) or not isinstance(element, str | list | dict):
         return element
     return type(element)()
 
@@ -105,7 +110,7 @@ def _replaced_object(value: dict[str, object], rest: list[str]) -> object:
     new: dict[str, object] = {}
     worth = False
     for key, element in value.items():
-        if key in _LABELS or not isinstance(element, str | list | dict):
+        if _is_label(key, element) or not isinstance(element, str | list | dict):
             new[key] = element
         elif key in _OPAQUE:
             if isinstance(element, str) and not is_readable(element):

@@ -18,10 +18,9 @@ _is_name = re.compile(rb"[A-Za-z_@][A-Za-z_-]{0,31}[0-9]{0,2}").fullmatch
 _STEPS = 12  # of a path; what is deeper is left out
 _words = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+(?![a-z])").findall
 # What these hold was written by others, or by the server about the answer.
-_OF_OTHERS = frozenset(
-    b"annotation annotations citation citations error errors grounding reference references "
-    b"search snippet snippets source sources warning warnings".split()
-)
+_of_others = re.compile(
+    rb"\b(?:annotation|citation|error|grounding|reference|search result|snippet|source|warning)s?\b"
+).search
 
 
 def doubtful(frame: Frame) -> list[Span]:
@@ -71,4 +70,4 @@ def path_of(keys: list[bytes]) -> str:
 
 def is_of_others(keys: list[bytes]) -> bool:
     """Whether a path says by a name in it that others wrote what stands there: sources, notices, errors."""
-    return any(word.lower() in _OF_OTHERS for key in keys for word in _words(key))
+    return any(_of_others(b" ".join(_words(key)).lower()) for key in keys)

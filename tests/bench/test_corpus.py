@@ -14,6 +14,7 @@ from bench.corpus.dialects import read_answer
 from bench.corpus.drive import SPLITS, pieces_of
 from bench.corpus.leaks import find
 from bench.corpus.reading import rows_beyond, usage_of, without_trace
+from bench.corpus.strings import places
 from tests.exchanges import ANSWER as TOLD
 from tests.exchanges import TRACE as TOLD_TRACE
 from tests.exchanges import responses_stream
@@ -101,7 +102,7 @@ SOUND = [
     ),
     recording("gemini_generate", gemini({"text": TRACE, "thought": True}, {"text": ANSWER}, CALL, logprobsResult=LISTS), usage=GEMINI_USAGE),
     recording("gemini_stream", gemini_array(*in_words("text", TRACE)), stream=True, usage=GEMINI_USAGE),
-    {"meta": {"format": "bedrock_converse"}, "request": None, "body": "{}"},
+    recording("bedrock_converse", "{}", reasoning_text=[], path="/model/m/converse"),
 ]  # fmt: skip
 
 
@@ -166,16 +167,66 @@ def test_sound_recordings_hold_every_claim(corpus, capsys) -> None:
     assert sorted(found) == sorted(named)
     assert all(claim["holds"] for claim in found.values())
     assert found["corpus_leaks"]["control"] >= 20 * len(TRACE)  # ten recordings under two policies
-    assert found["corpus_identity"]["n"] == 10 * 3
+    assert found["corpus_identity"]["n"] == (10 + 1) * 3  # and the one that no codec reads
+    assert found["corpus_planted_unreviewed"]["control"] > 0
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_planted_leak_ends_in_failure(corpus, capsys, split: str) -> None:
-    # A place that no table and no name tells: what a codec with a gap would let out.
+    # A place that no table and no name tells: what a codec with a gap would let out. `strict` lets out no text there.
     planted = recording("openai_chat", chat({"content": ANSWER, "vendor": {"note": TRACE}}))
     assert run(corpus(planted), "--json", "--split", split) == 1
     leaks = claims(capsys.readouterr().out)["corpus_leaks"]
-    assert (leaks["value"], leaks["holds"]) == (2 * len(TRACE), False)
+    assert (leaks["value"], leaks["holds"]) == (len(TRACE), False)
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"vendor_source": "x"}, "vendor_source"),  # passes by its name, and nobody has looked at it
+        ({"a_source": [{"b": [{"c": "x"}]}]}, "a_source.b.c"),
+    ],
+)
+def test_a_planted_sentence_that_passes_where_nobody_looked_is_told(corpus, capsys, value, path: str) -> None:
+    body = json.dumps({**json.loads(chat({"content": ANSWER})), **value})
+    row = recording("openai_chat", body, reasoning_text=[])
+    assert run(corpus(row), "--policy", "strict", "--split", "whole") == 1
+    out = capsys.readouterr().out
+    assert f"a planted sentence passes at {path}, which planted.yaml does not name" in out
+    assert "FAILS  corpus_planted_unreviewed = 1 " in out
+
+
+def test_a_line_of_the_reviewed_list_that_nothing_matches_is_told(corpus, capsys) -> None:
+    run(corpus(recording("openai_chat", chat({"content": ANSWER, "reasoning": TRACE}))), "--json")
+    told = " ".join(capsys.readouterr().err.split())
+    assert "openai_chat: search_results.*" in told.replace("openai_chat mistral_chat", "openai_chat")
+    assert "choices.message.content," not in told
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        (rb'{"a": {"b": ["x", {"c": "y\"z"}]}, "d": 1, "e": ""}', ["a.b", "a.b.c", "e"]),
+        (b'event: x\r\ndata: {"a": "x:y"}\r\n\r\ndata: [DONE]\n\n', ["a"]),
+        (b'{"a": "x"}\n{"b": {"c": "{y}"}}\n', ["a", "b.c"]),
+        (b'\xef\xbb\xbf[{"a": "x"},\r\n{"a": "y"}]', ["a", "a"]),
+        (b"no JSON: at all", []),
+    ],
+)
+def test_strings_are_found_with_the_keys_that_lead_to_them(body: bytes, paths: list[str]) -> None:
+    found = list(places(body))
+    assert [path for path, _, _ in found] == paths
+    assert all(body[start] == body[end - 1] == 34 for _, start, end in found)
+
+
+def test_an_answer_that_no_codec_reads_and_does_not_pass_as_it_is_ends_in_failure(
+    corpus, capsys, monkeypatch
+) -> None:
+    """Catches a change of formats that have no codec, which would be seen by nobody."""
+    rows = [*SOUND, recording("tgi_generate", "{}", reasoning_text=[])]
+    monkeypatch.setattr("bench.corpus.passing.POLICY", "strict")  # which closes their doors
+    assert run(corpus(*rows), "--json", "--split", "whole") == 1
+    assert claims(capsys.readouterr().out)["corpus_identity"]["holds"] is False
 
 
 def test_without_a_trace_the_run_proves_nothing_and_fails(corpus, capsys) -> None:
