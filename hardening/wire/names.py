@@ -23,11 +23,11 @@ _is_about_reasoning = re.compile(
 _is_sealed = re.compile(rb"signature|opaque|encrypted", re.I).search
 _speaks_of_rows = re.compile(rb"log_?prob|logits|probabilit|perplexit", re.I).search
 _speaks_of_ids = re.compile(rb"(?:token|input|output|prompt|completion|response)_?ids", re.I).search
-_speaks_of_states = re.compile(rb"hidden_?states", re.I).search
+_speaks_of_states = re.compile(rb"hidden_?states|routed_?experts|indexer_?topk", re.I).search
 # Names that mean one thing wherever they stand, before a string, an object or a list.
 told_anywhere = re.compile(
     rb'"(reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought'
-    rb'|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids|hidden_states)"'
+    rb'|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids|(?:pooled_)?hidden_states|routed_experts|indexer_topk)"'
     rb'%b:%b(?=["\[{])' % (_WS, _WS)
 ).finditer
 

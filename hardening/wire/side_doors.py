@@ -46,6 +46,10 @@ SIDE_DOORS = (
     "model/*/converse-stream",
     "model/*/invoke",
     "model/*/invoke-with-response-stream",
+    "model/*/*/converse",  # a model by its ARN has a slash
+    "model/*/*/converse-stream",
+    "model/*/*/invoke",
+    "model/*/*/invoke-with-response-stream",
     "cohere/v2/chat",
     "/v2/chat",
     # vLLM

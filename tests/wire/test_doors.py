@@ -213,6 +213,7 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ("/x/../%67enerate", "/generate"),
         ("/invocations", "/invocations"),
         ("/model/arn%3Aaws%3Am/converse-stream", "/model/*/converse-stream"),
+        ("/model/arn%3Aaws%3Abedrock%3Ax%3A1%3Ainference-profile%2Fus.m-v1%3A0/invoke", "/model/*/*/invoke"),
         ("/v1/projects/p/locations/l/publishers/anthropic/models/c:streamRawPredict", "/*:streamRawPredict"),
         ("/slots/3", "/slots/*"),
         ("/a2a/agent/message/send", "/a2a/**"),

@@ -1,0 +1,145 @@
+"""Law 1, place by place: each field in which a server is known to tell a trace, its tokens or their values again.
+
+The trace stands in each row beside an honest answer; what must not leave is `TRACE`, and the numbers `VALUE` and `ID`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hardening.testing import find_leaks, harden
+from tests.asgi.driver import ask, replies, run
+from tests.exchanges import ANSWER, NDJSON, TRACE, event, message_item, reasoning_item, response
+from tests.exchanges import words as in_words
+
+VALUE, ID = -0.5714285, 8675309
+SSE, JSON = b"text/event-stream", b"application/json"
+CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
+
+
+def row(token: str, **more: object) -> dict[str, object]:
+    return {"token": token, "logprob": VALUE, "bytes": list(token.encode()), "top_logprobs": [], **more}
+
+
+TRACE_ROWS = [row(word) for word in in_words(TRACE)]
+PROMPT_ROWS = [None, {str(ID): {"logprob": VALUE, "rank": 1, "decoded_token": TRACE}}]
+
+
+def chat(
+    message: dict[str, object] | None = None, *, choice: dict[str, object] | None = None, **more: object
+) -> bytes:
+    said = {"role": "assistant", "content": ANSWER, **(message or {})}
+    choices = [{"index": 0, "message": said, "finish_reason": "stop", **(choice or {})}]
+    return json.dumps({"id": "c", "object": "chat.completion", "choices": choices, **more}).encode()
+
+
+def stream(*deltas: dict[str, object], **more: object) -> bytes:
+    """Chunks of choice 0, or of the one that a delta names, then the answer."""
+    chunks = []
+    for delta in ({"role": "assistant", "content": ""}, *deltas, {"content": ANSWER}):
+        index = delta.pop("index", 0)
+        choice = {"index": index, "finish_reason": None, **delta.pop("choice", {}), "delta": delta}  # type: ignore[dict-item]
+        chunks.append({"id": "c", "object": "chat.completion.chunk", "choices": [choice], **more})
+    return (
+        b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+    )
+
+
+def pieces(**fields: object) -> list[dict[str, object]]:
+    """A delta for each word of the trace; `...` in a field stands for the word."""
+
+    def filled(value: object, word: str) -> object:
+        if value is ...:
+            return word
+        if isinstance(value, dict):
+            return {key: filled(element, word) for key, element in value.items()}
+        return [filled(element, word) for element in value] if isinstance(value, list) else value
+
+    return [{name: filled(value, word) for name, value in fields.items()} for word in in_words(TRACE)]
+
+
+def told(kind: str, **more: object) -> bytes:
+    return event(f"response.{kind}", **more)
+
+
+ITEM = reasoning_item(TRACE, TRACE, encrypted_content=TRACE)
+ENDED = response([ITEM, message_item()])
+COPIES = {
+    "reasoning": ...,
+    "reasoning_content": ...,
+    "reasoning_details": [{"type": "reasoning.text", "text": ..., "index": 0}],
+    "thinking_blocks": [{"type": "thinking", "thinking": ..., "signature": ""}],
+    "provider_specific_fields": {
+        "reasoning": ...,
+        "reasoning_content": ...,
+        "thinking_blocks": [{"thinking": ...}],
+    },
+}
+WHOLE_COPIES = json.loads(json.dumps({**COPIES, "content": ANSWER}, default=lambda _: TRACE))
+
+LEAKS: dict[str, tuple[str, bytes, bytes]] = {
+    "1 a trace told five times": (RESPONSES, SSE, b"".join([
+        told("output_item.added", output_index=0, item=reasoning_item()),
+        *(told("reasoning_text.delta", output_index=0, delta=word) for word in in_words(TRACE)),
+        told("reasoning_text.done", output_index=0, text=TRACE),
+        told("content_part.done", output_index=0, part={"type": "reasoning_text", "text": TRACE}),
+        told("output_item.done", output_index=0, item=ITEM),
+        told("output_text.delta", output_index=1, delta=ANSWER),
+        told("completed", response=ENDED),
+    ])),
+    **{f"2 an end that is {kind}": (RESPONSES, SSE, told("output_text.delta", output_index=1, delta=ANSWER) + told(kind, response=ENDED)) for kind in ("incomplete", "failed", "cancelled")},
+    "2 kept items": (f"{RESPONSES}/resp_1/input_items", JSON, json.dumps({"object": "list", "data": [ITEM, message_item()]}).encode()),
+    "3 a summary and a sealed text that are none": (RESPONSES, JSON, json.dumps(ENDED).encode()),
+    "5 copies in one chunk": (CHAT, SSE, stream(*pieces(**COPIES))),
+    "5 copies in one body": (CHAT, JSON, chat(WHOLE_COPIES)),
+    "5 a message beside a delta": (CHAT, SSE, stream(*pieces(reasoning=..., choice={"message": {"content": "", "reasoning": ...}}))),
+    "6 tags beside the field": (CHAT, JSON, chat({"content": f"<think>{TRACE}</think>{ANSWER}", "reasoning_content": TRACE})),
+    "6 tags beside the field, in pieces": (CHAT, SSE, stream(*pieces(reasoning_content=..., content=""), *({"content": word} for word in in_words(f"<think>{TRACE}</think>")))),
+    "7 two blocks": (CHAT, JSON, chat({"content": f"<think>{TRACE}</think>{ANSWER}<think>{TRACE}</think>"})),
+    "7 no opening tag": (CHAT, JSON, chat({"content": f"{TRACE}</think>{ANSWER}"})),
+    "8 never closed": (CHAT, SSE, stream({"content": f"{ANSWER}<think>{TRACE}"})),
+    "8 never closed, by length": (CHAT, JSON, chat({"content": f"{ANSWER}<think>{TRACE}"}, choice={"finish_reason": "length"})),
+    "9 rows of the trace among those of the answer": (CHAT, JSON, chat({"reasoning": TRACE}, choice={"logprobs": {"content": TRACE_ROWS}})),
+    "9 rows of the trace by its field": (CHAT, JSON, chat({"reasoning_content": TRACE}, choice={"logprobs": {"content": None, "reasoning_content": TRACE_ROWS}})),
+    "9 rows of the trace, in pieces": (CHAT, SSE, stream(*({"reasoning": word, "choice": {"logprobs": {"content": [row(word)]}}} for word in in_words(TRACE)))),
+    "10 bytes": (CHAT, JSON, chat(choice={"logprobs": {"content": [row("There", bytes=list(TRACE.encode()))]}})),
+    "10 alternatives": (CHAT, JSON, chat({"reasoning": TRACE}, choice={"logprobs": {"content": [row("x", top_logprobs=TRACE_ROWS)]}})),
+    "10 ranks and decoded tokens": (CHAT, JSON, chat({"reasoning": TRACE}, choice={"logprobs": {"content": [row(TRACE, rank=ID, decoded_token=TRACE)]}})),
+    "10 offsets": (COMPLETIONS, JSON, json.dumps({"choices": [{"index": 0, "text": f"<think>{TRACE}</think>{ANSWER}", "logprobs": {"tokens": in_words(TRACE), "token_logprobs": [VALUE], "top_logprobs": [{TRACE: VALUE}], "text_offset": [ID]}}]}).encode()),
+    "12 rows of the prompt": (CHAT, JSON, chat(prompt_logprobs=PROMPT_ROWS)),
+    "12 rows of the prompt, by choice": (COMPLETIONS, JSON, json.dumps({"choices": [{"index": 0, "text": ANSWER, "prompt_logprobs": PROMPT_ROWS}]}).encode()),
+    "12 rows of the input": (CHAT, JSON, chat(choice={"meta_info": {"input_token_logprobs": [[VALUE, ID, TRACE]], "output_token_logprobs": [[VALUE, ID, TRACE]]}})),
+    **{f"13 {name}": (CHAT, JSON, chat(choice={name: [ID]}, **{name: [ID]})) for name in ("token_ids", "prompt_token_ids", "output_ids", "response_token_ids", "input_ids")},
+    "13 tokens by their number": (CHAT, JSON, chat({"reasoning": TRACE}, choice={"logprobs": {"content": [row(f"token_id:{ID}")]}})),
+    "13 a context": ("/api/generate", NDJSON, json.dumps({"model": "m", "response": ANSWER, "thinking": TRACE, "done": True, "context": [ID]}).encode() + b"\n"),
+    **{f"14 {name}": (CHAT, JSON, chat(choice={name: [[VALUE]]}, **{name: [[VALUE]]})) for name in ("hidden_states", "pooled_hidden_states", "routed_experts", "indexer_topk")},
+    **{f"16 {name}": (CHAT, JSON, chat(choice={name: VALUE})) for name in ("cumulative_logprob", "avg_logprobs")},
+    "16 sums of Gemini": ("/v1beta/models/m:generateContent", JSON, json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"text": TRACE, "thought": True}, {"text": ANSWER}]}, "avgLogprobs": VALUE, "logprobsResult": {"logProbabilitySum": VALUE, "chosenCandidates": [{"token": TRACE, "tokenId": ID, "logProbability": VALUE}]}}]}).encode()),
+    "18 a plan": (CHAT, JSON, chat({"tool_plan": TRACE})),
+    "18 tools that ran": (CHAT, JSON, chat({"executed_tools": [{"arguments": TRACE, "output": TRACE}]})),
+    "19 a generation that failed": (CHAT, JSON, json.dumps({"error": {"message": ANSWER, "failed_generation": TRACE, "debug": {"output_token_ids": [ID]}}}).encode()),
+    "19 an error in mid-stream": (CHAT, SSE, stream(*pieces(reasoning=...)) + b"data: " + json.dumps({"error": {"message": ANSWER, "failed_generation": TRACE}}).encode() + b"\n\n"),
+    **{f"20 {name}": (CHAT, JSON, chat(**{name: {"prompt": TRACE, "tokens": [ID]}})) for name in ("__verbose", "_debug_info", "prompt_text", "output_messages", "trace")},
+    "20 a debugging envelope": (CHAT, JSON, chat(x_groq={"id": "r", "debug": {"output": TRACE, "output_token_ids": [ID]}})),
+    "20 messages of a response": (RESPONSES, JSON, json.dumps({**response([message_item()]), "output_messages": [{"message": TRACE, "tokens": [ID]}]}).encode()),
+    "22 choices that take turns": (CHAT, SSE, stream(*(delta for word in in_words(TRACE) for delta in ({"index": 1, "reasoning": word}, {"index": 0, "content": f"<think>{word}</think>"})))),
+    "a sentence in a label of the trace": (CHAT, JSON, chat({"reasoning_details": [{"type": "reasoning.text", "text": "a", "id": TRACE, "format": TRACE}]})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_no_place_tells_it(name: str) -> None:
+    path, kind, upstream = LEAKS[name]
+    plain = json.dumps([VALUE, ID])[1:-1].encode().split(b", ")
+    assert find_leaks(upstream, TRACE) or any(number in upstream for number in plain)
+    for size in (len(upstream), 17):
+        cut = [upstream[at : at + size] for at in range(0, len(upstream), size)]
+        asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
+        method = "GET" if "input_items" in path else "POST"
+        left = run(ask(harden(replies(cut, kind=kind), "strict"), asked, path=path, method=method))
+        assert left.status == 200
+        assert find_leaks(left.body, TRACE) == []
+        assert not [number for number in plain if number in left.body]
+        assert ANSWER.encode() in left.body
