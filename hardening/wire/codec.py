@@ -155,7 +155,7 @@ class Codec:
 
 
 def _codec(format: Format) -> Codec:
-    resends = format.REQUEST.holds(Role.PARTS)
+    resends = format.REQUEST.holds(Role.PARTS) or format.REQUEST.holds(Role.RESENT)
     return Codec(format.NAME, format, format.RESPONSE, format.REQUEST, format.GRAMMAR, resends)
 
 

@@ -138,7 +138,8 @@ class Node:
 
     def holds(self, role: Role) -> bool:
         """Whether `role` stands at this place or below it."""
-        return self.role is role or any(node.holds(role) for node in self.keys.values())
+        below = (*self.keys.values(), *([self.items] if self.items else ()))
+        return self.role is role or any(node.holds(role) for node in below)
 
 
 @dataclass(frozen=True, slots=True)

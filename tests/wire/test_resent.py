@@ -1,0 +1,85 @@
+"""Reasoning that a client sends back: summaries of ours are taken out, what the model's own API needs stays."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hardening.facts import Decision, ReasoningTerms
+from hardening.wire.codec import CODECS
+from tests.exchanges import HIDDEN, SHADOW, SIGNED, SUMMARISED, SUMMARY, TRACE, exchange
+
+CALL = f"call_x__thought__{SIGNED}"  # so a gateway hides a signature: an id, and nobody's to edit
+ASKED = {"role": "user", "content": "thinking about reasoning"}
+
+
+def messages(*content: object, **said: object) -> dict[str, object]:
+    return {"model": "m", "messages": [ASKED, {"role": "assistant", "content": list(content), **said}, ASKED]}
+
+
+def contents(*parts: object) -> dict[str, object]:
+    return {"contents": [{"role": "user", "parts": [{"text": "q"}]}, {"role": "model", "parts": list(parts)}]}
+
+
+TEXT = {"type": "text", "text": "thinking"}
+OURS = {"type": "thinking", "thinking": SUMMARY, "signature": ""}
+SIGNED_BLOCK = {"type": "thinking", "thinking": TRACE, "signature": SIGNED}
+REDACTED = {"type": "redacted_thinking", "data": SIGNED}
+PART = {"type": "thinking", "thinking": [{"type": "text", "text": SUMMARY}]}
+TOOLS = {"tool_calls": [{"id": CALL, "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+CALLED = {"functionCall": {"name": "f", "id": CALL}, "thoughtSignature": SIGNED}
+ITEM = {"type": "reasoning", "id": "rs_1"}
+SEALED = {**ITEM, "summary": [], "encrypted_content": SIGNED}
+
+# By format: what a client sends back, and what goes on to the server.
+RESENT: dict[str, tuple[str, object, object]] = {
+    "unsigned blocks": ("anthropic_messages", messages(OURS, TEXT), messages(TEXT)),
+    "signed blocks": ("anthropic_messages", messages(SIGNED_BLOCK, TEXT), messages(SIGNED_BLOCK, TEXT)),
+    "redacted blocks": ("anthropic_messages", messages(REDACTED, TEXT), messages(REDACTED, TEXT)),
+    "parts": ("openai_chat", messages(PART, TEXT), messages(TEXT)),
+    "signed parts": ("openai_chat", messages({**PART, "signature": SIGNED}, TEXT), messages({**PART, "signature": SIGNED}, TEXT)),
+    "calls whose id holds a signature": ("openai_chat", messages(PART, TEXT, **TOOLS), messages(TEXT, **TOOLS)),
+    "details, and what DeepSeek wants back": (
+        "openai_chat",
+        messages(TEXT, reasoning_content=SUMMARY, reasoning_details=[{"type": "reasoning.encrypted", "data": SIGNED}]),
+        messages(TEXT, reasoning_content=SUMMARY, reasoning_details=[{"type": "reasoning.encrypted", "data": SIGNED}]),
+    ),
+    "items with content": ("openai_responses", {"input": [ASKED, {**ITEM, "content": [{"type": "reasoning_text", "text": SUMMARY}]}]}, {"input": [ASKED]}),
+    "items with a summary": ("openai_responses", {"input": [ASKED, {**ITEM, "summary": [{"type": "summary_text", "text": SUMMARY}]}]}, {"input": [ASKED, {**ITEM, "summary": []}]}),
+    "sealed items": ("openai_responses", {"input": [ASKED, SEALED]}, {"input": [ASKED, SEALED]}),
+    "thoughts": ("gemini_generate", contents({"text": SUMMARY, "thought": True}, {"text": "a"}), contents({"text": "a"})),
+    "signed thoughts and calls": (
+        "gemini_generate",
+        contents({"text": SUMMARY, "thought": True, "thoughtSignature": SIGNED}, CALLED),
+        contents({"text": SUMMARY, "thought": True, "thoughtSignature": SIGNED}, CALLED),
+    ),
+    "a message's thinking": (
+        "ollama_chat",
+        {"model": "m", "messages": [{"role": "assistant", "content": "a", "thinking": SUMMARY, **TOOLS}, ASKED]},
+        {"model": "m", "messages": [{"role": "assistant", "content": "a", "thinking": "", **TOOLS}, ASKED]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN])
+@pytest.mark.parametrize("name", RESENT)
+def test_only_our_own_summaries_do_not_go_on(name: str, decision: Decision) -> None:
+    """Catches a format whose clients are not known to send reasoning back, and a seal or an id that was edited."""
+    format, sent, left = RESENT[name]
+    body = json.dumps(sent).encode()
+    made = exchange(format, Decision(reasoning=decision.reasoning))
+    assert json.loads(made.request(body)) == left
+    assert (made.request(body) == body) is (sent == left)
+
+
+@pytest.mark.parametrize("decision", [SHADOW, Decision(reasoning=ReasoningTerms(show="full"))])
+@pytest.mark.parametrize("name", RESENT)
+def test_where_nothing_is_hidden_all_of_it_goes_on(name: str, decision: Decision) -> None:
+    format, sent, _ = RESENT[name]
+    body = json.dumps(sent).encode()
+    assert exchange(format, decision).request(body) == body
+
+
+def test_a_format_whose_clients_send_nothing_back_is_not_looked_through() -> None:
+    assert {name for name, codec in CODECS.items() if not codec.resends} == {"openai_completions"}
