@@ -36,12 +36,18 @@ _OF_THE_LENGTH = frozenset(
         b"x-compute-time",
         b"x-generated-tokens",
         b"x-inference-time",
+        b"x-litellm-key-spend",
         b"x-litellm-response-cost",
+        b"x-litellm-response-cost-input",
+        b"x-litellm-response-cost-original",
+        b"x-litellm-response-cost-output",
+        b"x-litellm-response-duration-ms",
         b"x-prompt-tokens",
         b"x-time-per-token",
         b"x-total-time",
     }
 )
+_OF_THE_SERVER_BEHIND = b"llm_provider-"  # LiteLLM repeats its headers, the length of its body among them
 # What would make the app answer with other bytes than a plain, whole, unpacked body.
 _NOT_ASKED = frozenset({DISCLOSURE, b"accept-encoding", b"if-range", b"range", b"te"})
 
@@ -92,7 +98,8 @@ def for_client(
     `told` is what we say of it, in place of what came from upstream under the same names.
     """
     gone = _OF_THE_BYTES | {DISCLOSURE, b"content-encoding", b"cache-control"}
-    kept = without(headers, gone | _OF_THE_LENGTH if hide_lengths else gone)
+    gone |= _OF_THE_LENGTH if hide_lengths else frozenset()
+    kept = [pair for pair in headers if pair[0].lower().removeprefix(_OF_THE_SERVER_BEHIND) not in gone]
     if length is not None:
         kept.append((b"content-length", b"%d" % length))
     kept.append((b"cache-control", b"private, no-store"))

@@ -59,6 +59,20 @@ def test_a_changed_response_loses_what_was_true_of_its_bytes() -> None:
     assert hidden == [(b"content-type", b"application/json"), (b"cache-control", b"private, no-store")]
 
 
+def test_what_a_gateway_repeats_of_the_server_behind_it_goes_as_well() -> None:
+    upstream = [
+        (b"llm_provider-content-length", b"1433"),
+        (b"LLM_Provider-ETag", b"x"),
+        (b"llm_provider-x-request-id", b"r"),
+        (b"x-litellm-response-cost-output", b"0.01"),
+        (b"llm_provider-x-generated-tokens", b"812"),
+    ]
+    left = {name for name, _ in head.for_client(upstream, length=None, told=[])}
+    assert left - {b"cache-control"} == {name for name, _ in upstream[2:]}
+    hidden = {name for name, _ in head.for_client(upstream, length=None, told=[], hide_lengths=True)}
+    assert hidden - {b"cache-control"} == {b"llm_provider-x-request-id"}
+
+
 @pytest.mark.parametrize(
     ("members", "text"),
     [
