@@ -10,7 +10,20 @@ from hardening.errors import StartError
 from hardening.identity import Keys
 from hardening.policy import KeyPlace, Runtime
 
-_SERVERS = ("daphne", "fastapi", "granian", "gunicorn", "hardening", "hypercorn", "uvicorn")
+_SERVERS = (
+    "daphne",
+    "fastapi",
+    "granian",
+    "gunicorn",
+    "hardening",
+    "hypercorn",
+    "litellm",
+    "uvicorn",
+    "vllm",
+)
+# vLLM has an API server for each of its data-parallel replicas, unless it is told another number.
+_LONG = ("--workers", "--num-workers", "--api-server-count", "--data-parallel-size")
+_SHORT = ("-w", "-asc", "-dp")
 
 
 def read_keys(runtime: Runtime, environment: Mapping[str, str]) -> Keys:
@@ -43,12 +56,11 @@ def worker_count(environment: Mapping[str, str], argv: Sequence[str]) -> int:
         words += argv[1:]
     counts = [environment.get("WEB_CONCURRENCY", "")]
     for word, following in pairwise([*words, ""]):
-        if word in ("-w", "--workers"):
-            counts.append(following)
-        elif word.startswith("--workers="):
-            counts.append(word.partition("=")[2])
-        elif word.startswith("-w"):
-            counts.append(word[2:])
+        name, given, value = word.partition("=")
+        if name.replace("_", "-") in _LONG or word in _SHORT:
+            counts.append(value if given else following)
+        elif short := next((each for each in _SHORT if word.startswith(each)), ""):
+            counts.append(word.removeprefix(short).removeprefix("="))
     return max([1, *(int(text) for text in counts if text.isdecimal())])
 
 

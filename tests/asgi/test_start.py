@@ -258,6 +258,11 @@ def test_add_middleware_of_a_framework_takes_it_as_it_is() -> None:
         ({"GUNICORN_CMD_ARGS": "--workers 5"}, ["gunicorn"], 5),
         ({}, ["pytest", "-w", "9"], 1),
         ({"WEB_CONCURRENCY": "auto"}, [], 1),
+        ({}, ["/venv/bin/vllm", "serve", "m", "--api-server-count", "4"], 4),
+        ({}, ["vllm", "serve", "m", "-asc=2"], 2),
+        ({}, ["vllm", "serve", "m", "-asc", "x"], 1),
+        ({}, ["vllm", "serve", "m", "--data_parallel_size=3"], 3),
+        ({}, ["/venv/bin/litellm", "--num_workers", "8"], 8),
     ],
 )
 def test_workers_are_counted_where_a_known_server_says(environment: Any, argv: list[str], count: int) -> None:
