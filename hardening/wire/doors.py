@@ -71,6 +71,12 @@ _STORED: dict[str, str | None] = {
 }
 _SIDE = SideDoors(SIDE_DOORS)
 
+# Below these LiteLLM hands on what comes to the server behind: what is said of a whole path holds after them too.
+_GATEWAYS = frozenset(
+    "anthropic azure azure_ai bedrock cohere cursor gemini gigachat mistral nvidia_nim openai openai_passthrough"
+    " openrouter vertex_ai vllm watsonx".split()
+)
+
 PASS = "pass"
 
 _SEEN_PATHS = 1024  # paths remembered, so that a path that is no door costs one look-up
@@ -137,9 +143,11 @@ class Doors:
                 return door
         # A server may also take the path as it stands, with a `?` or an empty parameter for a model's name.
         known = self._known.find(segments) or self._known.find([part for part in path.split("/") if part])
+        behind = segments[1:] if segments and segments[0].lower() in _GATEWAYS else []
+        known = known or self._known.find(behind)
         if known is not None or not self._known.doors:
             return known
-        side = _SIDE.find([segment.lower() for segment in segments])
+        side = _SIDE.find(_lower(segments)) or _SIDE.find(_lower(behind))
         return None if side is None else Door(side if side.startswith("/") else f"/{side}", None)
 
     def stored(self, path: str) -> Door | None:
@@ -205,6 +213,10 @@ def _told(row: _Known) -> tuple[int, int]:
 def _after(word: str, path: list[str]) -> int:
     """The position after the last `word` of a path; 0 where there is none."""
     return len(path) - path[::-1].index(word) if word in path else 0
+
+
+def _lower(segments: list[str]) -> list[str]:
+    return [segment.lower() for segment in segments]
 
 
 def _fits(part: str, segment: str) -> bool:

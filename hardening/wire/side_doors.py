@@ -60,6 +60,8 @@ SIDE_DOORS = (
     "chat/completions/derender",
     "v1/completions/render",
     "v1/completions/derender",
+    "v1/messages/render",
+    "v1/responses/render",
     "/generative_scoring",
     "/v1/systemone",
     "/v1/decisions",

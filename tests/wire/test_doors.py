@@ -44,6 +44,9 @@ GEMINI = "gemini_generate"
         ("/v1/completions", TEXTS),
         ("/completions", TEXTS),
         ("/completion", TEXTS),
+        ("/openai/completions", TEXTS),
+        ("/VLLM//completions", TEXTS),
+        ("/openai_passthrough/responses", RESPONSES),
         ("/v1/engines/davinci/completions", TEXTS),
         ("/api/v0/completions", TEXTS),
         ("/engines/org/m/completions", TEXTS),
@@ -218,6 +221,9 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ("/slots/3", "/slots/*"),
         ("/a2a/agent/message/send", "/a2a/**"),
         ("/spend/logs", "/spend/logs/**"),
+        ("/vllm/invocations", "/invocations"),
+        ("/VLLM/inference/v1/generate", "/inference/v1/generate"),
+        ("/v1/responses/render", "/v1/responses/render"),
     ],
 )
 def test_side_doors_are_claimed_and_not_read(path: str, name: str) -> None:
