@@ -72,15 +72,14 @@ def check_doors(sides: Sides, asks: Sequence[Ask], trace: Trace) -> list[Door]:
     rows = []
     for ask in asks:
         each = before[ask.name], hidden[ask.name], summary[ask.name]
-        top = None if ask.format == "" else HIDDEN_TOP
         rows.append(
             Door(
                 sides.name,
                 ask,
                 (each[0].status, each[1].status, each[2].status),
-                judge(each[0].seen, trace, top=top, step=STEP),
-                judge(each[1].seen, trace, top=top, step=STEP),
-                judge(each[2].seen, trace, top=top and SUMMARY_TOP, step=STEP, summaries=said),
+                judge(each[0].seen, trace, top=HIDDEN_TOP, step=STEP),
+                judge(each[1].seen, trace, top=HIDDEN_TOP, step=STEP),
+                judge(each[2].seen, trace, top=SUMMARY_TOP, step=STEP, summaries=said),
                 not ask.attack and any(_differs(ask, each[0], answer) for answer in each[1:]),
             )
         )

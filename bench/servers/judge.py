@@ -70,7 +70,7 @@ def tokens_told(body: bytes, *, begins: bool = False) -> dict[str, frozenset[str
 
 def _name(row: dict) -> str:
     """A token's text; a part of a letter is spelled in several ways."""
-    return str(row["token"]) or "\ufffd"
+    return str(row.get("token", row.get("token_id"))) or "\ufffd"
 
 
 def _is_told(value: object) -> bool:
