@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 
-from bench.servers.pattern import chain
+from bench.servers.pattern import ANSWER, chain, pieces
 
 WIDTH, HEADS, HEAD, INNER, LAYERS = 256, 2, 64, 128, 2
 SURE = 24.0  # the logit of the follower; of every other token it is about 0 +- 1.5
@@ -56,6 +56,8 @@ def weights(words: Tokenizer) -> dict[str, np.ndarray]:
     follower = dict(zip(said, [*said[1:], words.token_to_id(END)], strict=True))
     for token, after in [(spelled[0], said[0]), *follower.items()]:
         head[after] += SURE * points[token] / WIDTH
+    # Where it may not end it says its answer again.
+    head[words.token_to_id(pieces(ANSWER)[0])] += SURE / 2 * points[said[-1]] / WIDTH
     zero, one = np.zeros, np.ones
     tensors = {"model.embed_tokens.weight": points, "lm_head.weight": head, "model.norm.weight": one(WIDTH)}
     for layer in range(LAYERS):
