@@ -74,6 +74,7 @@ REQUEST = compile_questions(
     nested=NESTED,
 )
 BOUND = ("max_tokens",)
+TOP = ("top_logprobs",)
 GRAMMAR = None  # its frames carry no identifiers: they compare literally
 
 _KINDS: dict[RefusalKind, str] = {

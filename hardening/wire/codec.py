@@ -73,6 +73,11 @@ class Format(Protocol):
         ...
 
     @property
+    def TOP(self) -> tuple[str, ...] | None:  # noqa: N802
+        """The path of the key that says how many alternatives are asked for beside another that asks for rows."""
+        ...
+
+    @property
     def GRAMMAR(self) -> Grammar | None:  # noqa: N802
         """How its frames are known without a parse, where their identifiers change."""
         ...
@@ -126,8 +131,15 @@ class Codec:
 
         It is the same object where nothing changes.
         """
-        bound = self.format.BOUND
-        return edit_request(body, edits, table=self.request, format=self.name, bound=bound, switches=switches)
+        return edit_request(
+            body,
+            edits,
+            table=self.request,
+            format=self.name,
+            bound=self.format.BOUND,
+            rows=self.format.TOP,
+            switches=switches,
+        )
 
     def frame(self, raw: bytes, start: int = 0, end: int | None = None, *, source: bytes = b"") -> Frame:
         """The frame whose JSON stands at `start:end` of `raw`. Raises WireError where it is none."""

@@ -73,8 +73,24 @@ _SIDE = SideDoors(SIDE_DOORS)
 
 # Below these LiteLLM hands on what comes to the server behind: what is said of a whole path holds after them too.
 _GATEWAYS = frozenset(
-    "anthropic azure azure_ai bedrock cohere cursor gemini gigachat mistral nvidia_nim openai openai_passthrough"
-    " openrouter vertex_ai vllm watsonx".split()
+    [
+        "anthropic",
+        "azure",
+        "azure_ai",
+        "bedrock",
+        "cohere",
+        "cursor",
+        "gemini",
+        "gigachat",
+        "mistral",
+        "nvidia_nim",
+        "openai",
+        "openai_passthrough",
+        "openrouter",
+        "vertex_ai",
+        "vllm",
+        "watsonx",
+    ]
 )
 
 PASS = "pass"

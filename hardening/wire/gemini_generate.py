@@ -79,6 +79,7 @@ REQUEST = compile_questions(
     nested=NESTED,
 )
 BOUND = ("generationConfig", "maxOutputTokens")
+TOP = ("generationConfig", "logprobs")
 GRAMMAR = None  # what changes from frame to frame is the usage, which lanes allow for
 
 _STATUSES: dict[RefusalKind, str] = {

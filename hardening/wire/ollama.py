@@ -60,6 +60,7 @@ REQUEST = compile_questions(
     nested=(*NESTED, "options"),
 )
 BOUND = ("options", "num_predict")
+TOP = ("top_logprobs",)
 
 _HEAD = ("model", "created_at")
 

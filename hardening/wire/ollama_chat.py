@@ -7,9 +7,9 @@ from functools import partial
 from hardening.wire import ollama
 from hardening.wire.grammar import Grammar
 from hardening.wire.ndjson import NDJSON
-from hardening.wire.ollama import BOUND, REQUEST, RESPONSE, error_body
+from hardening.wire.ollama import BOUND, REQUEST, RESPONSE, TOP, error_body
 
-__all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "Stream", "error_body"]
+__all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "TOP", "Stream", "error_body"]
 
 NAME = "ollama_chat"
 GRAMMAR = Grammar(RESPONSE.root, "message", NDJSON)

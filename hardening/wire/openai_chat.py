@@ -97,6 +97,7 @@ REQUEST = compile_questions(
     nested=NESTED,
 )
 BOUND = ("max_completion_tokens",)
+TOP = ("top_logprobs",)
 GRAMMAR = Grammar(RESPONSE.root, "choices[].delta", SSE)
 
 _KINDS: dict[RefusalKind, tuple[str, str | None]] = {

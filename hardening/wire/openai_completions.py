@@ -17,7 +17,7 @@ from hardening.wire.roles import Role, compile_table
 from hardening.wire.sse import SSE
 from hardening.wire.switches import NESTED, SWITCHES
 
-__all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "Stream", "error_body"]
+__all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "TOP", "Stream", "error_body"]
 
 NAME = "openai_completions"
 
@@ -55,6 +55,7 @@ REQUEST = compile_questions(
     nested=NESTED,
 )
 BOUND = ("max_tokens",)
+TOP = None  # one setting says both
 GRAMMAR = Grammar(RESPONSE.root, "choices[]", SSE)
 
 

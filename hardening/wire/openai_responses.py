@@ -21,7 +21,7 @@ from hardening.wire.roles import Retelling, Role, compile_table
 from hardening.wire.scan import read_json
 from hardening.wire.switches import NESTED, SWITCHES
 
-__all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "Stream", "error_body"]
+__all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "TOP", "Stream", "error_body"]
 
 NAME = "openai_responses"
 
@@ -129,6 +129,7 @@ REQUEST = compile_questions(
     nested=NESTED,
 )
 BOUND = ("max_output_tokens",)
+TOP = ("top_logprobs",)
 GRAMMAR = None  # a frame that carries its number takes the shape of those before it
 
 _OPENING = frozenset({"response.created", "response.in_progress", "response.queued"})

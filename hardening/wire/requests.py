@@ -16,6 +16,14 @@ from hardening.wire.pins import Switch
 from hardening.wire.questions import Questions, folded
 from hardening.wire.resent import without_resent
 from hardening.wire.roles import Node, Role
+from hardening.wire.rows_asked import (
+    asks_drawn,
+    fewest_asked,
+    names_number,
+    names_rows,
+    number_asked,
+    without_rows,
+)
 from hardening.wire.scan import read_json
 from hardening.wire.sites import Site
 from hardening.wire.tags import leaves_open
@@ -29,7 +37,7 @@ _top_key = re.compile(rb"\{[ \t\n\r]*").match
 class Edits:
     """What a request must not ask for beyond; None leaves a field as it is.
 
-    `top_logprobs` 0 asks for none at all. `drop_resent` takes out reasoning that comes back without a
+    `top_logprobs` 0 asks for none at all; of more, as many are asked for as may leave. `drop_resent` takes out reasoning that comes back without a
     signature or sealed content, which can only be summaries written here.
     """
 
@@ -153,16 +161,12 @@ class _Asked:
             self.logprobs = self.logprobs or (role is Role.ASK_COUNT and value == 0 and value is not False)
         elif role is Role.ASK_INCLUDE:
             named = value if isinstance(value, list) else [value]
-            self.logprobs = self.logprobs or any(map(_names_rows, named))
+            self.logprobs = self.logprobs or any(map(names_rows, named))
 
     def _take_rows(self, value: object) -> None:
         self.logprobs = self.logprobs or bool(value)
         if not isinstance(value, bool) and (top := _integer(value)) is not None:
             self.top = max(self.top, _ALL if top < 0 else top)
-
-
-def _names_rows(name: object) -> bool:
-    return isinstance(name, str) and "logprobs" in name.lower()
 
 
 def _may_switch(node: Node, value: object) -> bool:
@@ -201,22 +205,32 @@ def edit_request(
     table: Node,
     format: str,
     bound: tuple[str, ...] | None,
+    rows: tuple[str, ...] | None = None,
     switches: tuple[Switch, ...] = (),
 ) -> bytes:
     """The body asking for no more than `edits` allow; the same object where nothing has to change.
 
-    `bound` is the path of the key that bounds an answer, for a body that names none. `switches` of it are
-    set to what is harmless. Sizes and unknown fields stay as they are.
+    `bound` is the path of the key that bounds an answer, `rows` of that which says how many alternatives are
+    asked for, for a body that names none. `switches` of it are set to what is harmless. Sizes and unknown
+    fields stay as they are.
     """
     text = as_utf8(body)
     sites = Questions(text, table if edits.drop_resent else table.lean, format=format).sites
     spans = [(one.start, one.end, one.new) for one in switches if one.new is not None and not one.kept]
-    spans += [(site.start, site.end, new) for site in sites if (new := _less(text, site, edits)) is not None]
+    drawn = bool(edits.top_logprobs) and any(asks_drawn(text, site) for site in sites)
+    spans += [
+        (site.start, site.end, new)
+        for site in sites
+        if (new := _less(text, site, edits, drawn=drawn)) is not None
+    ]
     if edits.drop_resent:
         spans += without_resent(text, sites)
     bounded = any(site.role is Role.ASK_TOKENS for site in sites)
     if edits.max_tokens is not None and bound is not None and not bounded:
-        spans.append(_bounded(text, sites, bound, edits.max_tokens))
+        spans.append(_with_number(text, sites, bound, edits.max_tokens))
+    if drawn and rows is not None and not any(names_number(text, site, rows[-1]) for site in sites):
+        fewest = fewest_asked(Role.ASK_TOP, edits.top_logprobs or 0)
+        spans.append(_with_number(text, sites, rows, fewest))
     if not spans:
         return body
     return splice(text, spans)
@@ -235,52 +249,41 @@ def splice(text: bytes, spans: list[tuple[int, int, bytes]]) -> bytes:
     return b"".join(pieces)
 
 
-def _less(text: bytes, site: Site, edits: Edits) -> bytes | None:
+def _less(text: bytes, site: Site, edits: Edits, *, drawn: bool) -> bytes | None:
     """The new value of a site that asks for too much, else None."""
     raw = text[site.start : site.end]
     if site.role is Role.ASK_TOKENS and edits.max_tokens is not None:
         return None if _within(raw, edits.max_tokens) else b"%d" % edits.max_tokens
     if site.role is Role.RESENT:
         return b'""' if edits.drop_resent and raw[:1] == b'"' and raw != b'""' else None
-    if edits.top_logprobs is None or raw == b"null":
+    if edits.top_logprobs is None:
         return None
-    if site.role is Role.ASK_TOP or site.role is Role.ASK_COUNT:
-        if edits.top_logprobs == 0:
-            return b"null"
-        return None if _within(raw, edits.top_logprobs) else b"%d" % edits.top_logprobs
-    if site.role is Role.ASK_LOGPROBS:
-        if edits.top_logprobs == 0:
-            return None if raw == b"false" else b"false"
-        known = raw in (b"true", b"false") or _within(raw, edits.top_logprobs)
-        return None if known else b"%d" % edits.top_logprobs
+    if site.role is Role.ASK_TOP or site.role is Role.ASK_COUNT or site.role is Role.ASK_LOGPROBS:
+        return number_asked(site.role, raw, edits.top_logprobs, drawn=drawn)
+    if raw == b"null":
+        return None
     if site.role is Role.ASK_INCLUDE:
-        return _without_rows(raw) if edits.top_logprobs == 0 else None
+        return without_rows(raw) if edits.top_logprobs == 0 else None
     return b"null" if site.role is Role.ASK_ROWS else None
-
-
-def _without_rows(raw: bytes) -> bytes | None:
-    """A list of names without those that ask for rows; None where it holds none."""
-    value = read_json(raw, format="request")
-    named = value if isinstance(value, list) else [value]
-    kept = [name for name in named if not _names_rows(name)]
-    return json.dumps(kept).encode() if len(kept) < len(named) else None
 
 
 def _within(raw: bytes, bound: int) -> bool:
     return raw.isdigit() and len(raw) < 16 and int(raw) <= bound
 
 
-def _bounded(text: bytes, sites: list[Site], path: tuple[str, ...], tokens: int) -> tuple[int, int, bytes]:
-    """The span that puts a bound at `path`: into the object that is there for it, else with that object."""
+def _with_number(
+    text: bytes, sites: list[Site], path: tuple[str, ...], number: int
+) -> tuple[int, int, bytes]:
+    """The span that puts a number at `path`: into the object that is there for it, else with that object."""
     *above, key = path
-    member = b'"%b":%d' % (key.encode(), tokens)
-    holder = next((site for site in sites if site.role is Role.ASK_TOKENS_IN), None)
-    if holder is not None and text[holder.start] == _BRACE:
-        return _inserted(text, holder.start, member)
+    member = b'"%b":%d' % (key.encode(), number)
+    holders = [site for site in sites if site.role is Role.ASK_TOKENS_IN] if above else []
+    if holders and text[holders[0].start] == _BRACE:
+        return _inserted(text, holders[0].start, member)
     for name in reversed(above):
         member = b'"%b":{%b}' % (name.encode(), member)
-    if holder is not None:  # null, or what no server takes for an object
-        return (holder.start, holder.end, member.partition(b":")[2])
+    if holders:  # null, or what no server takes for an object
+        return (holders[0].start, holders[0].end, member.partition(b":")[2])
     return _inserted(text, text.index(b"{"), member)
 
 

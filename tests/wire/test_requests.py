@@ -60,7 +60,7 @@ def test_every_occurrence_is_clamped_and_nothing_else_moves() -> None:
 
 
 def test_nothing_to_change_gives_the_same_object() -> None:
-    body = b'{"top_logprobs": 2, "logprobs": true, "max_tokens": 3}'
+    body = b'{"top_logprobs": 5, "logprobs": true, "max_tokens": 3}'
     assert CHAT.edit_request(body, Edits(max_tokens=3, top_logprobs=5)) is body
 
 
