@@ -17,6 +17,9 @@ from bench.servers.asks import (
 )
 
 MODEL = "pattern"
+TWIN = (
+    "twin"  # the same model under a name that LiteLLM does not know, so that it hands on what it cannot route
+)
 
 
 def doors() -> Iterator[Ask]:
@@ -49,18 +52,16 @@ def _kept() -> Iterator[Ask]:
 
 def _passed_through() -> Iterator[Ask]:
     """What LiteLLM hands to the server behind as it came."""
-    for prefix in ("/vllm/v1", "/openai", "/openai_passthrough/v1", "/raw/v1"):
-        yield from whole_and_stream(
-            chat(MODEL, path=f"{prefix}/chat/completions", name=f"chat through {prefix}")
-        )
-        yield replace(completion(MODEL, path=f"{prefix}/completions"), name=f"completions through {prefix}")
-        yield replace(responses(MODEL, path=f"{prefix}/responses"), name=f"responses through {prefix}")
+    for prefix in ("/vllm/v1", "/openai", "/openai_passthrough", "/raw/v1"):
+        name = f"through {prefix}"
+        yield from whole_and_stream(chat(TWIN, path=f"{prefix}/chat/completions", name=f"chat {name}"))
+        yield replace(completion(TWIN, path=f"{prefix}/completions"), name=f"completions {name}")
+        yield replace(responses(TWIN, path=f"{prefix}/responses"), name=f"responses {name}")
     yield from whole_and_stream(
         messages(MODEL, path="/anthropic/v1/messages", name="messages through /anthropic")
     )
     for path in ("/vllm/invocations", "/vllm/v1/chat/completions/batch", "/vllm/inference/v1/generate"):
-        body = {**(chat(MODEL).body or {})}
-        yield Ask(f"through {path}", "", path, body, attack=True)
+        yield Ask(f"through {path}", "", path, chat(TWIN).body, attack=True)
 
 
 def _others() -> Iterator[Ask]:

@@ -27,8 +27,8 @@ def vllm(*, hardened: bool, options: tuple[str, ...] = ()) -> Started:
     """vLLM with the pattern model; hardened by its own command line."""
     port = free_port()
     program = [str(EXAMPLES / "vllm.sh")] if hardened else [VLLM.program("vllm"), "serve"]
-    served = ["--served-model-name", "pattern", "--reasoning-parser", "qwen3", "--dtype", "float32"]
-    sized = ["--max-model-len", "1024", "--max-num-seqs", "16", "--enforce-eager", "--enable-scale-out"]
+    served = ["--served-model-name", "pattern", "twin", "--reasoning-parser", "qwen3", "--dtype", "float32"]
+    sized = ["--max-model-len", "2048", "--max-num-seqs", "16", "--enforce-eager", "--enable-scale-out"]
     place = ["--host", "127.0.0.1", "--port", str(port)]
     return running(
         ["nice", *program, str(MODEL_FOLDER), *served, *sized, *place, *options],

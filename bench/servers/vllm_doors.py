@@ -25,7 +25,7 @@ def doors(ids: list[int]) -> Iterator[Ask]:
     yield from open_doors(MODEL)
     yield from _responses()
     yield from whole_and_stream(messages(MODEL))
-    thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1100 - 200}
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1200}
     yield from whole_and_stream(messages(MODEL, name="messages thinking").with_body("budget", **thinking))
     for ask in (chat(MODEL), completion(MODEL)):
         yield from whole_and_stream(replace(ask, name=f"invocations {ask.name}", path="/invocations"))
@@ -45,7 +45,9 @@ def _responses() -> Iterator[Ask]:
     yield Ask("responses stored", format, "/v1/responses/{id}", None, "GET", after=kept)
     yield Ask("responses replay", format, "/v1/responses/{id}?stream=true", None, "GET", after=kept)
     yield Ask("responses items", "", "/v1/responses/{id}/input_items", None, "GET", after=kept)
-    yield responses(MODEL, name="responses background").with_body("b", background=True, store=True)
+    later = responses(MODEL).with_body("background", background=True, store=True)
+    yield later
+    yield Ask("responses of the background", format, "/v1/responses/{id}", None, "GET", after=later.name)
 
 
 def _side_doors(ids: list[int]) -> Iterator[Ask]:
