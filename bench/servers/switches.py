@@ -42,6 +42,7 @@ def chat_switches(ids: Mapping[str, int]) -> Switches:
         "one row": {"logprobs": True, "top_logprobs": 0},
         "chosen": {"logprobs": True, "logprob_token_ids": inside[:20]},
         "beam": {"use_beam_search": True},
+        "shaped": {"structured_outputs": {"regex": "[^<]*"}},
         "text": {"return_prompt_text": True},
     }
 
@@ -78,7 +79,6 @@ def common_switches(ids: Mapping[str, int]) -> Switches:
         "no tags": {"logit_bias": {str(ids[OPEN]): -100, str(ids[CLOSE]): -100}},
         "bad words": {"bad_words": [OPEN, CLOSE]},
         "allowed": {"allowed_token_ids": inside},
-        "shaped": {"structured_outputs": {"regex": "Okay, let[ -~]*"}},
         "ids": {"return_token_ids": True},
         "as ids in names": {"return_tokens_as_token_ids": True},
         "offsets": {"return_token_offsets": True},

@@ -51,6 +51,9 @@ SWITCHES: Mapping[str, Pin] = {
     "{skip_special_tokens,detokenize}": on(TRACE),
     "{stop,stop_sequences}": stops(TRACE),
     "stop_regex": unset(TRACE),
+    # Which tokens may come at all: without an opening tag nothing tells a trace; with one forced after another
+    # their values do, and by bisection the text alone.
+    "{logit_bias,allowed_token_ids,bad_words,bad_words_ids}": unset(TRACE | ROWS, {}, []),
     # Rows of the prompt, of chosen tokens, of all.
     "{prompt_logprobs,logprob_token_ids,token_ids_logprob,label_token_ids,echo_last}": unset(ROWS),
     "{echo,return_logprob,post_sampling_probs,return_sampling_mask}": off(ROWS),
