@@ -206,7 +206,7 @@ def test_llama_cpps_rows_and_its_lists_of_answers() -> None:
     ("asked", "rows", "edited"),
     [
         ({"logprobs": 9}, 9, {"logprobs": 2}),
-        ({"logprobs": 0, "echo": True}, 0, {"logprobs": 0, "echo": None}),
+        ({"logprobs": 0, "echo": True}, 0, {"logprobs": 2, "echo": None}),
         ({"logprobs": None, "echo": True}, None, {"logprobs": None, "echo": True}),
         ({"logprobs": 2, "prompt_logprobs": 1}, 2, {"logprobs": 2, "prompt_logprobs": None}),
     ],
