@@ -9,7 +9,7 @@ from bench.servers.asks import QUESTION, Ask, chat, completion, whole_and_stream
 from bench.servers.judge import Trace
 
 MODEL = "small"
-TRACE = Trace("Okay, a leaf loses its green when nights are cold.", "Cold nights.")
+TRACE = Trace("nights are cold, leaves turn", "Red.")
 _GRAMMAR = f'root ::= "<think>{TRACE.text}</think>{TRACE.answer}"'
 
 
