@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from hardening import DEFERRED, Account, admit
 from hardening.testing import Hardened, harden
@@ -311,6 +313,22 @@ def test_a_signed_body_is_never_edited(headers: list[tuple[bytes, bytes]]) -> No
     assert (left.status, seen) == (400, [])
     left, _, seen = answer("openai_chat", {"user": "u"}, "force", headers=headers)
     assert (left.status, seen) == (200, [asking("openai_chat", {"user": "u"}, stream=False)])
+
+
+def test_a_signed_body_that_came_packed_stays_packed() -> None:
+    seen: list[bytes] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append((await receive())["body"])
+        assert (b"content-encoding", b"gzip") in scope["headers"]
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    packed = gzip.compress(asking("openai_chat", {"user": "u"}, stream=False))
+    headers = [(b"content-encoding", b"gzip"), (b"content-digest", b"sha-256=:a:")]
+    hardened = harden(app, POLICY.format(pins="force"))
+    assert run(ask(hardened, packed, headers=headers)).status == 204
+    assert seen == [packed]
 
 
 @pytest.mark.parametrize("headers", UNSIGNED)

@@ -38,6 +38,7 @@ def forced(body: bytes, touches: Touch = ALL, codec: object = CHAT) -> bytes:
         (b'{"echo": true , "x":1}', b'{"echo": false , "x":1}'),
         (b'{"ECHO":true}', b'{"ECHO":false}'),
         (b'{"ech\\u006f":true}', b'{"ech\\u006f":false}'),
+        (b'{"echo":true,"echo":false}', b'{"echo":false,"echo":false}'),
         (b'{"echo":true,"Echo":1,"echo":false}', b'{"echo":false,"Echo":false,"echo":false}'),
         ('{"\u017ftop":"</think>"}'.encode(), '{"\u017ftop":null}'.encode()),
         ('{"\u017f\u212aip_special_tokens":0}'.encode(), '{"\u017f\u212aip_special_tokens":true}'.encode()),
