@@ -116,8 +116,10 @@ def _listed(value: object) -> list[object]:
 
 def _asks(value: object) -> bool:
     """Whether the last of the messages is not the model's own."""
-    turns = _listed(value)
-    return not (turns and _is_own(turns[-1]))
+    last = value[-1] if isinstance(value, list) and value else value
+    if isinstance(last, dict) and len(last) == 2 and last.get("role") == "user" and "content" in last:
+        return True  # as nearly everybody writes it
+    return not _is_own(last)
 
 
 def _kept_without_tags(value: object, raw: bytes) -> bytes | None:
@@ -135,11 +137,8 @@ def _said(turn: object) -> tuple[str, str]:
     """Who speaks in a message, and of which type it calls itself; keys are told in any case."""
     if not isinstance(turn, dict):
         return "", ""
-    if len(turn) == 2 and "role" in turn and "content" in turn:  # as nearly everybody writes it
-        role, kind = turn["role"], None
-    else:
-        found = {key.casefold(): value for key, value in turn.items()}
-        role, kind = found.get("role"), found.get("type")
+    found = {key.casefold(): value for key, value in turn.items()}
+    role, kind = found.get("role"), found.get("type")
     return role if isinstance(role, str) else "", kind if isinstance(kind, str) else ""
 
 

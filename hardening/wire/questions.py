@@ -51,11 +51,6 @@ def _watch(node: Node) -> bool:
     return node.watched
 
 
-def folded(name: str) -> str:
-    """A key as servers compare it that read it in any case."""
-    return name if name.isascii() and name.islower() else name.casefold()
-
-
 def switches(text: bytes, table: Node, touches: Touch, *, format: str) -> tuple[Switch, ...]:
     """The switches that touch one of `touches` and are not harmless, at every occurrence.
 
@@ -96,4 +91,6 @@ class Questions(Walk):
 
 
 def _folded(name: bytes) -> bytes:
-    return name.lower() if name.isascii() else folded(name.decode("utf-8", "replace")).encode()
+    if name.isascii():
+        return name.lower()
+    return name.decode("utf-8", "replace").casefold().encode()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
 from hardening.wire.pins import Switch
-from hardening.wire.questions import Questions, folded
+from hardening.wire.questions import Questions
 from hardening.wire.resent import without_resent
 from hardening.wire.roles import Node, Role
 from hardening.wire.rows_asked import (
@@ -131,10 +131,16 @@ class _Asked:
         names = table.names
         for key, element in value.items():
             node = names.get(key)
-            if node is None and (node := names.get(folded(key))) is None:
+            if node is None and not (key.isascii() and key.islower()):
+                node = names.get(key.casefold())
+            if node is None:
                 continue
             if node.watched and not self.switches:
-                self.switches = _may_switch(node, element)
+                pin = node.pin
+                # An earlier one of two keys may hold more than the last, which a parser keeps.
+                self.switches = (
+                    isinstance(element, dict) if pin is None else not (pin.common and pin.harmless(element))
+                )
             if isinstance(element, dict) and node.names:
                 self.take_all(element, node)
             elif node.role is not None:
@@ -167,13 +173,6 @@ class _Asked:
         self.logprobs = self.logprobs or bool(value)
         if not isinstance(value, bool) and (top := _integer(value)) is not None:
             self.top = max(self.top, _ALL if top < 0 else top)
-
-
-def _may_switch(node: Node, value: object) -> bool:
-    """Whether a closer look is due: an earlier one of two keys may hold more than the last, which a parser keeps."""
-    if node.pin is None:
-        return isinstance(value, dict)
-    return not (node.pin.common and node.pin.harmless(value))
 
 
 def _opens(prompts: object) -> bool:
