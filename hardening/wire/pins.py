@@ -16,6 +16,8 @@ from hardening.wire.names import speaks_of_reasoning
 from hardening.wire.tags import cuts_tag, holds_tag
 
 _SPEAKERS = frozenset({"assistant", "model"})
+_SEALED = frozenset({"thinking", "redacted_thinking"})  # parts of which an API gives back only what it signed
+_SEALS = ("signature", "data")
 
 
 class Touch(enum.IntFlag):
@@ -152,7 +154,10 @@ def _texts(value: object) -> Iterator[tuple[bool, str]]:
         elif isinstance(one, list):
             waiting += [(named, element) for element in one]
         elif isinstance(one, dict):
-            named = named or _is_of_reasoning(_said(one)[1])
+            kind = _said(one)[1]
+            if kind in _SEALED and any(one.get(seal) for seal in _SEALS):
+                continue  # a turn that its API paused and lets go on, with a whole trace in it
+            named = named or _is_of_reasoning(kind)
             named = named or any(each is True and _is_of_reasoning(key) for key, each in one.items())
             waiting += [(named or _is_of_reasoning(key), each) for key, each in one.items()]
 

@@ -180,6 +180,22 @@ def test_a_begun_answer_without_a_tag_goes_on_unless_switches_are_refused() -> N
     assert (refused.status, seen) == (400, [])
 
 
+def test_a_turn_that_its_api_paused_goes_on() -> None:
+    signed = [
+        {"type": "thinking", "thinking": "First", "signature": "EuwJ"},
+        {"type": "redacted_thinking", "data": "Em"},
+    ]
+    content = [*signed, {"type": "text", "text": "I look it up."}]
+    paused: dict[str, object] = {
+        "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": content}]
+    }
+    left, _, seen = answer("anthropic_messages", paused, "force")
+    assert (left.status, len(seen)) == (200, 1)
+    content[2]["text"] += "<think>"
+    left, _, seen = answer("anthropic_messages", paused, "force")
+    assert (left.status, seen) == (400, [])
+
+
 @pytest.mark.parametrize(
     "turn",
     [
@@ -189,6 +205,7 @@ def test_a_begun_answer_without_a_tag_goes_on_unless_switches_are_refused() -> N
         {"role": "assistant", "content": "", "reasoning_content": "First"},
         {"role": "model", "parts": [{"text": "First", "thought": True}]},
         {"role": "assistant", "content": [{"type": "thinking", "thinking": "First"}]},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "First", "signature": ""}]},
     ],
 )
 def test_an_answer_begun_in_a_trace_is_refused(turn: dict[str, object]) -> None:
