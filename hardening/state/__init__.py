@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from hardening.errors import StateError
 from hardening.state.memory import MemoryStore
+from hardening.state.sqlite import SqliteStore
 from hardening.state.store import Evidence, StateStore
 
-__all__ = ["Evidence", "MemoryStore", "StateStore", "open_store"]
+__all__ = ["Evidence", "MemoryStore", "SqliteStore", "StateStore", "open_store"]
+
+_SQLITE = "sqlite:///"
 
 
 def open_store(url: str) -> StateStore:
     """The store that `url` names; connects to nothing yet.
+
+    `sqlite:///state.db` is a path below the working directory, `sqlite:////var/lib/state.db` one from
+    the root.
 
     Raises:
         StateError: no store is known by this address; its text shows the scheme only, for an
@@ -18,6 +24,16 @@ def open_store(url: str) -> StateStore:
     """
     if url == "memory://":
         return MemoryStore()
+    if url.startswith(_SQLITE):
+        return SqliteStore(_sqlite_path(url.removeprefix(_SQLITE)))
     scheme, separator, _ = url.partition("://")
     found = f"{scheme}://..." if separator else "an address without ://"
-    raise StateError(f"state: found {found}, allowed is memory://")
+    raise StateError(f"state: found {found}, allowed are memory:// and sqlite:///PATH")
+
+
+def _sqlite_path(path: str) -> str:
+    if not path or path.endswith("/") or any(character in path for character in "?#\0"):
+        raise StateError(
+            "state: found sqlite:/// with no path of a file, allowed is sqlite:///PATH without ? and #"
+        )
+    return path

@@ -1,0 +1,7 @@
+"""Limits and standing in a SQLite file: exact over all workers of one machine, kept when they end."""
+
+from __future__ import annotations
+
+from hardening.state.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]

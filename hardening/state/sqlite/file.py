@@ -1,0 +1,185 @@
+"""The database file: made, opened and checked; its faults in words, and the one clock of its processes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from hardening.clock import Clock
+from hardening.errors import StateError
+
+APPLICATION_ID = 0x68_64_6E_67
+"""What `file` and SQLite's own tools know one of our databases by: "hdng"."""
+
+VERSION = 1
+
+_OLDEST = (3, 37)  # strict tables, RETURNING
+_PAGE_BYTES = 1024  # a row or two change in a call, and whole pages are written
+_OPENING_S = 5.0  # several workers that start at once make the file one after the other
+_BEHIND_S = 5.0  # how far the clock of a boot may stand behind what was written, before it is another's
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+_SCHEMA = """
+begin immediate;
+create table if not exists scopes (
+  id integer primary key, key text not null unique, requests integer not null, first_seen real not null,
+  seen_at real not null, whole_at real not null, leases integer not null, buckets text not null
+) strict;
+create table if not exists leases (
+  token integer primary key, expires_at real not null, claim text not null
+) strict;
+create table if not exists facts (name text primary key, value any not null) strict, without rowid;
+create trigger if not exists scope_added after insert on scopes
+  begin update facts set value = value + 1 where name = 'scopes'; end;
+create trigger if not exists scope_gone after delete on scopes
+  begin update facts set value = value - 1 where name = 'scopes'; end;
+insert or ignore into facts values ('scopes', 0), ('seen', 0.0);
+commit;
+"""
+
+_SAYS = {
+    sqlite3.SQLITE_FULL: "cannot grow: the disk is full",
+    sqlite3.SQLITE_READONLY: "cannot be written",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "is damaged",
+    sqlite3.SQLITE_NOTADB: "is not a SQLite database",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk failed",
+    sqlite3.SQLITE_PERM: "may not be opened by this user",
+    sqlite3.SQLITE_BUSY: "is locked by another process",
+    sqlite3.SQLITE_LOCKED: "is locked by another process",
+}
+
+
+def is_busy(fault: sqlite3.Error) -> bool:
+    """Whether somebody else writes at this moment."""
+    return getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+class StateFile(NamedTuple):
+    """Where the database is; opening makes it, readable by this user alone, if need be."""
+
+    path: Path
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection that never waits, in autocommit, to a database of this version.
+
+        Raises:
+            StateError: it cannot be opened or written, or is none of ours.
+        """
+        if sqlite3.sqlite_version_info < _OLDEST:
+            found, oldest = sqlite3.sqlite_version, ".".join(map(str, _OLDEST))
+            raise self.fault(f"needs SQLite {oldest}, this Python comes with {found}")
+        try:
+            self._create()
+            connection = sqlite3.connect(
+                self.path, timeout=_OPENING_S, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as fault:
+            raise self.explained(fault) from fault
+        except OSError as fault:
+            raise self.fault(f"cannot be made: {fault.strerror}") from fault
+        return connection
+
+    def log_bytes(self) -> int:
+        """How long the log is."""
+        try:
+            return self._log.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def sync_log(self) -> None:
+        """Let what was written outlast a loss of power. Raises OSError."""
+        # SQLite keeps no locks on the log, so another descriptor of it may be closed.
+        log = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(log)
+        finally:
+            os.close(log)
+
+    @property
+    def _log(self) -> Path:
+        return self.path.with_name(self.path.name + "-wal")
+
+    def explained(self, fault: sqlite3.Error) -> StateError:
+        """The fault in words of ours, for SQLite's may quote what was written."""
+        code = getattr(fault, "sqlite_errorcode", 0)
+        return self.fault(
+            _SAYS.get(code & 0xFF, f"failed with {getattr(fault, 'sqlite_errorname', 'an error')}")
+        )
+
+    def fault(self, what: str) -> StateError:
+        """An error about this file."""
+        return StateError(f"state: {self.path} {what}")
+
+    def _create(self) -> None:
+        # Only where there is none: to open and close a file that SQLite has open drops SQLite's locks on it.
+        if not self.path.exists():
+            try:
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            except FileExistsError:
+                return
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        run = connection.execute
+        (application,) = run("pragma application_id").fetchone()
+        (version,) = run("pragma user_version").fetchone()
+        (tables,) = run("select count(*) from sqlite_schema").fetchone()
+        if application != APPLICATION_ID and tables:
+            raise self.fault("is a database of another program")
+        if version > VERSION:
+            raise self.fault(f"is of version {version}, this hardening reads up to {VERSION}")
+        run(f"pragma page_size = {_PAGE_BYTES}")
+        (mode,) = run("pragma journal_mode = wal").fetchone()
+        if mode != "wal":
+            raise self.fault("is on a file system without shared memory, which several workers need")
+        run("pragma synchronous = normal")
+        # A checkpoint syncs: it has its own thread.
+        run("pragma wal_autocheckpoint = 0")
+        if version < VERSION:
+            connection.executescript(_SCHEMA)
+            run(f"pragma application_id = {APPLICATION_ID}")
+            run(f"pragma user_version = {VERSION}")
+        # Whether it may be written shows now, not at the first request.
+        run("begin immediate")
+        run("commit")
+        run("pragma busy_timeout = 0")
+
+
+def clock_offset(connection: sqlite3.Connection, clock: Clock) -> float:
+    """What to add to the machine's monotonic clock, in every process that has the database open.
+
+    The monotonic clock is one for all processes, and nobody sets it. It begins anew with each boot:
+    there the dates decide how long the machine was down, but the database's time never goes back.
+    """
+    run = connection.execute
+    run("begin immediate")
+    try:
+        stored = dict(
+            run("select name, value from facts where name in ('boot', 'offset', 'seen')").fetchall()
+        )
+        boot, monotonic, seen = _boot_id(), clock.monotonic(), float(stored["seen"])
+        offset = float(stored.get("offset", 0.0))
+        if stored.get("boot") != boot or monotonic + offset < seen - _BEHIND_S:
+            offset = max(clock.wall(), seen) - monotonic
+            facts = [("boot", boot), ("offset", offset), ("seen", monotonic + offset)]
+            connection.executemany("insert or replace into facts values (?, ?)", facts)
+        run("commit")
+    except BaseException:
+        run("rollback")
+        raise
+    return offset
+
+
+def _boot_id() -> str:
+    """What this boot of the machine goes by; empty where the system does not say."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
