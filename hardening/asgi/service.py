@@ -28,7 +28,7 @@ from hardening.identity import ProvenLedger
 from hardening.observe import LOG, AuditWriter, Metrics, Stale, StartReport, metrics_in, start_line
 from hardening.policy import Policy
 from hardening.policy.environment import mode_of
-from hardening.state import MemoryStore, StateStore, open_store
+from hardening.state import HeldStore, MemoryStore, StateStore, open_store
 
 Named = Account | str | None
 Identify = Callable[[Scope], Named | Awaitable[Named]]
@@ -68,9 +68,9 @@ class Service:
     def __init__(self, options: Options, policy: Policy) -> None:
         self._mode = _mode(options)
         self._keys = read_keys(policy.runtime, options.environment)
+        self._workers = worker_count(options.environment, options.argv)
         if not self._keys.durable:
-            state = policy.runtime.state if options.state is None else None
-            forbid_without_key(state, worker_count(options.environment, options.argv))
+            forbid_without_key(policy.runtime.state if options.state is None else None, self._workers)
         self.clock = options.clock
         self.now = options.clock.monotonic
         self.identify = options.identify
@@ -225,11 +225,14 @@ class Service:
     # -- start and stop
 
     def warm(self) -> None:
-        """Make the tools fast and exact, and write the one line that says what started.
+        """Open the store, make the tools fast and exact, and write the one line that says what started.
 
         Raises:
             StartError: there is no tokenizer, and the policy lets nothing be guessed.
+            StateError: the store cannot be opened.
         """
+        if isinstance(self.store, HeldStore) and not self._own_store:
+            self.store.open()
         try:
             self._kernels_s = self._toolbox.warm()
         except StartError as fault:
@@ -242,6 +245,10 @@ class Service:
         in_force = self.in_force
         policy = in_force.policy
         standing = [] if self._keys.durable else ["no key: no seals, and ids last as long as the process"]
+        if self._workers > 1 and isinstance(self.store, MemoryStore):
+            standing.append(
+                f"each of {self._workers} workers counts for itself: limits hold {self._workers} times"
+            )
         if self._guessing is not None:
             standing.append(f"tokens are estimated: {self._guessing}")
         report = StartReport(
@@ -264,6 +271,10 @@ class Service:
             if not self._answering:
                 break
             await asyncio.sleep(_CLOSING_S / _CLOSING_LOOKS)
+        if isinstance(self.store, HeldStore) and not self._own_store:
+            closing = await asyncio.to_thread(self.store.close)
+            if closing is not None:
+                await closing
         if self.audit is not None:
             self.audit.close()
 

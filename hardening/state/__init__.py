@@ -5,9 +5,9 @@ from __future__ import annotations
 from hardening.errors import StateError
 from hardening.state.memory import MemoryStore
 from hardening.state.sqlite import SqliteStore
-from hardening.state.store import Evidence, StateStore
+from hardening.state.store import Evidence, HeldStore, StateStore
 
-__all__ = ["Evidence", "MemoryStore", "SqliteStore", "StateStore", "open_store"]
+__all__ = ["Evidence", "HeldStore", "MemoryStore", "SqliteStore", "StateStore", "open_store"]
 
 _SQLITE = "sqlite:///"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hardening.facts import Account, Admission, Charge, Lease
 
@@ -59,4 +59,21 @@ class StateStore(Protocol):
         Raises:
             StateError: the store did not answer.
         """
+        ...
+
+
+@runtime_checkable
+class HeldStore(Protocol):
+    """What a store has besides that holds something open: a file, connections, a thread."""
+
+    def open(self) -> None:
+        """Open it before the first request, and wait until that is done; no call of an event loop.
+
+        Raises:
+            StateError: it cannot be opened, so nothing may start.
+        """
+        ...
+
+    def close(self) -> Awaitable[None] | None:
+        """Finish and close what is open; a later call of the store opens it again."""
         ...

@@ -111,6 +111,50 @@ def test_an_unknown_store_fails_the_lifespan_without_its_password() -> None:
     assert "sekret" not in said["message"]
 
 
+def test_a_store_that_cannot_be_opened_fails_the_lifespan(tmp_path: Path) -> None:
+    environment = {"HARDENING_STATE": f"sqlite:///{tmp_path}/none/state.db", "HARDENING_KEY": "k" * 32}
+    (said,) = run(lifespan(harden(leaking(), "baseline", environment=environment), "startup"))
+    assert said["type"] == "lifespan.startup.failed"
+    assert "none/state.db cannot be made" in said["message"]
+
+
+def test_a_shared_store_without_a_key_fails_the_lifespan(tmp_path: Path) -> None:
+    environment = {"HARDENING_STATE": f"sqlite:///{tmp_path}/state.db"}
+    (said,) = run(lifespan(harden(leaking(), "baseline", environment=environment), "startup"))
+    assert said["message"] == "found a sqlite store and no key: set HARDENING_KEY or HARDENING_KEY_FILE"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lifespan_opens_the_store_and_closes_it(tmp_path: Path) -> None:
+    environment = {"HARDENING_STATE": f"sqlite:///{tmp_path}/state.db", "HARDENING_KEY": "k" * 32}
+    open_while_serving: list[bool] = []
+
+    @asynccontextmanager
+    async def own(app: Starlette) -> Any:
+        open_while_serving.append((tmp_path / "state.db-wal").exists())
+        yield
+
+    hardened = harden(starlette(lifespan=own), "baseline", environment=environment)
+    assert list(tmp_path.iterdir()) == []
+    run(lifespan(hardened, "startup", "shutdown"))
+    assert open_while_serving == [True]
+    assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
+
+
+def test_several_workers_on_memory_are_told_that_each_counts_for_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "hardening")
+    environment = {"WEB_CONCURRENCY": "4", "HARDENING_KEY": "k" * 32}
+    shared = {**environment, "HARDENING_STATE": f"sqlite:///{tmp_path}/state.db"}
+    told = []
+    for chosen in (environment, shared):
+        caplog.clear()
+        run(lifespan(harden(starlette(), HIDE, environment=chosen), "startup", "shutdown"))
+        told.append("each of 4 workers counts for itself" in caplog.text)
+    assert told == [True, False]
+
+
 def test_without_a_policy_the_start_says_how_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARDENING_POLICY", raising=False)
     (said,) = run(lifespan(HardeningMiddleware(leaking()), "startup"))

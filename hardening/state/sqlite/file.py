@@ -148,7 +148,8 @@ class StateFile(NamedTuple):
             run(f"pragma user_version = {VERSION}")
         # Whether it may be written shows now, not at the first request.
         run("begin immediate")
-        run("commit")
+        run("update facts set value = value")
+        run("rollback")
         run("pragma busy_timeout = 0")
 
 

@@ -55,13 +55,13 @@ class Keeper:
                 if connection is None:
                     connection = self._file.connect()
                     connection.execute(f"pragma busy_timeout = {_BUSY_MS}")
-                self._look(connection)
+                self.look(connection)
             except (OSError, sqlite3.Error, StateError):
                 self.faults += 1
         if connection is not None:
             connection.close()
 
-    def _look(self, connection: sqlite3.Connection) -> None:
+    def look(self, connection: sqlite3.Connection) -> None:
         """Bring to disk what was written, and forget scopes while there are too many; without news, nothing."""
         run = connection.execute
         (version,) = run("pragma data_version").fetchone()
