@@ -292,7 +292,7 @@ def test_a_call_that_finds_somebody_writing_is_answered_when_he_is_done(make: An
     assert left(store, MINUTE, 0.0) == 90.0
 
 
-def test_a_request_waits_for_a_second_and_no_longer(make: Any, tmp_path: Path) -> None:
+def test_a_request_waits_for_some_seconds_and_no_longer(make: Any, tmp_path: Path) -> None:
     store = make()
 
     async def main() -> None:
@@ -300,9 +300,9 @@ def test_a_request_waits_for_a_second_and_no_longer(make: Any, tmp_path: Path) -
         with writing(tmp_path / "state.db"):
             for _ in range(2):
                 began = loop.time()
-                with pytest.raises(StateError, match=r"state.db is locked by another process since 1 s"):
+                with pytest.raises(StateError, match=r"state.db is locked by another process since 5 s"):
                     await store.inner.admit(ANNE, (of(MINUTE, 30.0),), 0.0)
-                assert 0.9 < loop.time() - began < 1.1
+                assert 4.9 < loop.time() - began < 5.1
 
     run(main())
     assert left(store, MINUTE, 0.0) == 100.0

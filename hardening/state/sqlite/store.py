@@ -13,8 +13,8 @@ from hardening.state.sqlite.file import StateFile
 from hardening.state.sqlite.ledger import Ledger
 from hardening.state.store import Evidence
 
-_PATIENCE_S = 1.0
-"""How long a request waits for another process to stop writing; commonly that takes less than 1 ms."""
+_PATIENCE_S = 5.0
+"""How long a request waits for others to stop writing: commonly 1 ms, and where a disk is slow to sync, that long."""
 
 _SETTLING_S = 30.0
 """How long a settlement waits: its caller has his answer."""

@@ -1,0 +1,173 @@
+"""`python -m bench.load`: clients on real workers that share a store; every token found again, or exit 1."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from bench.load.clients import Told, play
+from bench.load.plan import POLICY, asks
+from bench.load.stores import STORES, Place, spent
+from bench.load.verdict import Outcome, gathered, rows, show
+from bench.report import Claim, goals, judge, machine
+from hardening.policy import load_policy
+from hardening.state import HeldStore, open_store
+
+_START_S, _STOP_S, _SETTLE_S = 180.0, 60.0, 1.0
+
+
+@dataclass
+class Options(argparse.Namespace):
+    """The command line."""
+
+    requests: int = 20_000
+    clients: int = 200
+    workers: int = 4
+    state: str = "sqlite"
+    seed: int = 7
+    json: bool = False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print, and give the exit status: 0 fine, 1 a claim that does not hold."""
+    options = _options(arguments)
+    console = Console(stderr=True, highlight=False)
+    with tempfile.TemporaryDirectory(prefix="hardening-load-") as made:
+        folder = Path(made)
+        (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
+        with STORES[options.state](folder) as place:
+            outcome = _run(options, folder, place, console)
+    found = rows(outcome)
+    claims = judge(goals("load"), found, seed=options.seed)
+    if options.json:
+        print(json.dumps(_report(options, outcome, claims), indent=1))
+    else:
+        title = f"{options.state}: {options.workers} workers, {options.clients} clients"
+        show(title, found, claims, Console(highlight=False))
+    return 0 if all(claim.holds for claim in claims) else 1
+
+
+def _run(options: Options, folder: Path, place: Place, console: Console) -> Outcome:
+    environment = {"LOAD_FOLDER": str(folder), "HARDENING_STATE": place.url, "HARDENING_KEY": "k" * 32}
+    with serving(folder, options.workers, environment) as port:
+        began = time.monotonic()
+        told = _played(options, port, console)
+        seconds = time.monotonic() - began
+        time.sleep(_SETTLE_S)  # apps whose client left may still be at their last chunk
+    found, sums = gathered(folder)
+    if len(found) != options.workers:
+        raise SystemExit(f"found {len(found)} reports of {options.workers} workers: one of them has failed")
+    if place.open_leases is None:
+        total: Counter[str] = Counter()
+        for one in found:
+            total.update(one["spent"])
+        left, open_leases = dict(total), sum(one["open"] for one in found)  # type: ignore[misc]
+    else:
+        open_leases = place.open_leases()
+        left = asyncio.run(_spent(place.url, folder))
+    unanswered = sum(one["unanswered"] for one in found)
+    return Outcome(
+        options.requests, seconds, told, **sums, unanswered=unanswered, spent=left, open_leases=open_leases
+    )
+
+
+def _played(options: Options, port: int, console: Console) -> Told:
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("requests", total=options.requests)
+        return asyncio.run(
+            play(port, asks(options.requests, options.seed), options.clients, lambda: progress.advance(bar))
+        )
+
+
+async def _spent(url: str, folder: Path) -> dict[str, float]:
+    store = open_store(url)
+    try:
+        return await spent(store, dict(load_policy(folder / "policy.yaml").limits))
+    finally:
+        if isinstance(store, HeldStore):
+            closing = store.close()
+            if closing is not None:
+                await closing
+
+
+@contextmanager
+def serving(folder: Path, workers: int, environment: Mapping[str, str]) -> Iterator[int]:
+    """The port of uvicorn with so many workers, ended by its own id afterwards."""
+    command = [sys.executable, "-m", "uvicorn", "bench.load.server:app", "--workers", str(workers)]
+    quiet = ["--port", "0", "--no-access-log", "--backlog", "4096"]
+    log = folder / "server.log"
+    with (
+        log.open("wb") as written,
+        subprocess.Popen(
+            [*command, *quiet],
+            env={**os.environ, **environment},
+            stderr=written,
+            cwd=Path(__file__).parents[2],
+        ) as server,
+    ):
+        try:
+            yield _port(server, log, workers)
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=_STOP_S)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _port(server: subprocess.Popen[bytes], log: Path, workers: int) -> int:
+    """Where it listens, as soon as all workers have started."""
+    end = time.monotonic() + _START_S
+    said = ""
+    while server.poll() is None and time.monotonic() < end:
+        said = log.read_text(encoding="utf-8", errors="replace")
+        found = re.search(r"running on http://127\.0\.0\.1:(\d+)", said)
+        if found and said.count("Application startup complete") == workers:
+            return int(found[1])
+        time.sleep(0.05)
+    raise SystemExit(f"the workers did not start:\n{said}")
+
+
+def _report(options: Options, outcome: Outcome, claims: Sequence[Claim]) -> dict[str, object]:
+    return {
+        "report": "load",
+        "machine": machine(),
+        "state": options.state,
+        "workers": options.workers,
+        "clients": options.clients,
+        "requests": outcome.requests,
+        "seconds": round(outcome.seconds, 1),
+        "outcomes": outcome.outcomes,
+        "claims": [asdict(claim) for claim in claims],
+    }
+
+
+def _options(arguments: Sequence[str] | None) -> Options:
+    parser = argparse.ArgumentParser("scripts/load", description=__doc__, allow_abbrev=False)
+    default = Options()
+    parser.add_argument("--requests", type=int, default=default.requests, help="how many (20000)")
+    parser.add_argument("--clients", type=int, default=default.clients, help="how many ask at once (200)")
+    parser.add_argument("--workers", type=int, default=default.workers, help="processes (4)")
+    parser.add_argument("--state", choices=tuple(STORES), default=default.state)
+    parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument("--json", action="store_true", help="write one object, and nothing else, to stdout")
+    return parser.parse_args(arguments, namespace=default)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
