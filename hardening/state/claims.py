@@ -6,7 +6,7 @@ Pure over buckets that a store finds for it; a store keeps them, and keeps two c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from hardening.facts import Admission, Charge, Limit, LimitState, Standing
 from hardening.state import buckets
@@ -73,7 +73,7 @@ def reserve(charges: Iterable[Charge], find: Find, standing: Standing, now: floa
     return Admission(False, None, standing, states(parts, now), refused_by=name, retry_after_s=wait_s)
 
 
-def settle(parts: Iterable[Part], actual: Iterable[Charge], find: Find, band: str | None, now: float) -> None:
+def settle(parts: Sequence[Part], actual: Iterable[Charge], find: Find, band: str | None, now: float) -> None:
     """Release every part, and spend what was used; what `actual` does not name is spent as reserved."""
     homes: dict[tuple[str, str], Bucket] = {}
     for charge, bucket, units in parts:

@@ -7,11 +7,11 @@ several threads at once; the event loop of one process is its place.
 from __future__ import annotations
 
 import itertools
-import math
 from collections import OrderedDict
 
-from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState, Standing
-from hardening.state import buckets
+from hardening.facts import Account, Admission, Charge, Lease, Standing
+from hardening.state import claims
+from hardening.state.claims import Bucket, Part
 from hardening.state.store import Evidence
 
 _LOOKS = 8
@@ -20,47 +20,25 @@ _LOOKS = 8
 _NEW = Standing()
 
 
-class _Bucket:
-    """One limit of one scope, in the numbers of `state.buckets`; `leases` are the open ones on it."""
-
-    __slots__ = ("held", "leases", "spent")
-
-    def __init__(self) -> None:
-        self.spent = buckets.UNSPENT
-        self.held = 0.0
-        self.leases = 0
-
-    def release(self, units: float) -> None:
-        self.leases -= 1
-        self.held = buckets.release(self.held, units) if self.leases else 0.0
-
-    def spend(self, limit: Limit, units: float, now: float) -> None:
-        self.spent = buckets.spend(limit, self.spent, units, now)
-
-
 class _Scope:
     """What is known under one scope key: its buckets by limit, and the standing of a proven account."""
 
     __slots__ = ("buckets", "first_seen", "requests")
 
     def __init__(self, now: float) -> None:
-        self.buckets: dict[str, _Bucket] = {}
+        self.buckets: dict[str, Bucket] = {}
         self.first_seen = now
         self.requests = 0
 
-    def bucket(self, limit_key: str) -> _Bucket:
+    def bucket(self, limit_key: str) -> Bucket:
         found = self.buckets.get(limit_key)
         if found is None:
-            found = self.buckets[limit_key] = _Bucket()
+            found = self.buckets[limit_key] = Bucket()
         return found
 
     def is_idle(self, now: float) -> bool:
         """Whether all limits are whole and no lease is open, so that forgetting gives nobody anything."""
-        return all(b.leases == 0 and b.spent.until <= now for b in self.buckets.values())
-
-
-_Part = tuple[Charge, _Bucket, float]
-"""One reservation of a lease: a charge, its bucket, and the units that it came to in the band."""
+        return all(bucket.is_idle(now) for bucket in self.buckets.values())
 
 
 class _Open:
@@ -68,16 +46,10 @@ class _Open:
 
     __slots__ = ("expires_at", "parts", "standing")
 
-    def __init__(self, parts: list[_Part], standing: Standing, expires_at: float) -> None:
+    def __init__(self, parts: list[Part], standing: Standing, expires_at: float) -> None:
         self.parts = parts
         self.standing = standing
         self.expires_at = expires_at
-
-
-def _units(charge: Charge, band: str | None) -> float:
-    """What a charge comes to in a band; a negative amount or a NaN counts as nothing."""
-    units = charge.amount if band is None else charge.amount * charge.by_band.get(band, 1.0)
-    return max(0.0, units)
 
 
 class MemoryStore:
@@ -116,14 +88,14 @@ class MemoryStore:
         home = self._scope(account.scope) if account.proven else self._overflow
         # Whoever shares the overflow is as new as can be, however long that has been in use.
         standing = _NEW if home is self._overflow else self._standing(home)
-        parts = self._reserve(charges, standing)
+        parts = claims.reserve(charges, self._bucket, standing, now)
         if isinstance(parts, Admission):
             return parts
         home.requests += 1
         token = next(self._tokens)
         expires_at = now + self._lease_s
         self._leases[token] = _Open(parts, standing, expires_at)
-        return Admission(True, Lease(token, charges, expires_at), standing, self._states(parts))
+        return Admission(True, Lease(token, charges, expires_at), standing, claims.states(parts, now))
 
     def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
@@ -131,14 +103,14 @@ class MemoryStore:
         opened = self._leases.get(lease.token)
         if opened is None:
             return Admission(False, None, _NEW)
-        parts = self._reserve(charges, opened.standing)
+        parts = claims.reserve(charges, self._bucket, opened.standing, now)
         if isinstance(parts, Admission):
             return parts
         opened.parts += parts
         opened.expires_at = now + self._lease_s
         self._leases.move_to_end(lease.token)
         longer = Lease(lease.token, lease.charges + charges, opened.expires_at)
-        return Admission(True, longer, opened.standing, self._states(parts))
+        return Admission(True, longer, opened.standing, claims.states(parts, now))
 
     def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
         """Replace what the lease reserved by what was used, once; see `StateStore.settle`.
@@ -150,21 +122,7 @@ class MemoryStore:
         if opened is None:
             self.late_settlements += 1
             return
-        band = opened.standing.band
-        homes = {}
-        for charge, bucket, units in opened.parts:
-            bucket.release(units)
-            homes[charge.limit.name, charge.scope_key] = bucket
-        named = set()
-        for charge in actual:
-            key = (charge.limit.name, charge.scope_key)
-            named.add(key)
-            bucket = homes.get(key) or self._bucket(charge)
-            bucket.spend(charge.limit, _units(charge, band), now)
-        if not named.issuperset(homes):
-            for charge, bucket, units in opened.parts:
-                if (charge.limit.name, charge.scope_key) not in named:
-                    bucket.spend(charge.limit, units, now)
+        claims.settle(opened.parts, actual, self._bucket, opened.standing.band, now)
 
     def _pass_time(self, now: float) -> float:
         """The store's time, which never goes back, after spending every lease that ran out by then."""
@@ -175,9 +133,7 @@ class MemoryStore:
                 break
             del self._leases[token]
             self.expired_leases += 1
-            for charge, bucket, units in opened.parts:
-                bucket.release(units)
-                bucket.spend(charge.limit, units, opened.expires_at)
+            claims.run_out(opened.parts, opened.expires_at)
         return now
 
     def _scope(self, key: str) -> _Scope:
@@ -191,7 +147,7 @@ class MemoryStore:
         scope = self._scopes[key] = _Scope(self._now)
         return scope
 
-    def _bucket(self, charge: Charge) -> _Bucket:
+    def _bucket(self, charge: Charge) -> Bucket:
         return self._scope(charge.scope_key).bucket(charge.limit.key)
 
     def _forget_one(self) -> bool:
@@ -206,33 +162,3 @@ class MemoryStore:
 
     def _standing(self, scope: _Scope) -> Standing:
         return Standing(0.0, None, scope.requests, self._now - scope.first_seen)
-
-    def _reserve(self, charges: tuple[Charge, ...], standing: Standing) -> list[_Part] | Admission:
-        """All charges held, or the refusal with nothing held."""
-        parts: list[_Part] = []
-        refusing: list[_Part] = []
-        for charge in charges:
-            bucket = self._bucket(charge)
-            units = _units(charge, standing.band)
-            bucket.held += units
-            bucket.leases += 1
-            parts.append((charge, bucket, units))
-            if not buckets.fits(charge.limit, bucket.spent, bucket.held, self._now):
-                refusing.append(parts[-1])
-        if not refusing:
-            return parts
-        for _, bucket, units in parts:
-            bucket.release(units)
-        waits = [(self._wait_s(part, parts), part[0].limit.name) for part in refusing]
-        wait_s, name = max(waits, key=lambda wait: math.inf if wait[0] is None else wait[0])
-        return Admission(False, None, standing, self._states(parts), refused_by=name, retry_after_s=wait_s)
-
-    def _wait_s(self, part: _Part, parts: list[_Part]) -> float | None:
-        """Seconds until all that this request asks of the part's bucket would fit."""
-        charge, bucket, _ = part
-        asked = sum(units for _, other, units in parts if other is bucket)
-        return buckets.retry_after_s(charge.limit, bucket.spent, bucket.held, asked, self._now)
-
-    def _states(self, parts: list[_Part]) -> tuple[LimitState, ...]:
-        now = self._now
-        return tuple([buckets.state_of(c.limit, b.spent, b.held, now) for c, b, _ in parts])
