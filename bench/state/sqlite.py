@@ -173,6 +173,7 @@ def flood(ids: int) -> Iterator[Line]:
                 _spend(file, account, LIMITS[:2])
         keeper = Keeper(StateFile(path), lambda: file._at_desk().ledger.now(), max_accounts=most)  # noqa: SLF001
         with closing(StateFile(path).connect()) as connection:
+            connection.execute("pragma busy_timeout = 5000")
             for number in range(ids):
                 _spend(file, Account(f"made_up_{number * 7919 % ids}"), LIMITS[:2])
                 if number % (ids // 100) == 0:

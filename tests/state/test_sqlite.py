@@ -208,6 +208,26 @@ def test_a_second_start_changes_nothing(make: Any, tmp_path: Path) -> None:
     assert left(make(), MONTH, 0.0) == 900.0
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_taken_away_is_told_and_not_counted_in(
+    make: Any, tmp_path: Path, replaced: bool
+) -> None:
+    """Catches workers that count apart, one in the old file and one in the new."""
+    store = make()
+    use(store, ANNE, MONTH, 100.0, 0.0)
+    path = tmp_path / "state.db"
+    path.rename(tmp_path / "taken.db")
+    if replaced:
+        path.touch()
+    keeper = store.inner._desk._keeper
+    for _ in range(100):
+        if keeper.has_lost_file:
+            break
+        keeper._stopped.wait(0.1)
+    with pytest.raises(StateError, match=r"state\.db was removed or replaced while it was open"):
+        use(store, ANNE, MONTH, 100.0, 0.0)
+
+
 # -- a disk that is full
 
 
@@ -428,6 +448,25 @@ def test_a_lease_that_has_run_out_is_late_even_before_it_is_found(make: Any) -> 
         store.admit(Account("bob"), (), 10.0)
     assert left(store, MONTH, 10.0) == pytest.approx(950.0, abs=0.01)
     assert store.late_settlements == 1
+
+
+def test_a_lease_that_is_extended_again_and_again_stays_as_small_as_it_began(
+    make: Any, tmp_path: Path
+) -> None:
+    store = make()
+    both = (of(MONTH, 1.0), of(MINUTE, 0.5))
+    lease = store.admit(ANNE, both, 0.0).lease
+    ((size, leases),) = rows(tmp_path / "state.db", "select length(claim), scopes.leases from leases, scopes")
+    for _ in range(100):
+        lease = store.extend(lease, both, 0.0).lease
+    assert rows(tmp_path / "state.db", "select length(claim), scopes.leases from leases, scopes") == [
+        (pytest.approx(size, abs=6), leases)
+    ]
+    store.extend(lease, (Charge(MONTH, "org:acme", 5.0),), 0.0)
+    assert [left(store, MONTH, 0.0), left(store, MINUTE, 0.0)] == [899.0, 49.5]
+    store.settle(lease, (of(MONTH, 30.0),), {}, 0.0)
+    assert [left(store, MONTH, 0.0), left(store, MINUTE, 0.0)] == [970.0, 49.5]
+    assert rows(tmp_path / "state.db", "select sum(leases) from scopes") == [(0,)]
 
 
 # -- how much is kept

@@ -103,6 +103,8 @@ class Desk:
         try:
             if not _begun(ledger):
                 return BUSY
+            if self._keeper is not None and self._keeper.has_lost_file:
+                raise self._file.fault("was removed or replaced while it was open: restart the workers")
             answer = act(ledger, *arguments)
             ledger.commit()
         except sqlite3.Error as fault:

@@ -87,6 +87,14 @@ class StateFile(NamedTuple):
             raise self.fault(f"cannot be made: {fault.strerror}") from fault
         return connection
 
+    def identity(self) -> tuple[int, int] | None:
+        """Which file this is now; None where there is none. Raises OSError."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
     def log_bytes(self) -> int:
         """How long the log is."""
         try:

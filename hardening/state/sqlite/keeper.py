@@ -30,7 +30,10 @@ class Keeper:
 
     def __init__(self, file: StateFile, now: Callable[[], float], *, max_accounts: int) -> None:
         self.faults = 0
+        self.has_lost_file = False
+        """Whether the file was removed or replaced: what is written since then nobody else will see."""
         self._file = file
+        self._identity = file.identity()
         self._now = now
         self._most = int(max_accounts * _FULL)
         self._hand = 0
@@ -52,6 +55,9 @@ class Keeper:
         connection: sqlite3.Connection | None = None
         while not self._stopped.wait(_TICK_S):
             try:
+                self.has_lost_file = self.has_lost_file or self._file.identity() != self._identity
+                if self.has_lost_file:
+                    continue
                 if connection is None:
                     connection = self._file.connect()
                     connection.execute(f"pragma busy_timeout = {_BUSY_MS}")

@@ -8,6 +8,7 @@ import math
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import orjson
 
@@ -135,11 +136,12 @@ class Ledger:
         parts = claims.reserve(charges, scopes.bucket, standing, now)
         if isinstance(parts, Admission):
             return parts
+        fresh = _folded(notes, parts, scopes)
         self._save(scopes, now)
         expires_at = now + self._lease_s
         self._run(
             "update leases set expires_at = ?, claim = ? where token = ?",
-            (expires_at, _claim(standing, notes + _noted(parts, scopes)), lease.token),
+            (expires_at, _claim(standing, notes + _noted(fresh, scopes)), lease.token),
         )
         longer = Lease(lease.token, lease.charges + charges, expires_at)
         return Admission(True, longer, standing, claims.states(parts, now))
@@ -227,7 +229,7 @@ class Ledger:
         row = self._run(_select("key", 1), (OVERFLOW,)).fetchone()
         return _Scope(None, OVERFLOW, 0, now, {}) if row is None else _read(row)
 
-    def _parts(self, notes: Iterable[list]) -> tuple[_Scopes, list[Part]]:  # type: ignore[type-arg]
+    def _parts(self, notes: Iterable[list[Any]]) -> tuple[_Scopes, list[Part]]:
         """The scopes and parts of a lease that was noted; they are all there, for a lease keeps its scopes."""
         scopes, parts = _Scopes(), []
         ids = {note[0] for note in notes}
@@ -273,9 +275,9 @@ def _read(row: tuple[int, str, int, float, str]) -> _Scope:
     return _Scope(id, key, requests, first_seen, buckets)
 
 
-def _noted(parts: list[Part], scopes: _Scopes) -> list[list[object]]:
+def _noted(parts: list[Part], scopes: _Scopes) -> list[list[Any]]:
     """Parts as a lease row keeps them: the scope's id, its key where that is the overflow's, limit, units."""
-    notes: list[list[object]] = []
+    notes: list[list[Any]] = []
     for charge, _, units in parts:
         scope, limit = scopes.by_key[charge.scope_key], charge.limit
         alias = None if scope.key == charge.scope_key else charge.scope_key
@@ -295,7 +297,26 @@ def _noted(parts: list[Part], scopes: _Scopes) -> list[list[object]]:
     return notes
 
 
-def _claim(standing: Standing, notes: list[list[object]]) -> str:
+def _folded(notes: list[list[Any]], parts: list[Part], scopes: _Scopes) -> list[Part]:
+    """The parts that are new to a lease; the others join its notes, so it stays as small as it began."""
+    known = {}
+    for note in notes:
+        scope, _, name, unit, _, per_s, _, window, _ = note
+        known[scope, name, unit, per_s, window] = note
+    fresh = []
+    for part in parts:
+        charge, bucket, units = part
+        limit, id = charge.limit, scopes.by_key[charge.scope_key].id
+        joined = known.get((id, limit.name, limit.unit, limit.per_s, limit.window))
+        if joined is None:
+            fresh.append(part)
+        else:
+            joined[-1] += units
+            bucket.leases -= 1
+    return fresh
+
+
+def _claim(standing: Standing, notes: list[list[Any]]) -> str:
     return orjson.dumps((tuple(standing), notes)).decode()
 
 
