@@ -76,7 +76,7 @@ def asks(count: int, seed: int) -> Iterator[Ask]:
         # A few answers are longer than what is reserved at first, so that leases are extended.
         chunks = chance.randint(30, 60) if chance.random() < 0.03 else chance.randint(2, 12)
         yield Ask(
-            kind, f"{kind}-{chance.randrange(ACCOUNTS_OF_A_KIND)}", chunks, chance.randint(0, chunks - 1)
+            kind, f"{kind}-{chance.randrange(ACCOUNTS_OF_A_KIND)}", chunks, chance.randint(1, chunks - 1)
         )
 
 
