@@ -16,7 +16,7 @@ from hardening.clock import Clock, SystemClock
 from hardening.kernels import plain
 from hardening.kernels.grid import Grid
 
-__all__ = ["Grid", "WarmReport", "centrality", "cut_rows", "ready", "warm"]
+__all__ = ["Grid", "WarmReport", "centrality", "cut_rows", "ready", "step_floats", "step_list", "warm"]
 
 
 class Twins(Protocol):
@@ -28,6 +28,14 @@ class Twins(Protocol):
 
     def centrality(self, sentences: Sequence[Sequence[int]]) -> list[int]:
         """Each sentence's summed likeness to the others."""
+        ...
+
+    def step_list(self, raw: bytes, grid: Grid) -> bytes | None:
+        """A JSON list of numbers on the grid."""
+        ...
+
+    def step_floats(self, packed: bytes, grid: Grid) -> bytes | None:
+        """Packed binary32 values on the grid."""
         ...
 
 
@@ -77,3 +85,20 @@ def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:
     A sentence is the ids of its words, ascending and without repeats.
     """
     return _twins.centrality(sentences)
+
+
+def step_list(raw: bytes, grid: Grid) -> bytes | None:
+    """The JSON list of numbers on the grid; None where `raw` is no such list, or one that no embedding is.
+
+    Whole numbers, some beyond one, are values packed as bytes: they stay as they are where their own grid
+    is the coarser one, else the list is empty. null, NaN and infinities tell nothing, and stay.
+    """
+    return _twins.step_list(raw, grid)
+
+
+def step_floats(packed: bytes, grid: Grid) -> bytes | None:
+    """Little-endian binary32 values on the grid; None where the bytes are none, or none that an embedding is.
+
+    NaN becomes the plain NaN, infinities stay.
+    """
+    return _twins.step_floats(packed, grid)

@@ -8,6 +8,8 @@ MISALIGNED = -2
 """The rows do not spell exactly the visible text."""
 NO_ROOM = -3
 """The output buffer is too small for the input."""
+WHOLE = -4
+"""The list holds nothing but whole numbers, some of them beyond one."""
 
 LOWEST = -9999
 """The value that stands for "not among the alternatives" (OpenAI) and for -inf (vLLM)."""
@@ -19,3 +21,11 @@ EXACT_POWERS = 22
 """Powers of ten up to this one are exact in binary64."""
 SHARED_SCALE = 1_000_000
 """Likeness of two equal sentences; whole numbers, so that kernel and twin agree to the last digit."""
+LARGEST = float(1 << 20)
+"""No embedding has a larger value: what reads as one is something else."""
+SMALLEST = 1 / LARGEST
+"""Nor is any embedding, but the zero vector, so small in all of its values."""
+MOST_STEPS = float(1 << 52)
+"""Up to this many steps a count is exact in binary64."""
+BYTE_STEP = 1 / 128
+"""The grid of values that are packed as bytes, for a range from -1 to 1."""

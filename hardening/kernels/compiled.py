@@ -5,16 +5,21 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardening.kernels import plain
-from hardening.kernels.codes import MAX_ALTERNATIVES
+from hardening.kernels.codes import MAX_ALTERNATIVES, NO_ROOM, WHOLE
 from hardening.kernels.grid import Grid
 from hardening.kernels.logprobs import cut_rows as _cut_rows
 from hardening.kernels.ranking import centrality as _centrality
 from hardening.kernels.rows import WIDTH
+from hardening.kernels.steps import spell, whole
+from hardening.kernels.vectors import EIGHT, NUMBER_BYTES, SPELLED
+from hardening.kernels.vectors import step_floats as _step_floats
+from hardening.kernels.vectors import step_list as _step_list
 
 Bytes = NDArray[np.uint8]
 Longs = NDArray[np.int64]
@@ -67,9 +72,43 @@ def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:
     return found
 
 
+@lru_cache(maxsize=64)
+def _spelled(grid: Grid) -> tuple[NDArray[np.uint64], Longs]:
+    """The first multiples of a step as text, eight bytes each, and how many of them count; 0 if too few."""
+    texts = [spell(count * grid.unit, grid.places).encode() for count in range(SPELLED)]
+    sizes = [len(text) if len(text) <= EIGHT else 0 for text in texts]
+    words = [int.from_bytes(text[:EIGHT], "little") for text in texts]
+    return np.array(words, np.uint64), np.array(sizes, np.int64)
+
+
+def step_list(raw: bytes, grid: Grid) -> bytes | None:
+    """What `plain.step_list` gives, by one kernel call where the list is in common form."""
+    source = np.frombuffer(raw, np.uint8)
+    for room in (len(raw) + 2 * NUMBER_BYTES, (len(raw) + 2) * NUMBER_BYTES):
+        target = np.empty(room, np.uint8)
+        last = _step_list(source, target, grid.step, grid.unit, grid.places, *_spelled(grid))
+        if last != NO_ROOM:
+            break
+    if last == WHOLE:
+        return whole(raw, grid)
+    return target.data[:last].tobytes() if last >= 0 else plain.step_list(raw, grid)
+
+
+def step_floats(packed: bytes, grid: Grid) -> bytes | None:
+    """What `plain.step_floats` gives, by one kernel call."""
+    if len(packed) % 4:
+        return None
+    values = np.frombuffer(packed, "<f4")
+    stepped = np.empty(values.size, np.float32)
+    done = _step_floats(values, grid.step, grid.unit, 10**grid.places, stepped)
+    return stepped.tobytes() if done == 0 else None
+
+
 def warm() -> int:
     """Run each kernel once with the types of production; how many they are."""
     grid = Grid.of(0.25)
     cut_rows(b'[{"token":"a","logprob":-0.1}]', visible=b"a", top=1, grid=grid)
     centrality([[1, 2], [2]])
-    return 2
+    step_list(b"[0.5]", grid)
+    step_floats(bytes(4), grid)
+    return 4

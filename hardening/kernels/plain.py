@@ -12,6 +12,9 @@ import orjson
 
 from hardening.kernels.codes import LOWEST, SHARED_SCALE
 from hardening.kernels.grid import Grid
+from hardening.kernels.steps import step_floats, step_list
+
+__all__ = ["centrality", "cut_rows", "step_floats", "step_list"]
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None | orjson.Fragment
 Entry = dict[str, Json]

@@ -1,0 +1,85 @@
+"""The twins of the kernels in `vectors.py`, without numba: the same answers, slower, and for any input."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from hardening.kernels.codes import BYTE_STEP, LARGEST, MOST_STEPS, SMALLEST
+from hardening.kernels.grid import Grid
+
+_CANONICAL_NAN = np.float32(np.nan)
+
+
+class Constant(str):
+    """NaN or an infinity by its name: no JSON, but what some servers write."""
+
+    __slots__ = ()
+
+
+def step_list(raw: bytes, grid: Grid) -> bytes | None:
+    """The JSON list of numbers on the grid; None where `raw` is no such list, or one that no embedding is.
+
+    Whole numbers, some beyond one, are values packed as bytes: they stay as they are where their own grid
+    is the coarser one, else the list is empty. null, NaN and infinities tell nothing, and stay.
+    """
+    try:
+        values = json.loads(raw, parse_constant=Constant)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(values, list) or any(type(value) not in _KINDS for value in values):
+        return None
+    if all(type(value) is int or value is None for value in values) and any(
+        abs(value) > 1 for value in values if value is not None
+    ):
+        return whole(raw, grid)
+    texts = [_stepped(value, grid) for value in values]
+    return None if None in texts else f"[{','.join(map(str, texts))}]".encode()
+
+
+_KINDS = frozenset({int, float, Constant, type(None)})
+
+
+def whole(raw: bytes, grid: Grid) -> bytes:
+    """What leaves of a list of values packed as bytes."""
+    return raw if grid.step <= BYTE_STEP else b"[]"
+
+
+def _stepped(value: float | Constant | None, grid: Grid) -> str | None:
+    """The text of one value; None where it is too large."""
+    if value is None or isinstance(value, Constant):
+        return str(value or "null")
+    if not abs(value) <= LARGEST or abs(steps := value / grid.step) > MOST_STEPS:
+        return None
+    amount = round(steps) * grid.unit
+    return ("-" if amount < 0 else "") + spell(abs(amount), grid.places)
+
+
+def spell(amount: int, places: int) -> str:
+    """`amount / 10**places` in fixed point, shortest, with at least one decimal."""
+    number, rest = divmod(amount, 10**places)
+    decimals = f"{rest:0{places}d}".rstrip("0") if places else ""
+    return f"{number}.{decimals or '0'}"
+
+
+def step_floats(packed: bytes, grid: Grid) -> bytes | None:
+    """Little-endian binary32 values on the grid; None where the bytes are none, or none that an embedding is.
+
+    NaN becomes the plain NaN, infinities stay.
+    """
+    if len(packed) % 4:
+        return None
+    with np.errstate(invalid="ignore"):  # NaN that signals
+        values = np.frombuffer(packed, "<f4").astype(np.float64)
+        counts = np.rint(values / grid.step)
+    finite = np.isfinite(values)
+    known = np.abs(values[finite])
+    if known.size and (known.max() > LARGEST or np.abs(counts[finite]).max() > MOST_STEPS):
+        return None
+    if 0.0 < known.max(initial=0.0) < SMALLEST:
+        return None
+    with np.errstate(invalid="ignore"):
+        stepped = ((counts + 0.0) * grid.unit / 10**grid.places).astype("<f4")
+    stepped[np.isnan(values)] = _CANONICAL_NAN
+    return stepped.tobytes()

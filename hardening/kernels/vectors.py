@@ -1,0 +1,252 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+"""The kernels that put embedding values on a grid: in raw JSON, and as packed binary32.
+
+They round to the nearest multiple of the step, ties to the even one, so the order of values is kept and
+stepping twice changes nothing. What they do not know for certain they refuse, and the twin decides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hardening.kernels.atoms import (
+    CLOSE_LIST,
+    COMMA,
+    DOT,
+    FIRST,
+    LETTER_E,
+    MINUS,
+    NINE,
+    OPEN_LIST,
+    POWERS,
+    ZERO,
+    number,
+    put,
+    skip,
+    stands,
+    word,
+)
+from hardening.kernels.codes import (
+    EXACT_POWERS,
+    LARGEST,
+    MOST_STEPS,
+    NO_ROOM,
+    NOT_UNDERSTOOD,
+    SMALLEST,
+    WHOLE,
+)
+from hardening.kernels.jit import kernel, part, pointer
+
+PARTS = "159b6413e1674e3c"
+"""Digest of the files of the parts, which renews numba's cache with them."""
+NULL = word(b"null")
+LETTER_N = 110
+NUMBER_BYTES = 32  # the largest value with all its decimals, its sign and a comma, and a word beyond
+EIGHT = 8
+SPELLED = 1024
+"""As many multiples of a step, from 0 on, are spelled once and for all, where eight bytes hold them."""
+
+_HIGH = np.uint64(0xF0F0F0F0F0F0F0F0)
+_LOW = np.uint64(0x0F0F0F0F0F0F0F0F)
+_SIX = np.uint64(0x0606060606060606)
+_DIGITS = np.uint64(0x3333333333333333)
+_PAIRS, _QUADS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
+_TO_PAIRS, _TO_QUADS, _TO_ALL = np.uint64(2561), np.uint64(6553601), np.uint64(42949672960001)
+_FOUR, _A_BYTE, _TWO_BYTES, _FOUR_BYTES = np.uint64(4), np.uint64(8), np.uint64(16), np.uint64(32)
+
+
+@part
+def eight(raw, i):
+    """The eight bytes at `i` as a little-endian number; the compiler makes one read of it."""
+    value = np.uint64(0)
+    for j in range(EIGHT):
+        value |= np.uint64(raw[i + j]) << np.uint64(8 * j)
+    return value
+
+
+@part
+def are_digits(text):
+    """Whether eight bytes are eight digits."""
+    return (text & _HIGH) | (((text + _SIX) & _HIGH) >> _FOUR) == _DIGITS
+
+
+@part
+def eight_digits(text):
+    """What eight digits spell, two, then four, then all of them at a time."""
+    text = (text & _LOW) * _TO_PAIRS >> _A_BYTE
+    text = (text & _PAIRS) * _TO_QUADS >> _TWO_BYTES
+    return np.int64((text & _QUADS) * _TO_ALL >> _FOUR_BYTES)
+
+
+@part
+def decimal(raw, i, n):
+    """`atoms.number` for a number that begins with `0.` and has no exponent, eight digits at a time.
+
+    The position is -1 for any other. Digits beyond the seventeenth or so are passed over.
+    """
+    negative = raw[i] == MINUS
+    i += negative
+    if i + 2 >= n or raw[i] != ZERO or raw[i + 1] != DOT:
+        return 0.0, False, -1
+    i += 2
+    first = i
+    mantissa = 0
+    for _ in range(2):
+        if i + EIGHT > n:
+            break
+        text = eight(raw, i)
+        if not are_digits(text):
+            break
+        mantissa = mantissa * 100_000_000 + eight_digits(text)
+        i += EIGHT
+    last = i
+    while i < n and ZERO <= raw[i] <= NINE:
+        if mantissa < 10**17:
+            mantissa = mantissa * 10 + (int(raw[i]) - ZERO)
+            last = i + 1
+        i += 1
+    power = last - first
+    if i == first or power > EXACT_POWERS or (i < n and raw[i] | 32 == LETTER_E):
+        return 0.0, False, -1
+    value = mantissa / POWERS[power]
+    return -value if negative else value, mantissa <= 1 << 53 and last == i, i
+
+
+@part
+def put_fixed(amount, places, out, o):
+    """Write `amount / 10**places` in fixed-point, shortest, with at least one decimal.
+
+    From the right, so that all divisions are by a constant; after a whole part of one digit, for most are.
+    """
+    kept = 0
+    out[o + 2] = ZERO
+    for j in range(places, 0, -1):
+        digit = amount % 10
+        amount //= 10
+        out[o + 1 + j] = ZERO + digit
+        if digit > 0 and kept == 0:
+            kept = j
+    kept = max(kept, 1)
+    more = 0
+    rest = amount // 10
+    while rest > 0:
+        rest //= 10
+        more += 1
+    if more > 0:
+        for j in range(kept, 0, -1):
+            out[o + 1 + more + j] = out[o + 1 + j]
+    for j in range(more, -1, -1):
+        out[o + j] = ZERO + amount % 10
+        amount //= 10
+    out[o + more + 1] = DOT
+    return o + more + 2 + kept
+
+
+@part
+def put_steps(count, unit, places, texts, sizes, out, o):
+    """Write `count` steps; the position after them."""
+    if count < 0:
+        out[o] = MINUS
+        o += 1
+        count = -count
+    if count < SPELLED and sizes[count] > 0:
+        text = texts[count]
+        for j in range(EIGHT):
+            out[o + j] = text >> np.uint64(8 * j) & np.uint64(255)
+        return o + sizes[count]
+    return put_fixed(count * unit, places, out, o)
+
+
+@part
+def is_fraction(raw, i, end):
+    """Whether the number in raw[i:end] is written with a point or an exponent."""
+    while i < end:
+        if raw[i] == DOT or raw[i] | 32 == LETTER_E:
+            return True
+        i += 1
+    return False
+
+
+@part
+def steps_of(value, exact, step):
+    """How many steps `value` is, and whether that is certain and not too many."""
+    steps = value / step
+    count = np.rint(steps)
+    if abs(value) > LARGEST or abs(count) > MOST_STEPS:
+        return 0.0, False
+    tie = abs(abs(steps - count) - 0.5) <= 1e-12 * (1.0 + abs(steps))
+    return count, exact or not tie
+
+
+@kernel
+def step_list(source, target, step, unit, places, texts, sizes):
+    """How many bytes of `target` (uint8) hold the list in `source` (uint8) on the grid.
+
+    Or NOT_UNDERSTOOD, NO_ROOM, or WHOLE where it holds nothing but whole numbers, some beyond one. `step`
+    is `unit / 10**places`. `texts` (uint64) and `sizes` (int64) spell the first SPELLED multiples of it.
+    """
+    raw, out, words, lengths = pointer(source), pointer(target), pointer(texts), pointer(sizes)
+    n, room = source.size, target.size - NUMBER_BYTES
+    i = skip(raw, FIRST, n)
+    if room < 0 or i >= n or raw[i] != OPEN_LIST:
+        return NOT_UNDERSTOOD
+    i = skip(raw, i + 1, n)
+    out[0] = OPEN_LIST
+    o = 1
+    fraction = beyond = False
+    while not (o == 1 and i < n and raw[i] == CLOSE_LIST):
+        if o > room:
+            return NO_ROOM
+        if i < n and raw[i] == LETTER_N:
+            if not stands(raw, i, n, NULL):
+                return NOT_UNDERSTOOD
+            i += 4
+            o = put(NULL, out, o)
+        elif i < n:
+            value, exact, end = decimal(raw, i, n)
+            if end < 0:
+                value, exact, end = number(raw, i, n)
+            if end < 0:
+                return NOT_UNDERSTOOD
+            count, certain = steps_of(value, exact, step)
+            if not certain:
+                return NOT_UNDERSTOOD
+            fraction = fraction or is_fraction(raw, i, end)
+            beyond = beyond or abs(value) > 1.0
+            o = put_steps(int(count), unit, places, words, lengths, out, o)
+            i = end
+        i = skip(raw, i, n)
+        if i < n and raw[i] == CLOSE_LIST:
+            break
+        if i >= n or raw[i] != COMMA:
+            return NOT_UNDERSTOOD
+        out[o] = COMMA
+        o += 1
+        i = skip(raw, i + 1, n)
+    out[o] = CLOSE_LIST
+    if skip(raw, i + 1, n) < n:
+        return NOT_UNDERSTOOD
+    return WHOLE if beyond and not fraction else o + 1
+
+
+@kernel
+def step_floats(values, step, unit, scale, out):
+    """Fill `out` (float32, D) with `values` (float32, D) on the grid; 0, or NOT_UNDERSTOOD if they are none.
+
+    NaN becomes the plain NaN, infinities stay. Too large a value, or none of a size that an embedding
+    has, tells that the bytes are packed in another way.
+    """
+    largest = 0.0
+    for j in range(values.size):
+        value = float(values[j])
+        if value != value:
+            out[j] = np.nan
+        elif abs(value) == np.inf:
+            out[j] = values[j]
+        else:
+            count, certain = steps_of(value, True, step)
+            if not certain:
+                return NOT_UNDERSTOOD
+            largest = max(largest, abs(value))
+            out[j] = (count + 0.0) * unit / scale  # no negative zero: it would tell a sign
+    return NOT_UNDERSTOOD if 0.0 < largest < SMALLEST else 0

@@ -1,0 +1,152 @@
+"""Embedding values on a grid: the kernel equals its twin, order is kept, stepping twice changes nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hardening.kernels import compiled, plain
+from hardening.kernels.grid import Grid
+
+STEPS = (0.001, 0.004, 0.016, 0.25, 1e-6, 1 / 128, 0.3, 2.0, 16.0, 1e-12, 0.123456789012)
+ODD = (
+    "-0.0", "-0", "NaN", "Infinity", "-Infinity", "1e999", "5e-324", "1048576", "1048577", "1e6", "1E5", "-1e-7",
+    "0.0005", "-0.0005", "0.0015", "0.00150000000000000001", "0.12345678901234567890123", "0.5e1", "0.0000000",
+    "01", "1.", "0.", "+1", ".5", "-", "-.5", "1e", "true", "nul", "null", '"1"', "[]", "", "12345678901234567890",
+)  # fmt: skip
+ROWS = 20_000
+
+
+def _number(draw: random.Random) -> str:
+    kind = draw.random()
+    if kind < 0.5:
+        return repr(draw.gauss(0, 0.03))
+    if kind < 0.6:
+        return repr(draw.randint(-2000, 2000) * 0.0005)  # ties
+    if kind < 0.7:
+        return str(draw.randint(-2, 2))
+    if kind < 0.8:
+        return f"{draw.gauss(0, 1) * 10.0 ** draw.randint(-320, 5):.3e}"
+    if kind < 0.85:
+        return draw.choice(ODD)
+    return repr(struct.unpack("<f", struct.pack("<f", draw.gauss(0, 0.05)))[0])
+
+
+def _list(draw: random.Random) -> bytes:
+    if draw.random() < 0.1:
+        numbers = [str(draw.randint(-128, 127)) for _ in range(draw.randint(0, 5))]
+    else:
+        numbers = [_number(draw) for _ in range(draw.randint(0, 6))]
+    space = draw.choice(["", " ", "\n\t"])
+    text = f"{space}[{space}{f'{space},{space}'.join(numbers)}{space}]{space}"
+    return text[: draw.randint(0, len(text))].encode() if draw.random() < 0.05 else text.encode()
+
+
+def test_the_kernel_for_lists_equals_its_twin() -> None:
+    """Catches a number that one reads and the other does not, and a digit more or less."""
+    draw = random.Random(11)
+    read = 0
+    for _ in range(ROWS):
+        raw, grid = _list(draw), Grid.of(draw.choice(STEPS))
+        stepped = plain.step_list(raw, grid)
+        assert compiled.step_list(raw, grid) == stepped, (raw, grid)
+        read += stepped is not None
+    assert read > ROWS / 3
+
+
+def test_the_kernel_for_floats_equals_its_twin() -> None:
+    """Catches -inf, NaN, denormals, ties and empty vectors that one treats otherwise."""
+    draw = random.Random(12)
+    odd = (0.0, -0.0, math.nan, math.inf, -math.inf, 1e-42, 0.0005, 0.0015, -0.0005, 1e6, 2e6)
+    for _ in range(ROWS):
+        size = draw.randint(0, 6)
+        bits = draw.randbytes(4 * size + (draw.random() < 0.05))
+        values = [draw.choice(odd) if draw.random() < 0.3 else draw.gauss(0, 0.05) for _ in range(size)]
+        packed = draw.choice((bits, struct.pack(f"<{size}f", *values)))
+        grid = Grid.of(draw.choice(STEPS))
+        assert compiled.step_floats(packed, grid) == plain.step_floats(packed, grid), (packed, grid)
+
+
+@pytest.mark.parametrize(
+    ("raw", "step", "expected"),
+    [
+        (b"[0.0124, -0.0126 ,0.5]", 0.001, b"[0.012,-0.013,0.5]"),
+        (b"[-0.0004,0.0004,-0.0]", 0.001, b"[0.0,0.0,0.0]"),  # a sign would tell more than the grid
+        (b"[1,0,0]", 0.001, b"[1.0,0.0,0.0]"),
+        (b"[0.3,null,NaN]", 0.25, b"[0.25,null,NaN]"),
+        (b"[12.34,1e3]", 0.1, b"[12.3,1000.0]"),
+        (b"[7.9]", 2.0, b"[8.0]"),
+        (b"[ ]", 0.1, b"[]"),
+        (b"[-4,127,0]", 0.001, b"[-4,127,0]"),  # packed as bytes, which is the coarser grid
+        (b"[-4,127,0]", 0.016, b"[]"),
+        (b"[0.1,2000000.5]", 0.001, None),
+        (b"[0.1,[0.2]]", 0.001, None),
+        (b'[0.1,"0.2"]', 0.001, None),
+        (b"[0.1,true]", 0.001, None),
+        (b'{"0":0.1}', 0.001, None),
+        (b"0.1", 0.001, None),
+        (b"[0.1", 0.001, None),
+        (b"[0.1]]", 0.001, None),
+    ],
+)
+def test_what_becomes_of_a_list(raw: bytes, step: float, expected: bytes | None) -> None:
+    for twin in (plain, compiled):
+        assert twin.step_list(raw, Grid.of(step)) == expected
+
+
+@given(st.lists(st.floats(-2, 2), max_size=8), st.sampled_from(STEPS[:-2]))
+@settings(max_examples=300)
+def test_values_lie_on_the_grid_in_their_order_and_near(values: list[float], step: float) -> None:
+    grid = Grid.of(step)
+    raw = json.dumps(values).encode()
+    stepped = compiled.step_list(raw, grid)
+    assert stepped is not None
+    assert compiled.step_list(stepped, grid) == stepped
+    numbers = json.loads(stepped)
+    for value, number in zip(values, numbers, strict=True):
+        assert abs(number / grid.step - round(number / grid.step)) < 1e-6
+        assert abs(value - number) <= grid.step * (0.5 + 1e-9) + 1e-12
+    ranked = sorted(range(len(values)), key=values.__getitem__)
+    assert [numbers[at] for at in ranked] == sorted(numbers)
+
+
+@pytest.mark.parametrize(
+    ("values", "step", "expected"),
+    [
+        ([0.0124, -0.0126, 0.0004, -0.0004], 0.001, [0.012, -0.013, 0.0, 0.0]),
+        ([math.nan, math.inf, -math.inf], 0.5, [math.nan, math.inf, -math.inf]),
+        ([], 0.5, []),
+        ([1e-42, -1e-42], 0.5, None),  # no embedding is so small: two halves of binary16 read so
+        ([0.5, 1e30], 0.5, None),  # nor so large
+    ],
+)
+def test_what_becomes_of_packed_floats(
+    values: list[float], step: float, expected: list[float] | None
+) -> None:
+    packed = np.array(values, "<f4").tobytes()
+    for twin in (plain, compiled):
+        stepped = twin.step_floats(packed, Grid.of(step))
+        assert stepped == (None if expected is None else np.array(expected, "<f4").tobytes())
+        if stepped is not None:
+            assert twin.step_floats(stepped, Grid.of(step)) == stepped
+
+
+@pytest.mark.parametrize("kind", ["<f2", "i1", ">f4"])
+def test_another_packing_is_not_taken_for_binary32(kind: str) -> None:
+    """Catches a vector that would leave falsified because its bytes mean something else."""
+    values = np.random.default_rng(3).standard_normal(384) / 384**0.5
+    packed = (values * 127 * 8 if kind == "i1" else values).astype(kind).tobytes()
+    assert plain.step_floats(packed, Grid.of(0.001)) is None
+    assert compiled.step_floats(packed, Grid.of(0.001)) is None
+
+
+def test_a_list_that_grows_finds_room() -> None:
+    raw = b"[" + b",".join([b"1e6"] * 5000) + b"]"
+    assert compiled.step_list(raw, Grid.of(0.123456789012)) == plain.step_list(raw, Grid.of(0.123456789012))
