@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import latency, sockets
+from bench import latency, sockets, vectors
 from bench.report import as_json, goals, judge, show
 
 
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"[dim]measuring: {what}[/dim]")
 
     rows = latency.measure(progress, quick=options.quick)
+    rows += vectors.measure(progress, quick=options.quick)
     rows += sockets.measure(progress, quick=options.quick)
     claims = judge(goals("bench"), rows, seed=latency.SEED)
     show(rows, claims, Console(highlight=False, width=None if sys.stdout.isatty() else 150))

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DOOR = "/v1/chat/completions"
+EMBEDDINGS = "/v1/embeddings"
 NO_DOOR = "/health"
 
 SSE = b"text/event-stream; charset=utf-8"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
+import struct
 from collections.abc import Callable
 from random import Random
 
@@ -11,6 +13,8 @@ import orjson
 
 CHUNKS = 256
 """Chunks of an answer."""
+DIMENSIONS = 1536
+"""Values of an embedding."""
 TRACE_CHUNKS = 1024
 """Chunks of a trace; models that reason write some times as much as they answer."""
 
@@ -131,6 +135,24 @@ def whole(seed: int) -> bytes:
     usage = {"prompt_tokens": 412, "completion_tokens": 587, "total_tokens": 999}
     head = {**_head(Random(seed)), "object": "chat.completion"}
     return orjson.dumps({**head, "choices": [choice], "usage": usage})
+
+
+def embedding(seed: int, *, packed: bool) -> bytes:
+    """An embedding of 1,536 values of length 1, as numbers or as the base64 of binary32 values."""
+    random = Random(seed)
+    drawn = [random.gauss(0, 1) for _ in range(DIMENSIONS)]
+    length = math.sqrt(sum(value * value for value in drawn))
+    values = [value / length for value in drawn]
+    text = base64.b64encode(struct.pack(f"<{DIMENSIONS}f", *values)).decode()
+    data = [{"object": "embedding", "index": 0, "embedding": text if packed else values}]
+    usage = {"prompt_tokens": 8, "total_tokens": 8}
+    return orjson.dumps({"object": "list", "data": data, "model": "aurora-embed-1", "usage": usage})
+
+
+def embedding_request() -> bytes:
+    """A request for the embedding of a sentence."""
+    text = "Could you look at this function, please? It takes a list and gives back a shorter one."
+    return orjson.dumps({"model": "aurora-embed-1", "input": text})
 
 
 def request(size: int, *, stream: bool = True) -> bytes:

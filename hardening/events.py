@@ -94,11 +94,25 @@ class Logprobs:
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
-    """A value that no policy that acts lets out: token ids, prompt rows, hidden states, tool traces."""
+class Vector:
+    """Values of an embedding as the raw JSON that stands in the frame.
+
+    A flat list of numbers, or a string that is the base64 of little-endian binary32 values.
+    """
 
     index: int
-    kind: Literal["ids", "rows", "states", "trace"]
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A value that no policy that acts lets out: token ids, prompt rows, hidden states, tool traces.
+
+    Of `vectors` those that no grid can be laid over, such as one bit a dimension.
+    """
+
+    index: int
+    kind: Literal["ids", "rows", "states", "trace", "vectors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +160,7 @@ Event = (
     | Summary
     | Seal
     | Logprobs
+    | Vector
     | Withheld
     | Tool
     | Finish

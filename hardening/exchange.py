@@ -120,6 +120,8 @@ class Exchange:
             told["pins"] = "force"
         if self._pace is not None:
             told["pace"] = float(self._decision.pace_per_s or 0.0)
+        if self._acts and self._facts.embeds and self._decision.embeddings.step:
+            told["embeddings"] = self._decision.embeddings.step
         return told
 
     def request(self, body: bytes) -> bytes | Refusal:
@@ -183,7 +185,7 @@ class Exchange:
             self._drift = Drift()
         self._reply = Reply(
             self._codec,
-            Chain(self._decision, self._tools.makers, self._question.values),
+            Chain(self._decision, self._tools.makers, self._question.values, embeds=self._facts.embeds),
             self._tally,
             shapes=self._tools.shapes.setdefault(self._codec.name, Shapes()),
             reasons=self._reasons,

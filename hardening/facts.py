@@ -34,6 +34,9 @@ RefusalKind = Literal[
     "unavailable",
     "internal",
 ]
+Packing = Literal["floats", "bytes", "other"]
+BYTE_STEP = 1 / 128
+"""The grid of embedding values that are packed as bytes, for a range from -1 to 1."""
 Outcome = Literal["complete", "cut", "disconnected", "refused", "error"]
 
 
@@ -70,7 +73,8 @@ class RequestFacts(NamedTuple):
     """What a request asks for, as far as a policy may look at it.
 
     `top_logprobs` is None where no log-probabilities are asked. `max_tokens` is None where the
-    caller names no bound. `switches` says that a switch may stand in it which moves, repeats or turns off what
+    caller names no bound. `choices` of an embeddings request are its inputs, and `packing` is the most
+    packed form in which their values are asked. `switches` says that a switch may stand in it which moves, repeats or turns off what
     a policy withholds, `opens` that its prompt ends in a trace. `headers` are lower-case names, for `match: {header: ...}` only.
     """
 
@@ -87,6 +91,12 @@ class RequestFacts(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
     switches: bool = False
     opens: bool = False
+    packing: Packing = "floats"
+
+    @property
+    def embeds(self) -> bool:
+        """Whether embeddings are asked, and so no answer in tokens."""
+        return self.format.endswith(("_embeddings", "_embed"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,10 @@ class Reply:
                 # Past what is no JSON nobody knows where an element begins, nor what stands in it.
                 read_json(raw, format=self._codec.name)
             return self._unreadable(raw)
-        out = self.rewriter.frame(frame)
+        try:
+            out = self.rewriter.frame(frame)
+        except WireError:  # a vector that is none
+            return self._unreadable(raw)
         if out:
             self.stream.note(frame, eol=event.eol, data=data)
         self.lanes.learn(frame, out, same=self.rewriter.same, masked=self.rewriter.masked)
@@ -277,11 +280,13 @@ class Reply:
         if self._mode != "gather":
             return b""
         body = b"".join(self._body)
+        frame = None
         try:
             start = len(BOM) if body.startswith(BOM) else 0
-            return self.rewriter.frame(self._codec.frame(body, start), whole=True)
+            frame = self._codec.frame(body, start)
+            return self.rewriter.frame(frame, whole=True)
         except WireError:
-            if self._is_lines(body):
+            if frame is None and self._is_lines(body):
                 return self._by_lines(body)
             self._reasons.add("unreadable_body")
             if not self._passes_unreadable:

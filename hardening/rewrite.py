@@ -15,6 +15,7 @@ from hardening.events import (
     Text,
     TextCopy,
     Tool,
+    Vector,
     Withheld,
 )
 from hardening.numbers import Numbers
@@ -27,14 +28,15 @@ from hardening.wire.scan import UNKNOWN_TEXT_BYTES
 from hardening.wire.sites import Site
 
 _BEGINS = frozenset({Role.SPEAKER, Role.HEAD})
-_KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs)
+_NAMES_OF_CHANGES = {"rows": "logprobs", "vectors": "embeddings"}
+_KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs, Vector)
 
 
 class Rewriter:
     """Edits frames as the chain says, and writes frames of its own in the shape of earlier ones.
 
-    `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `copies`; `same` says of the
-    last frame whether it left with what it came with, but for its number, `masked` whether a string was taken
+    `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `embeddings`, `copies`; `same` says
+    of the last frame whether it left with what it came with, but for its number, `masked` whether a string was taken
     out that no table knows. `glue` stands between two frames that leave for one.
     """
 
@@ -213,11 +215,14 @@ class Rewriter:
             kept = next((out.raw for out in outs if isinstance(out, Logprobs)), b"[]")
             edits |= frame.with_rows(site, kept)
             self.changed.add("logprobs")
+        elif isinstance(event, Vector):
+            kept = next((out.raw for out in outs if isinstance(out, Vector)), b"")
+            edits[site] = kept or frame.written(site, "")
+            self.changed.add("embeddings")
         elif not outs or isinstance(event, TextCopy):
             edits.setdefault(site, frame.written(site, ""))
-            self.changed.add(
-                "logprobs" if isinstance(event, Withheld) and event.kind == "rows" else "reasoning"
-            )
+            kind = event.kind if isinstance(event, Withheld) else ""
+            self.changed.add(_NAMES_OF_CHANGES.get(kind, "reasoning"))
 
     def _copies(self, frame: Frame) -> list[tuple[int, int]]:
         """Strings that no table knows and that repeat a hidden trace, or any of this frame's share of it."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from hardening.exchange import Exchange, Settlement, Tools
 from hardening.facts import Decision, LogprobTerms, ReasoningTerms, RequestFacts
 from hardening.transform.chain import Makers
+from hardening.transform.embeddings import VectorStepper
 from hardening.transform.logprobs import LogprobCutter
 from hardening.wire.codec import CODECS
 
@@ -28,7 +29,9 @@ class FixedSummary:
         return SUMMARY
 
 
-TOOLS = Tools(Makers(cutter=LogprobCutter, summariser=lambda max_tokens: FixedSummary()))
+TOOLS = Tools(
+    Makers(cutter=LogprobCutter, summariser=lambda max_tokens: FixedSummary(), stepper=VectorStepper)
+)
 
 SUMMARISED = Decision(reasoning=ReasoningTerms(show="summary"), logprobs=LogprobTerms(top=2, step=0.25))
 HIDDEN = Decision(reasoning=ReasoningTerms(show="none"), logprobs=LogprobTerms(top=0))

@@ -13,12 +13,14 @@ from bench.corpus.leaks import find
 from bench.corpus.reading import (
     Answer,
     is_tagged,
+    names_tokens,
     on_one_line,
     rows_beyond,
     usage_of,
     without_trace,
 )
 from bench.corpus.recordings import Recording
+from bench.corpus.vectors import are_near, off_grid, vectors_of
 
 _sentence_end = re.compile(r"[.!?。！？](?:\s|$)|\n|$")
 
@@ -98,6 +100,7 @@ class Checks:
             return
         self._leaks(recording, outcome, note, self._splits[0])
         self._rows(drive, recording, outcome, note)
+        self._vectors(drive, recording, outcome, note)
         self._answer(recording, outcome, note)
         if not outcome.withheld:
             figures["sdk_checked"] += 1
@@ -137,6 +140,22 @@ class Checks:
             note.result.figures["rows_beyond"] += left
             note.add(self._splits[0], f"{left} rows of log-probabilities beyond the policy")
 
+    def _vectors(self, drive: Drive, recording: Recording, outcome: Outcome, note: _Notes) -> None:
+        facts = drive.facts(recording)
+        before = vectors_of(recording.body) if facts.embeds else []
+        if not before:
+            return
+        figures, step = note.result.figures, drive.decision(facts).embeddings.step
+        after = vectors_of(outcome.body)
+        figures["vectored"] += 1
+        figures["answers"] += 1
+        figures["vectors_without"] += off_grid(before, step)
+        if left := off_grid(after, step):
+            figures["vectors_beyond"] += left
+            note.add(self._splits[0], f"{left} vectors beyond the grid")
+        if not are_near(before, after, step):
+            note.miss("answers_changed", self._splits[0], "vectors that are others than before")
+
     def _answer(self, recording: Recording, outcome: Outcome, note: _Notes) -> None:
         before = read_answer(recording.format, recording.body)
         if not (before.texts or before.calls):
@@ -155,7 +174,7 @@ class Checks:
             note.miss("answers_changed", self._splits[0], f"{' and '.join(changed)} changed")
 
     def _usage(self, recording: Recording, outcome: Outcome, note: _Notes) -> None:
-        if not recording.usage:
+        if not recording.usage or not names_tokens(recording.usage):
             return
         settlement = outcome.settlement
         note.result.figures["usage_expected"] += 1

@@ -154,6 +154,11 @@ def usage_of(raw: dict[str, object]) -> tuple[int | None, int]:
     return prompt, completion
 
 
+def names_tokens(raw: dict[str, object]) -> bool:
+    """Whether a recorder's reading of the usage holds a count of tokens, not of pictures or prices alone."""
+    return any("token" in key.lower() or key.endswith("eval_count") for key in raw)
+
+
 def _gemini_counts(raw: dict[str, object]) -> tuple[int, int] | None:
     """As `usage_of`: thoughts are counted apart, and what its own tools read where the total holds it."""
     counts = {key.replace("_", "").lower(): _int(value) for key, value in raw.items()}

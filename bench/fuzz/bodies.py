@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,6 +19,11 @@ HIDDEN = (
     "隠された考え 一歩目 七百二十一を十三で割る 余りは六である 次に検算を行うこと",
 )
 """Traces; no visible text here holds twenty characters of one in a row."""
+
+VALUES = tuple(0.12345678 - 0.00987654 * number for number in range(24))
+"""A vector; no other number here is written with so many digits."""
+PACKED = base64.b64encode(struct.pack("<24f", *VALUES)).decode()
+"""The same, packed."""
 
 _SAID = ("Yes", " so", "", "é漢", 'say "hi"', "a\nb", "\\", "<", "[", "◁", "a\u2028b", "x" * 300)
 _NAMES = ("m-1", "assistant", "chatcmpl-1", "x" * 80, "")
@@ -61,7 +67,8 @@ class Author:
         return Body(self._chance.choice((b"", b"\n  ", b"\xef\xbb\xbf")) + data, "application/json")
 
     def _event(self) -> bytes:
-        return _Spelling(self._chance).write(self._value(self._codec.response.root, 0))
+        value = self._value(self._codec.response.root, 0)
+        return _Spelling(self._chance).write(value if isinstance(value, dict | list) else [value])
 
     def _value(self, node: Node, depth: int) -> object:
         chance = self._chance
@@ -82,7 +89,8 @@ class Author:
         if "type" in made:
             made["type"] = chance.choice(self._kinds)
         if chance.random() < 0.3:
-            made[chance.choice(_STRANGE_KEYS)] = chance.choice(_SCALARS)
+            embeds = self._codec.response.embeds and chance.random() < 0.5
+            made[chance.choice(_STRANGE_KEYS)] = _vector(chance) if embeds else chance.choice(_SCALARS)
         return made
 
     def _of_role(self, role: Role) -> object:
@@ -137,6 +145,32 @@ def _rows(text: Callable[[random.Random], object]) -> Callable[[random.Random], 
     return made
 
 
+def _vector(chance: random.Random) -> object:
+    """A vector in one of the shapes that servers give it, or in one that no server should."""
+    values = list(VALUES)
+    shapes: tuple[object, ...] = (
+        values,
+        values,
+        PACKED,
+        [values, values],
+        [[[values]]],
+        {"float": [values], "base64": [PACKED], "binary": [[1, -7] * 20]},
+        [*values, None, 1],
+        [{"x": values}],
+        [],
+    )
+    odd: tuple[object, ...] = (
+        [str(value) for value in values],
+        {str(at): value for at, value in enumerate(values)},
+        [{"v": value} for value in values],
+        PACKED[:-1],
+        [*values, 1e300],
+        [*values, "0.1"],
+        [values, 0.5],
+    )
+    return chance.choice(shapes if chance.random() < 0.8 else odd)
+
+
 def _finish(chance: random.Random) -> object:
     return chance.choice(("stop", "length", None, "", "tool_calls"))
 
@@ -176,6 +210,8 @@ _OF_ROLE: dict[Role, Callable[[random.Random], object]] = {
     Role.IDS: lambda chance: list(_hidden(chance).encode()),
     Role.ROWS: _rows(_hidden),
     Role.STATES: lambda chance: [[chance.random()], [list(_hidden(chance).encode())]],
+    Role.VECTOR: _vector,
+    Role.VECTOR_BITS: lambda chance: [[1, -7, 100] * 20],
     Role.INDEX: lambda chance: chance.choice((0, 0, 1, 2, -1, None, "0", 10**9)),
     Role.SEQUENCE: lambda chance: chance.choice((0, 1, 2, 3, 17, -1, None, "3", 10**9, 2.5)),
     Role.FINISH: _finish,

@@ -5,19 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from bench.fuzz.bodies import HIDDEN, Author, Body
+from bench.fuzz.bodies import HIDDEN, PACKED, VALUES, Author, Body
 from hardening.asgi.tools import Toolbox
 from hardening.errors import WireError
 from hardening.exchange import Exchange
-from hardening.facts import Decision, LogprobTerms, ReasoningTerms, RequestFacts
+from hardening.facts import Decision, EmbeddingTerms, LogprobTerms, ReasoningTerms, RequestFacts
 from hardening.policy import load_policy
 from hardening.testing import find_leaks
 from hardening.wire.codec import CODECS, Codec
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.sse import SSE
 
-HIDING = Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0))
+HIDING = Decision(
+    reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0), embeddings=EmbeddingTerms(0.001)
+)
 SUMMARISING = Decision(reasoning=ReasoningTerms("summary"), logprobs=LogprobTerms(2, 0.25))
+STEPPING = Decision(embeddings=EmbeddingTerms(0.001))
 SHADOW = Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0), enforced=False)
 
 _TOOLS = Toolbox().tools(load_policy("baseline"))
@@ -68,6 +71,17 @@ def nothing_hidden_leaves(codec: Codec, chance: random.Random) -> None:
         for trace in HIDDEN:
             leaks = find_leaks(out, trace)
             assert not leaks, f"{leaks[0].text!r} left in {leaks[0].where}"
+
+
+def no_value_leaves_off_the_grid(codec: Codec, chance: random.Random) -> None:
+    """No value of a vector leaves as it was, wherever it stands and however it is packed."""
+    if not codec.response.embeds:
+        return
+    body = _body(codec, chance)
+    out = send(codec, STEPPING, body, _cut(body.data, chance)).replace(b"\\/", b"/")
+    for value in VALUES:
+        assert str(value).encode() not in out, f"{value} left"
+    assert PACKED.encode() not in out, "a packed vector left"
 
 
 def splits_do_not_matter(codec: Codec, chance: random.Random) -> None:
@@ -135,6 +149,7 @@ PROPERTIES: dict[str, Property] = {
     check.__name__: check
     for check in (
         nothing_hidden_leaves,
+        no_value_leaves_off_the_grid,
         splits_do_not_matter,
         shadow_changes_nothing,
         broken_bytes_are_a_wire_error_at_most,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -18,7 +19,7 @@ from hardening.asgi.inforce import InForce
 from hardening.asgi.refusals import limit_refusal
 from hardening.asgi.service import Service
 from hardening.errors import AccountError, WireError
-from hardening.facts import Account, Admission, Decision, Refusal, RequestFacts, Standing
+from hardening.facts import Account, Admission, Decision, EmbeddingTerms, Refusal, RequestFacts, Standing
 from hardening.identity import ANONYMOUS
 from hardening.policy import Charges, charges, decide
 from hardening.state import StateStore
@@ -35,6 +36,7 @@ _NO_ADMISSION = Admission(True, None, Standing())
 _NOBODY = Account(ANONYMOUS, proven=False)
 _NO_CLAIM = Charges(None, (), 0)
 _UNDECIDED = Decision()
+_NO_VECTORS = EmbeddingTerms(noise=math.inf)
 _blank = cache(RequestFacts)
 
 
@@ -172,6 +174,7 @@ def _await_account(case: Case, service: Service) -> None:
         refusal=None,
         reasoning=replace(stranger.reasoning, show="none"),
         logprobs=replace(stranger.logprobs, top=0),
+        embeddings=_NO_VECTORS,
     )
 
 

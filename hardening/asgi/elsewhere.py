@@ -16,7 +16,7 @@ _SNIFFED_BYTES = 64
 _OUTPUT = re.compile(
     rb'"(?:object"\s*:\s*"(?:chat\.completion|text_completion|response)|id"\s*:\s*"(?:chatcmpl|cmpl|resp|msg)[-_]'
     rb'|choices"|candidates"|generated_text"|completion"|type"\s*:\s*"(?:message|response\.)|output_ids"'
-    rb'|content_block|delta"|token_ids"|logprobs")'
+    rb'|embeddings?"|content_block|delta"|token_ids"|logprobs")'
 )
 _TYPES = (b"application/json", b"text/event-stream", b"application/x-ndjson")
 _HEAD_DROPS = frozenset({b"content-length", b"etag", b"content-md5", b"content-digest", b"repr-digest"})

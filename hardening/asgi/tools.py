@@ -11,6 +11,7 @@ from hardening.errors import StartError
 from hardening.exchange import Tools
 from hardening.policy import Policy
 from hardening.transform.chain import Makers
+from hardening.transform.embeddings import VectorStepper
 from hardening.transform.logprobs import LogprobCutter
 from hardening.transform.summary import Summariser
 from hardening.wire.shapes import Shapes
@@ -31,6 +32,7 @@ class Toolbox:
         self._count: Callable[[str], int] = _estimate
         self._makers = Makers(
             cutter=lru_cache(maxsize=_CUTTERS)(LogprobCutter),
+            stepper=lru_cache(maxsize=_CUTTERS)(VectorStepper),
             summariser=lambda budget: Summariser(budget, self.count_tokens),
         )
         # Shapes say what an upstream writes, not what a policy does: a new policy need not learn them anew.

@@ -27,5 +27,3 @@ SMALLEST = 1 / LARGEST
 """Nor is any embedding, but the zero vector, so small in all of its values."""
 MOST_STEPS = float(1 << 52)
 """Up to this many steps a count is exact in binary64."""
-BYTE_STEP = 1 / 128
-"""The grid of values that are packed as bytes, for a range from -1 to 1."""

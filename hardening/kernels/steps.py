@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 
-from hardening.kernels.codes import BYTE_STEP, LARGEST, MOST_STEPS, SMALLEST
+from hardening.facts import BYTE_STEP
+from hardening.kernels.codes import LARGEST, MOST_STEPS, SMALLEST
 from hardening.kernels.grid import Grid
 
 _CANONICAL_NAN = np.float32(np.nan)
@@ -82,4 +83,4 @@ def step_floats(packed: bytes, grid: Grid) -> bytes | None:
     with np.errstate(invalid="ignore"):
         stepped = ((counts + 0.0) * grid.unit / 10**grid.places).astype("<f4")
     stepped[np.isnan(values)] = _CANONICAL_NAN
-    return stepped.tobytes()
+    return bytes(stepped.tobytes())

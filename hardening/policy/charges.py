@@ -153,7 +153,7 @@ def _amount(unit: Unit, facts: RequestFacts, plan: Plan, prompt_tokens: int, res
         asked = rows if rows >= 0 else _ALL_ROWS
         return reserve * (asked if plan.top is None else min(asked, plan.top))
     if unit == "embeddings":
-        return facts.choices if facts.format.endswith(("_embeddings", "_embed")) else 0
+        return facts.choices if facts.embeds else 0
     return reserve
 
 
@@ -178,6 +178,8 @@ def _owing(limit: Limit) -> Limit:
 
 def _reserve(facts: RequestFacts, plan: Plan, prompt_tokens: int, usual_tokens: int) -> int:
     """Completion tokens to reserve: what the bounds allow, and no more than a full limit could grant."""
+    if facts.embeds:
+        return 0
     # What comes whole cannot ask for more on its way, so a run of short answers must not make it cheap.
     wanted = usual_tokens if facts.stream else max(usual_tokens, RESERVE_TOKENS)
     if facts.max_tokens is not None and facts.max_tokens < wanted:

@@ -17,6 +17,7 @@ from hardening.policy.compiled import Policy
 from hardening.policy.matching import remember
 from hardening.policy.terms import Terms
 from hardening.policy.unbuilt import withheld
+from hardening.policy.vectors import refused
 
 
 def decide(policy: Policy, facts: RequestFacts, account: Account, standing: Standing, now: float) -> Decision:
@@ -26,7 +27,7 @@ def decide(policy: Policy, facts: RequestFacts, account: Account, standing: Stan
     """
     rules, layers = policy.enforced_for(account)
     hits = policy.hits(facts, account, now) & rules
-    return _decision(policy, hits, policy.layers_of(standing) & layers, account.proven)
+    return _for(facts, _decision(policy, hits, policy.layers_of(standing) & layers, account.proven))
 
 
 def would(
@@ -35,8 +36,16 @@ def would(
     """The Decision with every shadow part enforced, or None where nothing of it is in shadow."""
     decision = decide(policy, facts, account, standing, now)
     whole = _decision(policy, policy.hits(facts, account, now), policy.layers_of(standing), account.proven)
-    whole = replace(whole, enforced=True)
+    whole = replace(_for(facts, whole), enforced=True)
     return whole if whole != decision else None
+
+
+def _for(facts: RequestFacts, decision: Decision) -> Decision:
+    """The Decision with a refusal where it cannot be kept in what this request asks for."""
+    if not facts.embeds or decision.exempt or decision.refusal is not None:
+        return decision
+    refusal = refused(decision.embeddings, facts.packing)
+    return decision if refusal is None else replace(decision, refusal=refusal)
 
 
 def _decision(policy: Policy, hits: int, layers: int, proven: bool) -> Decision:

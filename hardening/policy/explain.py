@@ -26,6 +26,7 @@ from hardening.policy.provenance import (
     trace,
 )
 from hardening.policy.references import child
+from hardening.policy.vectors import REFUSED_BY
 
 State = Literal[
     "acts", "tightens", "exempts", "refuses", "held back", "not reached", "shadow", "does not hold"
@@ -118,16 +119,17 @@ def explain(reading: Reading, asked: Asked) -> Explanation:
 
 
 def _explained(reading: Reading, decision: Decision, hits: int, layers: int, proven: bool) -> Explained:
-    settings = [*_ends(reading, decision)]
+    traced = trace(reading, hits, layers, proven=proven)
+    settings = [*_ends(reading, decision, traced)]
     if not decision.exempt:
-        settings += _settings(reading, decision, trace(reading, hits, layers, proven=proven), proven)
+        settings += _settings(reading, decision, traced, proven)
     return Explained(decision, tuple(settings))
 
 
 def _settings(reading: Reading, decision: Decision, traced: Traced, proven: bool) -> Iterator[Setting]:
     """The settings of a Decision in the order of the file."""
     for name, path in SETTINGS.items():
-        if name == "limits" and decision.refusal is not None:
+        if name == "limits" and decision.refusal is not None and decision.refusal not in REFUSED_BY:
             sources: tuple[Written, ...] = (_end(reading, decision, "refuse"),)
         elif name == "limits" and not proven:
             sources = (_pool(reading),)
@@ -138,7 +140,7 @@ def _settings(reading: Reading, decision: Decision, traced: Traced, proven: bool
         yield Setting(".".join(KEYS[name]), attrgetter(path)(decision), sources[0], sources[1:], because)
 
 
-def _ends(reading: Reading, decision: Decision) -> Iterator[Setting]:
+def _ends(reading: Reading, decision: Decision, traced: Traced) -> Iterator[Setting]:
     """What a Decision says beside its settings, where it says something."""
     policy, root = reading.policy, reading.root
     mode = _top(reading, "mode")
@@ -154,7 +156,9 @@ def _ends(reading: Reading, decision: Decision) -> Iterator[Setting]:
     if decision.exempt:
         yield Setting("exempt", True, _end(reading, decision, "exempt"))
     if decision.refusal is not None:
-        yield Setting("refuse", decision.refusal, _end(reading, decision, "refuse"))
+        field = REFUSED_BY.get(decision.refusal)
+        source = _end(reading, decision, "refuse") if field is None else traced.sources(field)[0]
+        yield Setting("refuse", decision.refusal, source)
 
 
 def _top(reading: Reading, key: str) -> Written:

@@ -22,6 +22,10 @@ BUILT_FORMATS = frozenset(
         "gemini_generate",
         "ollama_chat",
         "ollama_generate",
+        "openai_embeddings",
+        "gemini_embed",
+        "ollama_embed",
+        "cohere_embed",
     )
 )
 
@@ -64,9 +68,8 @@ def _notes(terms: Terms) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("reasoning", "seal"), "seals are not built yet, so traces leave without one"
     if terms.logprob_noise:
         yield ("logprobs", "noise"), "noise is not built yet, so log-probabilities are withheld there"
-    if terms.embedding_step or terms.embedding_noise:
-        text = "no embeddings door is read yet; one that this file names is blocked, others are unknown doors"
-        yield ("embeddings",), text
+    if terms.embedding_noise:
+        yield ("embeddings", "noise"), "noise is not built yet, so embeddings are refused there"
     if terms.usage not in (None, "keep"):
         yield ("usage",), "usage is not rounded or dropped yet"
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hardening.events import Event, Text
-from hardening.facts import Decision
+from hardening.facts import Decision, EmbeddingTerms
+from hardening.transform.embeddings import BoundedVectors, Stepping
 from hardening.transform.inline import InlineTraces
 from hardening.transform.reasoning import HeldReasoning, Summarising
 from hardening.transform.rows import BoundedRows, Cutting
@@ -19,6 +20,7 @@ class Makers:
 
     cutter: Callable[[int | None, float], Cutting]
     summariser: Callable[[int], Summarising]
+    stepper: Callable[[float], Stepping]
 
 
 class Chain:
@@ -27,16 +29,23 @@ class Chain:
     Tags come before traces, and traces before rows: each needs to know what the one before it took out.
     """
 
-    __slots__ = ("_steps", "_terms", "hidden", "inline", "rows")
+    __slots__ = ("_steps", "_terms", "hidden", "inline", "rows", "vectors")
 
     def __init__(
-        self, decision: Decision, makers: Makers, question_values: Callable[[], frozenset[str]]
+        self,
+        decision: Decision,
+        makers: Makers,
+        question_values: Callable[[], frozenset[str]],
+        *,
+        embeds: bool = False,
     ) -> None:
+        """`embeds` says that the response holds embeddings."""
         reasoning, logprobs = decision.reasoning, decision.logprobs
         self._terms = reasoning
         self.hidden: HeldReasoning | None = None
         self.inline: InlineTraces | None = None
         self.rows: BoundedRows | None = None
+        self.vectors: BoundedVectors | None = None
         if decision.acts and reasoning.show != "full":
             self.hidden = HeldReasoning(
                 reasoning.show,
@@ -49,11 +58,16 @@ class Chain:
         if bounded or self.hidden is not None:
             cutter = None if bounded and logprobs.top == 0 else makers.cutter(logprobs.top, logprobs.step)
             self.rows = BoundedRows(cutter, aligned=self.hidden is not None)
+        if decision.acts and embeds:
+            terms = decision.embeddings
+            # Noise is not built yet, so what it would soften stays here.
+            stepper = None if terms.noise else makers.stepper(terms.step)
+            self.vectors = BoundedVectors(stepper, packed=terms == EmbeddingTerms())
         self._lay()
 
     def _lay(self) -> None:
         """Put the steps that act in their order."""
-        steps: tuple[Step | None, ...] = (self.inline, self.hidden, self.rows)
+        steps: tuple[Step | None, ...] = (self.inline, self.hidden, self.rows, self.vectors)
         self._steps = tuple(step for step in steps if step is not None)
 
     def read_inline(self, *, whole: bool) -> None:

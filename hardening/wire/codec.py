@@ -9,11 +9,15 @@ from typing import Protocol
 from hardening.facts import LimitState, Refusal, RequestFacts, Usage
 from hardening.wire import (
     anthropic_messages,
+    cohere_embed,
+    gemini_embed,
     gemini_generate,
     ollama_chat,
+    ollama_embed,
     ollama_generate,
     openai_chat,
     openai_completions,
+    openai_embeddings,
     openai_responses,
 )
 from hardening.wire.frame import Frame
@@ -192,6 +196,10 @@ FORMATS: tuple[Format, ...] = (
     gemini_generate,
     ollama_chat,
     ollama_generate,
+    openai_embeddings,
+    gemini_embed,
+    ollama_embed,
+    cohere_embed,
 )
 
 CODECS: dict[str, Codec] = {format.NAME: _codec(format) for format in FORMATS}

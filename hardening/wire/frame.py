@@ -21,6 +21,7 @@ from hardening.events import (
     TextCopy,
     Tool,
     UsageSeen,
+    Vector,
     Withheld,
 )
 from hardening.facts import Usage
@@ -31,6 +32,7 @@ from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Walk, read_json, read_string
 from hardening.wire.sites import Site
 from hardening.wire.traces import holds_numbers, is_readable, is_settings, trace_of, with_text
 from hardening.wire.usage import read_count, usage_seen
+from hardening.wire.vectors import with_vectors
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
 _WITHHELD = {
@@ -39,6 +41,7 @@ _WITHHELD = {
     Role.LOGPROBS_OTHER: "rows",
     Role.STATES: "states",
     Role.TRACE: "trace",
+    Role.VECTOR_BITS: "vectors",
 }
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.BLOCKS})
 _WHOLE = frozenset({Role.TEXT_WHOLE, Role.BLOCKS})
@@ -56,6 +59,7 @@ _IN_HOLDER = frozenset({*_ROWS, *COLUMNS, Role.LOGPROBS_OTHER})
 _MUTE = frozenset(
     {
         *COLUMNS,
+        Role.ECHO,
         Role.NOTE,
         Role.VOLATILE,
         Role.SEQUENCE,
@@ -69,6 +73,7 @@ _MUTE = frozenset(
 _BESIDE_A_TRACE = frozenset({*_TRACES, *_MUTE, Role.HOLDER, Role.KIND, Role.TRACE, Role.LOGPROBS_REASONING})
 _EMPTY_BYTES = 2  # of a string: its quotes
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
+_LONGEST_EMPTY = 4  # bytes of the longest of them
 # What servers write where nothing has finished.
 _GOES_ON = frozenset({"", "null", "none", "in_progress", "queued", "finish_reason_unspecified", "0"})
 _DIGITS = 10  # of a number that counts frames
@@ -87,12 +92,13 @@ _RANK: dict[type[Event], int] = {
     Finish: 8,
     UsageSeen: 9,
     Failed: 9,
+    Vector: 10,  # after the counts: a vector that cannot be read has cost as much as one that can
 }
 
 
 def _order(pair: tuple[Event, Site]) -> tuple[int, int]:
     event = pair[0]
-    whole = isinstance(event, UsageSeen | Failed)
+    whole = isinstance(event, UsageSeen | Failed | Vector)
     return (_AFTER_ALL if whole else event.index, _RANK[type(event)])  # type: ignore[union-attr]
 
 
@@ -124,10 +130,13 @@ class Frame:
         self.raw = raw
         self.source = source
         self.format = format
-        read_json(raw[start:end], format=format)
+        if not table.embeds:
+            read_json(raw[start:end], format=format)
         walk = Walk(raw, start, table.root, format=format, end=end, least=_EMPTY_BYTES)
         self.at, self._table = start, table
         self.sites = walk.sites
+        if table.embeds:  # a parse of all the numbers would cost as much as all the rest
+            self.sites = with_vectors(raw, start, end, walk.sites, format=format)
         self.strings = walk.unknown
         self.unknown = [span for span in walk.unknown if span[1] - span[0] > UNKNOWN_TEXT_BYTES]
         self.numbers: list[Site] = []
@@ -143,6 +152,10 @@ class Frame:
     def value(self, site: Site) -> bytes:
         """The bytes of a site."""
         return self.raw[site.start : site.end]
+
+    def _is_empty(self, site: Site) -> bool:
+        # By its length first: to look for a vector in a set, all of it would be hashed.
+        return site.end - site.start <= _LONGEST_EMPTY and self.value(site) in _EMPTY
 
     def names_payload(self, site: Site) -> bool:
         """Whether a site of Role.KIND says that its frame carries a payload and nothing else."""
@@ -185,7 +198,7 @@ class Frame:
         traces: dict[tuple[int, int], list[tuple[Reasoning, Site]]] = {}
         piece = 0
         for site in self.sites:
-            if site.role in _MUTE or self.value(site) in _EMPTY:
+            if site.role in _MUTE or self._is_empty(site):
                 piece += site.role is Role.PIECE
                 continue
             event = self._event(site)
@@ -222,6 +235,8 @@ class Frame:
             return Logprobs(index, self.value(site), _ROWS[role])  # type: ignore[arg-type]
         if role is Role.LOGPROBS_LISTS:
             return Logprobs(index, as_rows(self.value(site), format=self.format))
+        if role is Role.VECTOR:
+            return Vector(index, self.value(site))
         if role in _WITHHELD:
             return Withheld(index, _WITHHELD[role])  # type: ignore[arg-type]
         return self._plain_event(site)
@@ -260,7 +275,8 @@ class Frame:
         if role is Role.FAILED:
             return Failed()
         if role is Role.USAGE:
-            return usage_seen(read_json(self.value(site), format=self.format))
+            value = read_json(self.value(site), format=self.format)
+            return usage_seen(value, embeds=self._table.embeds)
         return None
 
     def _counted(self, site: Site) -> Event | None:

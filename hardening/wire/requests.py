@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 
 from hardening.errors import WireError
-from hardening.facts import RequestFacts
+from hardening.facts import Packing, RequestFacts
+from hardening.wire.packings import more_packed, packing_of
 from hardening.wire.pins import Switch
 from hardening.wire.questions import Questions
 from hardening.wire.resent import without_resent
@@ -81,6 +82,7 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
         facts.headers,
         asked.switches,
         asked.opens,
+        asked.packing,
     )
 
 
@@ -96,6 +98,7 @@ class _Asked:
         "logprobs",
         "model",
         "opens",
+        "packing",
         "switches",
         "top",
     )
@@ -109,6 +112,7 @@ class _Asked:
         self._bound: int | None = None
         self._boundless = False
         self.logprobs = self.switches = self.opens = False
+        self.packing: Packing = "floats"
         self.top = 0
 
     @property
@@ -158,6 +162,8 @@ class _Asked:
         elif role is Role.ASK_PROMPTS:
             self._prompts = max(self._prompts, _prompts(value))
             self.opens = self.opens or _opens(value)
+        elif role is Role.ASK_PACKING:
+            self.packing = more_packed(self.packing, packing_of(value))
         elif role is Role.ASK_TOKENS:
             if (bound := _integer(value)) is not None:
                 self._bound = max(self._bound or 0, bound)

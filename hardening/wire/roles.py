@@ -46,6 +46,9 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     IDS = enum.auto()  # token ids of prompt or answer
     ROWS = enum.auto()  # log-probabilities of the prompt or of chosen tokens
     STATES = enum.auto()  # hidden states, routing
+    VECTOR = enum.auto()  # an embedding: a list of numbers, or packed as a string
+    VECTOR_BITS = enum.auto()  # one bit a dimension
+    ECHO = enum.auto()  # the caller's own text
     TRACE = enum.auto()  # what the model did on the way: tool runs, debug doubles
     TOOL = enum.auto()  # arguments of a call
     TOOL_WHOLE = enum.auto()  # all of them; after their pieces a copy
@@ -77,6 +80,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_COUNT = enum.auto()  # request: the same, and even 0 asks for rows
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
     ASK_INCLUDE = enum.auto()  # request: names of what the answer shall hold beside its text
+    ASK_PACKING = enum.auto()  # request: how the values of an embedding are packed
     RESENT = enum.auto()  # request: a trace of an earlier turn, as plain text
     TURNS = enum.auto()  # request: the messages
     TURN = enum.auto()  # request: one of them
@@ -148,13 +152,15 @@ class Table:
 
     Of the values, as JSON, of Role.KIND those in `ends` say that a trace is over, those in `deltas` that
     the frame carries a payload and nothing else: without it the frame may go. Those in `finals` say that
-    the stream is over, and that the frame holds all that it said.
+    the stream is over, and that the frame holds all that it said. `embeds` says that an answer holds vectors,
+    and lists of numbers nowhere else.
     """
 
     root: Node
     ends: frozenset[bytes] = frozenset()
     deltas: frozenset[bytes] = frozenset()
     finals: frozenset[bytes] = frozenset()
+    embeds: bool = False
 
 
 def compile_table(
@@ -167,6 +173,7 @@ def compile_table(
     ends: tuple[str, ...] = (),
     deltas: tuple[str, ...] = (),
     finals: tuple[str, ...] = (),
+    embeds: bool = False,
 ) -> Table:
     """The tree of a table of paths.
 
@@ -190,8 +197,10 @@ def compile_table(
         for key in wrapped:
             inner = root.keys[key.encode()] = root.items.keys[key.encode()] = tree()
             inner.items = elements
-    kinds = (frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas, finals))
-    return Table(root, *kinds)
+    ended, carried, last = (
+        frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas, finals)
+    )
+    return Table(root, ended, carried, last, embeds)
 
 
 def grow(roles: Mapping[str, Role], owners: tuple[str, ...] = (), guarded: tuple[str, ...] = ()) -> Node:

@@ -24,9 +24,10 @@ _WS = rb"[ \t\n\r]*+"
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SCALAR = _STRING + rb"|[^ \t\n\r,\]}\[{\"]++"
 _scalar = re.compile(_SCALAR, re.DOTALL).match
-# A key, the colon, and where the value is no container, it and what follows it.
+# A key, the colon, and where the value is no container and no long string, it and what follows it.
+_SHORT_SCALAR = _SCALAR.replace(rb'[^"\\]*+', rb'[^"\\]{0,1024}+', 1)
 _member = re.compile(
-    rb'%b"([^"\\]*+(?:\\.[^"\\]*+)*+)"(%b:%b)(?:(%b)%b([,}])%b)?' % (_WS, _WS, _WS, _SCALAR, _WS, _WS),
+    rb'%b"([^"\\]*+(?:\\.[^"\\]*+)*+)"(%b:%b)(?:(%b)%b([,}])%b)?' % (_WS, _WS, _WS, _SHORT_SCALAR, _WS, _WS),
     re.DOTALL,
 ).match
 _next = re.compile(_WS + rb"([,}\]])" + _WS, re.DOTALL).match
@@ -42,6 +43,7 @@ _READ_ALONG = frozenset(
 
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
 
+_FOLLOWED = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.VECTOR})
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
 
 
@@ -79,6 +81,8 @@ class Walk:
 
     def _value(self, node: Node, at: int, owner: Owner) -> int:
         first = self._raw[at : at + 1]
+        if node.role is Role.VECTOR and first == b"[":
+            return self._vector(node, at, owner)
         if first == b"{" and (node.keys or node.guarded):
             return self._inside(node, self._object, node, at, owner)
         if first == b"[" and node.items is not None:
@@ -96,12 +100,21 @@ class Walk:
         self, node: Node, follow: Callable[[Node, int, Owner], int], into: Node, at: int, owner: Owner
     ) -> int:
         """Follow a container; where it has a meaning of its own it is a site before its contents."""
-        if node.role is None or node.role is Role.TEXT or node.role is Role.TEXT_WHOLE:
+        if node.role is None or node.role in _FOLLOWED:
             return follow(into, at + 1, owner)
         site = Site(node.role, at, at, owner)
         self.sites.append(site)
         site.end = follow(into, at + 1, owner)
         return site.end
+
+    def _vector(self, node: Node, at: int, owner: Owner) -> int:
+        """A flat list of numbers is one value; in a list of such, as deep as the table goes, each is."""
+        raw = self._raw
+        close = raw.find(b"]", at)
+        if close >= 0 and all(raw.find(other, at + 1, close) < 0 for other in (b"[", b'"', b"{")):
+            self.sites.append(Site(Role.VECTOR, at, close + 1, owner))
+            return close + 1
+        return self._end(at, unknown=True) if node.items is None else self._array(node.items, at + 1, owner)
 
     def _found(self, role: Role, at: int, end: int, owner: Owner) -> None:
         if role is Role.SWITCH:
@@ -259,12 +272,10 @@ class Walk:
         """Where the value that starts at `at` ends; strings inside are noted where unknown."""
         raw = self._raw
         if raw[at : at + 1] not in (b"{", b"["):
-            scalar = _scalar(raw, at)
-            if scalar is None:
-                raise self._broken(at, "a value")
-            if unknown and scalar.end() - at > self._least and raw[at] == _QUOTE:
-                self.unknown.append(scalar.span())
-            return scalar.end()
+            end = self._scalar_end(at)
+            if unknown and end - at > self._least and raw[at] == _QUOTE:
+                self.unknown.append((at, end))
+            return end
         depth = 0
         for found in _nested(raw, at):
             first = raw[found.start()]
@@ -278,6 +289,16 @@ class Walk:
                 if depth == 0:
                     return found.end()
         raise self._broken(at, "the end of an object or a list")
+
+    def _scalar_end(self, at: int) -> int:
+        raw = self._raw
+        close = raw.find(b'"', at + 1) if raw[at : at + 1] == b'"' else -1
+        if close >= 0 and raw.find(b"\\", at + 1, close) < 0:
+            return close + 1  # many times faster than a pattern, for a long string
+        scalar = _scalar(raw, at)
+        if scalar is None:
+            raise self._broken(at, "a value")
+        return scalar.end()
 
     def _broken(self, at: int, expected: str) -> WireError:
         return WireError(self._format, at, f"expected {expected}")

@@ -6,7 +6,8 @@ its own (`doors: {/generate: pass}`). Source: the route tables of vLLM 0.33, SGL
 
 Not here, and so unknown paths, which a policy reports or blocks: what tells nothing of an answer (tokenizers,
 token counts, lists of models), what an app of any kind may call a path of its own (`/predict`, `/v1/chat`),
-and scores and embeddings, whose values have settings of their own.
+and scores (rerank, classify, score), which no setting governs. Vertex AI's `:predict` gives embeddings, pictures
+and whatever a model of one's own makes: it is closed for published models, and read where a policy names it.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ SIDE_DOORS = (
     "v1/realtime/*",
     # older and other doors of the vendors
     "v1/complete",
+    "models/*:predict",
     "*:rawPredict",
     "*:streamRawPredict",
     "model/*/converse",

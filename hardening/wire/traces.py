@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -87,7 +88,11 @@ def with_text(raw: bytes, text: str, *, format: str) -> bytes:
     kept = _replaced(value, rest)
     if kept is None and isinstance(value, dict):
         kept = {key: _emptied(key, element) for key, element in value.items()}
-    return escaped(orjson.dumps([] if kept is None else kept))
+    kept = [] if kept is None else kept
+    try:
+        return escaped(orjson.dumps(kept))
+    except orjson.JSONEncodeError:  # half a surrogate pair in what stays
+        return json.dumps(kept).encode()
 
 
 def _emptied(key: str, element: object) -> object:

@@ -6,7 +6,8 @@ from hardening.events import UsageSeen
 from hardening.facts import Usage
 
 _PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count")
-_CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens")  # Anthropic counts them apart
+# Anthropic counts what was cached apart, Cohere pictures.
+_CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens", "image_tokens")
 _COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count")
 _DETAILS = ("completion_tokens_details", "output_tokens_details")
 _REASONING = ("reasoning_tokens", "thinking_tokens")
@@ -53,10 +54,15 @@ def read_count(value: object) -> int | None:
     return _count(value)
 
 
-def usage_seen(value: object) -> UsageSeen | None:
-    """The usage object `value` as an event; None as in `read_usage`. A zero is a count."""
-    usage = read_usage(value)
+def usage_seen(value: object, *, embeds: bool = False) -> UsageSeen | None:
+    """The usage object `value` as an event; None as in `read_usage`. A zero is a count.
+
+    Of embeddings some servers name the total alone: nothing is completed, so it is the prompt.
+    """
     known = value if isinstance(value, dict) else {}
+    usage = read_usage(value)
+    if usage is None and embeds and (total := _first(known, _TOTAL)) is not None:
+        usage = Usage(total)
     prompt, completion, apart = (_first(known, names) is not None for names in (_PROMPT, _COMPLETION, _APART))
     return UsageSeen(usage, prompt, completion, apart) if usage else None
 

@@ -126,6 +126,8 @@ LINES = {
     "usage": {"prompt_eval_count": 9, "eval_count": 30},
 }
 TAGGED = f"<think>{TRACE}</think>{ANSWER}"
+VECTOR = [0.0123456 * number for number in range(-12, 12)]
+EMBEDDED = {"prompt_tokens": 9, "total_tokens": 9}
 CHOICE = {"index": 0, "text": TAGGED, "logprobs": None, "finish_reason": "stop"}
 PARTS = [
     {"type": "thinking", "thinking": [{"type": "text", "text": TRACE}]},
@@ -136,6 +138,7 @@ SOUND += [
     recording("ollama_generate", lines({"response": "", "thinking": TRACE}, {"response": ANSWER}, response=""), **LINES),
     recording("openai_completions", json.dumps({"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [CHOICE], "usage": USAGE}), answer_text=TAGGED),
     recording("mistral_chat", chat({"content": PARTS, "tool_calls": None})),
+    recording("openai_embeddings", json.dumps({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": VECTOR}], "model": "m", "usage": EMBEDDED}), reasoning_text=[], answer_text="", usage=EMBEDDED),
 ]  # fmt: skip
 
 
@@ -167,7 +170,7 @@ def test_sound_recordings_hold_every_claim(corpus, capsys) -> None:
     assert sorted(found) == sorted(named)
     assert all(claim["holds"] for claim in found.values())
     assert found["corpus_leaks"]["control"] >= 20 * len(TRACE)  # ten recordings under two policies
-    assert found["corpus_identity"]["n"] == (10 + 1) * 3  # and the one that no codec reads
+    assert found["corpus_identity"]["n"] == (11 + 1) * 3  # and the one that no codec reads
     assert found["corpus_planted_unreviewed"]["control"] > 0
 
 

@@ -7,10 +7,11 @@ import random
 import pytest
 
 from bench.fuzz.__main__ import main
-from bench.fuzz.bodies import HIDDEN, Author
+from bench.fuzz.bodies import HIDDEN, VALUES, Author
 from bench.fuzz.properties import PROPERTIES
 from hardening.exchange import Exchange
 from hardening.testing import find_leaks
+from hardening.transform.embeddings import BoundedVectors
 from hardening.transform.reasoning import HeldReasoning
 from hardening.wire.codec import CODECS
 from hardening.wire.sse import SSE
@@ -30,7 +31,12 @@ def test_the_bodies_hold_what_must_not_leave(format: str) -> None:
         Author(CODECS[format], random.Random(seed)).stream(SSE, "text/event-stream").data
         for seed in range(30)
     ]
-    assert sum(any(find_leaks(body, trace) for trace in HIDDEN) for body in bodies) >= 10
+    embeds = CODECS[format].response.embeds
+    told = [
+        str(VALUES[1]).encode() in body if embeds else any(find_leaks(body, trace) for trace in HIDDEN)
+        for body in bodies
+    ]
+    assert sum(told) >= 10
 
 
 def test_a_leak_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +44,13 @@ def test_a_leak_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AssertionError, match="left in"):
         for seed in range(50):
             PROPERTIES["nothing_hidden_leaves"](CODECS["openai_chat"], random.Random(seed))
+
+
+def test_a_vector_that_leaves_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedVectors, "feed", lambda self, event: iter((event,)))
+    with pytest.raises(AssertionError, match="left"):
+        for seed in range(50):
+            PROPERTIES["no_value_leaves_off_the_grid"](CODECS["ollama_embed"], random.Random(seed))
 
 
 def test_an_error_that_is_no_wire_error_ends_the_run(

@@ -25,7 +25,7 @@ accounts: {groups: {partner: [org_acme], beta: []}}
 limits:
   small: {requests: 2, per: 1h}
   pool: {requests: 50, per: 1m}
-doors: {/own: openai_chat, /later: openai_embeddings, "/internal/*": pass}
+doors: {/own: openai_chat, /later: bedrock_converse, "/internal/*": pass}
 defaults:
   limits: [small]
   reasoning: {show: summary}
@@ -153,7 +153,7 @@ def test_the_shadow_of_the_environment_is_told(policy: str) -> None:
     ("door", "words"),
     [
         ("/nope", "/nope is no door of this policy; doors.unknown is report"),
-        ("/later", "/later is closed: openai_embeddings is not read yet"),
+        ("/later", "/later is closed: bedrock_converse is not read yet"),
         ("/v1/realtime", "/v1/realtime is closed: what leaves there is not read yet"),
         ("/internal/x", "/internal/x is left alone"),
     ],

@@ -35,6 +35,7 @@ from tests.exchanges import (
     words,
 )
 from tests.laws.formats import MESSAGES, ROWS
+from tests.laws.vectors import embedded
 
 PAUSE_S = 0.05
 PLAN = "I need to find how many apples Tom has for himself after the gift.\n"
@@ -414,6 +415,11 @@ async def model_server(scope: Scope, receive: Receive, send: Send) -> None:
     asked = (
         {"model": "plain", "stream": b"stream=true" in scope["query_string"]} if kept else json.loads(body)
     )
+    if (vectors := embedded(scope["path"], asked)) is not None:
+        typed = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": typed})
+        await send({"type": "http.response.body", "body": vectors, "more_body": False})
+        return
     lines = "/api/" in scope["path"]
     if ":" in scope["path"]:
         says, streamed = _gemini(scope)

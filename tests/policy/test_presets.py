@@ -73,17 +73,23 @@ def test_a_preset_is_found_in_the_wheel_before_the_checkout(
     assert find_preset("baseline") == checkout / "baseline/policy.yaml"
 
 
-def test_embeddings_changes_no_other_door_and_closes_its_own() -> None:
+def test_embeddings_changes_no_other_door_and_refuses_what_it_cannot_soften() -> None:
     embeddings, baseline = load_policy("embeddings"), load_policy("baseline")
-    assert set(embeddings.doors.own.values()) == {"openai_embeddings", "cohere_embed", "ollama_embed"}
+    assert embeddings.doors.own == baseline.doors.own == {}
     assert embeddings.doors.unknown == baseline.doors.unknown
     facts = RequestFacts(door="/chat/completions", format="openai_chat")
     ours, theirs = (
         decide(policy, facts, Account("a"), Standing(), now=0) for policy in (embeddings, baseline)
     )
     assert replace(ours, limits=()) == replace(theirs, limits=())
-    closed = {note.split(":")[0] for note in embeddings.unenforced() if note.endswith("the door is blocked")}
-    assert closed == {f"doors.{path}" for path in embeddings.doors.own}
+    vectors = RequestFacts(door="/v1/embeddings", format="openai_embeddings")
+    refused = {
+        band: decide(embeddings, vectors, Account("a"), Standing(band=band), now=0).refusal is not None
+        for band in (None, "watch", "harden")
+    }
+    assert refused == {None: False, "watch": True, "harden": True}
+    noted = [note.split(":")[0] for note in embeddings.unenforced() if "embeddings" in note]
+    assert noted == ["risk.bands.watch.embeddings.noise", "risk.bands.harden.embeddings.noise"]
 
 
 @pytest.mark.parametrize("name", ["", "..", "../policies/baseline", "nope", "baseline/", "cookbook"])

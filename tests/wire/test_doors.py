@@ -11,6 +11,7 @@ TEXTS = "openai_completions"
 MESSAGES = "anthropic_messages"
 RESPONSES = "openai_responses"
 GEMINI = "gemini_generate"
+VECTORS = "openai_embeddings"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,23 @@ GEMINI = "gemini_generate"
         ),
         ("/models/vertex_ai/gemini-m:generateContent", GEMINI),
         ("/v1beta/models/gemini-m:countTokens", None),
-        ("/v1beta/models/gemini-m:embedContent", None),
+        ("/v1beta/models/gemini-m:embedContent", "gemini_embed"),
+        ("/v1beta/models/gemini-m:batchEmbedContents", "gemini_embed"),
+        ("/v1beta1/projects/p/locations/l/publishers/google/models/gemini-m:embedContent", "gemini_embed"),
+        ("/v1/embeddings", VECTORS),
+        ("/embeddings", VECTORS),
+        ("/embedding", VECTORS),
+        ("/v1beta/openai/embeddings", VECTORS),
+        ("/openai/v1/Embeddings/", VECTORS),
+        ("/openai/deployments/embed-prod/embeddings", VECTORS),
+        ("/engines/org/m/embeddings", VECTORS),
+        ("/api/v1/embeddings", VECTORS),
+        ("/api/embed", "ollama_embed"),
+        ("/api/embeddings", "ollama_embed"),
+        ("/cohere/v1/embed", "cohere_embed"),
+        ("/v2/embed", "cohere_embed"),
+        ("/articles/embeddings", None),
+        ("/embed", None),
         ("/v1beta/models/gemini-m", None),
         ("/v1beta/interactions", None),
         ("/v1/messages/..", None),
@@ -215,6 +232,7 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ("//Generate/", "/generate"),
         ("/x/../%67enerate", "/generate"),
         ("/invocations", "/invocations"),
+        ("/v1/projects/p/locations/l/publishers/google/models/m:predict", "/models/*:predict"),
         ("/model/arn%3Aaws%3Am/converse-stream", "/model/*/converse-stream"),
         ("/model/arn%3Aaws%3Abedrock%3Ax%3A1%3Ainference-profile%2Fus.m-v1%3A0/invoke", "/model/*/*/invoke"),
         ("/v1/projects/p/locations/l/publishers/anthropic/models/c:streamRawPredict", "/*:streamRawPredict"),
@@ -239,7 +257,10 @@ def test_side_doors_are_claimed_and_not_read(path: str, name: str) -> None:
         "/api/generate/x",
         "/forum/threads/7/messages",
         "/v1/models",
-        "/v1/embeddings",
+        "/v1/rerank",
+        "/v1/score",
+        "/classify",
+        "/predict",
         "/v1/files/f/metadata",
         "/tokenize",
         "/metrics",

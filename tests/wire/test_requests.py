@@ -10,6 +10,7 @@ import pytest
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
 from hardening.wire.codec import CODECS
+from hardening.wire.packings import packing_of
 from hardening.wire.questions import compile_questions
 from hardening.wire.requests import Edits, edit_request, read_request
 from hardening.wire.roles import Role
@@ -139,3 +140,21 @@ def test_a_bound_is_put_where_the_server_looks_for_it(body: bytes, bounded: byte
         body, Edits(max_tokens=5), table=NESTED, format="test", bound=("config", "maxTokens")
     )
     assert found == bounded
+
+
+@pytest.mark.parametrize(
+    ("value", "packing"),
+    [
+        (None, "floats"),
+        ("Float", "floats"),
+        ([], "floats"),
+        (["float", "int8"], "bytes"),
+        (["int8", "ubinary"], "other"),
+        ("fp8_e4m3", "other"),
+        (5, "other"),
+        ({"a": 1}, "other"),
+        ([["binary"]], "other"),
+    ],
+)
+def test_how_a_request_wants_embeddings_packed(value: object, packing: str) -> None:
+    assert packing_of(value) == packing

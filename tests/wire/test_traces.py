@@ -64,3 +64,9 @@ def test_noise_is_opaque() -> None:
         assert not is_readable(blob)
     assert not is_readable("".join(rng.choice("0123456789abcdef") for _ in range(64)))
     assert not is_readable("")
+
+
+def test_half_a_surrogate_pair_beside_a_trace_is_written_as_it_came() -> None:
+    """Catches an error of the serialiser where a server cut a character in two."""
+    raw = rb'{"id":"\ud83d","thinking":"a trace"}'
+    assert json.loads(with_text(raw, "", format="f")) == {"id": "\ud83d", "thinking": ""}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from bench.corpus.dialects import (
     anthropic_messages,
+    cohere_embed,
+    gemini_embed,
     gemini_generate,
     mistral_chat,
     ollama_chat,
+    ollama_embed,
     ollama_generate,
     openai_chat,
     openai_completions,
+    openai_embeddings,
     openai_responses,
 )
 from bench.corpus.dialects.dialect import Dialect
@@ -25,6 +29,12 @@ DIALECTS: dict[str, Dialect] = {
     "openai_responses": openai_responses.DIALECT,
     "ollama_chat": ollama_chat.DIALECT,
     "ollama_generate": ollama_generate.DIALECT,
+    "openai_embeddings": openai_embeddings.DIALECT,
+    "hf_feature_extraction": openai_embeddings.FEATURES,
+    "gemini_embed": gemini_embed.DIALECT,
+    "vertex_predict": gemini_embed.PREDICT,
+    "ollama_embed": ollama_embed.DIALECT,
+    "cohere_embed": cohere_embed.DIALECT,
 }
 """By the name under which a corpus keeps the format."""
 

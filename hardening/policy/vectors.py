@@ -1,0 +1,29 @@
+"""Which embeddings are refused before the app is asked: what a policy says of their values cannot be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from hardening.facts import BYTE_STEP, EmbeddingTerms, Packing, Refusal
+
+_WITHHELD = Refusal(403, "forbidden", "embeddings are not given here")
+_PACKED = Refusal(
+    403, "forbidden", "embeddings are not given in this packing: ask for float, or base64 of float32"
+)
+
+REFUSED_BY: Mapping[Refusal, str] = MappingProxyType(
+    {_WITHHELD: "embedding_noise", _PACKED: "embedding_step"}
+)
+"""By refusal the field of `Terms` that it rests on."""
+
+
+def refused(terms: EmbeddingTerms, packing: Packing) -> Refusal | None:
+    """Why embeddings in this packing are not given under these terms; None where they are.
+
+    Noise is not built yet. A grid cannot be laid over bits, nor over bytes that are finer than it.
+    """
+    if terms.noise:
+        return _WITHHELD
+    finer = packing == "other" or (packing == "bytes" and terms.step > BYTE_STEP)
+    return _PACKED if terms.step and finer else None

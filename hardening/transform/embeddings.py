@@ -1,0 +1,89 @@
+"""Embedding values on the policy's grid, in lists of numbers and in packed floats."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Iterator
+from typing import Protocol
+
+from hardening import kernels
+from hardening.errors import WireError
+from hardening.events import Event, Vector, Withheld
+from hardening.transform.step import Step
+
+
+class Stepping(Protocol):
+    """What puts raw vectors on a grid; see `VectorStepper`."""
+
+    def step(self, raw: bytes) -> bytes:
+        """The vector that may leave, out of `raw`. Raises WireError where that is none."""
+        ...
+
+
+class VectorStepper:
+    """Rounds each value of a vector to the nearest multiple of `step`; a step of 0 leaves it as it is.
+
+    The order of values is kept, and the same vector gives the same one. Its length is not made 1 again:
+    that would leave the grid, and tell what was rounded off.
+    """
+
+    def __init__(self, step: float) -> None:
+        """ValueError for a step outside 0 to 9999."""
+        self._grid = kernels.Grid.of(step)
+
+    def step(self, raw: bytes) -> bytes:
+        """The vector that may leave, out of a JSON list of numbers or a string of base64 of binary32.
+
+        Raises WireError where it is neither: what cannot be read cannot be put on a grid.
+        """
+        stepped = _unpacked(raw) if self._grid.step == 0.0 else self._stepped(raw)
+        if stepped is None:
+            raise WireError("embeddings", 0, "expected a vector as a list of numbers or base64 of binary32")
+        return stepped
+
+    def _stepped(self, raw: bytes) -> bytes | None:
+        if not raw.startswith(b'"'):
+            return kernels.step_list(raw, self._grid)
+        packed = _packed(raw)
+        stepped = None if packed is None else kernels.step_floats(packed, self._grid)
+        if stepped is None:
+            return None
+        return raw if stepped == packed else b'"%b"' % binascii.b2a_base64(stepped, newline=False)
+
+
+def _unpacked(raw: bytes) -> bytes | None:
+    """A vector that leaves as it came, if it is JSON."""
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return raw
+
+
+def _packed(raw: bytes) -> bytes | None:
+    """The bytes that a JSON string holds in base64, to the letter; None where it holds none."""
+    try:
+        text = raw[1:-1] if b"\\" not in raw else str(json.loads(raw)).encode("ascii")
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return None
+
+
+class BoundedVectors(Step):
+    """Gives vectors on the policy's grid, and none where they are withheld or no grid fits them."""
+
+    def __init__(self, stepper: Stepping | None, *, packed: bool) -> None:
+        """`stepper` None withholds them; `packed` says whether what no grid fits may leave."""
+        self._stepper = stepper
+        self._lets_packed = packed
+
+    def feed(self, event: Event) -> Iterator[Event]:
+        """The event, values stepped; nothing where none may leave."""
+        if isinstance(event, Vector):
+            if self._stepper is None:
+                return
+            raw = self._stepper.step(event.raw)
+            yield event if raw == event.raw else Vector(event.index, raw)
+        elif self._lets_packed or not (isinstance(event, Withheld) and event.kind == "vectors"):
+            yield event

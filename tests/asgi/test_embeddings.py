@@ -1,0 +1,193 @@
+"""Doors of embeddings: stepped and disclosed, counted by their inputs, refused where the terms cannot be kept."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from hardening import DEFERRED
+from hardening.testing import Hardened, harden
+from tests.asgi.driver import Answer, ask, replies, run
+
+_draw = random.Random(9)
+VECTOR = [_draw.gauss(0, 0.05) for _ in range(32)]
+USAGE = {"prompt_tokens": 8, "total_tokens": 8}
+OPENAI = {"object": "list", "data": [{"index": 0, "embedding": VECTOR}], "model": "m", "usage": USAGE}
+BODY = json.dumps(OPENAI).encode()
+ASKED = {"model": "m", "input": ["one", "two", "three"]}
+POLICY = """\
+version: 1
+name: vectors
+accounts: {unproven: {limits: [many]}}
+limits: {many: {embeddings: 1000, per: 1h}, tokens: {tokens: 5000, per: 1h}}
+defaults: {limits: [many, tokens], embeddings: {step: 0.001}}
+rules:
+  - {name: noisy, match: {model: noisy}, embeddings: {noise: 0.1}}
+  - {name: coarse, match: {model: coarse}, embeddings: {step: 0.1}}
+  - {name: as-it-is, match: {model: as-it-is}, embeddings: {step: 0}}
+  - {name: internal, match: {model: internal}, exempt: true}
+doors: {"/v1/publishers/google/models/e:predict": gemini_embed}
+"""
+
+
+def asked(
+    value: dict[str, Any] = ASKED,
+    policy: str = POLICY,
+    *,
+    path: str = "/v1/embeddings",
+    body: bytes = BODY,
+    kind: bytes = b"application/json",
+    status: int = 200,
+) -> tuple[Answer, Hardened, int]:
+    """The answer, the middleware, and how often the app was called."""
+    seen: list[Any] = []
+    hardened = harden(
+        replies([body], kind=kind, status=status, seen=seen), policy, identify=lambda scope: "acct_1"
+    )
+    return run(ask(hardened, json.dumps(value).encode(), path=path)), hardened, len(seen)
+
+
+def values(answer: Answer) -> list[float]:
+    found: list[float] = json.loads(answer.body)["data"][0]["embedding"]
+    return found
+
+
+@pytest.mark.parametrize(("policy", "step"), [("baseline", 0.001), ("strict", 0.001), ("embeddings", 0.001)])
+def test_presets_step_embeddings_and_say_so(policy: str, step: float) -> None:
+    answer, hardened, _ = asked(policy=policy)
+    assert values(answer) == [round(value / step) / 1000 + 0.0 for value in VECTOR]
+    assert "embeddings=0.001" in answer.headers["x-hardening"].split(", ")
+    assert answer.headers["cache-control"] == "private, no-store"
+    (receipt,) = hardened.receipts
+    assert (receipt.format, receipt.changed, receipt.status) == ("openai_embeddings", ("embeddings",), 200)
+    assert (receipt.tokens.prompt, receipt.tokens.completion, receipt.tokens.source) == (8, 0, "usage")
+
+
+def test_observe_changes_no_byte_and_no_header() -> None:
+    answer, hardened, _ = asked(policy="observe")
+    assert answer.body == BODY
+    assert set(answer.headers) == {"content-type"}
+    would = hardened.receipts[0].would
+    assert would is not None
+    assert would.embeddings.step == 0.001
+
+
+@pytest.mark.parametrize("model", ["as-it-is", "internal"])
+def test_without_a_step_nothing_changes_or_is_told(model: str) -> None:
+    answer, hardened, _ = asked({**ASKED, "model": model})
+    assert answer.body == BODY
+    assert "embeddings" not in answer.headers.get("x-hardening", "")
+    assert hardened.receipts[0].changed == ()
+
+
+def test_every_input_counts_and_no_completion_is_reserved() -> None:
+    """Catches a batch that counts once, and a reserve for answers that there are none of."""
+    many = {"model": "m", "input": ["x"] * 900}
+    answer, hardened, _ = asked(many)
+    left = {state.limit.name: state.remaining for state in hardened.receipts[0].limits}
+    assert (answer.status, left["many"]) == (200, 100)
+    assert left["tokens"] > 3000
+    again = run(ask(hardened, json.dumps(many).encode(), path="/v1/embeddings"))
+    assert again.status == 429
+
+
+PACKINGS = [
+    ("/v1/embeddings", {"encoding_format": "bytes"}, False),
+    ("/v1/embeddings", {"encoding_format": "bytes_only"}, False),
+    ("/v1/embeddings", {"Embed_DType": "float16"}, False),
+    ("/v1/embeddings", {"output_dtype": "ubinary"}, False),
+    ("/v1/embeddings", {"endianness": "big"}, False),
+    ("/v1/embeddings", {"encoding_format": ["float", "bits"]}, False),
+    ("/v2/embed", {"embedding_types": ["float", "binary"]}, False),
+    ("/v2/embed", {"embedding_types": ["float", "int8", "base64"]}, True),
+    ("/v1/embeddings", {"output_dtype": "int8"}, True),
+    ("/v1/embeddings", {"encoding_format": "Base64", "output_dtype": "float", "embed_dtype": None}, True),
+]
+
+
+@pytest.mark.parametrize(("path", "more", "given"), PACKINGS)
+def test_a_packing_that_no_grid_fits_is_refused_before_the_app(
+    path: str, more: dict[str, Any], given: bool
+) -> None:
+    answer, hardened, calls = asked({**ASKED, **more}, path=path)
+    assert (answer.status, calls) == ((200, 1) if given else (403, 0))
+    if not given:
+        assert "ask for float" in answer.body.decode()
+        left = {state.limit.name: state.remaining for state in hardened.receipts[0].limits}
+        assert left.keys() == {"many", "tokens"}
+        assert run(ask(hardened, json.dumps(ASKED).encode(), path="/v1/embeddings")).status == 200
+        states = {state.limit.name: state.remaining for state in hardened.receipts[1].limits}
+        assert states["many"] == 997  # what was refused was not charged
+    assert asked({**ASKED, "model": "as-it-is", **more}, path=path)[2] == 1
+
+
+def test_bytes_that_are_finer_than_the_grid_are_refused_too() -> None:
+    coarse = {**ASKED, "model": "coarse", "output_dtype": "int8"}
+    assert asked(coarse)[0].status == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [
+        ("/v1/embeddings", {"error": {"message": str, "type": str, "param": None, "code": str}}),
+        ("/api/embed", {"error": str}),
+        ("/v1beta/models/noisy:embedContent", {"error": {"code": int, "message": str, "status": str}}),
+        ("/v2/embed", {"id": str, "message": str}),
+    ],
+)
+def test_where_noise_is_asked_embeddings_are_refused_in_the_shape_of_the_api(path: str, shape: Any) -> None:
+    answer, _, calls = asked({**ASKED, "model": "noisy"}, path=path)
+    assert (answer.status, calls) == (403, 0)
+
+    def kinds(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: kinds(element) for key, element in value.items()}
+        return None if value is None else type(value)
+
+    assert kinds(json.loads(answer.body)) == shape
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"\x00\x01\xbe\xef" * 9, b"application/octet-stream"),
+        (b'{"data":[{"embedding":"bm8gdmVjdG9y"}]}', b"application/json"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_not_given(body: bytes, kind: bytes) -> None:
+    answer, hardened, _ = asked(body=body, kind=kind)
+    assert answer.status == 502
+    assert body not in answer.body
+    assert "unreadable_response" in hardened.receipts[0].reasons
+    lenient, _, _ = asked(policy=POLICY + "on_failure: {unreadable: pass}\n", body=body, kind=kind)
+    assert (lenient.status, lenient.body) == (200, body)
+
+
+def test_an_error_of_the_server_leaves_as_it_came() -> None:
+    error = b'{"error":{"message":"no such model","type":"invalid_request_error","param":null,"code":null}}'
+    answer, _, _ = asked(body=error, status=404)
+    assert (answer.status, answer.body) == (404, error)
+
+
+def test_predict_is_closed_until_a_policy_names_its_format() -> None:
+    body = json.dumps({"predictions": [{"embeddings": {"values": VECTOR}}]}).encode()
+    answer, _, calls = asked(body=body, path="/v1/publishers/google/models/other:predict")
+    assert (answer.status, calls) == (403, 0)
+    answer, _, _ = asked(body=body, path="/v1/publishers/google/models/e:predict")
+    assert json.loads(answer.body)["predictions"][0]["embeddings"]["values"][:2] == pytest.approx(
+        VECTOR[:2], abs=0.0005
+    )
+    assert answer.body != body
+
+
+def test_an_answer_before_the_account_is_named_holds_no_vector() -> None:
+    hardened = harden(replies([BODY], kind=b"application/json"), POLICY, identify=DEFERRED)
+    answer = run(ask(hardened, json.dumps(ASKED).encode(), path="/v1/embeddings"))
+    assert answer.status == 403
+    assert b"0.0" not in answer.body
+    failing = harden(replies([BODY], kind=b"application/json", status=400), POLICY, identify=DEFERRED)
+    answer = run(ask(failing, json.dumps(ASKED).encode(), path="/v1/embeddings"))
+    assert (answer.status, json.loads(answer.body)["data"]) == (400, [{"index": 0, "embedding": []}])
