@@ -25,8 +25,6 @@ from hardening.wire.resent import may_resend
 from hardening.wire.shapes import Shapes
 
 _BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and of the rows
-_FITS_ANY_MODEL = 4096
-"""A bound that every model in use takes, for a request that names none."""
 
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 
@@ -74,14 +72,14 @@ class Exchange:
         tools: Tools,
         *,
         reserved_tokens: int | None = None,
-        most_tokens: int | None = None,
+        bound: int | None = None,
         bytes_per_token: float = 4.0,
         began: float = 0.0,
     ) -> None:
         """Prepare for one response to a request that came at `began`.
 
-        `reserved_tokens` None means that nothing bounds its length. `most_tokens` is what its account can
-        have, all choices together; None where that is not known.
+        `reserved_tokens` None means that nothing bounds its length. `bound` is the longest answer to ask
+        for, where that is less than the decision says.
         """
         if facts.opens and decision.acts and decision.reasoning.show != "full":
             # No server tells a trace from the answer where the prompt has begun it.
@@ -97,7 +95,7 @@ class Exchange:
         self._question = Question()
         self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
         self._bytes_per_token = bytes_per_token
-        self._most_tokens = most_tokens
+        self._bound = bound
         self._began = began
         pace = decision.pace_per_s if self._acts else None
         self._pace = None if pace is None else Pace(pace, bytes_per_token=bytes_per_token)
@@ -141,7 +139,7 @@ class Exchange:
                 self.forced = switch
         self._question.take(body)
         edits = Edits(
-            max_tokens=self._bound(),
+            max_tokens=self._decision.max_tokens if self._bound is None else self._bound,
             top_logprobs=self._decision.logprobs.top if self._facts.top_logprobs is not None else None,
             drop_resent=self._hides and self._codec.resends and may_resend(body),
         )
@@ -162,19 +160,6 @@ class Exchange:
             if self._acts:
                 raise
             return ()
-
-    def _bound(self) -> int | None:
-        """The longest answer to ask for: as the policy says, and no longer than the account can have."""
-        bound, most, asked = self._decision.max_tokens, self._most_tokens, self._facts.max_tokens
-        if most is None:
-            return bound
-        each = max(1, most // max(1, self._facts.choices))
-        if bound is not None:
-            return min(bound, each)
-        if asked is None:
-            # A model refuses a bound beyond its context; a stream is cut in any case.
-            return each if each <= _FITS_ANY_MODEL and not self._facts.stream else None
-        return each if asked > each else None
 
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""

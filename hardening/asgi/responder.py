@@ -25,7 +25,7 @@ from hardening.asgi.watched import Watched
 from hardening.errors import WireError
 from hardening.exchange import Exchange, Settlement
 from hardening.facts import Charge, Outcome, Refusal, Usage
-from hardening.policy import available, settled
+from hardening.policy import bound, settled
 
 _UNTOLD = Settlement(Usage(), "none", (), ())
 _SIGNED = Refusal(
@@ -178,17 +178,16 @@ class Responder:
             case.decision,
             case.in_force.tools,
             reserved_tokens=case.claim.completion_reserve if case.admission.lease else None,
-            most_tokens=self._most_tokens(),
+            bound=self._bound(),
             bytes_per_token=service.ratio.of(case.account.scope),
             began=case.began,
         )
 
-    def _most_tokens(self) -> int | None:
-        """What the request's own bound is cut to; None where its limits bound nothing, or refill while it waits."""
+    def _bound(self) -> int | None:
+        """The longest answer to ask for, where the limits give less than the policy; a signed body stays as it is."""
         case = self._case
-        if case.admission.lease is None or (case.decision.at_limit == "slow" and case.facts.stream):
-            return None
-        return available(case.claim, case.admission, in_debt=case.decision.at_limit == "finish")
+        most = bound(case.claim, case.admission, case.decision, case.facts)
+        return None if most is not None and body_is_signed(self._scope) else most
 
     # -- what the response asks of us
 

@@ -180,11 +180,15 @@ class Response:
     async def _paced(self, message: Message) -> None:
         """Take a piece in slices, and keep the app waiting after each as long as the pace wants."""
         data, more = bytes(message.get("body", b"")), message.get("more_body", False)
-        for at in range(0, max(len(data), 1), _SLICE_BYTES):
-            end = at + _SLICE_BYTES
-            part = {**message, "body": data[at:end], "more_body": more or end < len(data)}
-            await (self._pass(part) if self._passing else self._piece(part))
-            if not self._passing:
+        step = max(len(data), 1) if self._kept else _SLICE_BYTES
+        for at in range(0, max(len(data), 1), step):
+            if self._stopped:
+                return
+            part = {**message, "body": data[at : at + step], "more_body": more or at + step < len(data)}
+            if self._passing:
+                await self._pass(part)
+            else:
+                await self._piece(part)
                 await self._resting.rest(self._exchange.rest_s(self._clock()), silent=not self._opened)
 
     async def _piece(self, message: Message) -> None:
@@ -281,6 +285,8 @@ class Response:
         self._inbound.stop()  # last: an app that hears of it may cancel the task that runs here
 
     async def _say(self, message: Message) -> None:
+        if self._inbound.gone and message["type"] == _BODY:
+            message = {**message, "body": b""}  # who has left is not waited for, so nothing more is for him
         try:
             await self._send(message)
         except OSError:

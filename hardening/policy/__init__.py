@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from hardening.policy.bounds import available, bound
 from hardening.policy.charges import (
     RESERVE_TOKENS,
     Charges,
-    available,
     charges,
     extended,
     going_on,
@@ -28,6 +28,7 @@ __all__ = [
     "Policy",
     "Runtime",
     "available",
+    "bound",
     "charges",
     "decide",
     "extended",

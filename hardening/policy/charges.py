@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from hardening.facts import Account, Admission, Charge, CountedBy, Limit, Refusal, RequestFacts, Unit, Usage
+from hardening.facts import Account, Charge, CountedBy, Limit, Refusal, RequestFacts, Unit, Usage
 from hardening.policy.compiled import Claim, Plan, Policy
 from hardening.policy.matching import remember
 from hardening.policy.unbuilt import withheld
@@ -17,8 +17,10 @@ RESERVE_TOKENS = 1024
 _ALL_ROWS = 1000
 """Alternatives reserved per token where a caller asks for all of them (vLLM's -1)."""
 
-_COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning"))
-_GOING_ON = _COMPLETION_UNITS | {"streams"}
+COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning"))
+"""Units that an answer spends as it grows."""
+
+_GOING_ON = COMPLETION_UNITS | {"streams"}
 _MODEL_CHARS = 128
 _NO_BANDS: Mapping[str, float] = MappingProxyType({})
 
@@ -105,7 +107,7 @@ def extended(reserved: Charges, tokens: int, *, in_debt: bool = False) -> tuple[
             charge.by_band,
         )
         for charge in reserved.charges
-        if charge.limit.unit in _COMPLETION_UNITS
+        if charge.limit.unit in COMPLETION_UNITS
     )
 
 
@@ -118,24 +120,6 @@ def going_on(reserved: Charges) -> Charges:
 def held(reserved: Charges) -> tuple[Charge, ...]:
     """The charges that are held while an answer runs, whatever it spends."""
     return tuple(charge for charge in reserved.charges if charge.limit.unit == "streams")
-
-
-def available(reserved: Charges, admission: Admission, *, in_debt: bool = False) -> int | None:
-    """Completion tokens that a request can have in all, as its limits stood when it was admitted.
-
-    None where no limit counts them. `in_debt` adds what each limit may owe.
-    """
-    band, most = admission.standing.band, None
-    if len(admission.limits) != len(reserved.charges):
-        return None  # a store that does not tell
-    for charge, state in zip(reserved.charges, admission.limits, strict=True):
-        if charge.limit.unit not in _COMPLETION_UNITS:
-            continue
-        units = state.remaining + (charge.limit.max_debt if in_debt else 0.0)
-        factor = reserved.factor * (1.0 if band is None else charge.by_band.get(band, 1.0))
-        more = int(units / factor)
-        most = more if most is None else min(most, more)
-    return None if most is None else reserved.completion_reserve + most
 
 
 def _amount(unit: Unit, facts: RequestFacts, plan: Plan, prompt_tokens: int, reserve: int) -> int:
@@ -188,7 +172,7 @@ def _reserve(facts: RequestFacts, plan: Plan, prompt_tokens: int, usual_tokens: 
         wanted = plan.max_tokens
     wanted *= max(facts.choices, 1)
     for claim in plan.claims:
-        if claim.limit.unit in _COMPLETION_UNITS:
+        if claim.limit.unit in COMPLETION_UNITS:
             room = int(claim.limit.burst / claim.factor)
             wanted = min(wanted, room - prompt_tokens if claim.limit.unit == "tokens" else room)
     return max(wanted, 1)

@@ -11,8 +11,8 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hardening.testing import Hardened, find_leaks, harden
-from tests.asgi.chat import ASKED, BODY, TRACE, chunk, stream
-from tests.asgi.driver import Answer, LoopClock, ask, replies, run
+from tests.asgi.chat import ANSWER, ASKED, BODY, TRACE, chunk, stream
+from tests.asgi.driver import Answer, LoopClock, ask, replies, run, scope_of
 from tests.asgi.test_failures import STORES, CountingStore, settled_once, waits_for_disconnect
 
 POLICY = """\
@@ -197,6 +197,16 @@ def test_the_request_asks_for_no_more_than_can_be_had(
     assert found == (bound if bound is None else pytest.approx(bound, abs=40))
 
 
+def test_a_signed_body_is_left_as_it_is() -> None:
+    seen: list[tuple[Scope, bytes]] = []
+    body = json.dumps(ASKED | {"max_tokens": 9000}).encode()
+    timed = Timed(
+        replies([b'{"choices":[]}'], kind=b"application/json", seen=seen), "2k, per: 1m", "at_limit: cut"
+    )
+    timed.ask(body, headers=[(b"content-digest", b"sha-256=:x:")])
+    assert seen[0][1] == body
+
+
 # pace
 
 
@@ -236,9 +246,11 @@ def test_the_app_is_kept_waiting_so_that_nothing_piles_up() -> None:
     assert [sum(at <= when for at in sent) for when, _ in timed.left[100:102]] == [100, 101]
 
 
-def test_a_hidden_trace_does_not_slow_the_answer_and_stays_hidden() -> None:
+@pytest.mark.parametrize("inline", [False, True])
+def test_a_hidden_trace_does_not_slow_the_answer_and_stays_hidden(inline: bool) -> None:
     settings = "pace: 5/s, reasoning: {show: none}"
-    timed = Timed(replies(stream(trace=TRACE * 3)), "100k, per: 1m", settings)
+    between = stream(trace="", answer=f"<think>{TRACE * 3}</think>{ANSWER}", usage=False)
+    timed = Timed(replies(between if inline else stream(trace=TRACE * 3)), "100k, per: 1m", settings)
     answer = timed.ask()
     assert find_leaks(answer.chunks, TRACE) == []
     assert timed.took_s < 5
@@ -286,6 +298,48 @@ def test_a_paced_stream_that_is_cancelled_leaves_nothing_behind() -> None:
     run(cancelled())
     assert settled_once(timed.store)
     assert len(timed.hardened.receipts) == 1
+
+
+@pytest.mark.parametrize("settings", ["pace: 20/s", "at_limit: slow"])
+def test_who_says_that_he_left_hears_nothing_more_instead_of_all_at_once(settings: str) -> None:
+    """Catches a client that closes its half of a connection, so that nobody waits for it, and reads on."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        start = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": start})
+        hearing = asyncio.ensure_future(receive())
+        for piece in pieces():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await hearing
+
+    timed = Timed(app, "60, per: 1m, burst: 100" if "slow" in settings else "100k, per: 1m", settings)
+    left: list[bytes] = []
+
+    async def half_closed() -> None:
+        begun = asyncio.Event()
+        inbound = [{"type": "http.request", "body": BODY, "more_body": False}]
+
+        async def receive() -> Message:
+            if inbound:
+                return inbound.pop()
+            await begun.wait()
+            await asyncio.sleep(3.0)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            begun.set()
+            left.append(message.get("body", b""))
+
+        await timed.hardened(scope_of("/v1/chat/completions"), receive, send)
+
+    run(half_closed())
+    assert 10 < len(content(b"".join(left)).split()) < 100
+    assert [receipt.outcome for receipt in timed.hardened.receipts] == [
+        "cut" if "slow" in settings else "complete"
+    ]
+    assert timed.store.open_leases == 0
 
 
 def test_in_shadow_no_stream_is_slowed() -> None:
