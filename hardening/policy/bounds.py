@@ -40,7 +40,11 @@ def available(reserved: Charges, admission: Admission, *, in_debt: bool = False)
         if charge.limit.unit not in COMPLETION_UNITS:
             continue
         units = state.remaining + (charge.limit.max_debt if in_debt else 0.0)
-        factor = reserved.factor * (1.0 if band is None else charge.by_band.get(band, 1.0))
+        factor = (
+            reserved.factor
+            * reserved.per_token(charge.limit.unit)
+            * (1.0 if band is None else charge.by_band.get(band, 1.0))
+        )
         more = int(units / factor)
         most = more if most is None else min(most, more)
     return None if most is None else reserved.completion_reserve + most

@@ -17,7 +17,7 @@ RESERVE_TOKENS = 1024
 _ALL_ROWS = 1000
 """Alternatives reserved per token where a caller asks for all of them (vLLM's -1)."""
 
-COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning"))
+COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning", "logprob_values"))
 """Units that an answer spends as it grows."""
 
 _GOING_ON = COMPLETION_UNITS | {"streams"}
@@ -30,7 +30,8 @@ class Charges:
     """Either a refusal, or what to reserve.
 
     `completion_reserve` is how many completion tokens the charges cover, `factor` by how much the
-    policy multiplies what this request counts. Not `enforced`: what a limit says is only reported.
+    policy multiplies what this request counts, `rows` how many log-probabilities leave with each token.
+    Not `enforced`: what a limit says is only reported.
     """
 
     refusal: Refusal | None
@@ -38,6 +39,11 @@ class Charges:
     completion_reserve: int
     factor: float = 1.0
     enforced: bool = True
+    rows: int = 0
+
+    def per_token(self, unit: Unit) -> int:
+        """Units that each completion token spends."""
+        return self.rows if unit == "logprob_values" else 1
 
 
 def charges(
@@ -61,7 +67,8 @@ def charges(
         return Charges(plan.refusal if enforced else None, (), 0, enforced=enforced)
     if plan.exempt:
         return Charges(None, (), 0, enforced=enforced)
-    reserve = _reserve(facts, plan, prompt_tokens, usual_tokens)
+    rows = _rows(facts, plan)
+    reserve = _reserve(facts, plan, prompt_tokens, usual_tokens, rows)
     scope = account.scope
     claimed = tuple(
         Charge(
@@ -71,19 +78,22 @@ def charges(
             claim.by_band,
         )
         for claim in plan.claims
-        if (amount := _amount(claim.limit.unit, facts, plan, prompt_tokens, reserve))
+        if (amount := _amount(claim.limit.unit, facts, prompt_tokens, reserve, rows))
     )
-    return Charges(None, claimed, reserve, plan.factor, enforced)
+    return Charges(None, claimed, reserve, plan.factor, enforced, rows)
 
 
-def settled(reserved: Charges, usage: Usage, logprob_values: int = 0) -> tuple[Charge, ...]:
-    """What the exchange truly used, on the limits that were reserved; streams are given back."""
+def settled(reserved: Charges, usage: Usage) -> tuple[Charge, ...]:
+    """What the exchange truly used, on the limits that were reserved; streams are given back.
+
+    Log-probabilities count as many for each token as were asked and allowed.
+    """
     used: dict[Unit, int] = {
         "tokens": usage.prompt + usage.completion,
         "prompt": usage.prompt,
         "completion": usage.completion,
         "reasoning": usage.reasoning,
-        "logprob_values": logprob_values,
+        "logprob_values": usage.completion * reserved.rows,
         "streams": 0,
     }
     return tuple(
@@ -103,7 +113,7 @@ def extended(reserved: Charges, tokens: int, *, in_debt: bool = False) -> tuple[
         Charge(
             _owing(charge.limit) if in_debt else charge.limit,
             charge.scope_key,
-            tokens * reserved.factor,
+            tokens * reserved.per_token(charge.limit.unit) * reserved.factor,
             charge.by_band,
         )
         for charge in reserved.charges
@@ -122,7 +132,7 @@ def held(reserved: Charges) -> tuple[Charge, ...]:
     return tuple(charge for charge in reserved.charges if charge.limit.unit == "streams")
 
 
-def _amount(unit: Unit, facts: RequestFacts, plan: Plan, prompt_tokens: int, reserve: int) -> int:
+def _amount(unit: Unit, facts: RequestFacts, prompt_tokens: int, reserve: int, rows: int) -> int:
     """How much of a unit the request may use; 0 where it does not touch it."""
     if unit == "tokens":
         return prompt_tokens + reserve
@@ -133,9 +143,7 @@ def _amount(unit: Unit, facts: RequestFacts, plan: Plan, prompt_tokens: int, res
     if unit == "streams":
         return int(facts.stream)
     if unit == "logprob_values":
-        rows = facts.top_logprobs or 0
-        asked = rows if rows >= 0 else _ALL_ROWS
-        return reserve * (asked if plan.top is None else min(asked, plan.top))
+        return reserve * rows
     if unit == "embeddings":
         return facts.choices if facts.embeds else 0
     return reserve
@@ -160,7 +168,16 @@ def _owing(limit: Limit) -> Limit:
     return replace(limit, burst=limit.burst + limit.max_debt)
 
 
-def _reserve(facts: RequestFacts, plan: Plan, prompt_tokens: int, usual_tokens: int) -> int:
+def _rows(facts: RequestFacts, plan: Plan) -> int:
+    """Log-probabilities that may leave with each token."""
+    if facts.top_logprobs is None:
+        return 0
+    asked = facts.top_logprobs if 0 <= facts.top_logprobs < _ALL_ROWS else _ALL_ROWS
+    asked = max(asked, 1)  # the token's own, where no other is asked
+    return asked if plan.top is None else min(asked, plan.top)
+
+
+def _reserve(facts: RequestFacts, plan: Plan, prompt_tokens: int, usual_tokens: int, rows: int) -> int:
     """Completion tokens to reserve: what the bounds allow, and no more than a full limit could grant."""
     if facts.embeds:
         return 0
@@ -172,9 +189,12 @@ def _reserve(facts: RequestFacts, plan: Plan, prompt_tokens: int, usual_tokens: 
         wanted = plan.max_tokens
     wanted *= max(facts.choices, 1)
     for claim in plan.claims:
-        if claim.limit.unit in COMPLETION_UNITS:
+        unit = claim.limit.unit
+        if unit in COMPLETION_UNITS and (unit != "logprob_values" or rows):
             room = int(claim.limit.burst / claim.factor)
-            wanted = min(wanted, room - prompt_tokens if claim.limit.unit == "tokens" else room)
+            if unit == "logprob_values":
+                room //= rows
+            wanted = min(wanted, room - prompt_tokens if unit == "tokens" else room)
     return max(wanted, 1)
 
 

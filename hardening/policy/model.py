@@ -89,7 +89,9 @@ class LimitSpec(Strict):
     reasoning: Amount | None = Field(default=None, description="Tokens of reasoning.", examples=["20k"])
     streams: Amount | None = Field(default=None, description="Streams at the same time.", examples=[4])
     logprob_values: Amount | None = Field(
-        default=None, description="Log-probabilities that leave.", examples=["100k"]
+        default=None,
+        description="Log-probabilities: with each token of an answer as many as were asked and allowed.",
+        examples=["100k"],
     )
     embeddings: Amount | None = Field(default=None, description="Embedding vectors.", examples=["10k"])
     per: Seconds | None = Field(

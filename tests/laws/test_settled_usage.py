@@ -15,7 +15,7 @@ from tests.asgi.driver import ask, replies, run
 from tests.exchanges import ANSWER, TRACE
 from tests.laws.formats import CHAT, FORMATS, GEMINI, MESSAGES, RESPONSES, Format
 
-UNITS = ("tokens", "prompt", "completion", "reasoning", "requests")
+UNITS = ("tokens", "prompt", "completion", "reasoning", "requests", "logprob_values")
 POLICY = (
     "version: 1\nname: counts\nlimits:\n"
     + "".join(f"  {unit}: {{{unit}: 1M, per: 1h}}\n" for unit in UNITS)
@@ -36,11 +36,13 @@ class Settled(MemoryStore):
         super().settle(lease, actual, evidence, now)
 
 
-def settled(format: Format, body: bytes | list[bytes], kind: bytes = b"application/json") -> Counts:
+def settled(
+    format: Format, body: bytes | list[bytes], kind: bytes = b"application/json", **asked: object
+) -> Counts:
     store = Settled()
     app = replies([body] if isinstance(body, bytes) else body, kind=kind)
     hardened = harden(app, POLICY, state=store, identify=lambda scope: "acct_7")
-    answer = run(ask(hardened, format.asked, path=format.path))
+    answer = run(ask(hardened, json.dumps({**json.loads(format.asked), **asked}).encode(), path=format.path))
     assert answer.status == 200
     assert store.open_leases == 0
     return store.counts
@@ -101,6 +103,21 @@ def test_each_spelling_is_settled_with_reasoning_inside_or_beside(
     found = settled(format, whole(format, name, usage))
     assert (found["prompt"], found["completion"], found["reasoning"]) == (prompt, completion, reasoning)
     assert found["tokens"] == prompt + completion
+
+
+@pytest.mark.parametrize(
+    ("asked", "values"),
+    [
+        ({}, None),
+        ({"logprobs": True}, 40),
+        ({"logprobs": True, "top_logprobs": 8}, 320),
+        ({"logprobs": True, "top_logprobs": -1}, 40_000),
+    ],
+)
+def test_log_probabilities_are_settled_by_what_was_asked_for_each_token(
+    asked: dict[str, object], values: int | None
+) -> None:
+    assert settled(CHAT, CHAT.whole, **asked).get("logprob_values") == values
 
 
 def test_a_stream_whose_count_stands_in_groqs_own_field_is_settled_by_it() -> None:

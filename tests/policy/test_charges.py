@@ -37,6 +37,8 @@ def test_tokens_are_prompt_and_completion_and_only_touched_units_are_charged() -
 def test_streams_log_probabilities_and_embeddings_are_charged_where_asked() -> None:
     assert amounts(charged(ALL, stream=True))["streams"] == 1
     assert amounts(charged(ALL, max_tokens=10, top_logprobs=20))["logprob_values"] == 200
+    assert amounts(charged(ALL, max_tokens=10, top_logprobs=0))["logprob_values"] == 10
+    assert amounts(charged(ALL, max_tokens=10, top_logprobs=1 << 20))["logprob_values"] == 10_000
     cut = ALL.replace("defaults: {", "defaults: {logprobs: {top: 5}, ")
     assert amounts(charged(cut, max_tokens=10, top_logprobs=20))["logprob_values"] == 50
     assert amounts(charged(cut, max_tokens=10, top_logprobs=-1))["logprob_values"] == 50
@@ -70,6 +72,19 @@ def test_what_is_reserved_is_what_answers_of_the_account_are_like_and_of_a_whole
     facts = RequestFacts("/d", "openai_chat", stream=stream, max_tokens=asked)
     result = charges(loaded(ALL), facts, Account("a"), 100, now=0, usual_tokens=usual)
     assert result.completion_reserve == reserve
+
+
+def test_a_limit_of_log_probabilities_is_reserved_by_what_leaves_with_each_token() -> None:
+    few = (TEXT % "logprob_values").replace(
+        "logprob_values: 1M, per: 1m, burst: 2M", "logprob_values: 600, per: 1m"
+    )
+    assert charged(few, top_logprobs=20).completion_reserve == 30
+    assert amounts(charged(few, top_logprobs=20)) == {"logprob_values": 600}
+    assert charged(few).completion_reserve == 1024
+    assert amounts(charged(few)) == {}
+    claim = charged(few, top_logprobs=20)
+    state = LimitState(claim.charges[0].limit, 100.0, 0.0)
+    assert available(claim, Admission(True, None, Standing(), (state,))) == 30 + 5
 
 
 def test_a_small_limit_reserves_no_more_than_it_could_ever_grant() -> None:
@@ -130,13 +145,18 @@ def test_the_walks_own_factor_is_in_the_amount_and_not_paid_twice() -> None:
 
 def test_settling_takes_the_true_usage_and_gives_streams_back() -> None:
     result = charged(ALL, stream=True, max_tokens=50, top_logprobs=2)
-    true = {
-        charge.limit.name: charge.amount for charge in settled(result, Usage(7, 30, 20), logprob_values=60)
-    }
+    true = {charge.limit.name: charge.amount for charge in settled(result, Usage(7, 30, 20))}
     assert true == {
         "tokens": 37, "requests": 1, "prompt": 7, "completion": 30, "reasoning": 20, "logprob_values": 60, "streams": 0
     }  # fmt: skip
-    assert {charge.limit.name for charge in extended(result, 5)} == {"tokens", "completion", "reasoning"}
+    assert {charge.limit.name for charge in extended(result, 5)} == {
+        "tokens",
+        "completion",
+        "reasoning",
+        "logprob_values",
+    }
+    assert amounts(result)["logprob_values"] == 100
+    assert [charge.amount for charge in extended(result, 5) if charge.limit.name == "logprob_values"] == [10]
 
 
 BY = """version: 1
