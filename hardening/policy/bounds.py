@@ -14,18 +14,16 @@ def bound(reserved: Charges, admission: Admission, decision: Decision, facts: Re
 
     A stream that slows down at its limit is not bounded: it refills on the way.
     """
+    named = facts.max_tokens if decision.max_tokens is None else decision.max_tokens
+    if named is None and facts.stream:
+        return None  # a model refuses a bound beyond its context, and a stream is cut in any case
     if admission.lease is None or (decision.at_limit == "slow" and facts.stream):
         return None
     most = available(reserved, admission, in_debt=decision.at_limit == "finish")
     if most is None:
         return None
     each = max(1, most // max(1, facts.choices))
-    if decision.max_tokens is not None:
-        return each if each < decision.max_tokens else None
-    if facts.max_tokens is None:
-        # A model refuses a bound beyond its context; a stream is cut in any case.
-        return each if each <= _FITS_ANY_MODEL and not facts.stream else None
-    return each if each < facts.max_tokens else None
+    return each if each < (_FITS_ANY_MODEL if named is None else named) else None
 
 
 def available(reserved: Charges, admission: Admission, *, in_debt: bool = False) -> int | None:
