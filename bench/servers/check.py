@@ -14,6 +14,7 @@ from bench.servers.asks import Ask
 from bench.servers.drive import Answer, send
 from bench.servers.homes import BUILD
 from bench.servers.judge import Told, Trace, judge, tokens_told
+from bench.servers.switches import NOT_PINNED
 
 HIDDEN = {"x-treatment": "hidden"}
 HIDDEN_TOP, SUMMARY_TOP, STEP = 2, 5, 0.25  # as policy.yaml says
@@ -37,13 +38,17 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Attacks:
-    """What the switches of one door gave away: how many asks told of the trace, and the tokens of one prefix."""
+    """What the switches of one door gave away: how many asks told of the trace, and the tokens of one prefix.
+
+    `known` are those that told of it by what is documented not to be pinned; they are in no other figure.
+    """
 
     server: str
     door: str
     tried: int
     bare: int
     leaked: tuple[str, ...]
+    known: tuple[str, ...]
     tokens_bare: int
     tokens: int
 
@@ -121,7 +126,15 @@ def check_attacks(sides: Sides, door: Ask, asks: Sequence[Ask], trace: Trace, *,
             for before, names in tokens_told(answer.body, begins=begins).items():
                 told[side][before] |= names
     most = [max(map(len, each.values()), default=0) for each in told]
-    return Attacks(sides.name, door.name, len(asks), len(leaks[0]), tuple(leaks[1]), most[0], most[1])
+    bare, _ = _apart(leaks[0])
+    leaked, known = _apart(leaks[1])
+    return Attacks(sides.name, door.name, len(asks), len(bare), leaked, known, most[0], most[1])
+
+
+def _apart(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The attacks apart from those with the one switch that is not pinned."""
+    found = [(name, NOT_PINNED in name.partition(" + ")[2].split(", ")) for name in names]
+    return tuple(name for name, known in found if not known), tuple(name for name, known in found if known)
 
 
 def added_ms(sides: Sides, ask: Ask) -> float:

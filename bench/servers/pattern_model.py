@@ -57,7 +57,7 @@ def weights(words: Tokenizer) -> dict[str, np.ndarray]:
     for token, after in [(spelled[0], said[0]), *follower.items()]:
         head[after] += SURE * points[token] / WIDTH
     # Where it may not end it says its answer again.
-    head[words.token_to_id(pieces(ANSWER)[0])] += SURE / 2 * points[said[-1]] / WIDTH
+    head[words.token_to_id(pieces(ANSWER)[0])] += 0.8 * SURE * points[said[-1]] / WIDTH
     zero, one = np.zeros, np.ones
     tensors = {"model.embed_tokens.weight": points, "lm_head.weight": head, "model.norm.weight": one(WIDTH)}
     for layer in range(LAYERS):

@@ -113,11 +113,12 @@ def _attacks(attacks: Sequence[Attacks]) -> Table:
         "tried",
         "tell of the\ntrace bare",
         "hardened",
+        "by a\ngrammar",
         "tokens a prefix\nbare",
         f"hardened\n(of {HIDDEN_TOP})",
     ]
     table = _table("server", "attacked door", right=counted)
     for each in attacks:
-        figures = (each.tried, each.bare, len(each.leaked), each.tokens_bare, each.tokens)
+        figures = (each.tried, each.bare, len(each.leaked), len(each.known), each.tokens_bare, each.tokens)
         table.add_row(each.server, each.door, *(f"{figure:,}" for figure in figures))
     return table

@@ -11,7 +11,7 @@ import pytest
 
 from bench.servers import litellm_doors, llama_doors, vllm_doors
 from bench.servers.asks import chat, completion
-from bench.servers.check import Attacks, Door
+from bench.servers.check import Attacks, Door, _apart
 from bench.servers.judge import Told, Trace, judge, tokens_told
 from bench.servers.pattern import ANSWER, TRACE, chain, pieces
 from bench.servers.report import Results, claims_of
@@ -99,9 +99,14 @@ def test_the_asks_of_a_server_have_names_of_their_own() -> None:
     assert len(set(forced)) == len(forced)
 
 
+def test_what_a_grammar_leaks_is_counted_apart() -> None:
+    names = ["chat whole + shaped", "chat whole + effort, shaped", "chat whole + unshaped, effort"]
+    assert _apart(names) == ((names[2],), (names[0], names[1]))
+
+
 def results(*, hidden: int = 0, bare: int = 610, tokens: int = 2, leaked: tuple[str, ...] = ()) -> Results:
     door = Door("s", chat("m"), (200, 200, 200), Told(bare, (), 72), Told(hidden), Told())
-    return Results([door], [Attacks("s", "chat", 9, 8, leaked, 30, tokens)])
+    return Results([door], [Attacks("s", "chat", 9, 8, leaked, (), 30, tokens)])
 
 
 @pytest.mark.parametrize(
