@@ -69,6 +69,11 @@ def print_results(console: Console, results: Results, *, most: int = 20) -> None
             console.print(f"leaks  {each.server}  {name}", markup=False, highlight=False, soft_wrap=True)
         if len(each.leaked) > most:
             console.print(f"and {len(each.leaked) - most} more at {each.door} of {each.server}")
+    silent = [f"{door.server} {door.ask.name}" for door in results.doors if door.statuses[0] == 0]
+    if silent:
+        console.print(
+            f"no whole answer of the bare server: {', '.join(silent)}", markup=False, highlight=False
+        )
     for note in results.notes:
         console.print(note, markup=False, highlight=False)
 

@@ -90,7 +90,13 @@ def llama(*, hardened: bool) -> Started:
         app if hardened else ["--factory", "llama_cpp.server.app:create_app"],
         ready="/v1/models",
         hardened=hardened,
-        more={"MODEL": str(model), "LOGITS_ALL": "true", "N_CTX": "256", "N_THREADS": "1"},
+        more={
+            "MODEL": str(model),
+            "LOGITS_ALL": "true",
+            "N_CTX": "256",
+            "N_THREADS": "1",
+            "INTERRUPT_REQUESTS": "false",  # else each request ends the streams before it
+        },
     )
 
 
