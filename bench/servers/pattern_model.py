@@ -19,7 +19,7 @@ from tokenizers.models import BPE
 from bench.servers.pattern import ANSWER, chain, pieces
 
 WIDTH, HEADS, HEAD, INNER, LAYERS = 256, 2, 64, 128, 2
-SURE = 24.0  # the logit of the follower; of every other token it is about 0 +- 1.5
+SURE = 40.0  # the logit of the follower; of every other token it is about 0 +- 1.6
 START, END = "<|im_start|>", "<|im_end|>"
 TEMPLATE = (
     "{%- for message in messages -%}"
@@ -57,7 +57,7 @@ def weights(words: Tokenizer) -> dict[str, np.ndarray]:
     for token, after in [(spelled[0], said[0]), *follower.items()]:
         head[after] += SURE * points[token] / WIDTH
     # Where it may not end it says its answer again.
-    head[words.token_to_id(pieces(ANSWER)[0])] += 0.8 * SURE * points[said[-1]] / WIDTH
+    head[words.token_to_id(pieces(ANSWER)[0])] += 0.7 * SURE * points[said[-1]] / WIDTH
     zero, one = np.zeros, np.ones
     tensors = {"model.embed_tokens.weight": points, "lm_head.weight": head, "model.norm.weight": one(WIDTH)}
     for layer in range(LAYERS):
