@@ -7,7 +7,7 @@ a prompt or a trace is never part of any of these values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -153,7 +153,7 @@ class LimitState(NamedTuple):
 class Lease(NamedTuple):
     """A reservation that a store gave out; only that store can read `token`."""
 
-    token: int
+    token: Hashable
     charges: tuple[Charge, ...]
     expires_at: float
 

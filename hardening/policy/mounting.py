@@ -31,7 +31,7 @@ FORMATS = (
 HEADER = "[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}"
 """The name of a header, as a regular expression."""
 
-_STORES = ("memory://", "sqlite:///", "redis://", "rediss://", "redis+cluster://")
+_STORES = ("memory://", "sqlite:///", "redis://", "rediss://", "redis+cluster://", "rediss+cluster://")
 _RESERVED = {
     "x-consumer-id": "x-consumer-id is read from `trusted_proxies` alone",
     "authorization": "authorization is read by `bearer`",

@@ -10,6 +10,7 @@ from hardening.state.store import Evidence, HeldStore, StateStore
 __all__ = ["Evidence", "HeldStore", "MemoryStore", "SqliteStore", "StateStore", "open_store"]
 
 _SQLITE = "sqlite:///"
+_REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")
 
 
 def open_store(url: str) -> StateStore:
@@ -19,16 +20,19 @@ def open_store(url: str) -> StateStore:
     the root.
 
     Raises:
-        StateError: no store is known by this address; its text shows the scheme only, for an
-            address may hold a password.
+        StateError: no store is known by this address, or it cannot be used; its text
+            shows the scheme only, for an address may hold a password.
     """
     if url == "memory://":
         return MemoryStore()
     if url.startswith(_SQLITE):
         return SqliteStore(_sqlite_path(url.removeprefix(_SQLITE)))
     scheme, separator, _ = url.partition("://")
+    if scheme in _REDIS:
+        return _redis(url)
     found = f"{scheme}://..." if separator else "an address without ://"
-    raise StateError(f"state: found {found}, allowed are memory:// and sqlite:///PATH")
+    allowed = ", ".join(("memory://", "sqlite:///PATH", *(f"{one}://HOST" for one in _REDIS)))
+    raise StateError(f"state: found {found}, allowed are {allowed}")
 
 
 def _sqlite_path(path: str) -> str:
@@ -37,3 +41,17 @@ def _sqlite_path(path: str) -> str:
             "state: found sqlite:/// with no path of a file, allowed is sqlite:///PATH without ? and #"
         )
     return path
+
+
+def _redis(url: str) -> StateStore:
+    """The store on Redis; its client library is only imported where it is used."""
+    try:
+        from hardening.state.redis import RedisStore
+    except ModuleNotFoundError as fault:
+        if fault.name != "redis":
+            raise
+        scheme = url.partition("://")[0]
+        raise StateError(
+            f"state: {scheme}:// needs the package redis: pip install 'hardening[redis]'"
+        ) from None
+    return RedisStore(url)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
+from collections.abc import Hashable
 
 from hardening.facts import Account, Admission, Charge, Lease, Standing
 from hardening.state import claims
@@ -71,7 +72,7 @@ class MemoryStore:
         self._scopes: OrderedDict[str, _Scope] = OrderedDict()
         self._overflow = _Scope(0.0)
         # All leases live equally long, so the order of their last extension is that of expiry.
-        self._leases: OrderedDict[int, _Open] = OrderedDict()
+        self._leases: OrderedDict[Hashable, _Open] = OrderedDict()
 
     def __len__(self) -> int:
         """Accounts, networks and other scopes that are remembered."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -14,20 +16,60 @@ from tests.state.on_a_clock import SetStore
 
 Factory = Callable[..., Any]
 
+needs_valkey = pytest.mark.skipif(
+    sys.platform == "win32", reason="the package of the server is not built there"
+)
 
-@pytest.fixture(params=["memory", "sqlite"])
-def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Factory]:
-    """Makes a store; takes `max_accounts` and `lease_s`."""
-    if request.param == "memory":
-        yield MemoryStore
-        return
-    opened: list[SetStore] = []
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Any]:
+    """A real server, shared; each store on it has keys of its own."""
+    from tests.state.servers import served
+
+    with served() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[asyncio.Runner]:
+    """An event loop for tests that wait for one call after the other."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def _on_sqlite(request: pytest.FixtureRequest) -> Factory:
+    folder: Path = request.getfixturevalue("tmp_path")
     numbers = count()
 
     def make(**options: Any) -> SetStore:
-        opened.append(SetStore(tmp_path / f"state{next(numbers)}.db", **options))
-        return opened[-1]
+        store = SetStore(folder / f"state{next(numbers)}.db", **options)
+        request.addfinalizer(store.inner.close)
+        return store
 
-    yield make
-    for store in opened:
-        store.inner.close()
+    return make
+
+
+def _on_valkey(request: pytest.FixtureRequest) -> Factory:
+    from tests.state.servers import waited
+
+    runner = request.getfixturevalue("runner")
+
+    def make(**options: Any) -> Any:
+        store = waited(request.getfixturevalue("valkey"), runner, **options)
+        request.addfinalizer(lambda: runner.run(store.store.close()))
+        return store
+
+    return make
+
+
+_FACTORIES: dict[str, Callable[[pytest.FixtureRequest], Factory]] = {
+    "memory": lambda request: MemoryStore,
+    "sqlite": _on_sqlite,
+    "redis": _on_valkey,
+}
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("redis", marks=needs_valkey)])
+def make_store(request: pytest.FixtureRequest) -> Factory:
+    """Makes a store; takes `lease_s`."""
+    return _FACTORIES[request.param](request)

@@ -1,0 +1,222 @@
+"""The store on a Redis or Valkey server, or a cluster of them: exact for all workers of all machines.
+
+One script call before the app and one after it (`lua/limits.lua`); time is the server's. All that a
+request touches lies below one root, its organisation or else its account, whose name is the hash tag
+of every key; so it lies on one server of a cluster. For each scope there are two keys: its state (one
+packed string: the buckets, and the standing of an account) and its open leases (a hash). Both go by
+themselves once all limits are whole again; a standing is remembered for 30 days.
+
+What is sent twice counts once: a lease has an id that is made here, and the script knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from importlib.resources import files
+from typing import NamedTuple
+
+from hardening.errors import StateError
+from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState, Standing
+from hardening.state import buckets
+from hardening.state.redis_link import DEADLINE_S, Link
+from hardening.state.redis_url import read_url
+from hardening.state.redis_wire import Act, Reply, Told, head, packed, reply_of, units
+from hardening.state.store import Evidence
+
+REMEMBERED_S = 30 * 86_400.0
+"""How long the standing of an account that asks nothing is kept."""
+
+_DOUBTFUL = 10_000
+"""Reservations that may or may not have been made, kept until they can be undone; beyond, they expire."""
+
+_UNDONE_AT_ONCE = 64
+
+_NEW = Standing()
+_SERVER_TIME = -1.0
+
+_Claim = dict[tuple[str, str], tuple[Limit, float]]
+"""Units by scope and key of limit."""
+
+
+class Token(NamedTuple):
+    """What a lease of this store goes by: its id, the root and scopes of its keys, the home first."""
+
+    id: bytes
+    root: str
+    scopes: tuple[str, ...]
+    standing: Standing
+
+
+class RedisStore:
+    """A `StateStore` on Redis or Valkey.
+
+    Args:
+        url: `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`.
+        lease_s: how long a lease lives without word of its stream.
+        deadline_s: how long a call may take.
+        own_clock: False takes the caller's `now` for the time, and keeps every key: for tests.
+
+    Raises:
+        StateError: the address cannot be used; nothing is opened before the first call.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        lease_s: float = 1800.0,
+        deadline_s: float = DEADLINE_S,
+        own_clock: bool = True,
+    ) -> None:
+        place = read_url(url)
+        script = files("hardening.state").joinpath("lua/limits.lua").read_bytes()
+        self._link = Link(place, script, deadline_s=deadline_s)
+        self._prefix = place.prefix
+        self._lease_s = lease_s
+        self._own_clock = own_clock
+        self._doubtful: deque[Token] = deque(maxlen=_DOUBTFUL)
+        self.late_settlements = 0
+        """Settlements of leases that were settled or had expired; they changed nothing."""
+
+    async def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        """Reserve all `charges` or none; see `StateStore.admit`."""
+        claim = _merged(charges)
+        scopes = tuple(dict.fromkeys((account.scope, *(scope for scope, _ in claim))))
+        token = Token(os.urandom(8), self._root(account), scopes, _NEW)
+        try:
+            reply = await self._call("admit", token, claim, now, proven=account.proven)
+        except (StateError, asyncio.CancelledError) as fault:
+            # Whoever asked is gone, or goes on without an answer; the server may have reserved all the same.
+            self._doubtful.append(token)
+            if not isinstance(fault, StateError):
+                self._undo()
+            raise
+        standing = Standing(0.0, None, reply.requests, reply.age_s) if account.proven else _NEW
+        lease = Lease(token._replace(standing=standing), charges, reply.now + self._lease_s)
+        return _admission(reply, lease if reply.granted else None, standing, charges, claim, scopes)
+
+    async def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
+        """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
+        token, claim = lease.token, _merged(charges)
+        if not isinstance(token, Token):
+            return Admission(False, None, _NEW)
+        held = _merged(lease.charges)
+        totals = {at: (limit, held.get(at, (limit, 0.0))[1] + more) for at, (limit, more) in claim.items()}
+        scopes = tuple(dict.fromkeys((*token.scopes, *(scope for scope, _ in claim))))
+        token = token._replace(scopes=scopes)
+        reply = await self._call("extend", token, totals, now)
+        if not reply.known:
+            return Admission(False, None, _NEW)
+        longer = Lease(token, lease.charges + charges, reply.now + self._lease_s)
+        return _admission(reply, longer if reply.granted else None, token.standing, charges, claim, scopes)
+
+    async def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
+        """Replace what the lease reserved by what was used, once; see `StateStore.settle`.
+
+        Standing here is age and number of requests: `evidence` changes neither.
+        """
+        token, claim = lease.token, _merged(actual)
+        if not isinstance(token, Token):
+            self.late_settlements += 1
+            return
+        scopes = tuple(dict.fromkeys((*token.scopes, *(scope for scope, _ in claim))))
+        reply = await self._call("settle", token._replace(scopes=scopes), claim, now)
+        if not reply.granted:
+            self.late_settlements += 1
+
+    def lane(self, account: Account) -> str:
+        """Which server answers for this account: what fails together."""
+        return self._link.lane(self._keys(self._root(account), (account.scope,))[0])
+
+    async def close(self) -> None:
+        """Let go of every connection; a later call opens new ones."""
+        await self._link.close()
+
+    async def _call(
+        self, act: Act, token: Token, claim: _Claim, now: float, *, proven: bool = False
+    ) -> Reply:
+        raw = await self._link.call(*self._arguments(act, token, claim, now, proven=proven))
+        if self._doubtful:
+            self._undo()
+        return reply_of(raw)
+
+    def _arguments(
+        self, act: Act, token: Token, claim: _Claim, now: float, *, proven: bool = False
+    ) -> tuple[list[str], list[bytes | str]]:
+        time = _SERVER_TIME if self._own_clock else now
+        by_scope: dict[str, list[tuple[Limit, float]]] = {scope: [] for scope in token.scopes}
+        for (scope, _), asked in claim.items():
+            by_scope[scope].append(asked)
+        first = head(token.id, time, self._lease_s, REMEMBERED_S, proven=proven)
+        return self._keys(token.root, token.scopes), [act, first, *map(packed, by_scope.values())]
+
+    def _root(self, account: Account) -> str:
+        """The top of the hierarchy that an account's limits lie in."""
+        return (account.org or account.id) if account.proven else account.network
+
+    def _keys(self, root: str, scopes: Iterable[str]) -> list[str]:
+        # A brace of a root's own would end the hash tag early, or make it empty.
+        tag = root.replace("{", "(").replace("}", ")")
+        return [
+            f"{self._prefix}:{{{tag}}}:{scope}{suffix}" for scope in scopes for suffix in ("", "\nleases")
+        ]
+
+    def _undo(self) -> None:
+        """Take back some of what may be reserved for nobody; what fails waits for the next call that succeeds."""
+        for _ in range(min(len(self._doubtful), _UNDONE_AT_ONCE)):
+            token = self._doubtful.popleft()
+            answer = self._link.call(*self._arguments("undo", token, {}, 0.0))
+            answer.add_done_callback(partial(self._undone, token))
+
+    def _undone(self, token: Token, answer: asyncio.Future[bytes]) -> None:
+        if answer.cancelled() or answer.exception() is not None:
+            self._doubtful.append(token)
+        elif self._doubtful:
+            self._undo()
+
+
+def _merged(charges: Iterable[Charge]) -> _Claim:
+    """Charges on the same limit of the same scope as one."""
+    claim: _Claim = {}
+    for charge in charges:
+        at = charge.scope_key, charge.limit.key
+        known = claim.get(at)
+        claim[at] = charge.limit, units(charge) + (known[1] if known else 0.0)
+    return claim
+
+
+def _admission(
+    reply: Reply,
+    lease: Lease | None,
+    standing: Standing,
+    charges: tuple[Charge, ...],
+    claim: _Claim,
+    scopes: tuple[str, ...],
+) -> Admission:
+    """The answer to what was asked; the server tells the buckets in the order of the scopes."""
+    order = sorted(claim, key=lambda at: scopes.index(at[0]))
+    told = dict(zip(order, reply.buckets, strict=True))
+    states = tuple(
+        [_state(charge, told[charge.scope_key, charge.limit.key], reply.now) for charge in charges]
+    )
+    if lease is not None:
+        return Admission(True, lease, standing, states)
+    waits = [
+        (_wait_s(*claim[at], told[at], reply.now), claim[at][0].name) for at in claim if not told[at].fits
+    ]
+    wait_s, name = max(waits, key=lambda wait: math.inf if wait[0] is None else wait[0])
+    return Admission(False, None, standing, states, refused_by=name, retry_after_s=wait_s)
+
+
+def _state(charge: Charge, told: Told, now: float) -> LimitState:
+    return buckets.state_of(charge.limit, told.spent, told.held, now)
+
+
+def _wait_s(limit: Limit, asked: float, told: Told, now: float) -> float | None:
+    """Seconds until all that this request asks of a bucket would fit."""
+    return buckets.retry_after_s(limit, told.spent, told.held, asked, now)

