@@ -65,6 +65,10 @@ class StateError(HardeningError):
     """The state store did not answer, or answered what it must not."""
 
 
+class StoreAway(StateError):
+    """The state store did not answer before and is not asked again yet."""
+
+
 class AccountError(HardeningError):
     """The caller cannot be told, or the app named him in a way that is not allowed."""
 

@@ -9,7 +9,7 @@ from hardening.asgi.control import ENDED, GRANTED, Extension
 from hardening.asgi.receipts import usage_of
 from hardening.asgi.service import Service
 from hardening.exchange import Exchange
-from hardening.facts import Admission, Usage
+from hardening.facts import Admission, Charge, Lease, Usage
 from hardening.policy import extended, going_on, held, settled
 
 # What a lease is extended by beyond what is owed, so that a long answer asks its store seldom; a limit
@@ -46,7 +46,8 @@ class Allowance:
             answer = case.store.extend(lease, more, self._service.now())
             admission = await answer if isawaitable(answer) else answer
         except Exception as fault:  # noqa: BLE001  as in case.py
-            return self._lost(owed, fault)
+            self._service.store_failed("extend", fault)
+            admission = self._extended_without(lease, more)
         if admission.granted or not case.claim.enforced:
             if admission.lease is not None:
                 case.admission = case.admission._replace(lease=admission.lease)
@@ -77,25 +78,37 @@ class Allowance:
             )
             if isawaitable(done):
                 await done
-            case.admission, self.paid = case.admission._replace(lease=None), used
-            case.claim = going_on(case.claim)
+        except Exception as fault:  # noqa: BLE001  the store hears of it when it is back
+            self._service.store_failed("settle", fault)
+        case.admission, self.paid = case.admission._replace(lease=None), used
+        case.claim = going_on(case.claim)
+        try:
             answer = case.store.admit(case.account, held(case.claim), self._service.now())
             admission = await answer if isawaitable(answer) else answer
         except Exception as fault:  # noqa: BLE001  as in case.py
-            return self._lost(owed, fault)
-        if admission.lease is None:
+            self._service.store_failed("admit", fault)
+            admission = self._admitted_without()
+        if not admission.granted:
             return ENDED
         case.admission = case.admission._replace(lease=admission.lease)
         self._holds, self._ahead = False, _STEP_TOKENS
         return await self.extended()
 
-    def _lost(self, owed: int, fault: Exception) -> Extension:
-        """Where the store is lost in mid-stream only `reject` ends the answer."""
-        self._service.store_failed("extend", fault)
-        if self._case.in_force.policy.on_failure.store == "reject":
-            return ENDED
-        self._exchange.granted(owed)
-        return GRANTED
+    def _extended_without(self, lease: Lease, more: tuple[Charge, ...]) -> Admission:
+        """What the policy says where the store is lost: the share of this process, nothing, or anything."""
+        terms = self._case.in_force.policy.on_failure.store
+        if terms == "local":
+            return self._service.local.extend(lease, more, self._service.now())
+        return Admission(terms == "allow", None, self._case.admission.standing)
+
+    def _admitted_without(self) -> Admission:
+        """The same for a lease that follows another one; without one and without a store nothing is counted."""
+        case, service = self._case, self._service
+        terms = case.in_force.policy.on_failure.store
+        case.store = service.local if terms == "local" else None
+        if terms == "local":
+            return service.local.admit(case.account, held(case.claim), service.now())
+        return Admission(terms == "allow", None, case.admission.standing)
 
 
 def less(usage: Usage, paid: Usage) -> Usage:

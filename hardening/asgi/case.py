@@ -207,6 +207,7 @@ async def _reserve(case: Case, service: Service) -> None:
         service.store_failed("admit", fault)
         case.reasons.append("store_failed")
         terms = case.in_force.policy.on_failure.store
+        service.without_store(terms)
         case.store = None
         if terms == "local":
             case.store = service.local

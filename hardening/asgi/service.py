@@ -22,13 +22,13 @@ from hardening.asgi.inforce import InForce, runtime_changes
 from hardening.asgi.secret import forbid_without_key, read_keys, worker_count
 from hardening.asgi.tools import Toolbox
 from hardening.clock import Clock
-from hardening.errors import HardeningError, PolicyError, PolicyFault, StartError, StateError
+from hardening.errors import HardeningError, PolicyError, PolicyFault, StartError, StateError, StoreAway
 from hardening.facts import Account, Mode, PolicyId, Receipt
 from hardening.identity import ProvenLedger
 from hardening.observe import LOG, AuditWriter, Metrics, Stale, StartReport, metrics_in, start_line
 from hardening.policy import Policy
 from hardening.policy.environment import mode_of
-from hardening.state import HeldStore, MemoryStore, StateStore, open_store
+from hardening.state import GuardedStore, HeldStore, LocalShare, MemoryStore, StateStore, open_store
 
 Named = Account | str | None
 Identify = Callable[[Scope], Named | Awaitable[Named]]
@@ -74,8 +74,14 @@ class Service:
         self.clock = options.clock
         self.now = options.clock.monotonic
         self.identify = options.identify
-        self.store = open_store(policy.runtime.state) if options.state is None else options.state
-        self.local = MemoryStore()
+        store = open_store(policy.runtime.state) if options.state is None else options.state
+        self._own_store = options.state is not None
+        self._store_name = f"{type(store).__name__}://" if self._own_store else policy.runtime.state
+        self.store: StateStore = store
+        self.local: MemoryStore | LocalShare = MemoryStore()
+        if not isinstance(store, MemoryStore):
+            self.store = guarded = GuardedStore(store, self.now, self._store_changed)
+            self.local = guarded.local
         self.ratio = PromptRatio()
         self.lengths = UsualLength()
         self.metrics: Metrics = metrics_in(options.registry)
@@ -85,10 +91,10 @@ class Service:
         self._toolbox = Toolbox()
         self.counted = self._toolbox.counted
         self._on_receipt = options.on_receipt
-        self._own_store = options.state is not None
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self._answering = 0
+        self._away = 0
         self._said: set[str] = set()
         self._kernels_s: float | None = None
         self._guessing: StartError | None = None
@@ -200,10 +206,27 @@ class Service:
 
     def store_failed(self, act: str, fault: Exception) -> None:
         """Count and log a call that the store did not answer; a text that is not ours may hold its address."""
+        if isinstance(fault, StoreAway):
+            return  # told when it went away
         self.metrics.store_failed()
         LOG.warning(
             "the state store failed to %s: %s", act, fault if isinstance(fault, StateError) else where(fault)
         )
+
+    def without_store(self, terms: str) -> None:
+        """Count a request that was decided without the store, and by which terms of the policy."""
+        self.metrics.store_bypassed(terms)
+
+    def _store_changed(self, away: int) -> None:
+        """Show and log whether the store answers; of a cluster, how many of its servers do not."""
+        self.metrics.store_away(away - self._away)
+        self._away = away
+        if away:
+            LOG.warning(
+                "the state store does not answer (servers: %d); it is asked again from time to time", away
+            )
+        else:
+            LOG.warning("the state store answers again; what it missed is told")
 
     def faulted(self, fault: Exception) -> None:
         """Log a fault of our own: its kind and place, never its text, which may hold a trace."""
@@ -255,7 +278,9 @@ class Service:
             version=__version__,
             policy=PolicyId(policy.name, policy.digest),
             mode=policy.mode,
-            store=f"{type(self.store).__name__}://" if self._own_store else policy.runtime.state,
+            store=f"{type(self._given_store).__name__}://"
+            if self._given_store is not None
+            else policy.runtime.state,
             has_key=self._keys.durable,
             kernels_s=self._kernels_s,
             doors=in_force.entrance.names,

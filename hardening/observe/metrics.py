@@ -93,6 +93,15 @@ class Metrics:
         self._reloads = series("hardening_policy_reloads", "Attempts to load a changed policy.", "outcome")
         self._alarms = series("hardening_alarms", "What an operator should look at.", "kind")
         self._store_errors = Counter("hardening_store_errors", "Failed store calls.", registry=registry)
+        self._bypasses = series(
+            "hardening_store_bypasses", "Requests decided without the state store.", "terms"
+        )
+        self._away = Gauge(
+            "hardening_store_away",
+            "State servers that failed and are not asked at present, added up over the workers.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._unclaimed = Counter(
             "hardening_unclaimed_output", "Model output on paths that are no door.", registry=registry
         )
@@ -179,6 +188,14 @@ class Metrics:
     def store_failed(self) -> None:
         """Count a call that the state store did not answer."""
         self._store_errors.inc()
+
+    def store_bypassed(self, terms: str) -> None:
+        """Count a request that was decided without the state store, by the policy's terms for that."""
+        self._bypasses.add(1, (terms,))
+
+    def store_away(self, more: int) -> None:
+        """Show that so many more of its servers are not asked; below 0, fewer."""
+        self._away.inc(more)
 
     def body_unread(self, door: str) -> None:
         """Count a body that could not be read as its door's format."""

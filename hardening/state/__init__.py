@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from hardening.errors import StateError
+from hardening.state.guarded import GuardedStore
+from hardening.state.local import LocalShare
 from hardening.state.memory import MemoryStore
 from hardening.state.sqlite import SqliteStore
 from hardening.state.store import Evidence, HeldStore, StateStore
 
-__all__ = ["Evidence", "HeldStore", "MemoryStore", "SqliteStore", "StateStore", "open_store"]
+__all__ = [
+    "Evidence",
+    "GuardedStore",
+    "HeldStore",
+    "LocalShare",
+    "MemoryStore",
+    "SqliteStore",
+    "StateStore",
+    "open_store",
+]
 
 _SQLITE = "sqlite:///"
 _REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster")

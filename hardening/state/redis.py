@@ -129,9 +129,15 @@ class RedisStore:
         if not reply.granted:
             self.late_settlements += 1
 
-    def lane(self, account: Account) -> str:
-        """Which server answers for this account: what fails together."""
-        return self._link.lane(self._keys(self._root(account), (account.scope,))[0])
+    def lane(self, asked: Account | Lease) -> str:
+        """Which server answers for an account or a lease: what fails together."""
+        if isinstance(asked, Account):
+            return self._link.lane(self._keys(self._root(asked), (asked.scope,))[0])
+        token = asked.token
+        return self._link.lane(self._keys(token.root, token.scopes)[0]) if isinstance(token, Token) else ""
+
+    def open(self) -> None:
+        """Nothing: connections belong to an event loop and come with the first call."""
 
     async def close(self) -> None:
         """Let go of every connection; a later call opens new ones."""

@@ -18,7 +18,7 @@ from hardening.facts import Account, Admission, Charge, Lease
 from hardening.lanes import Lanes
 from hardening.rewrite import Rewriter
 from hardening.state import MemoryStore
-from hardening.testing import find_leaks, harden
+from hardening.testing import ManualClock, find_leaks, harden
 from tests.asgi.chat import BODY, HIDE, PLAIN_JSON, TRACE, stream, whole
 from tests.asgi.driver import Answer, LoopClock, ask, replies, run
 from tests.exchanges import gemini_array
@@ -437,7 +437,30 @@ def test_a_store_that_does_not_admit_follows_the_policy(terms: str, status: int)
     answer = run(ask(hardened, BODY))
     assert answer.status == status
     assert find_leaks(answer.body, TRACE) == []
-    assert hardened.options.registry.get_sample_value("hardening_store_errors_total") == 1
+    registry = hardened.options.registry
+    assert registry.get_sample_value("hardening_store_errors_total") == 1
+    assert registry.get_sample_value("hardening_store_bypasses_total", {"terms": terms}) == 1
+    assert registry.get_sample_value("hardening_store_away") == 0
+
+
+def test_a_store_that_is_away_is_shown_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Catches a log line for each request of an outage, and a gauge that stays up after it."""
+    store = BrokenStore("admit")
+    clock = ManualClock()
+    hardened = harden(replies([PLAIN_JSON], kind=b"application/json"), HIDE, state=store, clock=clock)
+    registry = hardened.options.registry
+    for _ in range(9):
+        assert run(ask(hardened, BODY)).status == 200
+    assert registry.get_sample_value("hardening_store_errors_total") == 3
+    assert registry.get_sample_value("hardening_store_bypasses_total", {"terms": "local"}) == 9
+    assert registry.get_sample_value("hardening_store_away") == 1
+    assert [record.message for record in caplog.records if "does not answer" in record.message] != []
+    assert len(caplog.records) == 4
+    store.broken = ()
+    clock.advance(1.0)
+    assert run(ask(hardened, BODY)).status == 200
+    assert registry.get_sample_value("hardening_store_away") == 0
+    assert "answers again" in caplog.text
 
 
 def test_the_local_store_limits_while_the_shared_one_is_away() -> None:
@@ -489,14 +512,14 @@ def test_a_store_may_fail_in_its_own_way(act: str, later: bool, caplog: pytest.L
 SHORT = HIDE.replace("minute: {tokens: 100k, per: 1m}", "minute: {tokens: 60, per: 30d}")
 
 
-def extends(store: Any) -> tuple[Answer, Any, list[str]]:
+def extends(store: Any, policy: str = SHORT) -> tuple[Answer, Any, list[str]]:
     heard: list[str] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await waits_for_disconnect(stream(trace="", answer="word " * 200))(scope, receive, send)
         heard.append((await receive())["type"])
 
-    hardened = harden(app, SHORT, clock=LoopClock(), state=store, identify=lambda scope: "acct_7")
+    hardened = harden(app, policy, clock=LoopClock(), state=store, identify=lambda scope: "acct_7")
     return run(ask(hardened, BODY)), hardened, heard
 
 
@@ -516,7 +539,13 @@ def test_a_stream_out_of_tokens_is_cut_and_the_app_hears_that_nobody_listens(sto
     assert settled_once(store)
 
 
-def test_a_store_lost_in_mid_stream_cuts_only_where_the_policy_rejects() -> None:
-    answer, hardened, _ = extends(BrokenStore("extend"))
-    assert outcomes(hardened.receipts) == ["complete"]
+@pytest.mark.parametrize(
+    ("terms", "tokens", "outcome"),
+    [("allow", 60, "complete"), ("local", 1000, "complete"), ("local", 60, "cut"), ("reject", 60, "cut")],
+)
+def test_a_store_lost_in_mid_stream_follows_the_policy(terms: str, tokens: int, outcome: str) -> None:
+    """What this process saw left last bounds `local`; only `allow` does not count."""
+    policy = SHORT.replace("tokens: 60", f"tokens: {tokens}") + f"on_failure: {{store: {terms}}}\n"
+    answer, hardened, _ = extends(BrokenStore("extend"), policy)
+    assert outcomes(hardened.receipts) == [outcome]
     assert answer.ended

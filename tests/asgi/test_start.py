@@ -103,8 +103,8 @@ def test_a_key_that_cannot_serve_fails_the_lifespan(environment: dict[str, str],
     assert words in said["message"]
 
 
-def test_an_unknown_store_fails_the_lifespan_without_its_password() -> None:
-    environment = {"HARDENING_STATE": "redis://:sekret@host", "HARDENING_KEY": "k" * 32}
+def test_an_address_that_cannot_be_kept_fails_the_lifespan_without_its_password() -> None:
+    environment = {"HARDENING_STATE": "redis://:sekret@host?retry=3", "HARDENING_KEY": "k" * 32}
     hardened = harden(leaking(), "baseline", environment=environment)
     (said,) = run(lifespan(hardened, "startup"))
     assert said["type"] == "lifespan.startup.failed"

@@ -41,6 +41,7 @@ def spent(hardened: Hardened, limit: str) -> float:
     assert hardened.service is not None
     charge = Charge(hardened.service.in_force.policy.limits[limit], f"account:{WHO}", 0.0)
     store: Any = hardened.service.store
+    store = getattr(store, "inner", store)  # what is guarded, or what answers at once
     states = MemoryStore.admit(getattr(store, "inner", store), Account(WHO), (charge,), 0.0).limits
     return charge.limit.burst - states[0].remaining
 

@@ -1,0 +1,171 @@
+"""What one process goes on with while the shared store is away, and what it spent meanwhile."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from hardening.facts import Account, Admission, Charge, Lease, LimitState, Standing
+from hardening.state.memory import MemoryStore
+from hardening.state.store import Evidence
+
+_SEEN = 20_000
+"""Limits of scopes that are remembered as last seen; of others the whole limit is taken to be there."""
+
+_OWED = 20_000
+"""Accounts whose spending is kept for the store; what those beyond spent is lost, and counted."""
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Seen = TypeVar("_Seen")
+_NOBODY = Account("", proven=False)
+_Place = tuple[str, str]
+"""A scope and the key of a limit."""
+
+
+class _Own:
+    """The token of a lease of ours: its lease in the memory of one absence, and whose it is until it is settled."""
+
+    __slots__ = ("account", "lease", "memory")
+
+    def __init__(self, memory: MemoryStore, lease: Lease, account: Account) -> None:
+        self.memory = memory
+        self.lease = lease
+        self.account: Account | None = account
+
+
+class LocalShare:
+    """A `StateStore` in memory that begins where the shared one was last seen.
+
+    Each process counts from what it saw. So all of them together may grant as often what was left as
+    there are processes, until the store is back; then all is charged there, and whoever got too much
+    waits. A lease of the store itself is extended here while the store is away, and settled there.
+
+    `on_owed` is called when there is something to tell the store.
+    """
+
+    def __init__(self, on_owed: Callable[[], None] = lambda: None) -> None:
+        self.lost = 0
+        """Accounts whose spending nobody will be told of, for lack of room."""
+        self._on_owed = on_owed
+        self._memory = MemoryStore()
+        self._limits: OrderedDict[_Place, tuple[LimitState, float]] = OrderedDict()
+        self._standings: OrderedDict[str, Standing] = OrderedDict()
+        self._lent: dict[Hashable, tuple[MemoryStore, Lease]] = {}
+        self._owed: OrderedDict[Account, dict[_Place, Charge]] = OrderedDict()
+
+    # -- what the store said
+
+    def saw(self, account: Account, charges: tuple[Charge, ...], answer: Admission, now: float) -> None:
+        """Remember what the store says is left of each limit, and how the account stands."""
+        for charge, state in zip(charges, answer.limits, strict=False):
+            _keep(self._limits, (charge.scope_key, charge.limit.key), (state, now))
+        if account.proven:
+            _keep(self._standings, account.scope, answer.standing)
+
+    def begin_anew(self) -> None:
+        """Forget what was counted here: the store knows it now. Leases that are open go on as they are."""
+        self._memory = MemoryStore()
+
+    # -- in the place of the store
+
+    def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        """Reserve all `charges` or none; see `StateStore.admit`."""
+        self._begin(charges, now)
+        answer = self._memory.admit(account, charges, now)
+        standing = self._standings.get(account.scope, answer.standing) if account.proven else answer.standing
+        lease = answer.lease
+        if lease is not None:
+            lease = lease._replace(token=_Own(self._memory, lease, account))
+        return answer._replace(lease=lease, standing=standing)
+
+    def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
+        """Reserve more on a lease of ours, or of the store, all or nothing; see `StateStore.extend`."""
+        own = lease.token
+        if isinstance(own, _Own):
+            answer = own.memory.extend(own.lease, charges, now)
+            own.lease = answer.lease or own.lease
+            longer = lease._replace(charges=own.lease.charges, expires_at=own.lease.expires_at)
+            return answer._replace(lease=longer if answer.granted else None)
+        self._begin(charges, now)
+        memory, lent = self._lent.get(own, (self._memory, None))
+        answer = memory.admit(_NOBODY, charges, now) if lent is None else memory.extend(lent, charges, now)
+        if answer.lease is None:
+            return answer
+        self._lent[own] = memory, answer.lease
+        return answer._replace(lease=lease)
+
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
+        """Spend what was used, here now and in the store when it is back; see `StateStore.settle`."""
+        own = lease.token
+        if not isinstance(own, _Own) or own.account is None:
+            return
+        account, own.account = own.account, None
+        own.memory.settle(own.lease, actual, evidence, now)
+        named = {(charge.limit.key, charge.scope_key) for charge in actual}
+        silent = [one for one in lease.charges if (one.limit.key, one.scope_key) not in named]
+        self.owe(account, (*actual, *silent))
+        if self._owed:
+            self._on_owed()
+
+    def end(self, lease: Lease, now: float) -> None:
+        """End what a lease of the store was lent here; the store is told its whole use."""
+        memory, lent = self._lent.pop(lease.token, (self._memory, None))
+        if lent is not None:
+            memory.settle(lent, (), {}, now)
+
+    # -- what the store must be told
+
+    @property
+    def owes(self) -> bool:
+        """Whether anybody spent here what the store does not know."""
+        return bool(self._owed)
+
+    def owe(self, account: Account, charges: tuple[Charge, ...]) -> None:
+        """Keep for the store what an account spent."""
+        owed = self._owed.get(account)
+        for charge in charges:
+            if charge.limit.unit == "streams" or not charge.amount > 0.0:
+                continue
+            if owed is None:
+                if len(self._owed) >= _OWED:
+                    self.lost += 1
+                    return
+                owed = self._owed[account] = {}
+            place = charge.scope_key, charge.limit.key
+            before = owed.get(place)
+            owed[place] = charge if before is None else charge._replace(amount=charge.amount + before.amount)
+
+    def take_owed(self) -> tuple[Account, tuple[Charge, ...]] | None:
+        """What one account spent, given out of our hands; `owe` takes it back."""
+        if not self._owed:
+            return None
+        account, owed = self._owed.popitem(last=False)
+        return account, tuple(owed.values())
+
+    def _begin(self, charges: tuple[Charge, ...], now: float) -> None:
+        """Spend beforehand what the store had seen spent of these limits."""
+        for charge in charges:
+            seen = self._limits.pop((charge.scope_key, charge.limit.key), None)
+            if seen is None:
+                continue
+            spent = Charge(charge.limit, charge.scope_key, _missing(*seen, now))
+            lease = self._memory.admit(_NOBODY, (), now).lease
+            assert lease is not None  # who asks for nothing is not refused
+            self._memory.settle(lease, (spent,), {}, now)
+
+
+def _missing(state: LimitState, seen_at: float, now: float) -> float:
+    """Units that were gone and are not back; what comes back in steps counts as gone until it is whole."""
+    limit, passed_s = state.limit, max(0.0, now - seen_at)
+    if passed_s >= state.reset_s:
+        return 0.0
+    back = 0.0 if limit.window == "sliding" else passed_s * limit.amount / limit.per_s
+    return max(0.0, limit.burst - state.remaining - back)
+
+
+def _keep(seen: OrderedDict[_Key, _Seen], key: _Key, value: _Seen) -> None:
+    seen[key] = value
+    seen.move_to_end(key)
+    if len(seen) > _SEEN:
+        seen.popitem(last=False)
