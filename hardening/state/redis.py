@@ -94,7 +94,7 @@ class RedisStore:
             # Whoever asked is gone, or goes on without an answer; the server may have reserved all the same.
             self._doubtful.append(token)
             if not isinstance(fault, StateError):
-                self._undo()
+                self._undo(self.lane(account))
             raise
         standing = Standing(0.0, None, reply.requests, reply.age_s) if account.proven else _NEW
         lease = Lease(token._replace(standing=standing), charges, reply.now + self._lease_s)
@@ -146,9 +146,10 @@ class RedisStore:
     async def _call(
         self, act: Act, token: Token, claim: _Claim, now: float, *, proven: bool = False
     ) -> Reply:
-        raw = await self._link.call(*self._arguments(act, token, claim, now, proven=proven))
+        keys, arguments = self._arguments(act, token, claim, now, proven=proven)
+        raw = await self._link.call(keys, arguments)
         if self._doubtful:
-            self._undo()
+            self._undo(self._link.lane(keys[0]))
         return reply_of(raw)
 
     def _arguments(
@@ -172,18 +173,22 @@ class RedisStore:
             f"{self._prefix}:{{{tag}}}:{scope}{suffix}" for scope in scopes for suffix in ("", "\nleases")
         ]
 
-    def _undo(self) -> None:
-        """Take back some of what may be reserved for nobody; what fails waits for the next call that succeeds."""
+    def _undo(self, lane: str) -> None:
+        """Take back some of what may be reserved for nobody on this server, which answers."""
         for _ in range(min(len(self._doubtful), _UNDONE_AT_ONCE)):
             token = self._doubtful.popleft()
-            answer = self._link.call(*self._arguments("undo", token, {}, 0.0))
-            answer.add_done_callback(partial(self._undone, token))
+            keys, arguments = self._arguments("undo", token, {}, 0.0)
+            if self._link.lane(keys[0]) == lane:
+                answer = self._link.call(keys, arguments)
+                answer.add_done_callback(partial(self._undone, token, lane))
+            else:
+                self._doubtful.append(token)
 
-    def _undone(self, token: Token, answer: asyncio.Future[bytes]) -> None:
+    def _undone(self, token: Token, lane: str, answer: asyncio.Future[bytes]) -> None:
         if answer.cancelled() or answer.exception() is not None:
-            self._doubtful.append(token)
+            self._doubtful.append(token)  # for the next call that this server answers
         elif self._doubtful:
-            self._undo()
+            self._undo(lane)
 
 
 def _merged(charges: Iterable[Charge]) -> _Claim:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import suppress
 from typing import Self
 
@@ -12,25 +13,27 @@ class Proxy:
 
     Args:
         port: where the server listens.
+        tls: what it shows to those who connect, where they must speak TLS.
 
     `delay_s` is waited before an answer leaves, `answered` is how many bytes of each answer leave at
     most before the connection is cut, `deaf` withholds what is asked, `closed` refuses connections.
     `trips` counts the times at which the side that speaks changed from server to client.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         self.delay_s = 0.0
         self.answered: int | None = None
         self.deaf = False
         self.closed = False
         self.trips = 0
         self._target = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

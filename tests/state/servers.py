@@ -7,7 +7,7 @@ import itertools
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,13 +59,13 @@ class Server:
                 with self.client() as client:
                     client.ping()
                 return self
+            except redis.AuthenticationError:  # a kind of ConnectionError, like the next
+                return self
             except redis.BusyLoadingError:
                 if loading:
                     return self
             except redis.ConnectionError:
                 assert self._process.poll() is None, (self.folder / "log").read_text()
-            except redis.AuthenticationError:
-                return self
             time.sleep(0.01)
         raise AssertionError("the server does not start")
 
@@ -128,3 +128,51 @@ def waited(server: Server, runner: asyncio.Runner, *, lease_s: float = 1800.0) -
     """A new store on this server, in the time that it is told."""
     store = OneRoot(server.url, lease_s=lease_s, deadline_s=PATIENT_S, own_clock=False)
     return Waited(store, runner)
+
+
+@contextmanager
+def clustered(masters: int = 3, replicas: int = 0) -> Iterator[list[Server]]:
+    """Servers of one cluster, the masters first; the replicas are those of the first masters."""
+    servers: list[Server] = []
+    settings = {"cluster-enabled": "yes", "cluster-node-timeout": 1000, "appendonly": "no"}
+    with tempfile.TemporaryDirectory(prefix="valkey-cluster-") as folder:
+        try:
+            for number in range(masters + replicas):
+                place = Path(folder, str(number))
+                place.mkdir()
+                servers.append(Server(place, **settings).start())
+            _join(servers, masters)
+            yield servers
+        finally:
+            for server in servers:
+                server.kill()
+
+
+def _join(servers: list[Server], masters: int) -> None:
+    clients = [server.client(decode_responses=True) for server in servers]
+    for number, client in enumerate(clients[:masters]):
+        first, end = 16384 * number // masters, 16384 * (number + 1) // masters
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+    for server in servers[1:]:
+        clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port)
+    _until(lambda: all(f"cluster_known_nodes:{len(servers)}" in _info(client) for client in clients))
+    for number, client in enumerate(clients[masters:]):
+        client.execute_command("CLUSTER", "REPLICATE", clients[number].execute_command("CLUSTER", "MYID"))
+    _until(lambda: all("cluster_state:ok" in _info(client) for client in clients))
+    replicas = len(servers) - masters
+    _until(lambda: all(client.info("replication")["connected_slaves"] for client in clients[:replicas]))
+    for client in clients:
+        client.close()
+
+
+def _info(client: Any) -> str:
+    text = client.execute_command("CLUSTER", "INFO")
+    return str(text) if isinstance(text, str) else "\n".join(f"{key}:{value}" for key, value in text.items())
+
+
+def _until(holds: Callable[[], object]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        time.sleep(0.02)
+    raise AssertionError("the cluster does not come together")
