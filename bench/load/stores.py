@@ -37,7 +37,27 @@ def _sqlite(folder: Path) -> Iterator[Place]:
     yield Place(f"sqlite:///{path}", open_leases)
 
 
-STORES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {"memory": _memory, "sqlite": _sqlite}
+@contextmanager
+def _valkey(folder: Path) -> Iterator[Place]:
+    from tests.state.servers import Server  # the package of the server is one of development
+
+    server = Server(folder).start()
+    try:
+        with server.client() as client:
+
+            def open_leases() -> int:
+                return sum(client.hlen(key) for key in client.scan_iter(match="*\nleases"))
+
+            yield Place(server.url, open_leases)
+    finally:
+        server.kill()
+
+
+STORES: dict[str, Callable[[Path], AbstractContextManager[Place]]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "valkey": _valkey,
+}
 """By the name that `--state` takes: the place of an empty store, made with files in a folder."""
 
 

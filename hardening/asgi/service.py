@@ -278,9 +278,7 @@ class Service:
             version=__version__,
             policy=PolicyId(policy.name, policy.digest),
             mode=policy.mode,
-            store=f"{type(self._given_store).__name__}://"
-            if self._given_store is not None
-            else policy.runtime.state,
+            store=self._store_name,
             has_key=self._keys.durable,
             kernels_s=self._kernels_s,
             doors=in_force.entrance.names,

@@ -18,8 +18,11 @@ from hardening.state.breaker import Breaker
 from hardening.state.local import LocalShare
 from hardening.state.store import Evidence, StateStore
 
-_DEADLINE_S = 1.0
+_DEADLINE_S = 3.0
 """How long any store may take to answer; those of ours have shorter deadlines of their own."""
+
+_CLOSING_S = 2.0
+"""How long a process that ends waits for the store to hear what it missed."""
 
 _LATE = 20_000
 """Settlements that are kept until the store takes them; leases of those beyond expire there, as reserved."""
@@ -125,11 +128,10 @@ class GuardedStore:
 
     async def close(self) -> None:
         """Give what the store was not told a last chance, and close it."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._late or self.local.owes:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._tell_all(), _DEADLINE_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                while self._late or self.local.owes or self._round:  # noqa: ASYNC110  rounds come by timers
+                    await asyncio.sleep(_PAUSE_S)
         if self._timer is not None:
             self._timer.cancel()
         if hasattr(self.inner, "close"):

@@ -23,9 +23,10 @@ from typing import NamedTuple
 from hardening.errors import StateError
 from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState, Standing
 from hardening.state import buckets
+from hardening.state.claims import units_of
 from hardening.state.redis_link import DEADLINE_S, Link
 from hardening.state.redis_url import read_url
-from hardening.state.redis_wire import Act, Reply, Told, head, packed, reply_of, units
+from hardening.state.redis_wire import Act, Reply, Told, head, packed, reply_of
 from hardening.state.store import Evidence
 
 REMEMBERED_S = 30 * 86_400.0
@@ -140,7 +141,11 @@ class RedisStore:
         """Nothing: connections belong to an event loop and come with the first call."""
 
     async def close(self) -> None:
-        """Let go of every connection; a later call opens new ones."""
+        """Take back what may be reserved for nobody, and let go of every connection; a later call opens new ones."""
+        for _ in range(len(self._doubtful)):
+            token = self._doubtful.popleft()
+            answer = self._link.call(*self._arguments("undo", token, {}, 0.0))
+            answer.add_done_callback(partial(self._undone, token, ""))
         await self._link.close()
 
     async def _call(
@@ -192,12 +197,12 @@ class RedisStore:
 
 
 def _merged(charges: Iterable[Charge]) -> _Claim:
-    """Charges on the same limit of the same scope as one."""
+    """Charges on the same limit of the same scope as one; no account of this store has a band yet."""
     claim: _Claim = {}
     for charge in charges:
         at = charge.scope_key, charge.limit.key
         known = claim.get(at)
-        claim[at] = charge.limit, units(charge) + (known[1] if known else 0.0)
+        claim[at] = charge.limit, units_of(charge, None) + (known[1] if known else 0.0)
     return claim
 
 

@@ -20,8 +20,12 @@ from redis.backoff import NoBackoff
 from hardening.errors import StateError
 from hardening.state.redis_url import RedisUrl
 
-DEADLINE_S = 0.1
+DEADLINE_S = 0.25
 """How long a call waits for its answer, with its connection where there is none yet."""
+
+_BEATS = 5
+"""Turns of the event loop that a deadline is cut into. A loop that is late takes longer for them, and has read what
+lay in its sockets at each: a worker that is busy must not take that for a store that is away."""
 
 _BATCH = 64
 """Calls in one pipeline: at some 30 microseconds each the server is not held longer than 2 ms."""
@@ -32,9 +36,11 @@ _PIPES = 4
 _CLUSTER_CALLS = 64
 """Calls under way at once in a cluster, one by one: a pipeline would wait for the slowest server."""
 
-_HOPELESS = 10
-"""Deadlines after which a pipeline is broken off. Its callers are long gone; the library, which cleans up best
-what it ended itself, has timed out before unless bytes drip in."""
+_SILENCE = 5
+"""Deadlines after which the library gives up a connection; callers are gone long before."""
+
+_HOPELESS = 15
+"""Deadlines after which a pipeline is broken off: bytes drip in, so that the library does not time out."""
 
 _Call = tuple["asyncio.Future[bytes]", asyncio.TimerHandle, tuple[Any, ...]]
 """What waits for an answer, what ends the wait, and the arguments from the number of keys on."""
@@ -62,7 +68,7 @@ class Link:
         answer: asyncio.Future[bytes] = loop.create_future()
         if not self._waiting and len(self._tasks) < self._pipes:
             loop.call_soon(self._flush)
-        timer = loop.call_later(self._deadline_s, self._expire, answer)
+        timer = loop.call_later(self._deadline_s / _BEATS, self._beat, answer, _BEATS - 1)
         self._waiting.append((answer, timer, (len(keys), *keys, *args)))
         return answer
 
@@ -77,12 +83,13 @@ class Link:
 
     async def close(self) -> None:
         """Let go of every connection; a later call opens new ones."""
+        if self._loop is not asyncio.get_running_loop():
+            return  # what another loop opened ended with it
+        self._flush()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=2 * self._deadline_s)
         client, self._client, self._loop = self._client, None, None
-        tasks = list(self._tasks)
-        if tasks:
-            await asyncio.wait(tasks, timeout=_HOPELESS * self._deadline_s)
-        if client is not None:
-            await client.aclose()
+        await client.aclose()
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -121,8 +128,13 @@ class Link:
             else:
                 waiting.set_exception(self._fault(answer))
 
-    def _expire(self, answer: asyncio.Future[bytes]) -> None:
-        if not answer.done():
+    def _beat(self, answer: asyncio.Future[bytes], left: int) -> None:
+        """Give up an answer whose time has passed."""
+        if answer.done():
+            return
+        if left:
+            answer.get_loop().call_later(self._deadline_s / _BEATS, self._beat, answer, left - 1)
+        else:
             answer.set_exception(self._fault(TimeoutError()))
 
     def _fault(self, cause: object) -> StateError:
@@ -155,7 +167,7 @@ def _client(url: RedisUrl, deadline_s: float) -> Any:
     """A client that retries nothing by itself, except to follow a cluster that changes."""
     options: dict[str, Any] = dict(url.options)
     options |= {"username": url.username, "password": url.password, "protocol": 2}
-    options |= {"socket_timeout": deadline_s, "socket_connect_timeout": deadline_s}
+    options |= {"socket_timeout": _SILENCE * deadline_s, "socket_connect_timeout": _SILENCE * deadline_s}
     if url.is_tls:
         options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
     if url.is_cluster:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from hardening.facts import Charge, Limit
+from hardening.facts import Limit
 from hardening.state.buckets import Spent
 
 Act = Literal["admit", "extend", "settle", "undo"]
@@ -43,14 +43,6 @@ class Reply(NamedTuple):
 def head(lease_id: bytes, now: float, lease_s: float, remembered_s: float, *, proven: bool) -> bytes:
     """What the script needs beside charges; `now` below 0 means the server's own time."""
     return _HEAD.pack(lease_id, now, lease_s, remembered_s, proven)
-
-
-def units(charge: Charge) -> float:
-    """What a charge comes to; a negative amount or a NaN counts as nothing.
-
-    No account of this store has a band yet, so `by_band` does not act.
-    """
-    return max(0.0, charge.amount)
 
 
 def packed(charges: Iterable[tuple[Limit, float]]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -211,6 +212,20 @@ def test_the_state_outlives_every_lease_that_it_must_still_charge(
     runner.run(run())
 
 
+def test_a_debt_beyond_all_time_does_not_break_the_keys(valkey: Server, runner: asyncio.Runner) -> None:
+    """Catches an expiry that the server cannot read, after which the account could never be settled again."""
+
+    async def run() -> None:
+        async with opened(valkey.url) as store:
+            lease = (await store.admit(ANNE, (of(DAY, 1.0),), 0.0)).lease
+            await store.settle(lease, (of(DAY, float("inf")),), {}, 0.0)
+            answer = await store.admit(ANNE, (of(DAY, 1.0), of(OPEN, 1.0)), 0.0)
+            assert (answer.granted, answer.refused_by) == (False, "day")
+            assert (await store.admit(ANNE, (of(OPEN, 1.0),), 0.0)).granted
+
+    runner.run(run())
+
+
 # -- what is sent twice, never arrives, or arrives late
 
 
@@ -287,6 +302,48 @@ def test_a_reservation_whose_answer_was_lost_is_undone(valkey: Server, runner: a
             assert await left(looking) == 1000
 
     runner.run(run())
+
+
+def test_a_store_that_is_closed_takes_back_what_it_may_have_reserved(
+    valkey: Server, runner: asyncio.Runner
+) -> None:
+    async def run() -> None:
+        url = valkey.url
+        async with Proxy(valkey.port) as proxy, opened(url) as looking:
+            async with opened(url.replace(str(valkey.port), str(proxy.port)), deadline_s=0.3) as store:
+                await left(store)
+                proxy.answered = 0
+                with pytest.raises(StateError):
+                    await store.admit(ANNE, (of(DAY, 400.0),), 0.0)
+                proxy.answered = None
+            assert await left(looking) == 1000
+
+    runner.run(run())
+
+
+def test_a_busy_loop_is_not_taken_for_a_store_that_is_away(valkey: Server, runner: asyncio.Runner) -> None:
+    """Catches a deadline by the clock alone: the answer lay in the socket while the process did other things."""
+
+    async def run() -> None:
+        async with opened(valkey.url, deadline_s=0.1) as store:
+            await admitted_at_last(store)
+            asking = asyncio.ensure_future(store.admit(ANNE, (of(DAY, 1.0),), 0.0))
+            for _ in range(3):
+                await asyncio.sleep(0)
+                time.sleep(0.11)  # noqa: ASYNC251  what a worker does that is busy
+            assert (await asking).granted
+
+    runner.run(run())
+
+
+async def admitted_at_last(store: RedisStore) -> None:
+    """Wait until there is a connection, however long the machine takes."""
+    for _ in range(50):
+        try:
+            await store.admit(ANNE, (), 0.0)
+        except StateError:
+            continue
+        return
 
 
 def test_a_call_that_comes_after_it_was_undone_reserves_nothing(

@@ -8,6 +8,7 @@
 local VERSION = 1
 local DUST = 1e-6
 local NEVER = math.huge
+local LONGEST_MS = 3.2e12 -- a century: the server takes no number beyond its own
 
 local HEAD = '<c8dddB' -- lease id, now (below 0: ask the server), life of a lease, memory of standing, proven
 local CHARGE = '<Bc0Bdddd' -- limit key, kind, amount, per_s, burst, units
@@ -109,7 +110,7 @@ local function write_scope(scope, now, remembered_s, expires)
   -- Open leases may still come to be spent; a mark or a lease of nothing leaves `due` alone.
   if open then whole = math.max(whole, scope.kept) else scope.kept = 0 end
   if scope.due < NEVER then whole = math.max(whole, scope.due) end
-  local idle_ms = math.ceil((whole - now) * 1000)
+  local idle_ms = math.min(math.ceil((whole - now) * 1000), LONGEST_MS)
   if idle_ms <= 0 then
     redis.call('DEL', scope.key)
     return
