@@ -28,7 +28,15 @@ from hardening.identity import ProvenLedger
 from hardening.observe import LOG, AuditWriter, Metrics, Stale, StartReport, metrics_in, start_line
 from hardening.policy import Policy
 from hardening.policy.environment import mode_of
-from hardening.state import GuardedStore, HeldStore, LocalShare, MemoryStore, StateStore, open_store
+from hardening.state import (
+    FOREIGN_DEADLINE_S,
+    GuardedStore,
+    HeldStore,
+    LocalShare,
+    MemoryStore,
+    StateStore,
+    open_store,
+)
 
 Named = Account | str | None
 Identify = Callable[[Scope], Named | Awaitable[Named]]
@@ -80,7 +88,8 @@ class Service:
         self.store: StateStore = store
         self.local: MemoryStore | LocalShare = MemoryStore()
         if not isinstance(store, MemoryStore):
-            self.store = guarded = GuardedStore(store, self.now, self._store_changed)
+            deadline_s = FOREIGN_DEADLINE_S if self._own_store else None
+            self.store = guarded = GuardedStore(store, self.now, self._store_changed, deadline_s)
             self.local = guarded.local
         self.ratio = PromptRatio()
         self.lengths = UsualLength()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from hardening.errors import StateError
-from hardening.state.guarded import GuardedStore
+from hardening.state.guarded import FOREIGN_DEADLINE_S, GuardedStore
 from hardening.state.local import LocalShare
 from hardening.state.memory import MemoryStore
 from hardening.state.sqlite import SqliteStore
 from hardening.state.store import Evidence, HeldStore, StateStore
 
 __all__ = [
+    "FOREIGN_DEADLINE_S",
     "Evidence",
     "GuardedStore",
     "HeldStore",

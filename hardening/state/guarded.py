@@ -18,8 +18,8 @@ from hardening.state.breaker import Breaker
 from hardening.state.local import LocalShare
 from hardening.state.store import Evidence, StateStore
 
-_DEADLINE_S = 3.0
-"""How long any store may take to answer; those of ours have shorter deadlines of their own."""
+FOREIGN_DEADLINE_S = 3.0
+"""How long a store that an app brings may take to answer; those of ours have deadlines of their own."""
 
 _CLOSING_S = 2.0
 """How long a process that ends waits for the store to hear what it missed."""
@@ -51,7 +51,7 @@ class GuardedStore:
 
     Settlements that fail are kept and repeated, and what `local` spent is charged, as soon as the store
     answers again; a settlement that is repeated counts once. `on_change` hears how many servers are not
-    asked at present. `now` is the clock of the callers.
+    asked at present. `now` is the clock of the callers, `deadline_s` how long the store may take to answer.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class GuardedStore:
         store: StateStore,
         now: Callable[[], float],
         on_change: Callable[[int], None] = lambda away: None,
+        deadline_s: float | None = None,
     ) -> None:
         self.inner = store
         self.local = LocalShare(self._tell)
@@ -66,6 +67,7 @@ class GuardedStore:
         """Settlements that the store will not hear of, for lack of room."""
         self._now = now
         self._on_change = on_change
+        self._deadline_s = deadline_s
         self._lane: Callable[[Account | Lease], str] = getattr(store, "lane", lambda asked: "")
         self._breakers: dict[str, Breaker] = {}
         self._late: deque[_Late] = deque()
@@ -167,12 +169,12 @@ class GuardedStore:
 
     async def _ended(self, breaker: Breaker, answer: Awaitable[Any]) -> Any:
         try:
-            async with asyncio.timeout(_DEADLINE_S) as deadline:
+            async with asyncio.timeout(self._deadline_s) as deadline:
                 got = await answer
         except Exception as fault:
             self._failed(breaker)
             if isinstance(fault, TimeoutError) and deadline.expired():
-                raise StateError(f"no answer within {_DEADLINE_S:.0f} s") from None
+                raise StateError(f"no answer within {self._deadline_s:.1f} s") from None
             raise
         self._worked(breaker)
         return got

@@ -65,11 +65,11 @@ def run(act: Coroutine[Any, Any, None]) -> None:
     asyncio.run(act)
 
 
-def guard(shared: Any, on_change: Callable[[int], None] = lambda away: None) -> GuardedStore:
+def guard(shared: Any, on_change: Callable[[int], None] = lambda away: None, **more: Any) -> GuardedStore:
     """Guarded, on a clock that begins at 0; the tests call it at about that time."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    return GuardedStore(shared, lambda: loop.time() - began, on_change)
+    return GuardedStore(shared, lambda: loop.time() - began, on_change, **more)
 
 
 async def heard(store: GuardedStore) -> None:
@@ -116,15 +116,13 @@ def test_what_answers_at_once_is_given_back_as_it_is() -> None:
     assert inner.open_leases == 0
 
 
-def test_a_store_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guarded, "_DEADLINE_S", 0.05)
-
+def test_a_store_that_hangs_is_given_up() -> None:
     class Hanging(Shared):
         async def _answer(self, act: Callable[[], Any]) -> Any:
             await asyncio.sleep(3600)
 
     async def act() -> None:
-        store = guard(Hanging())
+        store = guard(Hanging(), deadline_s=0.05)
         with pytest.raises(StateError, match="no answer within"):
             await store.admit(ANNE, (of(DAY, 1.0),), 0.0)
 
