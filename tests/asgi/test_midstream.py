@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hardening.facts import Account, Charge
 from hardening.testing import Hardened, find_leaks, harden
 from tests.asgi.chat import ANSWER, ASKED, BODY, TRACE, chunk, stream
 from tests.asgi.driver import Answer, LoopClock, ask, replies, run, scope_of
-from tests.asgi.test_failures import STORES, CountingStore, settled_once, waits_for_disconnect
+from tests.asgi.test_failures import STORES, BrokenStore, CountingStore, settled_once, waits_for_disconnect
 
 POLICY = """\
 version: 1
@@ -112,6 +113,37 @@ def test_what_a_slow_answer_used_is_spent_once_and_to_the_token(store_class: Any
     (receipt,) = timed.hardened.receipts
     assert used["total"] == pytest.approx(receipt.tokens.prompt + receipt.tokens.completion, abs=0.5)
     assert used["calls"] == pytest.approx(1, abs=0.5)
+
+
+@pytest.mark.parametrize("terms", ["local", "allow"])
+def test_a_slow_answer_whose_store_goes_away_goes_on_and_is_charged_afterwards(terms: str) -> None:
+    """Catches a part of an answer that is settled nowhere, or twice, because its leases follow one another."""
+    store = BrokenStore()
+    settings = f"at_limit: slow}}\non_failure: {{store: {terms}"
+    timed = Timed(replies(pieces()), "120, per: 1m, burst: 200", settings, store)
+
+    async def act() -> Answer:
+        asking = asyncio.ensure_future(timed.asked())
+        await asyncio.sleep(20)
+        store.broken = ("admit", "extend", "settle")
+        answer = await asking
+        store.broken = ()
+        await asyncio.sleep(60)
+        return answer
+
+    assert content(run(act()).body).strip() == "".join(WORDS).strip()
+    (receipt,) = timed.hardened.receipts
+    assert timed.hardened.service is not None
+    limit = timed.hardened.service.in_force.policy.limits["total"]
+    charge = Charge(limit, "account:acct_7", 0.0)
+    state = store.inner.admit(Account("acct_7"), (charge,), 0.0).limits[0]
+    spent = limit.burst - state.remaining
+    if terms == "local":
+        assert spent == pytest.approx(receipt.tokens.settled, abs=1)
+        assert timed.took_s > 60.0
+    else:
+        assert spent <= receipt.tokens.settled
+    assert store.inner.open_leases == 1  # the one of this look
 
 
 def test_slowly_a_limit_that_gives_nothing_for_long_cuts_the_answer() -> None:

@@ -387,6 +387,24 @@ def test_what_is_sent_twice_counts_once(valkey: Server, runner: asyncio.Runner) 
     runner.run(run())
 
 
+def test_what_is_sent_twice_counts_once_also_where_another_lease_runs_out(
+    valkey: Server, runner: asyncio.Runner
+) -> None:
+    """Catches a repeated call that is written down together with what was due."""
+
+    async def run() -> None:
+        async with opened(valkey.url, lease_s=1.0) as store:
+            await store.admit(ANNE, (of(DAY, 100.0),), 0.0)
+            await asyncio.sleep(0.6)
+            answer = await store.admit(ANNE, (of(DAY, 50.0),), 0.0)
+            await asyncio.sleep(0.5)
+            claim = {(ANNE.scope, DAY.key): (DAY, 50.0)}
+            await store._call("admit", answer.lease.token, claim, 0.0, proven=True)
+            assert await left(store) == 850
+
+    runner.run(run())
+
+
 def test_a_slow_answer_is_not_taken_for_that_of_the_next_call(valkey: Server, runner: asyncio.Runner) -> None:
     """Catches a connection that is used again although an answer is still on its way."""
 
