@@ -103,6 +103,23 @@ def test_accounts_spread_over_the_servers_and_an_organisation_stays_together(
     runner.run(run())
 
 
+@pytest.mark.parametrize("org", ["}{", "{", "}", "{}x", "plain"])
+def test_no_name_takes_the_keys_of_a_request_apart(
+    org: str, cluster: list[Server], runner: asyncio.Runner
+) -> None:
+    """Catches a brace that ends the hash tag early, or leaves it empty."""
+    account = Account("anne", org=org)
+
+    async def run() -> None:
+        store = RedisStore(url_of(cluster), deadline_s=PATIENT_S)
+        charges = (of(TEAM, 100.0, account), of(DAY, 50.0, account))
+        assert (await store.admit(account, charges, 0.0)).granted
+        assert (await left(store, account, TEAM), await left(store, account)) == (1400, 950)
+        await store.close()
+
+    runner.run(run())
+
+
 def test_slots_that_move_are_followed(cluster: list[Server], runner: asyncio.Runner) -> None:
     """A resharding in the middle of a lease: ASK, then MOVED; nothing is lost or counted twice."""
     account = account_on(0)
