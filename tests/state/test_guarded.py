@@ -294,6 +294,7 @@ def test_a_stream_of_the_store_goes_on_within_the_share() -> None:
         assert store.local.extend(lease, (of(DAY, 50.0),), 0.0).granted
         with pytest.raises(StateError):
             await store.settle(lease, (of(DAY, 900.0),), {}, 0.0)
+        assert not store.local._lent
         assert not store.local.admit(ANNE, (of(DAY, 100.0),), 0.0).granted
         shared.away = False
         await heard(store)
