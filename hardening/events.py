@@ -108,11 +108,12 @@ class Vector:
 class Withheld:
     """A value that no policy that acts lets out: token ids, prompt rows, hidden states, tool traces.
 
-    Of `vectors` those that no grid can be laid over, such as one bit a dimension.
+    Of `vectors` those that no grid can be laid over, such as one bit a dimension. Lengths, which are counts,
+    times and prices, go only where the policy says so of the usage.
     """
 
     index: int
-    kind: Literal["ids", "rows", "states", "trace", "vectors"]
+    kind: Literal["ids", "rows", "states", "trace", "vectors", "lengths"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,8 @@ class Exchange:
             told["pace"] = float(self._decision.pace_per_s or 0.0)
         if self._acts and self._facts.embeds and self._decision.embeddings.step:
             told["embeddings"] = self._decision.embeddings.step
+        if self._acts and not self._facts.embeds and self._decision.usage != "keep":
+            told["usage"] = self._decision.usage
         return told
 
     def request(self, body: bytes) -> bytes | Refusal:
@@ -285,7 +287,7 @@ class Exchange:
     def cut(self, now: float) -> bytes:
         """End the stream the way the format ends one that reached its length; a trace stays hidden."""
         self._reasons.add("cut")
-        return self._close(self._reply.stream.cut(self._tally.usage))
+        return self._close(self._reply.stream.cut(self._chain.told(self._tally.usage)))
 
     def fail(self, now: float, refusal: Refusal, request_id: str = "") -> bytes:
         """End a stream that has begun with the format's own error."""

@@ -104,7 +104,7 @@ class Lanes:
         if not data.startswith(middle, end):  # an escaped quote in the text
             end = data.find(middle, start)
         usage = data[end + len(middle) : lane.tail]
-        if end < 0 or usage.translate(None, DIGITS) != counts:
+        if end < 0 or usage.translate(None, DIGITS) != counts or not all(map(usage.__contains__, lane.fixed)):
             return None
         piece = data[start:end]
         tally = self._tally
@@ -118,6 +118,8 @@ class Lanes:
             out = self._text(lane.index, data, piece, start)
         if out is not None:
             tally.unread = usage
+        if out and lane.told is not None:
+            return out[: len(out) + lane.tail - len(usage)] + lane.told + lane.suffix
         return out
 
     def change(self, raw: bytes) -> bytes | None:
@@ -310,7 +312,7 @@ class Lanes:
     def learn(self, frame: Frame, out: bytes, *, same: bool, masked: bool) -> None:
         """Take the shape of a frame that was read in full, and for which `out` left, as the lane.
 
-        `same` says that it left as it came, but for its number; `masked` that a string left empty that no
+        `same` says that it left as it came, but for its number and its counts; `masked` that a string left empty that no
         table knows: then each one like it is read in full.
         """
         self._calm = self._chain.settled and not self._chain.holding
@@ -324,10 +326,17 @@ class Lanes:
                 lane.expect(self._numbers.came + 1)
             self.lane = lane
             return
-        self.lane = lane_of(frame, kind)
+        self.lane = lane_of(frame, kind, self._told(frame))
         if self.lane is None or self.lane.counts is not None:
             return
         self._strays.learn(frame, kind, self.lane.index)
+
+    def _told(self, frame: Frame) -> bytes | None:
+        """What leaves for the usage of a frame with a piece of the answer; None where that is as it came."""
+        event, site = frame.events[-1]
+        if self._chain.usage is None or not isinstance(event, UsageSeen):
+            return None
+        return frame.with_counts(site, self._chain.usage.running(event))
 
     def _kind(self, frame: Frame, out: bytes, *, same: bool) -> Kind | None:
         kinds = [type(event) for event, _ in frame.events]

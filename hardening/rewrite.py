@@ -15,6 +15,7 @@ from hardening.events import (
     Text,
     TextCopy,
     Tool,
+    UsageSeen,
     Vector,
     Withheld,
 )
@@ -23,21 +24,21 @@ from hardening.transform.chain import Chain
 from hardening.transform.drift import Drift
 from hardening.transform.tally import Tally
 from hardening.wire.frame import Frame
-from hardening.wire.roles import SEALS, Role
+from hardening.wire.roles import LENGTHS, SEALS, Role
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES
 from hardening.wire.sites import Site
 
 _BEGINS = frozenset({Role.SPEAKER, Role.HEAD})
-_NAMES_OF_CHANGES = {"rows": "logprobs", "vectors": "embeddings"}
+_NAMES_OF_CHANGES = {"rows": "logprobs", "vectors": "embeddings", "lengths": "usage"}
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs, Vector)
 
 
 class Rewriter:
     """Edits frames as the chain says, and writes frames of its own in the shape of earlier ones.
 
-    `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `embeddings`, `copies`; `same` says
-    of the last frame whether it left with what it came with, but for its number, `masked` whether a string was taken
-    out that no table knows. `glue` stands between two frames that leave for one.
+    `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `embeddings`, `usage`,
+    `copies`; `same` says of the last frame whether it left with what it came with, but for its number and its counts, `masked`
+    whether a string was taken out that no table knows. `glue` stands between two frames that leave for one.
     """
 
     __slots__ = (
@@ -81,10 +82,13 @@ class Rewriter:
         final = frame.is_final
         if final:
             self._flush(frame, edits, before, ahead=True)
+        if whole or final:
+            self._chain.close_counts()
         worth = self._events(frame, edits, before, whole=whole)
         if whole or final:
             self._flush(frame, edits, before)
-        self.same = not edits
+        edited = any(site.role not in LENGTHS for site in edits)
+        self.same = not edited
         self.masked = False
         if self._hold(frame):
             self._went(frame)
@@ -93,7 +97,7 @@ class Rewriter:
         masked = self._copies(frame)
         drifted = self._drifted(frame)
         masked += drifted
-        told = edits or (drifted and not frame.events)
+        told = edited or (drifted and not frame.events)
         if told and not worth and not whole and self._is_void(frame, masked):
             self._went(frame)
             return self._glued(before)
@@ -112,6 +116,8 @@ class Rewriter:
             event = self._once_more(came, heard, whole=whole)
             if event is came and not self._is_counted(came):
                 self._tally.feed(came)
+                if isinstance(came, UsageSeen) and self._chain.usage is not None:
+                    event = self._tally.so_far(came)
             if isinstance(came, Text | Reasoning | Tool):
                 heard.add((came.index, type(came)))
             outs = self._outs(event, whole=whole)
@@ -211,6 +217,9 @@ class Rewriter:
             if text != event.text:
                 edits[site] = frame.written(site, text)
                 self.changed.add("reasoning")
+        elif isinstance(event, UsageSeen):
+            edits.update((site, frame.with_counts(site, out)) for out in outs if isinstance(out, UsageSeen))
+            self.changed.add("usage")
         elif isinstance(event, Logprobs):
             kept = next((out.raw for out in outs if isinstance(out, Logprobs)), b"[]")
             edits |= frame.with_rows(site, kept)

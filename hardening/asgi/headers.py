@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -27,27 +28,13 @@ _OF_THE_BYTES = frozenset(
         b"trailer",
     }
 )
-# Servers that count tokens or their price in headers: TGI, LiteLLM, vLLM's packed embeddings.
-_OF_THE_LENGTH = frozenset(
-    {
-        b"metadata",
-        b"server-timing",
-        b"x-compute-characters",
-        b"x-compute-time",
-        b"x-generated-tokens",
-        b"x-inference-time",
-        b"x-litellm-key-spend",
-        b"x-litellm-response-cost",
-        b"x-litellm-response-cost-input",
-        b"x-litellm-response-cost-original",
-        b"x-litellm-response-cost-output",
-        b"x-litellm-response-duration-ms",
-        b"x-prompt-tokens",
-        b"x-time-per-token",
-        b"x-total-time",
-    }
-)
 _OF_THE_SERVER_BEHIND = b"llm_provider-"  # LiteLLM repeats its headers, the length of its body among them
+# Servers that tell tokens, their time or their price in headers: TGI, LiteLLM, Bedrock, vLLM's packed embeddings.
+# What is left of a limit of tokens tells, from one answer to the next, what the first one cost.
+_tells_length = re.compile(
+    rb"^metadata$|^server-timing$|^x-usage|tokens|token-count|characters|cost|spend|duration|latency"
+    rb"|processing-ms|(?:^|-)time(?:$|-per-)|time-ms$"
+).search
 # What would make the app answer with other bytes than a plain, whole, unpacked body.
 _NOT_ASKED = frozenset({DISCLOSURE, b"accept-encoding", b"if-range", b"range", b"te"})
 
@@ -98,17 +85,22 @@ def for_client(
     `told` is what we say of it, in place of what came from upstream under the same names.
     """
     gone = _OF_THE_BYTES | {DISCLOSURE, b"content-encoding", b"cache-control"}
-    gone |= _OF_THE_LENGTH if hide_lengths else frozenset()
     kept = [pair for pair in headers if pair[0].lower().removeprefix(_OF_THE_SERVER_BEHIND) not in gone]
     if length is not None:
         kept.append((b"content-length", b"%d" % length))
     kept.append((b"cache-control", b"private, no-store"))
-    return telling(kept, told)
+    return telling(kept, told, hide_lengths=hide_lengths)
 
 
-def telling(headers: Iterable[tuple[bytes, bytes]], told: Headers) -> Headers:
-    """The headers with `told` instead of any of these names, and of `x-hardening`, that came from upstream."""
-    return [*without(headers, frozenset({DISCLOSURE, *(name for name, _ in told)})), *told]
+def telling(headers: Iterable[tuple[bytes, bytes]], told: Headers, *, hide_lengths: bool = False) -> Headers:
+    """The headers with `told` instead of any of these names, and of `x-hardening`, that came from upstream.
+
+    With `hide_lengths` those go as well that tell how long the answer was.
+    """
+    kept = without(headers, frozenset({DISCLOSURE, *(name for name, _ in told)}))
+    if hide_lengths:
+        kept = [pair for pair in kept if not _tells_length(pair[0].lower())]
+    return [*kept, *told]
 
 
 def disclosure(treatment: Treatment) -> Headers:

@@ -27,6 +27,7 @@ from hardening.exchange import Exchange, Settlement
 from hardening.facts import Charge, Outcome, Refusal, Usage
 from hardening.policy import bound, settled
 
+_TELLS_LENGTH = frozenset({"tokens", "completion", "reasoning"})  # units of limits that hidden tokens spend
 _UNTOLD = Settlement(Usage(), "none", (), ())
 _SIGNED = Refusal(
     400,
@@ -208,12 +209,16 @@ class Responder:
         case = self._case
         if not (case.account.proven and case.claim.enforced and case.decision.disclose):
             return []
-        return case.codec.rate_limits(case.admission.limits, self._service.clock.wall())
+        states = case.admission.limits
+        if self.hides_lengths:  # what is left now, less what was left before, is what an answer came to
+            states = tuple(state for state in states if state.limit.unit not in _TELLS_LENGTH)
+        return case.codec.rate_limits(states, self._service.clock.wall())
 
     @property
     def hides_lengths(self) -> bool:
         """Whether headers that count tokens must go."""
-        return self._case.decision.usage != "keep"
+        decision = self._case.decision
+        return decision.acts and decision.usage != "keep"
 
     def passes(self, fault: Exception) -> bool:
         """Whether the policy lets what follows `fault` leave unhardened; counts and reports the fault."""

@@ -249,7 +249,8 @@ class Response:
         await self._resting.rest(self._exchange.whole_rest_s(self._clock()), silent=True)
         headers = list(self._start.get("headers", ()))
         if self._unpacker is None and body == b"".join(self._raw):
-            headers = head.telling(headers, self._control.told)
+            control = self._control
+            headers = head.telling(headers, control.told, hide_lengths=control.hides_lengths)
         else:
             headers = self._changed(headers, len(body))
         await self._open(headers)

@@ -189,8 +189,9 @@ class Settings(Strict):
     )
     usage: UsageTerms | None = treatment(
         "usage",
-        "Whether the counts of tokens leave as they are, rounded, or not at all: they tell how long a hidden trace was.",
-        cost="Clients that account for tokens by themselves see rounded counts, or none.",
+        "Whether the counts of tokens leave as they are, rounded up, or not at all: they tell how long a hidden trace was.",
+        cost="Clients that account for tokens by themselves see up to twice the tokens of an answer, 64 at least, or with"
+        " `drop` 0; times, prices and details go with both. The prompt's tokens stay.",
         example="keep",
     )
     at_limit: AtLimit | None = treatment(

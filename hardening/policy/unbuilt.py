@@ -70,8 +70,6 @@ def _notes(terms: Terms) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("logprobs", "noise"), "noise is not built yet, so log-probabilities are withheld there"
     if terms.embedding_noise:
         yield ("embeddings", "noise"), "noise is not built yet, so embeddings are refused there"
-    if terms.usage not in (None, "keep"):
-        yield ("usage",), "usage is not rounded or dropped yet"
 
 
 CLOSED_BY = {"seal": "seal", "top": "logprob_noise"}

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hardening.events import Event, Text
-from hardening.facts import Decision, EmbeddingTerms
+from hardening.facts import Decision, EmbeddingTerms, Usage
 from hardening.transform.embeddings import BoundedVectors, Stepping
 from hardening.transform.inline import InlineTraces
 from hardening.transform.reasoning import HeldReasoning, Summarising
 from hardening.transform.rows import BoundedRows, Cutting
 from hardening.transform.step import Step
+from hardening.transform.usage import CoarseUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,10 @@ class Chain:
     """Events through the steps of a response, in their order; each step only where it acts.
 
     Tags come before traces, and traces before rows: each needs to know what the one before it took out.
+    Counts come first, for what hides a trace takes out what tells that an answer goes on.
     """
 
-    __slots__ = ("_steps", "_terms", "hidden", "inline", "rows", "vectors")
+    __slots__ = ("_steps", "_terms", "hidden", "inline", "rows", "usage", "vectors")
 
     def __init__(
         self,
@@ -46,6 +48,9 @@ class Chain:
         self.inline: InlineTraces | None = None
         self.rows: BoundedRows | None = None
         self.vectors: BoundedVectors | None = None
+        self.usage: CoarseUsage | None = None
+        if decision.acts and decision.usage != "keep" and not embeds:  # who embeds writes nothing that counts
+            self.usage = CoarseUsage(decision.usage)
         if decision.acts and reasoning.show != "full":
             self.hidden = HeldReasoning(
                 reasoning.show,
@@ -67,7 +72,7 @@ class Chain:
 
     def _lay(self) -> None:
         """Put the steps that act in their order."""
-        steps: tuple[Step | None, ...] = (self.inline, self.hidden, self.rows, self.vectors)
+        steps: tuple[Step | None, ...] = (self.usage, self.inline, self.hidden, self.rows, self.vectors)
         self._steps = tuple(step for step in steps if step is not None)
 
     def read_inline(self, *, whole: bool) -> None:
@@ -80,6 +85,15 @@ class Chain:
         """A new frame begins."""
         for step in self._steps:
             step.start_frame()
+
+    def close_counts(self) -> None:
+        """What is counted from here on is all of the answer."""
+        if self.usage is not None:
+            self.usage.close()
+
+    def told(self, usage: Usage) -> Usage:
+        """What may leave of the counts of an answer that ends here."""
+        return usage if self.usage is None else self.usage.told(usage)
 
     def lanes(self, kinds: list[type[Event]]) -> bool:
         """Whether every step lets frames that hold events of `kinds` be compared in place of read."""

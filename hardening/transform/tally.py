@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 from hardening.errors import WireError
@@ -74,6 +75,10 @@ class Tally:
             completion += reasoning - last.reasoning
         prompt = new.prompt or old.prompt if event.prompt else old.prompt or new.prompt
         self._seen = Usage(prompt, completion, reasoning)
+
+    def so_far(self, event: UsageSeen) -> UsageSeen:
+        """The count of `event`, which was fed, with what earlier frames told and it leaves out."""
+        return replace(event, usage=self._seen or event.usage)
 
     @property
     def counted(self) -> Usage:

@@ -42,6 +42,7 @@ RESPONSE = compile_table(
         "{reasoning_content,reasoning,message.reasoning_content,message.reasoning}": Role.REASONING,
         "{stop_reason,delta.stop_reason}": Role.FINISH,
         "{usage,message.usage}": Role.USAGE,
+        "delta.estimated_tokens": Role.LENGTH,
         "{token_ids,prompt_token_ids,message.prompt_token_ids}": Role.IDS,
         "error": Role.FAILED,
         "{,message.,delta.}stop_details": Role.NOTE,

@@ -31,7 +31,7 @@ from hardening.wire.roles import SEALS, Role, Table
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Walk, read_json, read_string, write_string
 from hardening.wire.sites import Site
 from hardening.wire.traces import holds_numbers, is_readable, is_settings, trace_of, with_text
-from hardening.wire.usage import read_count, usage_seen
+from hardening.wire.usage import read_count, usage_seen, with_counts
 from hardening.wire.vectors import with_vectors
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
@@ -42,6 +42,7 @@ _WITHHELD = {
     Role.STATES: "states",
     Role.TRACE: "trace",
     Role.VECTOR_BITS: "vectors",
+    Role.LENGTH: "lengths",
 }
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.BLOCKS})
 _WHOLE = frozenset({Role.TEXT_WHOLE, Role.BLOCKS})
@@ -51,6 +52,7 @@ _COUNTS = frozenset({Role.COUNT_PROMPT, Role.COUNT_COMPLETION})
 _NULL = _COUNTS | {
     Role.FINISH,
     Role.USAGE,
+    Role.LENGTH,
     Role.FAILED,
     Role.HOLDER,
     Role.LOGPROBS_LISTS,
@@ -70,8 +72,10 @@ _MUTE = frozenset(
         Role.PIECE,
     }
 )
-_BESIDE_A_TRACE = frozenset({*_TRACES, *_MUTE, Role.HOLDER, Role.KIND, Role.TRACE, Role.LOGPROBS_REASONING})
 _EMPTY_BYTES = 2  # of a string: its quotes
+_BESIDE_A_TRACE = frozenset(
+    {*_TRACES, *_MUTE, Role.HOLDER, Role.KIND, Role.TRACE, Role.LOGPROBS_REASONING, Role.LENGTH}
+)
 _EMPTY = frozenset({b"null", b'""', b"[]", b"{}"})
 _LONGEST_EMPTY = 4  # bytes of the longest of them
 # What servers write where nothing has finished.
@@ -276,14 +280,15 @@ class Frame:
             return Failed()
         if role is Role.USAGE:
             value = read_json(self.value(site), format=self.format)
-            return usage_seen(value, embeds=self._table.embeds)
+            seen = usage_seen(value, embeds=self._table.embeds)
+            return Withheld(index, "lengths") if seen is None else seen
         return None
 
     def _counted(self, site: Site) -> Event | None:
         """A count that stands by itself; it says nothing of the other one."""
         count = read_count(read_json(self.value(site), format=self.format))
         if count is None:
-            return None
+            return Withheld(site.owner.index, "lengths")
         of_prompt = site.role is Role.COUNT_PROMPT
         usage = Usage(prompt=count) if of_prompt else Usage(completion=count)
         return UsageSeen(usage, prompt=of_prompt, completion=not of_prompt)
@@ -309,6 +314,12 @@ class Frame:
             return {site: rows}
         columns = columns_of(rows, format=self.format)
         return {one: columns[one.role] for one in self._columns(site) if self.value(one) not in _EMPTY}
+
+    def with_counts(self, site: Site, seen: UsageSeen) -> bytes:
+        """The value of a site of counts with those of `seen` for its own; what else tells a length is gone."""
+        if site.role is Role.USAGE:
+            return with_counts(read_json(self.value(site), format=self.format), seen)
+        return b"%d" % seen.usage.completion if site.role is Role.COUNT_COMPLETION else self.value(site)
 
     def text(self, site: Site) -> str:
         """The text of a string site; empty for any other value."""

@@ -47,6 +47,7 @@ RESPONSE = compile_table(
         "{usageMetadata,usage_metadata}": Role.USAGE,
         f"{_CANDIDATE}.{{groundingMetadata,grounding_metadata,citationMetadata,citation_metadata}}": Role.NOTE,
         f"{_CANDIDATE}.{{finishMessage,finish_message}}": Role.NOTE,
+        f"{_CANDIDATE}.{{tokenCount,token_count}}": Role.LENGTH,
         "error": Role.FAILED,
         "error.{failed_generation,debug}": Role.TRACE,
         "{modelVersion,model_version}": Role.NAME,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 
 from hardening.wire.framing import Framing
+from hardening.wire.names import LENGTH_NAMES
 from hardening.wire.roles import Node, Role
 
 INDEX, TEXT_KEY = 1, 2
@@ -139,6 +140,7 @@ class _Pattern:
         """A member that says nothing: harmless, or empty, or unknown and no string."""
         harmless = [key for key, child in node.keys.items() if child.role in _HARMLESS]
         unknown = PLAIN + b'*+"' + self._colon + b"(?:" + _NUMBER + b"|true|false)"
+        unknown = b"(?!" + LENGTH_NAMES + b")" + unknown
         if node.keys:
             unknown = b"(?!" + _any([*node.keys]) + b")" + unknown
         ways = [PLAIN + b'*+"' + self._colon + _NOTHING, unknown]

@@ -1,6 +1,7 @@
 """What a value is by its name alone, where no table knows it: imitators rename and move what others name.
 
-Names are told in any case. A number, a switch or null under such a name says nothing and is no matter here.
+Names are told in any case. A switch or null under such a name says nothing and is no matter here; a number
+only where the name is one of lengths.
 """
 
 from __future__ import annotations
@@ -24,10 +25,19 @@ _is_sealed = re.compile(rb"signature|opaque|encrypted", re.I).search
 _speaks_of_rows = re.compile(rb"log_?prob|logits|probabilit|perplexit", re.I).search
 _speaks_of_ids = re.compile(rb"(?:token|input|output|prompt|completion|response)_?ids", re.I).search
 _speaks_of_states = re.compile(rb"hidden_?states|routed_?experts|indexer_?topk", re.I).search
+# Counts, times and prices of an answer; a bound that was asked for and a moment are none.
+LENGTH_NAMES = (
+    rb'(?i:(?!max|[^"]*(?:limit|budget|creat|start|expir|timeout|token_?(?:id|type)))'
+    rb'[^"]*(?:usage|token|duration|timing|metrics|latenc|time_info|elapsed|throughput|(?<![a-z])cost'
+    rb'|time(?=$|")|(?:seconds|_secs?|_[mnu]s)(?=$|")))'
+)
+_speaks_of_length = re.compile(LENGTH_NAMES).match
 # Names that mean one thing wherever they stand, before a string, an object or a list.
 told_anywhere = re.compile(
     rb'"(reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought'
-    rb'|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids|(?:pooled_)?hidden_states|routed_experts|indexer_topk)"'
+    rb"|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids|(?:pooled_)?hidden_states"
+    rb"|routed_experts|indexer_topk"
+    rb'|(?:[a-z]{1,16}_)?usage(?:_?metadata)?|timings|completion_tokens_details)"'
     rb'%b:%b(?=["\[{])' % (_WS, _WS)
 ).finditer
 
@@ -41,7 +51,12 @@ def role_of(name: bytes, first: int) -> Role | None:
     if _speaks_of_states(name):
         return Role.STATES
     if not speaks_of_reasoning(name) or _is_about_reasoning(name):
-        return None
+        return Role.LENGTH if first != _QUOTE and _speaks_of_length(name) else None
     if _is_sealed(name):
         return Role.SEAL if first == _QUOTE else None
     return Role.REASONING
+
+
+def tells_length(name: bytes, value: bytes) -> bool:
+    """Whether a number, also one in a string, by its first bytes, stands under a name of lengths."""
+    return value.lstrip(b'-"')[:1].isdigit() and _speaks_of_length(name) is not None

@@ -40,6 +40,7 @@ RESPONSE = compile_table(
         "_debug_info": Role.TRACE,
         "prompt_eval_count": Role.COUNT_PROMPT,
         "eval_count": Role.COUNT_COMPLETION,
+        "{total_duration,load_duration,prompt_eval_duration,eval_duration}": Role.LENGTH,
         "error": Role.FAILED,
     },
     guarded=("", "message", "message.content[]"),

@@ -67,6 +67,7 @@ FIELDS = {
     "{,choices[].}{content_filter_result,content_filter_results,prompt_filter_results}": Role.NOTE,
     "{error,x_groq.error}.{failed_generation,debug}": Role.TRACE,
     "{usage,x_groq.usage,choices[].usage}": Role.USAGE,
+    "{timings,metrics,time_info,usage_breakdown,x_groq.usage_breakdown,cost}": Role.LENGTH,
     # In the order in which most servers write them, which the grammar tries first.
     "id": Role.VOLATILE,
     "object": Role.NAME,
@@ -77,7 +78,7 @@ FIELDS = {
 }
 """What stands where; text completions have all of it as well, beside text of their own."""
 OWNERS = ("choices[]",)
-GUARDED = ("", "choices[]", _SPOKEN, _EXTRA, _PARTS)
+GUARDED = ("", "choices[]", _SPOKEN, _EXTRA, _PARTS, "x_groq")
 WRAPPED = ("data",)  # as a list of kept answers has it
 RESPONSE = compile_table(FIELDS, owners=OWNERS, guarded=GUARDED, wrapped=WRAPPED)
 

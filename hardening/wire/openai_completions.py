@@ -31,6 +31,7 @@ _NATIVE = {  # llama.cpp's own, at the root: one object a chunk, a list where th
     "stop_type": Role.FINISH,
     "tokens_evaluated": Role.COUNT_PROMPT,
     "tokens_predicted": Role.COUNT_COMPLETION,
+    "tokens_cached": Role.LENGTH,  # of prompt and answer
 }
 RESPONSE = compile_table(
     {**FIELDS, "object": Role.HEAD, "choices[].text": Role.TEXT, **_NATIVE},

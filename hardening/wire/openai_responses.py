@@ -83,6 +83,7 @@ RESPONSE = compile_table(
         f"{_RESPONSE}{{prompt_logprobs,logprobs_content}}": Role.ROWS,
         f"{_RESPONSE}status": Role.FINISH,
         f"{_RESPONSE}usage": Role.USAGE,
+        f"{_RESPONSE}tool_usage": Role.LENGTH,
         f"{_RESPONSE}error": Role.FAILED,
         f"{_RESPONSE}error.{{failed_generation,debug}}": Role.TRACE,
         # What the caller said himself, and what he set.
@@ -164,7 +165,7 @@ class Stream:
         if kind in _OPENING and not self._begun:
             value = read_json(data, format=NAME)
             begun = value.get("response") if isinstance(value, dict) else None
-            self._begun = begun if isinstance(begun, dict) else None
+            self._begun = {**begun, "usage": None} if isinstance(begun, dict) else None
         self._ended = kind in _CLOSING
 
     def beat(self) -> bytes:

@@ -59,6 +59,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     USAGE = enum.auto()  # token counts
     COUNT_PROMPT = enum.auto()  # tokens of the prompt, as a number by itself
     COUNT_COMPLETION = enum.auto()  # tokens of the answer, as a number by itself
+    LENGTH = enum.auto()  # a time, a price or a count that tells how long the answer was
     FAILED = enum.auto()  # an error object
     NOTE = (
         enum.auto()
@@ -89,6 +90,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
 
 
 SEALS = frozenset({Role.SEAL, Role.SEAL_APART})
+LENGTHS = frozenset({Role.USAGE, Role.COUNT_PROMPT, Role.COUNT_COMPLETION, Role.LENGTH})
 
 
 @dataclass(frozen=True, slots=True)

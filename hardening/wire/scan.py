@@ -16,7 +16,7 @@ import orjson
 
 from hardening.errors import WireError
 from hardening.wire.line_ends import escaped
-from hardening.wire.names import role_of, speaks_of_reasoning, told_anywhere
+from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_anywhere
 from hardening.wire.roles import Node, Role
 from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning, retold
 
@@ -38,8 +38,9 @@ _name = re.compile(rb'"[A-Za-z_][A-Za-z0-9_]*+"%b:' % _WS).match  # a key that c
 
 _QUOTE = 34
 _READ_ALONG = frozenset(
-    {None, Role.FAILED, Role.NOTE, Role.USAGE, Role.FINISH, Role.PIECE}
+    {None, Role.FAILED, Role.NOTE, Role.USAGE, Role.LENGTH, Role.FINISH, Role.PIECE}
 )  # strings in these are noted
+_SEARCHED = frozenset({None, Role.LENGTH})  # objects and lists in which what is told anywhere is looked for
 
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
 
@@ -92,7 +93,7 @@ class Walk:
         if node.role is not None:
             role = Role.LOGPROBS_OTHER if node.role is Role.HOLDER and first == b"[" else node.role
             self._found(role, at, end, owner)
-        elif first in (b"{", b"["):
+        if node.role in _SEARCHED and first in (b"{", b"["):
             self._told_inside(at, end, owner)
         return end
 
@@ -219,6 +220,8 @@ class Walk:
                     return
         elif node.guarded and self._raw[at] == _QUOTE and (role := role_of(name, _QUOTE)):
             self.sites.append(Site(role, at, end, owner))
+        elif node.guarded and tells_length(name, self._raw[at : at + 3]):
+            self.sites.append(Site(Role.LENGTH, at, end, owner))
         if end - at > self._least and self._raw[at] == _QUOTE:
             self.unknown.append((at, end))
 
@@ -235,10 +238,10 @@ class Walk:
         if node.role is Role.HOLDER:  # rows under a name that no table knows
             rows = role is Role.REASONING and first == b"["
             role = Role.LOGPROBS_REASONING if rows else Role.LOGPROBS_OTHER
-        if role is None:
-            self._told_inside(at, end, owner)
-        else:
+        if role is not None:
             self.sites.append(Site(role, at, end, owner))
+        if role in _SEARCHED:
+            self._told_inside(at, end, owner)
         return end
 
     def _told_inside(self, at: int, end: int, owner: Owner) -> None:

@@ -20,6 +20,7 @@ from hardening.wire.roles import Role
 from hardening.wire.scan import read_json
 from hardening.wire.sites import Site
 from hardening.wire.traces import texts_of
+from hardening.wire.usage import fixed_in
 
 _UNSAFE = (34, 10, 13)  # a quote or a line end: more than one string stands there
 
@@ -58,6 +59,7 @@ class Lane:
     __slots__ = (
         "bare",
         "counts",
+        "fixed",
         "gap",
         "gap_size",
         "head",
@@ -71,6 +73,7 @@ class Lane:
         "prefix",
         "suffix",
         "tail",
+        "told",
     )
 
     def __init__(
@@ -84,10 +87,13 @@ class Lane:
         middle: bytes = b"",
         bare: bytes | None = None,
         counts: bytes | None = None,
+        told: bytes | None = None,
+        fixed: tuple[bytes, ...] = (),
     ) -> None:
         """`bare` is what follows the text in a frame of this lane that has no rows left.
 
-        `counts` is the usage beside it without its numbers.
+        `counts` is the usage beside it without its numbers; `told` is what leaves in its place, where that is
+        not the same, as long as all that is `fixed` stands in it.
         """
         self.kind = kind
         self.is_text = kind is Kind.TEXT  # asked for every frame, and the members of an Enum are slow
@@ -100,14 +106,19 @@ class Lane:
         self.middle = middle
         self.bare = bare
         self.counts = counts
+        self.told = told
+        self.fixed = fixed
         self.suffix = suffix
         self.head = len(prefix)
         self.tail = -len(suffix)
         self.least = len(prefix) + len(gap) + len(middle) + len(suffix)
 
 
-def lane_of(frame: Frame, kind: Kind) -> Lane | None:
-    """The lane of a frame that was read in full and whose only payload is of `kind`; None where it has none."""
+def lane_of(frame: Frame, kind: Kind, told: bytes | None = None) -> Lane | None:
+    """The lane of a frame that was read in full and whose only payload is of `kind`; None where it has none.
+
+    `told` is what leaves for the usage beside it, where that is not the same.
+    """
     spans = payload_of(frame, kind)
     if spans is None or frame.raw is not frame.source:
         return None
@@ -118,8 +129,18 @@ def lane_of(frame: Frame, kind: Kind) -> Lane | None:
     if len(spans) == 1:
         return Lane(kind, index, prefix, raw[end:], gap=gap)
     if kind in _COUNTED:
-        counts = raw[last_start:last_end].translate(None, DIGITS)
-        return Lane(kind, index, prefix, raw[last_end:], gap=gap, middle=raw[end:last_start], counts=counts)
+        usage = raw[last_start:last_end]
+        return Lane(
+            kind,
+            index,
+            prefix,
+            raw[last_end:],
+            gap=gap,
+            middle=raw[end:last_start],
+            counts=usage.translate(None, DIGITS),
+            told=told,
+            fixed=() if told is None else fixed_in(usage),
+        )
     bare = frame.render({frame.events[1][1]: b"[]"})[end:] if kind is Kind.ROWS else None
     return Lane(kind, index, prefix, raw[last_end:], gap=gap, middle=raw[end:last_start], bare=bare)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import orjson
+
 from hardening.events import UsageSeen
 from hardening.facts import Usage
 
@@ -17,6 +21,59 @@ _TOTAL = ("total_tokens", *_ALONE)
 _THOUGHTS = ("thoughtsTokenCount", "thoughts_token_count")
 _APART = ("candidatesTokenCount", "candidates_token_count", *_THOUGHTS)
 _TOOL_PROMPT = ("toolUsePromptTokenCount", "tool_use_prompt_token_count")
+
+# What may stay beside counts that are coarse: of the prompt, which the caller knows, and of what he chose.
+_PROMPT_DETAILS = frozenset(
+    {
+        "prompt_tokens_details",
+        "input_tokens_details",
+        "promptTokensDetails",
+        "cache_tokens_details",
+        "cacheTokensDetails",
+        "tool_use_prompt_tokens_details",
+        "toolUsePromptTokensDetails",
+        "cache_creation",
+        "server_tool_use",
+    }
+)
+_IN_DETAILS = frozenset(
+    {
+        "cached_tokens",
+        "cache_write_tokens",
+        "audio_tokens",
+        "image_tokens",
+        "text_tokens",
+        "video_tokens",
+        "ephemeral_5m_input_tokens",
+        "ephemeral_1h_input_tokens",
+        "ephemeral_24h_input_tokens",
+        "modality",
+        "tokenCount",
+        "token_count",
+        "web_search_requests",
+        "web_fetch_requests",
+    }
+)
+_KEPT = frozenset(
+    {
+        *_PROMPT,
+        *_CACHED,
+        *_TOOL_PROMPT,
+        "cached_tokens",
+        "num_cached_tokens",
+        "prompt_cache_hit_tokens",
+        "prompt_cache_miss_tokens",
+        "cachedContentTokenCount",
+        "cached_content_token_count",
+        "prompt_audio_seconds",
+        "service_tier",
+        "serviceTier",
+        "trafficType",
+        "traffic_type",
+        "inference_geo",
+        "speed",
+    }
+)
 
 
 def read_usage(value: object) -> Usage | None:
@@ -65,6 +122,58 @@ def usage_seen(value: object, *, embeds: bool = False) -> UsageSeen | None:
         usage = Usage(total)
     prompt, completion, apart = (_first(known, names) is not None for names in (_PROMPT, _COMPLETION, _APART))
     return UsageSeen(usage, prompt, completion, apart) if usage else None
+
+
+def fixed_in(raw: bytes) -> tuple[bytes, ...]:
+    """What must stand in a usage object for `with_counts` to write the same for it as for `raw`.
+
+    The names of its members and those that are kept, to the byte behind each; the rest of the two must be
+    the same but for digits.
+    """
+    names = (found[0] for found in _names_in(raw))
+    kept = (
+        found[0] for found in _numbers_in(raw) if found[1].decode("utf-8", "replace") in _KEPT | _IN_DETAILS
+    )
+    return (*names, *kept)
+
+
+_names_in = re.compile(rb'"[^"\\]*+"(?=[ \t\n\r]*+:)').finditer
+_numbers_in = re.compile(rb'"([^"\\]*+)"[ \t\n\r]*+:[ \t\n\r]*+[0-9][^,}\]]*+[,}\]]').finditer
+
+
+def with_counts(value: object, seen: UsageSeen) -> bytes:
+    """The usage object `value` as JSON with the counts of `seen`, in which the trace is no count of its own.
+
+    An allow-list: what of the prompt is told stays, details of the answer are 0, all else is null, for a new
+    name may be one more count, time or price.
+    """
+    known = value if isinstance(value, dict) else {}
+    return orjson.dumps({name: _coarse(name, element, seen) for name, element in known.items()})
+
+
+def _coarse(name: str, value: object, seen: UsageSeen) -> object:
+    usage = seen.usage
+    if name in _COMPLETION:
+        return usage.completion
+    if name in _TOTAL:
+        return usage.prompt + usage.completion if seen.prompt else None
+    if name in _REASONING or name in _THOUGHTS:
+        return 0
+    if name in _DETAILS and isinstance(value, dict):
+        return {key: 0 if isinstance(element, int) else None for key, element in value.items()}
+    if name in _PROMPT_DETAILS:
+        return _of_prompt(value)
+    return value if name in _KEPT and not isinstance(value, dict | list) else None
+
+
+def _of_prompt(value: object) -> object:
+    """Details of a prompt: an object of counts, or a list of such."""
+    if isinstance(value, list):
+        return [_of_prompt(element) for element in value if isinstance(element, dict)]
+    if not isinstance(value, dict):
+        return None
+    flat = {key: None if isinstance(element, dict | list) else element for key, element in value.items()}
+    return {key: element if key in _IN_DETAILS else None for key, element in flat.items()}
 
 
 def _first(value: dict[str, object], names: tuple[str, ...]) -> int | None:

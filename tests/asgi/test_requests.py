@@ -165,6 +165,28 @@ def test_what_is_left_is_told_with_each_answer_and_each_no() -> None:
     assert (third.status, "retry-after" in third.headers) == (429, True)
 
 
+@pytest.mark.parametrize("body", [PLAIN_JSON, whole()], ids=["untouched", "changed"])
+@pytest.mark.parametrize("usage", ["keep", "round", "drop"])
+def test_no_header_tells_how_long_an_answer_was_where_its_counts_do_not(usage: str, body: bytes) -> None:
+    """Catches a count, a price or what is left of tokens, of the server's limits or of ours."""
+    lengths = {
+        b"x-generated-tokens": b"812",
+        b"X-LiteLLM-Response-Cost": b"0.01",
+        b"x-ratelimit-remaining-tokens": b"9",
+        b"x-amzn-bedrock-output-token-count": b"812",
+        b"openai-processing-ms": b"812",
+    }
+    kept = {b"x-request-id": b"r1", b"x-csrf-token": b"c"}
+    app = replies([body], kind=JSON, headers=[*lengths.items(), *kept.items()])
+    policy = LIMITED.replace("defaults:\n", f"defaults:\n  usage: {usage}\n")
+    answer = run(ask(harden(app, policy, clock=LoopClock(), identify=lambda scope: "acct_7"), BODY))
+    told = [name.decode().lower() in answer.headers for name in lengths]
+    assert told == [usage == "keep"] * len(lengths)
+    assert all(name.decode() in answer.headers for name in kept)
+    assert answer.headers["x-ratelimit-remaining-requests"] == "1"
+    assert ("x-ratelimit-limit-tokens" in answer.headers) is (usage == "keep")
+
+
 @pytest.mark.parametrize(
     ("policy", "identify"),
     [

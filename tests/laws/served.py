@@ -38,6 +38,15 @@ defaults: {limits: [few], reasoning: {show: full}}
 """
 
 
+STRICT = """\
+version: 1
+name: strict-but-for-usage
+extends: strict
+defaults: {usage: keep}
+"""
+DROP = STRICT.replace("keep", "drop")
+
+
 class Site:
     """The model server as it is and behind policies, each below a path of its own; `left` is what left."""
 
@@ -47,7 +56,9 @@ class Site:
         self.mounts: dict[str, ASGIApp] = {"bare": model_server}
         for name, policy in (
             ("baseline", "baseline"),
-            ("strict", "strict"),
+            ("strict", STRICT),  # what may be compared with the answer without us, its counts included
+            ("round", "strict"),
+            ("drop", DROP),
             ("tight", TIGHT),
             ("short", SHORT),
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -45,6 +46,7 @@ TEXTS = [
     "a\u2028b",
     "tab\t",
 ]
+ROUNDED = replace(HIDDEN, usage="round")
 FIELDS = ["content", "content", "content", "reasoning_content", "reasoning_content", "reasoning"]
 
 
@@ -67,7 +69,15 @@ def frames(draw: st.DrawFn) -> bytes:
             ]
         }
     if draw(st.integers(0, 5)) == 0:
-        more["usage"] = draw(st.sampled_from([None, {"prompt_tokens": 2, "completion_tokens": 3}]))
+        more["usage"] = draw(
+            st.sampled_from(
+                [
+                    None,
+                    {"prompt_tokens": 2, "completion_tokens": 3},
+                    {"prompt_tokens": 2, "completion_tokens": 70},
+                ]
+            )
+        )
     raw = chunk(
         {field: text},
         index=draw(st.integers(0, 1)),
@@ -132,6 +142,8 @@ def through(
         Decision(logprobs=LogprobTerms(top=2, step=0.25)),
         Decision(reasoning=ReasoningTerms(show="none", inline="starts_open")),
         Decision(),
+        ROUNDED,
+        Decision(usage="round"),
     ],
 )
 @given(stream=st.lists(frames(), max_size=25))
@@ -315,7 +327,7 @@ def lines(draw: st.DrawFn) -> bytes:
     return raw.replace(old, new, 1) if old else raw
 
 
-@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision()])
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision(), ROUNDED])
 @given(stream=st.lists(lines(), max_size=25))
 @settings(max_examples=80, deadline=None)
 def test_lines_alike(decision: Decision, stream: list[bytes]) -> None:
@@ -372,7 +384,7 @@ def gemini_chunks(draw: st.DrawFn) -> bytes:
     return raw.replace(old, new, 1) if old else raw
 
 
-@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision()])
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision(), ROUNDED])
 @given(stream=st.lists(gemini_chunks(), max_size=25))
 @settings(max_examples=150, deadline=None)
 def test_chunks_of_gemini_alike(decision: Decision, stream: list[bytes]) -> None:
@@ -381,7 +393,7 @@ def test_chunks_of_gemini_alike(decision: Decision, stream: list[bytes]) -> None
     assert compared == through(pieces, decision, compared=False, format="gemini_generate")
 
 
-@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision()])
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision(), ROUNDED])
 @given(stream=st.lists(gemini_chunks(), min_size=1, max_size=25), size=st.integers(1, 3))
 @settings(max_examples=150, deadline=None)
 def test_elements_of_an_array_alike(decision: Decision, stream: list[bytes], size: int) -> None:

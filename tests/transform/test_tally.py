@@ -42,6 +42,12 @@ def test_a_trace_that_is_counted_apart_is_not_lost_where_a_later_count_leaves_it
     assert tally(thoughts, UsageSeen(Usage(9, 37, 31), apart=True), done).usage == Usage(9, 37, 31)
 
 
+def test_what_is_counted_so_far_holds_what_a_later_count_leaves_out() -> None:
+    thoughts = UsageSeen(Usage(9, 300, 300), completion=False, apart=True)
+    answer = UsageSeen(Usage(9, 5), apart=True)
+    assert tally(thoughts, answer).so_far(answer) == UsageSeen(Usage(9, 305, 300), apart=True)
+
+
 def test_a_prompt_that_is_named_stands_against_a_sum() -> None:
     seen = tally(
         UsageSeen(Usage(9, 5)), UsageSeen(Usage(14), prompt=False, completion=False), Finish(0, "STOP")

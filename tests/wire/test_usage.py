@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from hardening.events import UsageSeen
 from hardening.facts import Usage
-from hardening.wire.usage import read_usage
+from hardening.wire.usage import read_usage, usage_seen, with_counts
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,50 @@ def test_each_spelling(value: object, usage: Usage) -> None:
 )
 def test_what_is_no_count_is_none(value: object) -> None:
     assert read_usage(value) is None
+
+
+def coarse(value: object) -> object:
+    """A usage object that says 64 tokens in the place of its own."""
+    seen = usage_seen(value)
+    assert seen
+    return json.loads(with_counts(value, UsageSeen(Usage(seen.usage.prompt, 64), prompt=seen.prompt)))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (
+            {"prompt_tokens": 9, "completion_tokens": 40, "total_tokens": 49, "reasoning_tokens": 30},
+            {"prompt_tokens": 9, "completion_tokens": 64, "total_tokens": 73, "reasoning_tokens": 0},
+        ),
+        # xAI's chat, whose trace stands beside: no difference tells it any more
+        (
+            {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 43, "completion_tokens_details": {"reasoning_tokens": 30, "accepted_prediction_tokens": 2}, "num_sources_used": 0, "cost_in_usd_ticks": 8170},
+            {"prompt_tokens": 9, "completion_tokens": 64, "total_tokens": 73, "completion_tokens_details": {"reasoning_tokens": 0, "accepted_prediction_tokens": 0}, "num_sources_used": None, "cost_in_usd_ticks": None},
+        ),
+        (
+            {"input_tokens": 9, "cache_read_input_tokens": 4, "cache_creation": {"ephemeral_5m_input_tokens": 1}, "output_tokens": 40, "output_tokens_details": {"thinking_tokens": 30}, "iterations": [{"output_tokens": 40}], "server_tool_use": {"web_search_requests": 1}, "service_tier": "standard"},
+            {"input_tokens": 9, "cache_read_input_tokens": 4, "cache_creation": {"ephemeral_5m_input_tokens": 1}, "output_tokens": 64, "output_tokens_details": {"thinking_tokens": 0}, "iterations": None, "server_tool_use": {"web_search_requests": 1}, "service_tier": "standard"},
+        ),
+        (
+            {"input_tokens": 9, "output_tokens": 40, "total_tokens": 49, "input_tokens_details": {"cached_tokens": 3, "input_tokens_per_turn": [4, 5]}, "output_tokens_details": {"reasoning_tokens": 30, "output_tokens_per_turn": [40]}},
+            {"input_tokens": 9, "output_tokens": 64, "total_tokens": 73, "input_tokens_details": {"cached_tokens": 3, "input_tokens_per_turn": None}, "output_tokens_details": {"reasoning_tokens": 0, "output_tokens_per_turn": None}},
+        ),
+        (
+            {"promptTokenCount": 6, "candidatesTokenCount": 1, "thoughtsTokenCount": 17, "totalTokenCount": 24, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 6}], "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 1}]},
+            {"promptTokenCount": 6, "candidatesTokenCount": 64, "thoughtsTokenCount": 0, "totalTokenCount": 70, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 6}], "candidatesTokensDetails": None},
+        ),
+        # a total that hides more than it names, and one that stands alone
+        ({"promptTokenCount": 6, "totalTokenCount": 900}, {"promptTokenCount": 6, "totalTokenCount": 70}),
+        ({"totalTokenCount": 900}, {"totalTokenCount": None}),
+        # Groq's times and OpenRouter's prices are lengths too
+        (
+            {"prompt_tokens": 9, "completion_tokens": 40, "completion_time": 0.113, "total_time": 0.2, "cost": 0.00007, "cost_details": {"upstream_inference_completions_cost": 0.00006}, "is_byok": False},
+            {"prompt_tokens": 9, "completion_tokens": 64, "completion_time": None, "total_time": None, "cost": None, "cost_details": None, "is_byok": None},
+        ),
+        # a name that nobody knows may be one more count; a count in an odd shape is none
+        ({"completion_tokens": 40, "thoughts": 30, "prompt_tokens": {"a": 40}}, {"completion_tokens": 64, "thoughts": None, "prompt_tokens": None}),
+    ],
+)  # fmt: skip
+def test_counts_of_an_answer_are_those_that_are_told(value: object, told: object) -> None:
+    assert coarse(value) == told
