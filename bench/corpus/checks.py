@@ -10,6 +10,7 @@ from bench.corpus.clients import Clients
 from bench.corpus.dialects import read_answer
 from bench.corpus.drive import Drive, Outcome, pieces_of
 from bench.corpus.leaks import find
+from bench.corpus.lengths import counts_left
 from bench.corpus.reading import (
     Answer,
     is_tagged,
@@ -101,6 +102,7 @@ class Checks:
         self._leaks(recording, outcome, note, self._splits[0])
         self._rows(drive, recording, outcome, note)
         self._vectors(drive, recording, outcome, note)
+        self._lengths(drive, recording, outcome, note)
         self._answer(recording, outcome, note)
         if not outcome.withheld:
             figures["sdk_checked"] += 1
@@ -155,6 +157,16 @@ class Checks:
             note.add(self._splits[0], f"{left} vectors beyond the grid")
         if not are_near(before, after, step):
             note.miss("answers_changed", self._splits[0], "vectors that are others than before")
+
+    def _lengths(self, drive: Drive, recording: Recording, outcome: Outcome, note: _Notes) -> None:
+        """Under a policy that lets no exact count out: none leaves."""
+        if drive.decision(drive.facts(recording)).usage == "keep" or not counts_left(
+            recording, recording.body
+        ):
+            return
+        note.result.figures["counted"] += 1
+        if counts_left(recording, outcome.body):
+            note.miss("counts_left", self._splits[0], "the exact number of tokens left")
 
     def _answer(self, recording: Recording, outcome: Outcome, note: _Notes) -> None:
         before = read_answer(recording.format, recording.body)

@@ -91,6 +91,7 @@ def _measured(sums: Counter[str]) -> dict[str, _Measured]:
         "corpus_leaks": _Measured(sums["hidden"], sums["traced"], sums["hidden_without"]),
         "corpus_logprobs_beyond": _Measured(sums["rows_beyond"], sums["rowed"], sums["rows_without"]),
         "corpus_vectors_beyond": _Measured(sums["vectors_beyond"], sums["vectored"], sums["vectors_without"]),
+        "corpus_counts_left": _Measured(sums["counts_left"], sums["counted"], sums["counted"]),
         "corpus_answers_changed": _Measured(sums["answers_changed"], sums["answers"]),
         "corpus_sdk_failures": _Measured(sums["sdk_failures"], sums["sdk_checked"]),
         "corpus_usage_found": _Measured(usage, sums["usage_expected"]),

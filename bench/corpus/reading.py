@@ -159,6 +159,13 @@ def names_tokens(raw: dict[str, object]) -> bool:
     return any("token" in key.lower() or key.endswith("eval_count") for key in raw)
 
 
+def reasoning_of(raw: dict[str, object]) -> int:
+    """The tokens of the trace, where the answer tells them; else 0."""
+    details = (raw.get("completion_tokens_details"), raw.get("output_tokens_details"), raw)
+    names = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount", "thoughts_token_count")
+    return max(_int(one.get(name)) for one in details if isinstance(one, dict) for name in names)
+
+
 def _gemini_counts(raw: dict[str, object]) -> tuple[int, int] | None:
     """As `usage_of`: thoughts are counted apart, and what its own tools read where the total holds it."""
     counts = {key.replace("_", "").lower(): _int(value) for key, value in raw.items()}
