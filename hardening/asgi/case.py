@@ -23,6 +23,7 @@ from hardening.facts import Account, Admission, Decision, EmbeddingTerms, Refusa
 from hardening.identity import ANONYMOUS
 from hardening.policy import Charges, charges, decide
 from hardening.state import StateStore
+from hardening.wire.by_body import codec_of
 from hardening.wire.codec import Codec
 from hardening.wire.doors import Door
 
@@ -34,6 +35,7 @@ _BODILESS = frozenset({"GET", "DELETE"})
 # What a case holds until it is known better: made once, for a record costs as long as a look-up.
 _NO_ADMISSION = Admission(True, None, Standing())
 _NOBODY = Account(ANONYMOUS, proven=False)
+_OF_NO_FORMAT = Refusal(403, "forbidden", "this path is not open for a body of this shape")
 _NO_CLAIM = Charges(None, (), 0)
 _UNDECIDED = Decision()
 _NO_VECTORS = EmbeddingTerms(noise=math.inf)
@@ -125,7 +127,7 @@ async def _identify(case: Case, service: Service, scope: Scope) -> None:
 
 
 def _read(case: Case, service: Service, scope: Scope) -> None:
-    """The facts of the request; of a body that nobody understands, only where it was sent."""
+    """The facts of the request; of a body that nobody understands or reads, only where it was sent."""
     client = scope.get("client")
     headers = tuple(scope["headers"])
     address = client[0] if client else ""
@@ -134,20 +136,32 @@ def _read(case: Case, service: Service, scope: Scope) -> None:
         try:
             coding = head.joined(headers, b"content-encoding")
             case.body = unpack(case.received, coding, case.in_force.policy.runtime.max_body)
-            case.facts = case.codec.read_request(
-                case.body,
-                door=case.door.name,
-                model=case.door.model,
-                stream=case.door.streams,
-                client=address,
-                headers=headers,
-            )
-            case.readable = True
-            return
+            if not case.door.by_body or _told_by_body(case, service):
+                case.facts = case.codec.read_request(
+                    case.body,
+                    door=case.door.name,
+                    model=case.door.model,
+                    stream=case.door.streams,
+                    client=address,
+                    headers=headers,
+                )
+                case.readable = True
+                return
         except WireError as fault:
             _unread(case, service, fault)
     case.body = case.received
     case.facts = case.facts._replace(client=address, headers=headers, body_bytes=len(case.received))
+
+
+def _told_by_body(case: Case, service: Service) -> bool:
+    """Take the codec of the format that the body is of; a body that is of none that is read finds a closed door."""
+    codec = codec_of(case.body)
+    if codec is None:
+        service.closed(case.door.name)
+        _refuse(case, service, _OF_NO_FORMAT)
+        return False
+    case.codec = codec
+    return True
 
 
 def _unread(case: Case, service: Service, fault: WireError) -> None:

@@ -133,6 +133,8 @@ def _format(path: str, method: str, screens: tuple[Screen, ...]) -> str | None:
     for screen in screens:
         door = screen.entrance.door(path, screen.root, method)
         if door is not None:
+            if door.by_body:
+                return "by its body"
             return screen.policy.doors.own.get(door.name) if door.codec is None else door.codec.name
     return None
 

@@ -19,7 +19,7 @@ from hardening.wire.side_doors import SIDE_DOORS, SideDoors
 
 
 class _Known(NamedTuple):
-    """The last segments of a door's path, the format that it speaks, and whether it always streams.
+    """The last segments of a door's path, the format that it speaks, whether it always streams, or asks the body.
 
     With a leading slash they are the whole path below the mount: for words that any app may end a path with.
     """
@@ -27,6 +27,7 @@ class _Known(NamedTuple):
     pattern: str
     format: str
     streams: bool = False
+    by_body: bool = False
 
 
 # `{model}` is a segment that names the model; a last segment `{model}:verb` may hold slashes before the verb.
@@ -42,6 +43,7 @@ _KNOWN = (
     _Known("deployments/{model}/completions", "openai_completions"),
     _Known("engines/{model}/completions", "openai_completions"),
     _Known("/completion", "openai_completions"),
+    _Known("/invocations", "openai_completions", by_body=True),  # whose table knows chat as well
     _Known("v1/messages", "anthropic_messages"),
     _Known("/responses", "openai_responses"),
     _Known("v1/responses", "openai_responses"),
@@ -117,13 +119,15 @@ class Door:
     """A claimed path: `name` is the table's own spelling, bounded, fit for a metric's label.
 
     `codec` is None where this release does not read what leaves there: blocked. `model` and
-    `streams` are what the path says of the request.
+    `streams` are what the path says of the request. With `by_body` the body says which codec is its own, see
+    `wire.by_body`; `codec` is then for what cannot be told.
     """
 
     name: str
     codec: Codec | None
     model: str = ""
     streams: bool = False
+    by_body: bool = False
 
 
 class Doors:
@@ -207,7 +211,7 @@ class _Patterns:
         for row in sorted(known, key=_told, reverse=True):
             pattern = row.pattern.removeprefix("/")
             *parts, last = pattern.lower().split("/")
-            door = Door(f"/{pattern}", CODECS[row.format], streams=row.streams)
+            door = Door(f"/{pattern}", CODECS[row.format], streams=row.streams, by_body=row.by_body)
             entry = (parts, pattern != row.pattern, door)
             self._by_end.setdefault(last.removeprefix(_MODEL), []).append(entry)
 

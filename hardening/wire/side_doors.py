@@ -55,7 +55,6 @@ SIDE_DOORS = (
     "cohere/v2/chat",
     "/v2/chat",
     # vLLM
-    "/invocations",
     "/inference/v1/generate",
     "chat/completions/batch",
     "chat/completions/render",

@@ -231,7 +231,6 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ("/generate", "/generate"),
         ("//Generate/", "/generate"),
         ("/x/../%67enerate", "/generate"),
-        ("/invocations", "/invocations"),
         ("/v1/projects/p/locations/l/publishers/google/models/m:predict", "/models/*:predict"),
         ("/model/arn%3Aaws%3Am/converse-stream", "/model/*/converse-stream"),
         ("/model/arn%3Aaws%3Abedrock%3Ax%3A1%3Ainference-profile%2Fus.m-v1%3A0/invoke", "/model/*/*/invoke"),
