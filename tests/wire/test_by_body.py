@@ -58,7 +58,9 @@ def test_what_is_no_object_is_an_error(body: bytes) -> None:
         codec_of(body)
 
 
-@pytest.mark.parametrize("path", ["/invocations", "//Invocations/", "/x/../%69nvocations"])
+@pytest.mark.parametrize(
+    "path", ["/invocations", "//Invocations/", "/x/../%69nvocations", "/vllm/invocations"]
+)
 def test_the_door_is_claimed_and_read(path: str) -> None:
     door = Doors().match(path)
     assert door is not None

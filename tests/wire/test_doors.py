@@ -238,7 +238,6 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ("/slots/3", "/slots/*"),
         ("/a2a/agent/message/send", "/a2a/**"),
         ("/spend/logs", "/spend/logs/**"),
-        ("/vllm/invocations", "/invocations"),
         ("/VLLM/inference/v1/generate", "/inference/v1/generate"),
         ("/v1/responses/render", "/v1/responses/render"),
     ],
