@@ -34,7 +34,13 @@ def test_a_chat_and_a_completion_are_each_hardened_in_their_own_format() -> None
         assert (receipt.format, receipt.door, receipt.decision.reasoning.show) == (format, PATH, "none")
 
 
-OTHERS = [{**CHAT, "inputs": "?"}, {**CHAT, "prompt": "?"}, {"input": "?", "prompt": "?"}, {"inputs": "?"}, {"model": "m"}]
+OTHERS = [
+    {**CHAT, "inputs": "?"},
+    {**CHAT, "prompt": "?"},
+    {"input": "?", "prompt": "?"},
+    {"inputs": "?"},
+    {"model": "m"},
+]
 
 
 @pytest.mark.parametrize("asked", OTHERS)
@@ -68,3 +74,20 @@ def test_an_embedding_that_a_chat_is_answered_with_does_not_leave() -> None:
     app = replies([json.dumps(value).encode()], kind=b"application/json")
     answer = run(ask(harden(app, HIDE), json.dumps(CHAT).encode(), path=PATH))
     assert json.loads(answer.body)["data"][0]["embedding"] == []
+
+
+def test_an_input_is_answered_with_embeddings_on_the_grid() -> None:
+    value = {
+        "object": "list",
+        "model": "m",
+        "data": [{"object": "embedding", "index": 0, "embedding": [0.1249, -0.5]}],
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    }
+    app = replies([json.dumps(value).encode()], kind=b"application/json")
+    policy = HIDE.replace("defaults:\n", "defaults:\n  usage: round\n  embeddings: {step: 0.25}\n")
+    hardened = harden(app, policy)
+    answer = run(ask(hardened, json.dumps({"model": "m", "input": "?"}).encode(), path=PATH))
+    told = json.loads(answer.body)
+    assert told["data"][0]["embedding"] == [0.0, -0.5]
+    assert told["usage"] == value["usage"]
+    assert hardened.receipts[0].format == "openai_embeddings"
