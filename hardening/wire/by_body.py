@@ -1,9 +1,7 @@
 """Doors at which one path does all that a server can do: the body says which format it is of.
 
-Sources: vLLM 0.33's route for SageMaker, which takes the first of its requests that the body is valid for, chat
-before completions before embeddings and scores; SGLang's, which is chat alone; TGI's, where `inputs` goes before
-`messages` (all read 2026-11-26). Servers that disagree about a body answer it in different formats, so one that has
-the shapes of several is of none.
+Source: vLLM 0.33's route for SageMaker, which takes the first of its requests that the body is valid for, chat
+first (read 2026-11-26). Other servers have orders of their own, so a body that has the shapes of several is of none.
 """
 
 from __future__ import annotations
