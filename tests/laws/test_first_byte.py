@@ -28,6 +28,10 @@ def uncounted(frames: bytes) -> bytes:
     return re.sub(rb'"sequence_number": \d+', b"", frames)
 
 
+EXACT = "version: 1\nname: exact\nextends: strict\ndefaults: {usage: keep}\n"
+"""`strict`, with counts that leave as they came."""
+
+
 def sent_within(
     pieces: Sequence[bytes],
     policy: str = "baseline",
@@ -62,7 +66,7 @@ def sent_within(
 
 
 @pytest.mark.parametrize("format", FORMATS, ids=lambda one: one.name)
-@pytest.mark.parametrize("preset", ["baseline", "strict", "observe"])
+@pytest.mark.parametrize("preset", ["baseline", EXACT, "observe"], ids=["baseline", "strict", "observe"])
 def test_head_role_and_answer_leave_at_once(format: Format, preset: str) -> None:
     """Catches a head that waits for a body, a role that waits for the trace, an answer held for a summary."""
     shares = sent_within(format.stream, preset, format)
@@ -114,7 +118,7 @@ def test_pieces_leave_with_the_byte_that_completes_them() -> None:
     assert joined[1:4] == [role + words_[0], words_[1] + words_[2], words_[3]]
 
 
-@pytest.mark.parametrize("preset", ["baseline", "strict", "observe"])
+@pytest.mark.parametrize("preset", ["baseline", EXACT, "observe"], ids=["baseline", "strict", "observe"])
 def test_an_array_begins_with_its_first_byte_and_each_element_leaves_with_its_last(preset: str) -> None:
     """Catches an array that is gathered like a body, or an element that waits for the comma behind it."""
     first, *rest = gemini_array()
