@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hardening.events import Event, Logprobs, Reasoning, Text, UsageSeen
+from hardening.events import Event, Logprobs, Reasoning, ReasoningEnd, Text, UsageSeen
 from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain
 from hardening.transform.inline import FIRST_BYTES, FIRST_CHARACTERS
@@ -13,7 +13,7 @@ from hardening.wire.counted import CountedLane, counted_lane_of
 from hardening.wire.frame import Frame
 from hardening.wire.grammar import Grammar
 from hardening.wire.scan import write_string
-from hardening.wire.shapes import DIGITS, Kind, Lane, Shapes, lane_of, string_end, string_text
+from hardening.wire.shapes import DIGITS, Kind, Lane, Shapes, is_list, lane_of, string_end, string_text
 from hardening.wire.strays import Strays
 
 _TEXTS: tuple[list[type[Event]], ...] = ([Text], [Text, UsageSeen])
@@ -91,7 +91,7 @@ class Lanes:
         if rows[0] > rows[1] or data.find(b"\n", head, rows[1]) >= 0 or data.find(b"\r", head, rows[1]) >= 0:
             return None  # none, or several events
         if lane.kind is Kind.TRACE_ROWS:
-            return self._trace_with_rows(lane.index, data, data[head:text_end])
+            return self._trace_with_rows(lane.index, data, (head, text_end), rows)
         return self._rows(lane.index, data, (head, text_end), rows, lane.bare)
 
     def _with_counts(self, lane: Lane, counts: bytes, data: bytes, start: int) -> bytes | None:
@@ -138,7 +138,7 @@ class Lanes:
             elif kind is Kind.REASONING:
                 out = self._reasoning(index, raw, raw[slice(*span)])
             elif kind is Kind.TRACE_ROWS:
-                out = self._trace_with_rows(index, raw, raw[slice(*span)])
+                out = self._trace_with_rows(index, raw, span, rows)
             else:
                 out = self._rows(index, raw, span, rows, None)
             if out is not None:
@@ -253,11 +253,15 @@ class Lanes:
         hidden.take(index, text)
         return b""
 
-    def _trace_with_rows(self, index: int, data: bytes, piece: bytes) -> bytes | None:
+    def _trace_with_rows(
+        self, index: int, data: bytes, span: tuple[int, int], rows: tuple[int, int]
+    ) -> bytes | None:
         """As `_reasoning`, where the rows go with their trace or nothing acts on either."""
         if self._chain.hidden is None and self._chain.rows is not None:
             return None
-        return self._reasoning(index, data, piece)
+        if not is_list(data[slice(*rows)]):  # another choice, which has an answer, may stand behind them
+            return None
+        return self._reasoning(index, data, data[slice(*span)])
 
     def _rows(
         self, index: int, data: bytes, span: tuple[int, int], rows: tuple[int, int], bare: bytes | None
@@ -275,7 +279,9 @@ class Lanes:
                 return None
             even = self._calm and self._chain.passes(index, text)
             if not even:
-                spoken = None if bare is None else self._spoken(index, text, piece)
+                if bare is None or not is_list(data[slice(*rows)]):  # asked before a tag hears of the text
+                    return None
+                spoken = self._spoken(index, text, piece)
                 if spoken is None:
                     return None
                 visible = piece if spoken == text else write_string(spoken)[1:-1]
@@ -298,7 +304,7 @@ class Lanes:
         given = data[first:last]
         kept = bounded.cut(given, visible)
         if kept is None:
-            if bare is None:
+            if bare is None or not is_list(given):  # what stands behind them would go with them
                 return None
             self._changed.add("logprobs")
             return b"".join((data[:start], visible, bare))
@@ -317,6 +323,9 @@ class Lanes:
         """
         self._calm = self._chain.settled and not self._chain.holding
         self.lane = None
+        for event, _ in frame.events:
+            if isinstance(event, ReasoningEnd):  # the frame in whose shape its summary left is held no longer
+                self._strays.forget_trace(event.index)
         kind = None if masked else self._kind(frame, out, same=same)
         if kind is None:
             return

@@ -202,6 +202,14 @@ def _escaped_quotes(piece: bytes) -> bool:
     return _inside.fullmatch(piece) is not None
 
 
+def is_list(piece: bytes) -> bool:
+    """Whether `piece` is one list of JSON and nothing behind it."""
+    try:
+        return isinstance(orjson.loads(piece), list)
+    except orjson.JSONDecodeError:
+        return False
+
+
 def string_end(raw: bytes, at: int) -> int:
     """Where the inside of a JSON string ends that begins at `at`."""
     found = _inside.match(raw, at)

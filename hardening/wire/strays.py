@@ -11,6 +11,7 @@ _SAMPLED = frozenset({8, 9})
 _MANY = 8  # frames read in full after which their shape is worth finding, though the grammar knows no head of theirs
 
 _WITH_ROWS = (Kind.ROWS, Kind.TRACE_ROWS)
+_TRACES = (Kind.REASONING, Kind.TRACE_ROWS)
 
 NOWHERE = (-1, -1)
 """The span of what is not there."""
@@ -104,6 +105,12 @@ class Strays:
         if skeleton is not None and skeleton == self._skeleton:
             self._shape = self._shapes.find(kind, index, skeleton)
         self._skeleton = skeleton
+
+    def forget_trace(self, index: int) -> None:
+        """Know no trace of `index` any more, until one is read in full again."""
+        self._met.difference_update((kind, index) for kind in _TRACES)
+        if self._shape is not None and (self._shape.kind, self._shape.index) not in self._met:
+            self._shape = None
 
     def forget(self) -> None:
         """Know no kind of payload any more."""

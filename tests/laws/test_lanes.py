@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hardening.facts import Decision, LogprobTerms, ReasoningTerms
@@ -24,6 +24,7 @@ from tests.exchanges import (
     exchange,
     gemini_event,
     line,
+    said,
     spoke,
     spoken,
 )
@@ -153,6 +154,19 @@ def test_compared_and_read_frames_leave_alike(decision: Decision, stream: list[b
     assert through(pieces, decision, compared=True) == through(pieces, decision, compared=False)
 
 
+@pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN])
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+def test_an_answer_behind_rows_that_go_is_read(field: str, decision: Decision) -> None:
+    """Catches rows that are taken for all that stands before the end of the frame: another choice went with them."""
+    row = {"token": "x", "logprob": -1.3, "bytes": None, "top_logprobs": []}
+    first = chunk({field: "a"}, logprobs={"content": [row]})
+    other = chunk({"content": "an answer"}, index=1, logprobs={"content": [row]})
+    choices = [other[other.index(b'{"index"') : -len(b"]}\n\n")], b"]}\n\n"]
+    both = b"".join((first.removesuffix(b"]}\n\n"), b", ", *choices))
+    out, _ = through([first, first, both], decision, compared=True)
+    assert said(out, "content", index=1) == "an answer"
+
+
 DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":"%b"}}\n\n'
 
 
@@ -242,7 +256,20 @@ def told(draw: st.DrawFn) -> list[bytes]:
     return frames  # fmt: skip
 
 
+def uncounted(kind: str) -> bytes:
+    """A piece without a number, of the text or the trace of one item."""
+    return event(f"response.{kind}.delta", item_id="rs_1", output_index=1, delta="a")
+
+
+OVER = event("response.output_item.done", output_index=1, item={"type": "message"})
+
+
 @pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision(logprobs=LogprobTerms(top=2, step=0.25))])
+@example(
+    # A shape is learnt of traces that are over, each: what the next one's summary is written into is gone.
+    stream=[*[uncounted("reasoning_text"), OVER] * 10, *map(uncounted, ["reasoning_text", "output_text"])],
+    joined=False,
+)
 @given(stream=told(), joined=st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_responses_alike(decision: Decision, stream: list[bytes], joined: bool) -> None:
@@ -327,7 +354,19 @@ def lines(draw: st.DrawFn) -> bytes:
     return raw.replace(old, new, 1) if old else raw
 
 
+def rowed(text: str) -> bytes:
+    """A line with rows of one token, whatever they spell."""
+    row = {"token": "a", "logprob": -1.3, "bytes": None, "top_logprobs": []}
+    return line(**spoken(text), logprobs=[row])
+
+
+BEHIND_ROWS = (b'"done":', b'"context":[1,2],"done":')
+
+
 @pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision(), ROUNDED])
+# What stands behind rows that go does not go with them, and no text is told twice to the tags for it.
+@example(stream=[rowed("a"), rowed("a").replace(*BEHIND_ROWS)])
+@example(stream=[line(**spoken("a")), rowed("a"), rowed("x</thi").replace(*BEHIND_ROWS)])
 @given(stream=st.lists(lines(), max_size=25))
 @settings(max_examples=80, deadline=None)
 def test_lines_alike(decision: Decision, stream: list[bytes]) -> None:
