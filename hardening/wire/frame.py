@@ -30,7 +30,7 @@ from hardening.wire.lists import as_rows, with_rows
 from hardening.wire.roles import SEALS, Role, Table
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Walk, read_json, read_string, write_string
 from hardening.wire.sites import Site
-from hardening.wire.traces import holds_numbers, is_readable, is_settings, trace_of, with_text
+from hardening.wire.traces import holds_numbers, is_readable, is_settings, signatures_of, trace_of, with_text
 from hardening.wire.usage import read_count, usage_seen, with_counts
 from hardening.wire.vectors import with_vectors
 
@@ -232,7 +232,10 @@ class Frame:
                 return None
             if text := trace_of(value):
                 return Reasoning(index, text, whole=role is not Role.REASONING)
-            return Withheld(index, "trace") if holds_numbers(value) else None
+            if holds_numbers(value):
+                return Withheld(index, "trace")
+            signature = next(signatures_of(value), None)
+            return None if signature is None else Seal(index, signature)
         if role in SEALS:
             return self._seal_event(site)
         if role in _ROWS:

@@ -94,6 +94,8 @@ REQUEST = compile_questions(
         "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
         "messages[].content": Role.PARTS,  # Mistral's, whose traces are parts of the content
         "messages[].content[]": Role.PART,
+        "messages[].{reasoning_details,thinking_blocks}": Role.RESENT,  # OpenRouter's, LiteLLM's
+        "messages[].{reasoning_details,thinking_blocks}[]": Role.PART,
     },
     pins=SWITCHES,
     nested=NESTED,

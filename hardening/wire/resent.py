@@ -7,7 +7,8 @@ from hardening.wire.roles import Role
 from hardening.wire.scan import read_json
 from hardening.wire.sites import Site
 
-_NAMES_OF_TRACES = (b"thinking", b"reasoning", b"thought")  # what blocks that hold a trace call themselves
+# What blocks that hold a trace call themselves.
+_NAMES_OF_TRACES = (b"thinking", b"reasoning", b"reasoning.text", b"thought")
 _SUMMARY = compile_questions({"summary": Role.PARTS})
 
 Spans = list[tuple[int, int, bytes]]
@@ -21,10 +22,13 @@ def may_resend(body: bytes) -> bool:
 def without_resent(text: bytes, sites: list[Site]) -> Spans:
     """The spans of blocks that hold nothing but a summary written here, and of the messages of such alone.
 
-    Each list keeps an element; some servers refuse an empty one.
+    Each list of messages or of their content keeps an element; some servers refuse an empty one.
     """
     spans: Spans = []
     own: list[Site] = []
+    for traces, blocks in _lists(sites, Role.RESENT, Role.PART):
+        gone = [_summaries(text[block.start : block.end]) is None for block in blocks]
+        spans += [(traces.start, traces.end, b"[]")] if all(gone) else _without(blocks, gone)
     for parts, blocks in _lists(sites, Role.PARTS, Role.PART):
         found = [_summaries(text[block.start : block.end]) for block in blocks]
         spans += _without(blocks, [emptied is None for emptied in found])
@@ -76,11 +80,11 @@ def _summaries(block: bytes) -> Spans | None:
         return []
     if value.get("thought") is True:
         return [] if value.get("thoughtSignature") or value.get("thought_signature") else None
-    if value.get("type") not in ("thinking", "reasoning"):
+    if value.get("type") not in ("thinking", "reasoning", "reasoning.text"):
         return []
     if value.get("signature") or value.get("encrypted_content"):
         return []
-    if value["type"] == "thinking" or value.get("content"):
+    if value["type"] != "reasoning" or value.get("content"):
         return None
     found = Questions(block, _SUMMARY, format="request").sites if value.get("summary") else []
     return [(site.start, site.end, b"[]") for site in found]

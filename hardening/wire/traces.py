@@ -21,6 +21,7 @@ from hardening.wire.scan import read_json, write_string
 _OPAQUE = frozenset(
     {"signature", "data", "encrypted_content", "encrypted", "thought_signature", "thoughtSignature"}
 )
+_OVER_TEXT = "signature"  # what signs the text beside it; the others hold whatever becomes of that
 _LABELS = frozenset({"type", "id", "index", "format", "provider", "role", "status", "object"})
 
 # A seal is written in base64, base64url or hex, in parts between dots, after a name and a version.
@@ -67,6 +68,19 @@ def holds_numbers(value: object) -> bool:
     )
 
 
+def signatures_of(value: object) -> Iterator[str]:
+    """The signatures of texts in a reasoning value, in order."""
+    if isinstance(value, list):
+        for element in value:
+            yield from signatures_of(element)
+    elif isinstance(value, dict):
+        for key, element in value.items():
+            if key != _OVER_TEXT:
+                yield from signatures_of(element)
+            elif isinstance(element, str) and element:
+                yield element
+
+
 def is_settings(value: object) -> bool:
     """Whether a value is an object of switches, numbers and short words, in which no trace can stand."""
     return isinstance(value, dict) and not any(
@@ -79,11 +93,14 @@ def with_text(raw: bytes, text: str, *, format: str) -> bytes:
     """The reasoning value `raw` with `text` for its trace, in the same shape.
 
     The first place that holds text takes it; every other text is emptied or dropped, lists of numbers
-    with it, what is opaque stays. With an empty `text` an object that held only text is dropped from its list.
+    with it, what is opaque stays, but for the signatures of what was there. With an empty `text` an object that
+    held only text is dropped from its list.
     """
     value = read_json(raw, format=format)
     if isinstance(value, str):
         return write_string(text)
+    if not _unsign(value, alone=False):  # a piece of a trace that was told before
+        _unsign(value, alone=True)
     rest = [text] if text else []
     kept = _replaced(value, rest)
     if kept is None and isinstance(value, dict):
@@ -95,6 +112,46 @@ def with_text(raw: bytes, text: str, *, format: str) -> bytes:
         return json.dumps(kept).encode()
 
 
+def _unsign(value: object, *, alone: bool) -> bool:
+    """Whether a text stands in `value`, in which the signatures of texts are emptied.
+
+    One that comes apart from its text is known by the `index` of both; `alone` there is no text, and all are such.
+    What is sealed keeps its own.
+    """
+    if isinstance(value, str):
+        return bool(value)
+    told = False
+    if isinstance(value, list):
+        numbers: set[int] = set()
+        for element in value:
+            if _unsign(element, alone=alone):
+                told = True
+                numbers |= _number(element)
+        for element in value:
+            if _number(element) & numbers:
+                _without_signature(element)
+    elif isinstance(value, dict):
+        sealed = False
+        for key, element in value.items():
+            if key in _OPAQUE:
+                sealed = sealed or (key != _OVER_TEXT and bool(element))
+            elif not _is_label(key, element):
+                told = _unsign(element, alone=alone) or told
+        if told or (alone and not sealed):
+            _without_signature(value)
+    return told
+
+
+def _number(value: object) -> set[int]:
+    number = value.get("index") if isinstance(value, dict) else None
+    return {number} if isinstance(number, int) else set()
+
+
+def _without_signature(value: object) -> None:
+    if isinstance(value, dict) and isinstance(value.get(_OVER_TEXT), str):
+        value[_OVER_TEXT] = ""
+
+
 def _emptied(key: str, element: object) -> object:
     if _is_label(key, element) or not isinstance(element, str | list | dict):
         return element
@@ -104,6 +161,8 @@ def _emptied(key: str, element: object) -> object:
 def _replaced(value: object, rest: list[str]) -> object:
     """`value` with the one text in `rest` at its first text; None where nothing is left."""
     if isinstance(value, str):
+        if not value:  # what signs it stays valid
+            return value
         return rest.pop() if rest else None
     if isinstance(value, list):
         kept = [new for element in value if (new := _replaced(element, rest)) is not None]
@@ -120,10 +179,10 @@ def _replaced_object(value: dict[str, object], rest: list[str]) -> object:
         elif key in _OPAQUE:
             if isinstance(element, str) and not is_readable(element):
                 new[key] = element
-                worth = True
+                worth = worth or bool(element)
         elif (kept := _replaced(element, rest)) is not None:
             new[key] = kept
-            worth = True
+            worth = worth or bool(kept)
     return new if worth else None
 
 

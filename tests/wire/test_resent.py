@@ -26,6 +26,14 @@ TEXT = {"type": "text", "text": "thinking"}
 OURS = {"type": "thinking", "thinking": SUMMARY, "signature": ""}
 SIGNED_BLOCK = {"type": "thinking", "thinking": TRACE, "signature": SIGNED}
 REDACTED = {"type": "redacted_thinking", "data": SIGNED}
+DETAIL = {
+    "type": "reasoning.text",
+    "text": SUMMARY,
+    "signature": "",
+    "format": "anthropic-claude-v1",
+    "index": 0,
+}
+ENCRYPTED = {"type": "reasoning.encrypted", "data": SIGNED, "index": 2}
 PART = {"type": "thinking", "thinking": [{"type": "text", "text": SUMMARY}]}
 TOOLS = {"tool_calls": [{"id": CALL, "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
 CALLED = {"functionCall": {"name": "f", "id": CALL}, "thoughtSignature": SIGNED}
@@ -44,6 +52,27 @@ RESENT: dict[str, tuple[str, object, object]] = {
         "openai_chat",
         messages(TEXT, reasoning_content=SUMMARY, reasoning_details=[{"type": "reasoning.encrypted", "data": SIGNED}]),
         messages(TEXT, reasoning_content=SUMMARY, reasoning_details=[{"type": "reasoning.encrypted", "data": SIGNED}]),
+    ),
+    "details of text": (
+        "openai_chat",
+        messages(TEXT, reasoning_details=[DETAIL, {**DETAIL, "text": TRACE, "signature": SIGNED, "index": 1}, ENCRYPTED], **TOOLS),
+        messages(TEXT, reasoning_details=[{**DETAIL, "text": TRACE, "signature": SIGNED, "index": 1}, ENCRYPTED], **TOOLS),
+    ),
+    "details of text alone": ("openai_chat", messages(TEXT, reasoning=SUMMARY, reasoning_details=[DETAIL]), messages(TEXT, reasoning=SUMMARY, reasoning_details=[])),
+    "blocks beside the text": (
+        "openai_chat",
+        messages(TEXT, thinking_blocks=[REDACTED, OURS, SIGNED_BLOCK], **TOOLS),
+        messages(TEXT, thinking_blocks=[REDACTED, SIGNED_BLOCK], **TOOLS),
+    ),
+    "blocks beside the text alone": (
+        "openai_chat",
+        {"model": "m", "messages": [{"thinking_blocks": [{**OURS, "signature": None}], "role": "assistant", "content": "thinking"}, ASKED]},
+        {"model": "m", "messages": [{"thinking_blocks": [], "role": "assistant", "content": "thinking"}, ASKED]},
+    ),
+    "signed and sealed blocks beside the text": (
+        "openai_chat",
+        messages(TEXT, thinking_blocks=[SIGNED_BLOCK, REDACTED], reasoning_details=[ENCRYPTED]),
+        messages(TEXT, thinking_blocks=[SIGNED_BLOCK, REDACTED], reasoning_details=[ENCRYPTED]),
     ),
     "items with content": ("openai_responses", {"input": [ASKED, {**ITEM, "content": [{"type": "reasoning_text", "text": SUMMARY}]}]}, {"input": [ASKED]}),
     "items with a summary": ("openai_responses", {"input": [ASKED, {**ITEM, "summary": [{"type": "summary_text", "text": SUMMARY}]}]}, {"input": [ASKED, {**ITEM, "summary": []}]}),

@@ -39,6 +39,41 @@ def test_a_text_takes_the_first_place_and_what_is_opaque_stays() -> None:
     )
 
 
+def signed(text: str | None, signature: str = "Zm9v8xq=", **more: object) -> dict[str, object]:
+    said = {} if text is None else {"text": text}
+    return {"type": "reasoning.text", **said, "signature": signature, **more}
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        ([signed("T", index=0), DETAILS[1]], [signed("S", "", index=0), DETAILS[1]]),
+        ([signed("T"), signed("U")], [signed("S", "")]),
+        ([signed("", index=4), signed("T", index=5)], [signed("", index=4), signed("S", "", index=5)]),
+        ({"reasoningText": signed("T")}, {"reasoningText": signed("S", "")}),
+        ({"type": "thinking", "thinking": [{"text": "T"}], "signature": "Zm9v8xq="}, {"type": "thinking", "thinking": [{"text": "S"}], "signature": ""}),
+    ],
+)  # fmt: skip
+def test_a_signature_goes_with_the_text_that_it_signs(value: object, left: object) -> None:
+    assert json.loads(with_text(json.dumps(value).encode(), "S", format="t")) == left
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        ([signed("T"), DETAILS[1]], [DETAILS[1]]),
+        ([signed("T", index=0), signed(None, index=0)], []),
+        ([signed(None)], []),
+        ([signed("")], []),
+        ([signed("T", index=0), signed("", index=1)], [signed("", index=1)]),
+        ([signed(None, data="Zm9v8xq=")], [signed(None, data="Zm9v8xq=")]),
+        ({"text": "T", "signature": "Zm9v8xq="}, {"text": "", "signature": ""}),
+    ],
+)
+def test_of_a_text_that_goes_no_signature_stays(value: object, left: object) -> None:
+    assert json.loads(with_text(json.dumps(value).encode(), "", format="t")) == left
+
+
 TRACE = "We need to find the number of apples that are left. " * 20
 
 
