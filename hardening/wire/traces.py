@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import orjson
 
+from hardening.errors import WireError
 from hardening.wire.line_ends import escaped
 from hardening.wire.scan import read_json, write_string
 
@@ -94,22 +95,32 @@ def with_text(raw: bytes, text: str, *, format: str) -> bytes:
 
     The first place that holds text takes it; every other text is emptied or dropped, lists of numbers
     with it, what is opaque stays, but for the signatures of what was there. With an empty `text` an object that
-    held only text is dropped from its list.
+    held only text is dropped from its list. Raises WireError where it is nested too deep to be followed.
     """
     value = read_json(raw, format=format)
     if isinstance(value, str):
         return write_string(text)
+    try:
+        return _written(_with_text(value, text))
+    except RecursionError:
+        raise WireError(format, 0, "a reasoning value nested too deep") from None
+
+
+def _with_text(value: object, text: str) -> object:
     if not _unsign(value, alone=False):  # a piece of a trace that was told before
         _unsign(value, alone=True)
     rest = [text] if text else []
     kept = _replaced(value, rest)
     if kept is None and isinstance(value, dict):
         kept = {key: _emptied(key, element) for key, element in value.items()}
-    kept = [] if kept is None else kept
+    return [] if kept is None else kept
+
+
+def _written(value: object) -> bytes:
     try:
-        return escaped(orjson.dumps(kept))
-    except orjson.JSONEncodeError:  # half a surrogate pair in what stays
-        return json.dumps(kept).encode()
+        return escaped(orjson.dumps(value))
+    except orjson.JSONEncodeError:  # half a surrogate pair in what stays, 64 bits, 254 levels
+        return json.dumps(value).encode()
 
 
 def _unsign(value: object, *, alone: bool) -> bool:

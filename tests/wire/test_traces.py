@@ -9,6 +9,7 @@ import zlib
 
 import pytest
 
+from hardening.errors import WireError
 from hardening.wire.traces import is_readable, trace_of, with_text
 
 DETAILS = [
@@ -72,6 +73,13 @@ def test_a_signature_goes_with_the_text_that_it_signs(value: object, left: objec
 )
 def test_of_a_text_that_goes_no_signature_stays(value: object, left: object) -> None:
     assert json.loads(with_text(json.dumps(value).encode(), "", format="t")) == left
+
+
+def test_depth_is_followed_or_refused() -> None:
+    """Catches an error that no policy has an answer to."""
+    assert json.loads(with_text(b"[" * 300 + b'"T"' + b"]" * 300, "", format="t")) == []
+    with pytest.raises(WireError):
+        with_text(b"[" * 900 + b'"T"' + b"]" * 900, "S", format="t")
 
 
 TRACE = "We need to find the number of apples that are left. " * 20
