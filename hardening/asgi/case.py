@@ -205,7 +205,8 @@ async def admit(case: Case, service: Service) -> None:
     if case.refusal is None and case.decision.acts:
         case.refusal = case.claim.refusal or case.decision.refusal
     if not case.admission.granted:
-        no = limit_refusal(case.admission, tuple(charge.limit for charge in case.claim.charges))
+        limits = tuple(charge.limit for charge in case.claim.charges)
+        no = limit_refusal(case.admission, limits, hides_lengths=policy.hides_lengths)
         if case.claim.enforced:
             case.refusal = case.refusal or no
         else:

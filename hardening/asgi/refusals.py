@@ -19,6 +19,10 @@ _WORTH_WAITING_S = 60.0
 _QUOTA_S = 86_400.0
 _SPANS = ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))
 
+TELL_LENGTH = frozenset({"tokens", "completion", "reasoning"})
+"""Units of limits that hidden tokens spend."""
+_COARSE_TOKENS = 1024  # a wait tells how many were spent; told in steps of so many it tells little
+
 _UNITS = {
     "prompt": "prompt tokens",
     "completion": "completion tokens",
@@ -47,12 +51,18 @@ def refusal_messages(
     ]
 
 
-def limit_refusal(admission: Admission, limits: tuple[Limit, ...]) -> Refusal:
-    """The refusal for an admission that was not granted."""
+def limit_refusal(admission: Admission, limits: tuple[Limit, ...], *, hides_lengths: bool = False) -> Refusal:
+    """The refusal for an admission that was not granted.
+
+    With `hides_lengths` the wait is told in coarse steps, for it is as long as what was spent.
+    """
     limit = next((limit for limit in limits if limit.name == admission.refused_by), None)
     if limit is None:
         return Refusal(429, "rate_limit", "a limit is used up", admission.retry_after_s)
     wait_s = admission.retry_after_s
+    if hides_lengths and wait_s is not None and limit.unit in TELL_LENGTH:
+        step_s = _COARSE_TOKENS * limit.per_s / limit.amount
+        wait_s = math.ceil(wait_s / step_s) * step_s
     kind: RefusalKind = "rate_limit" if limit.per_s < _QUOTA_S and wait_s is not None else "quota"
     return Refusal(429, kind, f"the limit of {_amount(limit)} is used up", wait_s)
 

@@ -17,7 +17,7 @@ from hardening.asgi.control import Extension, Way
 from hardening.asgi.headers import Headers, disclosure
 from hardening.asgi.inbound import Inbound, Replay
 from hardening.asgi.receipts import Spent, receipt_of, usage_of
-from hardening.asgi.refusals import refusal_messages
+from hardening.asgi.refusals import TELL_LENGTH, refusal_messages
 from hardening.asgi.response import Response
 from hardening.asgi.service import Service
 from hardening.asgi.signed import body_is_signed
@@ -27,7 +27,7 @@ from hardening.exchange import Exchange, Settlement
 from hardening.facts import Charge, Outcome, Refusal, Usage
 from hardening.policy import bound, settled
 
-_TELLS_LENGTH = frozenset({"tokens", "completion", "reasoning"})  # units of limits that hidden tokens spend
+_TEXT_BYTES_PER_TOKEN = 4.0  # of English; other text has fewer
 _UNTOLD = Settlement(Usage(), "none", (), ())
 _SIGNED = Refusal(
     400,
@@ -180,7 +180,8 @@ class Responder:
             case.in_force.tools,
             reserved_tokens=case.claim.completion_reserve if case.admission.lease else None,
             bound=self._bound(),
-            bytes_per_token=service.ratio.of(case.account.scope),
+            # Learned from whole requests, which may be padded: nobody makes his own answers cheaper by that.
+            bytes_per_token=min(service.ratio.of(case.account.scope), _TEXT_BYTES_PER_TOKEN),
             began=case.began,
         )
 
@@ -210,8 +211,10 @@ class Responder:
         if not (case.account.proven and case.claim.enforced and case.decision.disclose):
             return []
         states = case.admission.limits
-        if self.hides_lengths:  # what is left now, less what was left before, is what an answer came to
-            states = tuple(state for state in states if state.limit.unit not in _TELLS_LENGTH)
+        # What is left now, less what was left before, is what an answer came to: one of any rule, of any account
+        # that shares the limit.
+        if case.in_force.policy.hides_lengths:
+            states = tuple(state for state in states if state.limit.unit not in TELL_LENGTH)
         return case.codec.rate_limits(states, self._service.clock.wall())
 
     @property

@@ -23,6 +23,7 @@ UNPACKED_BYTES = 256 * 1024 * 1024
 # A mask: of eight pieces of a stream one is timed, for all, and asked what is owed. So a limit is passed by
 # seven pieces at most.
 _SAMPLED = 7
+_LARGE_BYTES = 4096  # a piece that holds many frames is always asked
 
 # A paced stream is taken in slices of this many bytes, one or two frames each.
 _SLICE_BYTES = 512
@@ -105,6 +106,8 @@ class Response:
             self.body_s += (_SAMPLED + 1) * (self._clock() - began)
             if exchange.owed:
                 return self._carefully(out)
+        elif len(data) > _LARGE_BYTES and exchange.owed:
+            return self._carefully(out)
         if exchange.wake_at is None and not self._beats.busy:
             if out is data:
                 return self._send(message)

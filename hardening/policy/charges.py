@@ -159,7 +159,7 @@ def _scope(by: CountedBy, account: Account, model: str) -> str:
         return f"key:{account.id}\n{account.key}"
     if by == "model":
         # As rules match it, in any case; of what a caller made up no more than a name's length is kept.
-        name = model[:_MODEL_CHARS].lower().encode("utf-8", "replace").decode()
+        name = model.strip()[:_MODEL_CHARS].lower().encode("utf-8", "replace").decode()
         return f"model:{account.id}\n{name}"
     return account.scope
 

@@ -30,7 +30,7 @@ from hardening.policy.rulebook import Rulebook
 from hardening.policy.settings import Enforcement
 from hardening.policy.standing import Band, RiskSpec
 from hardening.policy.terms import UNSAID, overlay
-from hardening.policy.unbuilt import notes
+from hardening.policy.unbuilt import every_settings, notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ def compile_policy(
         trials=tuple(_trials(file)),
         unproven_limits=unproven if unproven is not None else defaults.limits or (),
         notes=tuple(map(str, notes(file))),
+        hides_lengths=any(part.usage not in (None, "keep") for _, part in every_settings(file)),
         old_names=old_names,
     )
     return Policy.of(parts)

@@ -175,6 +175,7 @@ class Compiled:
     trials: tuple[Trial, ...]
     unproven_limits: tuple[str, ...]
     notes: tuple[str, ...]
+    hides_lengths: bool = False  # of answers of some account, by some part of it
     old_names: tuple[PolicyFault, ...] = ()
     memory: Memory = field(default_factory=Memory, repr=False)
     editions: Editions | None = field(default=None, repr=False)

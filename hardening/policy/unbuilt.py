@@ -42,7 +42,7 @@ class Note(NamedTuple):
 
 def notes(file: PolicyFile) -> Iterator[Note]:
     """Every setting of a file that is not enforced yet, in the order of the file."""
-    for where, settings in _settings(file):
+    for where, settings in every_settings(file):
         for path, text in _notes(settings.terms()):
             yield Note((*where, *path), text)
     if file.risk.bands:
@@ -52,7 +52,7 @@ def notes(file: PolicyFile) -> Iterator[Note]:
             yield Note(("doors", door), f"{format} is not built yet, so the door is blocked")
 
 
-def _settings(file: PolicyFile) -> Iterator[tuple[tuple[str, ...], Settings]]:
+def every_settings(file: PolicyFile) -> Iterator[tuple[tuple[str, ...], Settings]]:
     """Every place of a file that holds settings."""
     yield ("defaults",), file.defaults
     for rule in file.rules:

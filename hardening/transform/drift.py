@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hardening.wire.frame import Frame
-from hardening.wire.unknown import Span, doubtful, is_of_others, key_before, keys_to, path_of
+from hardening.wire.unknown import Path, Span, doubtful, is_of_others, key_before, path_of, paths_to
 
 _LONG_CHARS = 64  # from here on a string is no label
 _GROWN_CHARS = 20  # as many characters of a trace in a row count as a leak
@@ -45,21 +45,18 @@ class Drift:
         for _, key, string in strings:
             self._place(key).add(string)
         found = [span for span, key, string in strings if self._place(key).grown or is_text(string)]
-        return [span for span in found if self._is_own(frame, span)]
+        paths = paths_to(frame, found)
+        own = [span for span in found if not is_of_others(paths[span])]
+        for path in dict.fromkeys(paths[span] for span in own):
+            self._name(path)
+        return own
 
     def note(self, frame: Frame, copies: list[Span]) -> None:
         """Name the fields of strings that turned out to be copies of a trace."""
-        for start, _ in copies:
-            self._name(keys_to(frame, start))
+        for path in dict.fromkeys(paths_to(frame, copies).values()):
+            self._name(path)
 
-    def _is_own(self, frame: Frame, span: Span) -> bool:
-        keys = keys_to(frame, span[0])
-        if is_of_others(keys):
-            return False
-        self._name(keys)
-        return True
-
-    def _name(self, keys: list[bytes]) -> None:
+    def _name(self, keys: Path) -> None:
         if len(self.paths) < _TOLD:
             self.paths[path_of(keys)] = None
 

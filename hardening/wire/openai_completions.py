@@ -45,7 +45,7 @@ REQUEST = compile_questions(
         "model": Role.ASK_MODEL,
         "stream": Role.ASK_STREAM,
         "{n,best_of}": Role.ASK_CHOICES,
-        "prompt": Role.ASK_PROMPTS,
+        "{prompt,prompt_embeds}": Role.ASK_PROMPTS,
         "{max_tokens,n_predict}": Role.ASK_TOKENS,
         "logprobs": Role.ASK_COUNT,
         "n_probs": Role.ASK_LOGPROBS,

@@ -31,6 +31,7 @@ from hardening.wire.tags import leaves_open
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
 _BRACE = 123
+_NUMBER_CHARS = 32
 _top_key = re.compile(rb"\{[ \t\n\r]*").match
 
 
@@ -198,6 +199,11 @@ def _prompts(value: object) -> int:
 
 
 def _integer(value: object) -> int | None:
+    if isinstance(value, str) and len(value) < _NUMBER_CHARS:  # some servers read a number in quotes
+        try:
+            value = float(value)
+        except ValueError:
+            return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:  # NaN as well
         return None
     return int(value)

@@ -204,7 +204,9 @@ class Walk:
             # In what calls itself a trace a string that no table knows is no note of somebody else.
             long = [span for span in self.unknown[noted:] if span[1] - span[0] > UNKNOWN_TEXT_BYTES]
             inside += [Site(Role.TRACE, *span, inside[0].owner) for span in long]
-            self.unknown[noted:] = [span for span in self.unknown[noted:] if span not in long]
+            self.unknown[noted:] = [
+                span for span in self.unknown[noted:] if span[1] - span[0] <= UNKNOWN_TEXT_BYTES
+            ]
         strays = [site for site in inside if site.role is Role.TEXT_UNKNOWN]
         self.unknown += [(site.start, site.end) for site in strays if self._raw[site.start] == _QUOTE]
         self.sites[known:] = [site for site in inside if site.role is not Role.TEXT_UNKNOWN]

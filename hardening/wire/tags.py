@@ -36,6 +36,7 @@ _CLOSES = {
 }
 _LEAST = 4  # characters of a tag that are no ordinary word or bracket
 _BRACKETS = frozenset("<>[]◁▷|")
+_SIGNS = _BRACKETS | {"/"}
 _LOOKED_AT = 8192  # characters at the end of a prompt in which a trace may have been opened
 
 
@@ -53,11 +54,16 @@ def cuts_tag(stop: str) -> bool:
     if MARK.search(stop):
         return True
     piece = stop.lower()
-    return (
-        len(piece) >= _LEAST
-        and not _BRACKETS.isdisjoint(piece)
-        and any(piece in tag.lower() for tag in (*_CLOSES, *BARE))
-    )
+    if _SIGNS.isdisjoint(piece):
+        return False  # a word, as it stands anywhere
+    if any(piece in tag.lower() for tag in BARE) and _says(piece):
+        return True
+    return len(piece) >= _LEAST and any(piece in tag for tag in _CLOSES)
+
+
+def _says(piece: str) -> bool:
+    """Whether a piece of a closing tag is more than brackets, at which people stop for other reasons."""
+    return any(map(str.isalpha, piece))
 
 
 def holds_tag(text: str) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from functools import lru_cache
 
 from hardening.wire.frame import Frame
 from hardening.wire.roles import Role
 
 Span = tuple[int, int]
+Path = tuple[bytes, ...]
 
 _NOTES = frozenset({Role.FAILED, Role.NOTE})
 _token = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|[\[\]{}:,]', re.DOTALL).finditer
@@ -27,12 +31,21 @@ def doubtful(frame: Frame) -> list[Span]:
     """The strings that no table knows and that are no words of an error, of the server or of others."""
     if not frame.strings:
         return []
-    noted = [(site.start, site.end) for site in frame.sites if site.role in _NOTES]
-    return [
-        (start, end)
-        for start, end in frame.strings
-        if not any(first <= start and end <= last for first, last in noted)
-    ]
+    last, ends = 0, []
+    starts = []
+    for site in frame.sites:  # in the order of the text; what stands in another one adds nothing
+        if site.role in _NOTES and site.end > last:
+            last = site.end
+            starts.append(site.start)
+            ends.append(last)
+    if not starts:
+        return frame.strings
+    return [span for span in frame.strings if not _within(span, starts, ends)]
+
+
+def _within(span: Span, starts: list[int], ends: list[int]) -> bool:
+    at = bisect_right(starts, span[0]) - 1
+    return at >= 0 and span[1] <= ends[at]
 
 
 def key_before(frame: Frame, at: int) -> bytes:
@@ -45,11 +58,22 @@ def key_before(frame: Frame, at: int) -> bytes:
     return frame.raw[max(start, end - _KEY_BYTES) : end]
 
 
-def keys_to(frame: Frame, at: int) -> list[bytes]:
-    """The keys, and `[]` for each list, that lead from the root of a frame to the value at `at`."""
+def paths_to(frame: Frame, spans: Iterable[Span]) -> dict[Span, Path]:
+    """By each span the keys, and `[]` for each list, that lead to it from the root of its frame.
+
+    The frame is gone through once, however many spans there are.
+    """
+    wanted = iter(sorted(spans))
+    found: dict[Span, Path] = {}
+    span = next(wanted, None)
     steps: list[list[bytes]] = []
     last = b""
-    for token in _token(frame.raw, frame.at, at):
+    for token in _token(frame.raw, frame.at):
+        if span is None:
+            break
+        if token.start() == span[0]:
+            found[span] = tuple([step[0] for step in steps if step])
+            span = next(wanted, None)
         sign = token[0]
         if sign == b"{" or sign == b"[":
             steps.append([b"[]"] if sign == b"[" else [])
@@ -59,15 +83,16 @@ def keys_to(frame: Frame, at: int) -> list[bytes]:
             steps[-1][:] = [last]
         elif sign != b"," and token[1] is not None:
             last = token[1]
-    return [step[0] for step in steps if step]
+    return found
 
 
-def path_of(keys: list[bytes]) -> str:
+def path_of(keys: Path) -> str:
     """A path as tables write it, fit for a log: what can be no name is told as `*`."""
     told = [key.decode() if key == b"[]" or _is_name(key) else "*" for key in keys[:_STEPS]]
     return ".".join(told).replace(".[]", "[]")
 
 
-def is_of_others(keys: list[bytes]) -> bool:
+@lru_cache(maxsize=1024)
+def is_of_others(keys: Path) -> bool:
     """Whether a path says by a name in it that others wrote what stands there: sources, notices, errors."""
     return any(_of_others(b" ".join(_words(key)).lower()) for key in keys)

@@ -384,3 +384,39 @@ def test_in_shadow_no_stream_is_slowed() -> None:
     )
     assert timed.ask().body == b"".join(pieces())
     assert timed.took_s == 0.0
+
+
+def test_a_stream_in_large_pieces_is_cut_as_well() -> None:
+    """Catches the look at every eighth piece alone, where an upstream puts hundreds of frames into one."""
+    frames = pieces()
+    joined = [b"".join(frames[at : at + 60]) for at in range(0, len(frames), 60)]
+    timed = Timed(replies(joined), "100, per: 1d", "at_limit: cut")
+    answer = run(ask(timed.hardened, BODY))
+    assert finishes(answer.body) == ["length"]
+    assert len(content(answer.body)) // 4 < 100 + 2 * 60
+
+
+def test_nobody_makes_his_answers_cheaper_by_padding_his_requests() -> None:
+    """Catches a ratio of bytes to tokens that was learned from whole bodies and counts answers."""
+    body = {**ASKED, "user": "x" * 4000}
+    whole = {"id": "c", "object": "chat.completion", "created": 1, "model": "glass-1", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "a"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 8, "completion_tokens": 1, "total_tokens": 9}}  # fmt: skip
+    answers = [[json.dumps(whole).encode()]] * 14 + [pieces()]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        told = answers.pop(0)
+        kind = b"text/event-stream" if len(told) > 1 else b"application/json"
+        await replies(told, kind=kind)(scope, receive, send)
+
+    hardened = harden(
+        app, POLICY % ("100k, per: 1d", "at_limit: cut"), clock=LoopClock(), identify=lambda scope: "a"
+    )
+
+    async def all_of_them() -> None:
+        for _ in range(14):
+            await ask(hardened, json.dumps({**body, "stream": False}).encode())
+        await ask(hardened, BODY)
+
+    run(all_of_them())
+    assert hardened.receipts[-1].tokens.completion >= 400

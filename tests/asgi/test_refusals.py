@@ -33,3 +33,17 @@ def test_the_limit_is_named_in_plain_words(unit: Unit, amount: float, per_s: flo
 def test_a_long_window_is_a_quota_and_a_short_one_a_rate() -> None:
     assert refused("tokens", 9, 60)[0] == "rate_limit"
     assert refused("tokens", 9, 30 * 86_400)[0] == "quota"
+
+
+def test_a_wait_tells_no_hidden_length() -> None:
+    """Catches a caller who takes two waits from each other and has the length of a trace."""
+    limit = Limit("l", "tokens", 3000, 86_400.0, 3000)
+    waits = [
+        limit_refusal(
+            Admission(False, None, Standing(), refused_by="l", retry_after_s=28.8 * tokens),
+            (limit,),
+            hides_lengths=True,
+        ).retry_after_s
+        for tokens in (501, 800, 1024, 1025)
+    ]
+    assert waits == [28.8 * 1024, 28.8 * 1024, 28.8 * 1024, 28.8 * 2048]

@@ -200,6 +200,15 @@ def test_limits_are_told_to_nobody_else(policy: str, identify: Any) -> None:
     assert limits_of(run(ask(hardened, BODY))) == {}
 
 
+def test_tokens_that_are_left_are_told_only_where_nobodys_length_is_hidden() -> None:
+    """Catches a model with open counts by which the hidden ones of another model, or account, are told."""
+    for rule, told in (("", True), ("rules: [{name: r, match: {model: big}, usage: round}]\n", False)):
+        hardened = harden(plain(), LIMITED + rule, clock=LoopClock(), identify=lambda scope: "acct_7")
+        answer = run(ask(hardened, BODY))
+        assert ("x-ratelimit-remaining-tokens" in answer.headers) == told
+        assert "x-ratelimit-remaining-requests" in answer.headers
+
+
 def test_an_app_that_names_nobody_allowed_is_refused_as_unauthenticated() -> None:
     def identify(scope: Scope) -> str:
         raise AccountError("no such tenant")

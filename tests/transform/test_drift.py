@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from hardening.transform.drift import Drift, is_text
+from hardening.wire import unknown
 from hardening.wire.codec import CODECS
 from hardening.wire.frame import Frame
 from tests.exchanges import TRACE, words
@@ -73,6 +75,33 @@ def test_pieces_are_text_once_they_join_to_words(pieces: list[str]) -> None:
     texts, paths = found(*[delta(inner_voice=piece) for piece in pieces])
     assert paths == ["choices[].delta.inner_voice"]
     assert len("".join(pieces)) - len("".join(texts)) < 20
+
+
+def test_a_frame_is_gone_through_once_for_all_of_its_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches a walk for each text: a thousand passages of an honest search then stop every caller for seconds."""
+    tokens = 0
+    whole = unknown._token
+
+    def counted(*where: object) -> Iterator[object]:
+        nonlocal tokens
+        for token in whole(*where):
+            tokens += 1
+            yield token
+
+    monkeypatch.setattr(unknown, "_token", counted)
+    texts, paths = found({"retrieved": [{"body": f"{LONG} {number}"} for number in range(300)]})
+    assert (len(texts), paths) == (300, ["retrieved[].body"])
+    assert tokens < 300 * 10
+    found({"sources": [{"body": f"{LONG} {number}"} for number in range(300)]})
+    assert tokens < 2 * 300 * 10
+
+
+def test_a_note_hides_what_stands_in_it_and_nothing_beside_it() -> None:
+    """Catches notes that are told by their borders wrongly where several follow each other."""
+    texts, _ = found(
+        {"error": {"message": LONG}, "b": LONG + " b", "metadata": {"c": LONG + " c"}, "d": LONG + " d"}
+    )
+    assert [text[-2:] for text in texts if text[-2] == " "] == [" b", " d"]
 
 
 def test_pieces_in_one_list_are_all_text() -> None:

@@ -32,6 +32,15 @@ def test_plain_facts() -> None:
     assert facts(b'{"logprobs":false}')[4] is None
 
 
+def test_numbers_in_quotes_count_as_the_servers_count_them_that_read_them() -> None:
+    """Catches limits that are charged for one answer where a lenient server gives five, or 20 rows a token."""
+    assert facts(b'{"n":"5","max_tokens":" 7 ","logprobs":"20"}') == ("", False, 5, 7, 20)
+    assert facts(b'{"n":"five","max_tokens":"1e999"}')[2:4] == (1, None)
+    completions = CODECS["openai_completions"]
+    asked = b'{"prompt_embeds":["a","b","c"],"n":2}'
+    assert completions.read_request(asked, door="/v1/completions").choices == 6
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_every_encoding_that_json_servers_detect(encoding: str) -> None:
     assert facts('{"model":"é","stream":true}'.encode(encoding))[:2] == ("é", True)
