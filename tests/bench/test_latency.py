@@ -158,6 +158,7 @@ def test_what_is_measured_is_what_the_document_promises() -> None:
         size.claim for size in latency._SIZES if size.claim
     }
     made |= {f"{kind}_{name}_vs_parse" for name in FORMATS for kind in ("content", "reasoning")}
+    made |= {f"embeddings_{form}_vs_parse" for form in ("json", "base64")}
     assert made | {"logprobs_vs_basehttp", "no_door_vs_empty_asgi"} == goals("bench", CLAIMS).keys()
 
 
