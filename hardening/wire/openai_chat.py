@@ -60,8 +60,7 @@ FIELDS = {
     "{prompt_logprobs,choices[].prompt_logprobs}": Role.ROWS,
     "choices[].{cumulative_logprob,avg_logprob,avg_logprobs}": Role.ROWS,
     "{hidden_states,choices[].hidden_states,choices[].routed_experts}": Role.STATES,
-    # vLLM's /invocations embeds or pools messages, where that is its model's task.
-    "{embedding,embeddings,data}": Role.STATES,
+    "{embedding,embeddings}": Role.STATES,  # vLLM's /invocations embeds messages, where that is its model's task
     "{__verbose,_debug_info,x_groq.debug,output_messages,trace}": Role.TRACE,
     "{meta_info,choices[].meta_info,choices[].raw_output}": Role.TRACE,
     "{error,x_groq.error}": Role.FAILED,

@@ -124,7 +124,6 @@ LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     **{f"20 {name}": (CHAT, JSON, chat(**{name: {"prompt": TRACE, "tokens": [ID]}})) for name in ("__verbose", "_debug_info", "prompt_text", "output_messages", "trace")},
     "20 a debugging envelope": (CHAT, JSON, chat(x_groq={"id": "r", "debug": {"output": TRACE, "output_token_ids": [ID]}})),
     "20 messages of a response": (RESPONSES, JSON, json.dumps({**response([message_item()]), "output_messages": [{"message": TRACE, "tokens": [ID]}]}).encode()),
-    "14 vectors of a pooler that was asked with messages": (CHAT, JSON, json.dumps({"object": "list", "model": ANSWER, "data": [{"index": 0, "object": "pooling", "data": [VALUE] * 3}]}).encode()),
     "22 choices that take turns": (CHAT, SSE, stream(*(delta for word in in_words(TRACE) for delta in ({"index": 1, "reasoning": word}, {"index": 0, "content": f"<think>{word}</think>"})))),
     "a sentence in a label of the trace": (CHAT, JSON, chat({"reasoning_details": [{"type": "reasoning.text", "text": "a", "id": TRACE, "format": TRACE}]})),
 }  # fmt: skip
