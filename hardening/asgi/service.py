@@ -181,7 +181,7 @@ class Service:
         for path in paths:
             self._say_once(
                 f"text in {path} of {format}, which this version does not know: it may be reasoning under a "
-                f"new name; on_failure: {{unknown_text: report | hide}} says whether it leaves"
+                f"new name; on_failure: {{unknown_text: hide}} keeps such text back, report lets it leave"
             )
 
     def closed(self, door: str) -> None:
@@ -276,7 +276,13 @@ class Service:
         """Say in one line what is in force; at the level of a warning where there is a new one."""
         in_force = self.in_force
         policy = in_force.policy
-        standing = [] if self._keys.durable else ["no key: no seals, and ids last as long as the process"]
+        standing = (
+            []
+            if self._keys.durable
+            else [
+                "no key: names of callers last as long as the process; set HARDENING_KEY or HARDENING_KEY_FILE"
+            ]
+        )
         if self._workers > 1 and isinstance(self.store, MemoryStore):
             standing.append(
                 f"each of {self._workers} workers counts for itself: limits hold {self._workers} times"

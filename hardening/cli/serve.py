@@ -43,7 +43,11 @@ def serve(
         int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")
     ] = 8080,
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes; more than one needs a key and a shared store.")
+        int,
+        typer.Option(
+            min=1,
+            help="Processes; more than one needs a key, and a shared store if limits shall count together.",
+        ),
     ] = 1,
     connections: Annotated[
         int, typer.Option(min=1, help="Connections to the model server at once, for each worker.")

@@ -289,6 +289,9 @@ class PolicyFile(Strict):
         description="What lies over `defaults`, in order.",
         examples=[[{"name": "launch", "refuse": {"status": 403}}]],
     )
-    risk: RiskSpec = Field(default=RiskSpec(), description="What standing does; it only tightens.")
+    risk: RiskSpec = Field(
+        default=RiskSpec(),
+        description="What standing does; it only tightens. Nothing scores accounts yet, so no account enters a band.",
+    )
     on_failure: OnFailure = Field(default=OnFailure(), description="What happens when something fails.")
     runtime: RuntimeSpec = Field(default=RuntimeSpec(), description="Where it runs; no part of the digest.")

@@ -186,7 +186,7 @@ class OnFailure(Strict):
     )
     store: Literal["local", "reject", "allow"] = Field(
         default="local",
-        description="The store does not answer: count in this process, refuse with 503, or do not count.",
+        description="The store does not answer: go on in each process from what was last seen left, refuse with 503, or do not count.",
         examples=["local"],
     )
     internal: Literal["block", "pass"] = Field(
@@ -222,7 +222,7 @@ class KeySource(Strict):
 
 
 class KeySpec(Strict):
-    """The secret in use, and those whose seals are still read."""
+    """The secret in use, and those before it."""
 
     current: KeySource | None = Field(
         default=None,
@@ -230,7 +230,10 @@ class KeySpec(Strict):
         examples=[{"file": "hardening-key"}],
     )
     previous: Annotated[tuple[KeySource, ...], BeforeValidator(as_tuple)] = Field(
-        default=(), description="Older secrets, whose seals are still read.", examples=[[{"file": "old-key"}]]
+        default=(),
+        description="Older secrets, newest first. Names of callers are made with the oldest, so taking it away makes everybody"
+        " somebody else.",
+        examples=[[{"file": "old-key"}]],
     )
 
 

@@ -115,7 +115,7 @@ class Reasoning(Strict):
     )
     seal: bool | None = treatment(
         "seal",
-        "Whether the client gets the trace encrypted, to send it back in the next turn.",
+        "Whether the client gets the trace encrypted, to send it back in the next turn. Not built yet: traces leave without one.",
         cost="With `false` a model that needs its own trace in the next turn (tools, agents) has to think again.",
         example=True,
     )
@@ -144,7 +144,7 @@ class Logprobs(Strict):
     )
     noise: Grid | None = treatment(
         "logprob_noise",
-        "The size, in nats, of keyed noise on values: the same question gets the same noise.",
+        "The size, in nats, of keyed noise on values: the same question gets the same noise. Not built yet: where it is set, log-probabilities are withheld.",
         cost="Perplexities and scores made from the values shift by about this much a position.",
         example=0.5,
     )

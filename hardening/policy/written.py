@@ -177,7 +177,7 @@ class KeySourceKeys(TypedDict, total=False):
 
 
 class SecretKeys(TypedDict, total=False):
-    """The secret in use, and those whose seals are still read."""
+    """The secret in use, and those before it."""
 
     current: KeySourceKeys
     previous: Sequence[KeySourceKeys]
