@@ -172,7 +172,13 @@ class Exchange:
             self._drift = Drift()
         self._reply = Reply(
             self._codec,
-            Chain(self._decision, self._tools.makers, self._question.values, embeds=self._facts.embeds),
+            Chain(
+                self._decision,
+                self._tools.makers,
+                self._question.values,
+                embeds=self._facts.embeds,
+                choices=self._facts.choices,
+            ),
             self._tally,
             shapes=self._tools.shapes.setdefault(self._codec.name, Shapes()),
             reasons=self._reasons,

@@ -43,7 +43,12 @@ def exchange(
     format: str = "openai_chat", decision: Decision = SUMMARISED, *, sse: bool = True, **more: int
 ) -> Exchange:
     """An exchange at the start of its response; with `sse` one that comes in pieces, as the format's do."""
-    facts = RequestFacts(door="/test", format=format, prompt_bytes=more.pop("prompt_bytes", 40))
+    facts = RequestFacts(
+        door="/test",
+        format=format,
+        prompt_bytes=more.pop("prompt_bytes", 40),
+        choices=more.pop("choices", 1),
+    )
     made = Exchange(CODECS[format], facts, decision, TOOLS, **more)
     streamed = NDJSON if format.startswith("ollama") else SSE
     made.start(200, [(b"content-type", streamed if sse else b"application/json")])

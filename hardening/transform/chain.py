@@ -40,8 +40,9 @@ class Chain:
         question_values: Callable[[], frozenset[str]],
         *,
         embeds: bool = False,
+        choices: int = 1,
     ) -> None:
-        """`embeds` says that the response holds embeddings."""
+        """`embeds` says that the response holds embeddings, `choices` how many answers were asked for."""
         reasoning, logprobs = decision.reasoning, decision.logprobs
         self._terms = reasoning
         self.hidden: HeldReasoning | None = None
@@ -50,7 +51,7 @@ class Chain:
         self.vectors: BoundedVectors | None = None
         self.usage: CoarseUsage | None = None
         if decision.acts and decision.usage != "keep" and not embeds:  # who embeds writes nothing that counts
-            self.usage = CoarseUsage(decision.usage)
+            self.usage = CoarseUsage(decision.usage, choices=choices)
         if decision.acts and reasoning.show != "full":
             self.hidden = HeldReasoning(
                 reasoning.show,
@@ -90,6 +91,11 @@ class Chain:
         """What is counted from here on is all of the answer."""
         if self.usage is not None:
             self.usage.close()
+
+    @property
+    def counts_told(self) -> bool:
+        """Whether a coarse count has left, so that it matters what still follows it."""
+        return self.usage is not None and self.usage.has_told
 
     def told(self, usage: Usage) -> Usage:
         """What may leave of the counts of an answer that ends here."""

@@ -33,27 +33,37 @@ class CoarseUsage(Step):
     """Gives the tokens of an answer rounded up, trace included, or with `drop` as 0; takes other lengths out.
 
     A count that grows beside the answer would tell at which word it passes a step of the grid, and so the
-    exact length: until the answer is over it stands as 0. Some servers never say that an answer is over: of
-    counts that stand in frames without any of it the first is told as well.
+    exact length: until all that was asked for is over it stands as 0. After the first frame that tells
+    counts only the same are told again, and none once the answer goes on, whatever was called finished.
+    Some servers never say that an answer is over, or give fewer than were asked for: counts that stand in
+    a frame without any of it are told as well.
     """
 
     lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
-    def __init__(self, terms: Literal["round", "drop"]) -> None:
+    def __init__(self, terms: Literal["round", "drop"], *, choices: int = 1) -> None:
+        """`choices` is how many answers were asked for."""
         self._rounds = terms == "round"
+        self._choices = choices
         self._open: set[int] = set()
         self._ended: set[int] = set()
-        self._finished = self._closed = self._spoken = False
-        self._speaks = self._finishes = False  # in this frame
-        self._alone: int | None = None
+        self._finished: set[int] = set()
+        self._closed = self._spoken = self._ends = self._went_on = False
+        self._speaks = self._finishes = self._tells = False  # in this frame
+        self._told: set[int] = set()
 
     def start_frame(self) -> None:
         """A new frame begins."""
-        self._speaks = self._finishes = False
+        self._speaks = self._finishes = self._tells = False
 
     def close(self) -> None:
         """The answer is over: what is counted now is all of it."""
         self._closed = True
+
+    @property
+    def has_told(self) -> bool:
+        """Whether a count has left that is none of a part."""
+        return bool(self._told)
 
     def told(self, usage: Usage) -> Usage:
         """What may be told of the counts of a whole answer."""
@@ -67,27 +77,44 @@ class CoarseUsage(Step):
     def feed(self, event: Event) -> Iterator[Event]:
         """The event, unless it tells a length."""
         if isinstance(event, UsageSeen):
-            over = event.usage.completion > 0 and self._is_over(event.usage.completion)
+            over = event.usage.completion > 0 and self._may_tell(rounded(event.usage.completion))
             yield replace(event, usage=self.told(event.usage)) if over else self.running(event)
             return
         if isinstance(event, Withheld) and event.kind == "lengths":
             return
         if isinstance(event, Text | Reasoning | Tool):
+            if event.index in self._finished:
+                self._finished.discard(event.index)
+                self._ended.discard(event.index)
             if event.index not in self._ended:
                 self._open.add(event.index)
             self._spoken = self._speaks = True
+            self._went_on = bool(self._told)
         elif isinstance(event, Finish | ReasoningEnd):
             if isinstance(event, Finish):
-                self._finished = self._finishes = True
+                self._finished.add(event.index)
+                self._ends = self._finishes = True
             self._ended.add(event.index)
             self._open.discard(event.index)
         yield event
 
-    def _is_over(self, completion: int) -> bool:
-        """Whether a count is that of the whole answer, or stands for it."""
-        if self._closed or (self._finished and not self._open and (self._finishes or not self._speaks)):
+    def _may_tell(self, completion: int) -> bool:
+        """Whether a count, on the grid, is that of the whole answer, and says no more than one before it."""
+        if self._closed:
             return True
-        if not self._spoken or self._speaks or self._alone not in (None, completion):
+        if self._went_on or not (self._is_over() or self._is_alone()):
             return False
-        self._alone = completion
-        return True
+        if not self._told or self._tells:
+            self._told.add(completion)
+            self._tells = True
+        return completion in self._told
+
+    def _is_over(self) -> bool:
+        """Whether everything that was asked for has been said."""
+        whole = self._finished and not self._open and len(self._ended) >= self._choices
+        return bool(whole) and (self._finishes or not self._speaks)
+
+    def _is_alone(self) -> bool:
+        """Whether the frame holds no answer, of a server that may say no more than that."""
+        goes_on = self._ends and self._open
+        return self._spoken and not self._speaks and not self._finishes and not goes_on

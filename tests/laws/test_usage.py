@@ -152,6 +152,36 @@ def test_geminis_counts_in_each_chunk_tell_it_neither(show: str) -> None:
     assert settlement.usage == Usage(9, 90, 70)
 
 
+@pytest.mark.parametrize("show", ["none", "full"])
+def test_a_finish_in_each_chunk_tells_it_neither(show: str) -> None:
+    """Catches a count that is told again beside later words, by which the trace's length is a subtraction."""
+
+    def told(trace: int) -> list[int]:
+        counts = [
+            {"thoughtsTokenCount": trace, "candidatesTokenCount": 1 + at, "totalTokenCount": 10 + at + trace}
+            for at in range(64)
+        ]
+        frames = [gemini_event(spoke({"text": "a "}, finish="STOP", **count)) for count in counts]
+        out, settlement = run(frames, GEMINI.name, counting("round", show))
+        assert settlement.usage.completion == trace + 64
+        return [int(found) for found in re.findall(rb'"candidatesTokenCount": ?(\d+)', out)]
+
+    assert told(37) == told(50) == told(63) == [64, *[0] * 63]
+    assert told(103) == told(120) == [128, *[0] * 63]
+
+
+def test_a_choice_that_ends_before_another_begins_tells_it_neither() -> None:
+    def used(at: int) -> dict[str, int]:
+        return {"prompt_tokens": 9, "total_tokens": 9 + at, "completion_tokens": at}
+
+    first = [chunk({"content": "a "}, usage=used(60)), chunk({}, finish="stop", usage=used(61))]
+    later = [chunk({"content": f"b{at}"}, index=1, usage=used(62 + at)) for at in range(5)]
+    made = exchange(decision=counting("round", "none"), choices=2)
+    frames = [*first, *later, chunk({}, index=1, finish="stop", usage=used(67))]
+    out = b"".join(made.receive(frame, 0.0) for frame in frames)
+    assert re.findall(rb'"completion_tokens": ?(\d+)', out) == [*[b"0"] * 7, b"128"]
+
+
 def _gemini_growing() -> list[dict[str, object]]:
     thoughts = [
         spoke({"text": word, "thought": True}, thoughtsTokenCount=40 + at)

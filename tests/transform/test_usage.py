@@ -53,9 +53,32 @@ def test_while_another_answer_goes_on_it_is_not_over(said: Event) -> None:
         [said, seen(70)],
         [Finish(1, "stop"), seen(80)],
     ]
-    # The first count without a piece of an answer beside it is told as well: one, and no second.
-    assert told(CoarseUsage("round"), *frames) == [64, 0, 128]
-    assert told(CoarseUsage("round"), *frames[:3], [*frames[2][:1], seen(70)], *frames[3:]) == [64, 0, 0, 128]
+    assert told(CoarseUsage("round"), *frames) == [0, 0, 128]
+    assert told(CoarseUsage("round"), *frames[:3], [seen(61)], *frames[3:]) == [0, 0, 0, 128]
+
+
+def test_what_was_asked_for_and_has_not_begun_is_not_over() -> None:
+    one: list[list[Event]] = [[Text(0, "a")], [Finish(0, "stop"), seen(60)]]
+    two: list[list[Event]] = [[Text(1, "a"), seen(62)], [Finish(1, "stop"), seen(70)], [seen(70)]]
+    assert told(CoarseUsage("round", choices=2), *one, *two) == [0, 0, 128, 128]
+    assert told(CoarseUsage("round", choices=2), *one, [seen(60)]) == [0, 64], "fewer than were asked for"
+
+
+@pytest.mark.parametrize("said", [Text(0, "a"), Reasoning(0, "a"), Tool(0, 3)])
+def test_after_a_count_nothing_tells_when_a_step_is_passed(said: Event) -> None:
+    each: list[list[Event]] = [[said, Finish(0, "stop"), seen(size)] for size in (62, 63, 64, 65)]
+    assert told(CoarseUsage("round"), *each, [seen(65)]) == [64, 0, 0, 0, 0]
+    alone: list[list[Event]] = [row for size in (62, 64, 65) for row in ([said], [seen(size)])]
+    assert told(CoarseUsage("round"), *alone) == [64, 0, 0]
+    again: list[list[Event]] = [
+        [said],
+        [Finish(0, "stop")],
+        [said],
+        [seen(60)],
+        [Finish(0, "stop"), seen(70)],
+    ]
+    assert told(CoarseUsage("round"), *again) == [0, 128], "the finish that counts is the last"
+    assert told(CoarseUsage("round"), *alone[:2], [seen(64)], [seen(65)], [seen(64)]) == [64, 64, 0, 64]
 
 
 def test_blocks_end_by_themselves_and_what_comes_before_the_answer_is_no_count() -> None:
