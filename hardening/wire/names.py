@@ -25,20 +25,21 @@ _is_sealed = re.compile(rb"signature|opaque|encrypted", re.I).search
 _speaks_of_rows = re.compile(rb"log_?prob|logits|probabilit|perplexit", re.I).search
 _speaks_of_ids = re.compile(rb"(?:token|input|output|prompt|completion|response)_?ids", re.I).search
 _speaks_of_states = re.compile(rb"hidden_?states|routed_?experts|indexer_?topk", re.I).search
-# Counts, times and prices of an answer; a bound that was asked for and a moment are none.
+# Counts, times and prices of an answer; a bound that was asked for, a moment and a count of the prompt are none.
 LENGTH_NAMES = (
-    rb'(?i:(?!max|[^"]*(?:limit|budget|creat|start|expir|timeout|token_?(?:id|type)))'
+    rb'(?i:(?!max|[^"]*(?:limit|budget|creat|start|expir|timeout|token_?(?:id|type))'
+    rb'|(?:[a-z]+_)*(?:prompt|input|cached)_?(?:tokens?|token_?count|eval_?count)(?:$|"))'
     rb'[^"]*(?:usage|token|duration|timing|metrics|latenc|time_info|elapsed|throughput|(?<![a-z])cost'
-    rb'|time(?=$|")|(?:seconds|_secs?|_[mnu]s)(?=$|")))'
+    rb'|cost(?=$|")|time_?to_|eval_?count|n_decode|predicted_n|time(?=$|")|(?:seconds|_secs?|_[mnu]s)(?=$|")))'
 )
 _speaks_of_length = re.compile(LENGTH_NAMES).match
-# Names that mean one thing wherever they stand, before a string, an object or a list.
+# Names that mean one thing wherever they stand, before a string, an object or a list, and those of lengths.
 told_anywhere = re.compile(
     rb'"(reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought'
     rb"|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids|(?:pooled_)?hidden_states"
     rb"|routed_experts|indexer_topk"
-    rb'|(?:[a-z]{1,16}_)?usage(?:_?metadata)?|timings|completion_tokens_details)"'
-    rb'%b:%b(?=["\[{])' % (_WS, _WS)
+    rb'|(?:[a-z]{1,16}_)?usage(?:_?metadata)?|timings|completion_tokens_details)"%b:%b(?=["\[{])'
+    rb'|"((?=[^"\\]{1,64}"%b:%b["\-\[{0-9])%b[^"]*)"%b:%b' % (_WS, _WS, _WS, _WS, LENGTH_NAMES, _WS, _WS)
 ).finditer
 
 
@@ -57,6 +58,16 @@ def role_of(name: bytes, first: int) -> Role | None:
     return Role.REASONING
 
 
+def told_by(found: re.Match[bytes], value: bytes) -> Role | None:
+    """What a value, by its first bytes, is under a name that `told_anywhere` found."""
+    name = found[1] or found[2]
+    if found[1] or value[:1] in (b"[", b"{"):
+        return role_of(name, value[0])
+    return Role.LENGTH if tells_length(name, value) else None
+
+
 def tells_length(name: bytes, value: bytes) -> bool:
     """Whether a number, also one in a string, by its first bytes, stands under a name of lengths."""
+    if name == b"token" and value[:1] == b'"':
+        return False  # the text of one
     return value.lstrip(b'-"')[:1].isdigit() and _speaks_of_length(name) is not None

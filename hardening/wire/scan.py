@@ -16,7 +16,7 @@ import orjson
 
 from hardening.errors import WireError
 from hardening.wire.line_ends import escaped
-from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_anywhere
+from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_anywhere, told_by
 from hardening.wire.roles import Node, Role
 from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning, retold
 
@@ -41,6 +41,7 @@ _READ_ALONG = frozenset(
     {None, Role.FAILED, Role.NOTE, Role.USAGE, Role.LENGTH, Role.FINISH, Role.PIECE}
 )  # strings in these are noted
 _SEARCHED = frozenset({None, Role.LENGTH})  # objects and lists in which what is told anywhere is looked for
+_NOTED = frozenset({Role.NOTE, Role.FAILED})  # those in which only lengths are
 
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
 
@@ -93,8 +94,8 @@ class Walk:
         if node.role is not None:
             role = Role.LOGPROBS_OTHER if node.role is Role.HOLDER and first == b"[" else node.role
             self._found(role, at, end, owner)
-        if node.role in _SEARCHED and first in (b"{", b"["):
-            self._told_inside(at, end, owner)
+        if node.role in _SEARCHED | _NOTED and first in (b"{", b"["):
+            self._told_inside(at, end, owner, of=node.role)
         return end
 
     def _inside(
@@ -222,7 +223,7 @@ class Walk:
                     return
         elif node.guarded and self._raw[at] == _QUOTE and (role := role_of(name, _QUOTE)):
             self.sites.append(Site(role, at, end, owner))
-        elif node.guarded and tells_length(name, self._raw[at : at + 3]):
+        elif tells_length(name, self._raw[at : at + 3]):
             self.sites.append(Site(Role.LENGTH, at, end, owner))
         if end - at > self._least and self._raw[at] == _QUOTE:
             self.unknown.append((at, end))
@@ -236,26 +237,40 @@ class Walk:
                 owner = Owner(owner.index)
             return self._value(child, at, owner)
         end = self._end(at, unknown=True)
-        role = role_of(name, first[0]) if node.guarded or node.role is Role.HOLDER else None
+        role = role_of(name, first[0])
+        if role is not Role.LENGTH and not node.guarded and node.role is not Role.HOLDER:
+            role = None
         if node.role is Role.HOLDER:  # rows under a name that no table knows
             rows = role is Role.REASONING and first == b"["
             role = Role.LOGPROBS_REASONING if rows else Role.LOGPROBS_OTHER
         if role is not None:
             self.sites.append(Site(role, at, end, owner))
         if role in _SEARCHED:
-            self._told_inside(at, end, owner)
+            self._told_inside(at, end, owner, of=role)
         return end
 
-    def _told_inside(self, at: int, end: int, owner: Owner) -> None:
-        """What an object or a list that no table knows holds under names that need no table."""
-        for found in told_anywhere(self._raw, at, end):
+    def _told_inside(self, at: int, end: int, owner: Owner, *, of: Role | None) -> None:
+        """What an object or a list that no table knows holds under names that need no table.
+
+        `of` is what it is itself. Of a note only lengths are, and what the caller may have set stays: strings.
+        """
+        raw = self._raw
+        known = end if of is Role.LENGTH else at  # up to where all lengths go
+        for found in told_anywhere(raw, at, end):
+            start = found.end()
             if found.start() < at:
                 continue  # inside what was found before
-            start = found.end()
-            at = self._end(start, unknown=False)
-            role = role_of(found[1], self._raw[start])
-            if role is not None:
-                self.sites.append(Site(role, start, at, owner))
+            role = told_by(found, raw[start : start + 3])
+            if role is None or (role is Role.LENGTH and start < known):
+                continue
+            if of in _NOTED and (role is not Role.LENGTH or raw[start] == _QUOTE):
+                continue
+            stop = self._end(start, unknown=False)
+            self.sites.append(Site(role, start, stop, owner))
+            if role is Role.LENGTH:
+                known = stop
+            else:
+                at = stop
 
     def _array(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw

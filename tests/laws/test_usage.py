@@ -213,6 +213,23 @@ LENGTHS = [
     ("usage", [77]),
     ("meta", {"usage": {"completion_tokens": 77}}),
     ("x_groq", {"id": "r", "usage": {"completion_tokens": 77, "completion_time": 77.5}}),
+    ("x", {"completion_tokens": 77}),
+    ("x", {"y": [{"tokens": 77}]}),
+    ("x", {"total_time": "77.5s"}),
+    ("meta", {"billed_units": {"output_tokens": 77}}),
+    ("stats", {"eval_count": 77}),
+    ("stats", {"n_decode": 77, "predicted_n": 77}),
+    ("stats", {"time_to_first": 0.77}),
+    ("stats", {"tokens_per_second": 77.5, "time_to_first_token": 0.77, "generation_time": 77.5}),
+    ("hidden_params", {"response_cost": 0.77, "_response_ms": 77}),
+    ("nvext", {"token_count": 77, "timing": {"total": 77}}),
+    ("metadata", {"usage": {"completion_tokens": 77}}),
+    ("metadata", {"completion_tokens": 77}),
+    ("error", {"message": "slow", "usage": {"completion_tokens": 77}}),
+    ("eval_count", 77),
+    ("Eval_Count", 77),
+    ("evalCount", 77),
+    ("responseCost", 0.77),
 ]
 
 
@@ -229,6 +246,35 @@ def test_lengths_beside_the_usage_go_with_it(name: str, value: object) -> None:
     assert b"77" not in run(frames, decision=counting("round", "none"))[0]
     out, _ = run(frames, decision=counting("keep", "none"))
     assert out == b"".join(frames)
+
+
+PLACES = [
+    {"stats": {"completion_tokens": 77}},
+    {"completion_tokens": 77},
+    {"extra": [{"token_count": 77, "usage": {"output_tokens": 77}}]},
+    {"audio": {"usage": {"completion": 77}, "completion_tokens": 77, "data": "UklGRg=="}},
+]
+
+
+@pytest.mark.parametrize("more", PLACES, ids=lambda more: next(iter(more)))
+def test_lengths_in_a_choice_and_its_message_go_too(more: dict[str, object]) -> None:
+    frames = [chunk({"content": ANSWER, **more}), chunk({}, finish="stop"), DONE]
+    assert numbers(run(frames, decision=counting("round", "none"))[0]) == set()
+    body = {"choices": [{"index": 0, "message": {"content": ANSWER, **more}, "stats": more}]}
+    out = run([json.dumps(body).encode()], decision=counting("round", "none"), sse=False)[0]
+    assert b"77" not in out
+    assert ANSWER.encode() in out
+
+
+def test_what_tells_of_the_prompt_the_caller_or_a_tool_stays() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"total_tokens":77}'}}
+    kept = {
+        "x": {"prompt_tokens": 77, "num_cached_tokens": 77, "prompt_eval_count": 77, "count": 77},
+        "metadata": {"usage_plan": "77", "tokens": "77"},
+        "y": {"rows": [{"token": "77"}], "usage_analysis": "seven", "max_tokens": 77, "created_time": 77},
+    }
+    frames = [chunk({"content": 'say {"tokens": 77}', "tool_calls": [call]}, **kept)]
+    assert run(frames, decision=counting("drop", "full"))[0] == b"".join(frames)
 
 
 def test_ollamas_durations_and_llama_cpps_cache_go() -> None:

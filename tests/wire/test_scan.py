@@ -94,6 +94,17 @@ def test_some_names_need_no_table_at_any_depth() -> None:
     assert found(b'{"u":{"say":"\\"thinking\\":[1]"}}') == []
 
 
+def test_lengths_of_the_unknown_are_told_once_and_hide_nothing_in_them() -> None:
+    raw = b'{"u":{"tokens":{"tokens":5,"thinking":"b"},"v":[{"eval_count":6}],"w":"\\"tokens\\":[1]"}}'
+    assert [(role, value) for role, value, _ in found(raw)] == [
+        (Role.LENGTH, b'{"tokens":5,"thinking":"b"}'),
+        (Role.REASONING, b'"b"'),
+        (Role.LENGTH, b"6"),
+    ]
+    deep = b'{"u":' + b'{"tokens":' * 50_000 + b"1" + b"}" * 50_001
+    assert [role for role, _, _ in found(deep)] == [Role.LENGTH]
+
+
 def test_rows_instead_of_their_holder_are_rows() -> None:
     assert found(b'{"h":[1]}') == [(Role.LOGPROBS_OTHER, b"[1]", 0)]
     assert found(b'{"h":{"y":[1]}}')[1][:2] == (Role.LOGPROBS_OTHER, b"[1]")
