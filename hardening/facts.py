@@ -159,7 +159,10 @@ class Lease(NamedTuple):
 
 
 class Admission(NamedTuple):
-    """The store's one answer before the app: a lease, or which limit refused and for how long."""
+    """The store's one answer before the app: a lease, or which limit refused and for how long.
+
+    `blocked_s` is how long an account stays blocked that an operator has blocked; infinite until he lifts it.
+    """
 
     granted: bool
     lease: Lease | None
@@ -167,6 +170,7 @@ class Admission(NamedTuple):
     limits: tuple[LimitState, ...] = ()
     refused_by: str | None = None
     retry_after_s: float | None = None
+    blocked_s: float | None = None
 
 
 class Usage(NamedTuple):

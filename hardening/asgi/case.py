@@ -36,6 +36,7 @@ _BODILESS = frozenset({"GET", "DELETE"})
 _NO_ADMISSION = Admission(True, None, Standing())
 _NOBODY = Account(ANONYMOUS, proven=False)
 _OF_NO_FORMAT = Refusal(403, "forbidden", "this path is not open for a body of this shape")
+_BLOCKED = Refusal(403, "forbidden", "this account is blocked")
 _NO_CLAIM = Charges(None, (), 0)
 _UNDECIDED = Decision()
 _NO_VECTORS = EmbeddingTerms(noise=math.inf)
@@ -205,12 +206,20 @@ async def admit(case: Case, service: Service) -> None:
     if case.refusal is None and case.decision.acts:
         case.refusal = case.claim.refusal or case.decision.refusal
     if not case.admission.granted:
-        limits = tuple(charge.limit for charge in case.claim.charges)
-        no = limit_refusal(case.admission, limits, hides_lengths=policy.hides_lengths)
+        no = _not_admitted(case)
         if case.claim.enforced:
             case.refusal = case.refusal or no
         else:
             case.would_refuse = no
+
+
+def _not_admitted(case: Case) -> Refusal:
+    """The refusal of a request that the store did not grant."""
+    if case.admission.blocked_s is None:
+        limits = tuple(charge.limit for charge in case.claim.charges)
+        return limit_refusal(case.admission, limits, hides_lengths=case.in_force.policy.hides_lengths)
+    case.reasons.append("blocked")
+    return _BLOCKED
 
 
 async def _reserve(case: Case, service: Service) -> None:

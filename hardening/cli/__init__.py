@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hardening import __version__
+from hardening.cli.accounts import accounts
 from hardening.cli.cases import check
 from hardening.cli.explain import explain_command
 from hardening.cli.routes import routes
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(accounts)
 app.command("explain")(explain_command)
 app.command()(routes)
 app.command()(serve)

@@ -57,7 +57,8 @@ def _decided(receipt: Audited) -> Decision | None:
         return None
     # What a rule refuses is charged to no limit, and is no reason beside the rules.
     by_rule = decision.rule is not None and not decision.limits
-    return decision if by_rule and f"refusal_{refusal.kind}" not in receipt.reasons else rest
+    beside = {f"refusal_{refusal.kind}", "blocked"}
+    return decision if by_rule and beside.isdisjoint(receipt.reasons) else rest
 
 
 def _nearest(reading: Reading, receipt: Audited, was: Decision | None) -> tuple[Asked, Explanation]:

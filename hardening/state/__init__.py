@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from hardening.errors import StateError
+from hardening.state.accounts import Accounts, AccountState, Block, Kept
 from hardening.state.guarded import FOREIGN_DEADLINE_S, GuardedStore
 from hardening.state.local import LocalShare
 from hardening.state.memory import MemoryStore
-from hardening.state.sqlite import SqliteStore
+from hardening.state.sqlite import SqliteAccounts, SqliteStore
 from hardening.state.store import Evidence, HeldStore, StateStore
 
 __all__ = [
     "FOREIGN_DEADLINE_S",
+    "AccountState",
+    "Accounts",
+    "Block",
     "Evidence",
     "GuardedStore",
     "HeldStore",
+    "Kept",
     "LocalShare",
     "MemoryStore",
+    "SqliteAccounts",
     "SqliteStore",
     "StateStore",
+    "open_accounts",
     "open_store",
 ]
 
@@ -45,6 +52,24 @@ def open_store(url: str) -> StateStore:
     found = f"{scheme}://..." if separator else "an address without ://"
     allowed = ", ".join(("memory://", "sqlite:///PATH", *(f"{one}://HOST" for one in _REDIS)))
     raise StateError(f"state: found {found}, allowed are {allowed}")
+
+
+def open_accounts(url: str) -> Accounts:
+    """What operators ask of the store that `url` names; connects to nothing yet.
+
+    Raises:
+        StateError: as `open_store`; or the store lives in its process, where nobody else can ask it.
+    """
+    store = open_store(url)
+    if isinstance(store, MemoryStore):
+        raise StateError(
+            "state: memory:// is kept inside each process, which no command reaches; allowed are the other stores"
+        )
+    if isinstance(store, SqliteStore):
+        return SqliteAccounts(_sqlite_path(url.removeprefix(_SQLITE)))
+    from hardening.state.redis_accounts import RedisAccounts
+
+    return RedisAccounts(url)
 
 
 def _sqlite_path(path: str) -> str:

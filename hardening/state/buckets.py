@@ -17,7 +17,17 @@ from hardening.facts import Limit, LimitState
 from hardening.state import sliding
 from hardening.state.spent import UNSPENT, Spent
 
-__all__ = ["UNSPENT", "Spent", "debt", "fits", "release", "retry_after_s", "spend", "state_of"]
+__all__ = [
+    "UNSPENT",
+    "Spent",
+    "debt",
+    "fits",
+    "give_back",
+    "release",
+    "retry_after_s",
+    "spend",
+    "state_of",
+]
 
 _DUST = 1e-6
 """Units below which what is held is a rounding error of additions and subtractions."""
@@ -49,6 +59,15 @@ def spend(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
     if limit.window == "sliding":
         return sliding.spend(limit, spent, units, now)
     return Spent(max(now, spent.until) + units * limit.per_s / limit.amount)
+
+
+def give_back(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
+    """What was spent after `units` of it were given back; no more than there is."""
+    if units <= 0.0 or spent.until <= now:
+        return spent
+    if limit.window == "sliding":
+        return sliding.give_back(limit, spent, units, now)
+    return Spent(max(now, spent.until - units * limit.per_s / limit.amount))
 
 
 def release(held: float, units: float) -> float:

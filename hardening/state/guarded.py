@@ -281,6 +281,9 @@ class GuardedStore:
             if not isinstance(fault, Exception):
                 raise
             return False
+        if admission.lease is None:
+            self.local.lost += 1  # blocked meanwhile: he spends nothing any more
+            return True
         return await self._settle_late(breaker, _Late(admission.lease, charges, {}, self._now()))
 
     async def _asked(self, breaker: Breaker, act: Callable[[], Any]) -> Any:

@@ -51,6 +51,7 @@ class LocalShare:
         self._memory = MemoryStore()
         self._limits: OrderedDict[_Place, tuple[LimitState, float]] = OrderedDict()
         self._standings: OrderedDict[str, Standing] = OrderedDict()
+        self._blocked: OrderedDict[str, float] = OrderedDict()
         self._lent: dict[Hashable, tuple[MemoryStore, Lease]] = {}
         self._owed: OrderedDict[Account, dict[_Place, Charge]] = OrderedDict()
 
@@ -62,6 +63,10 @@ class LocalShare:
             _keep(self._limits, (charge.scope_key, charge.limit.key), (state, now))
         if account.proven:
             _keep(self._standings, account.scope, answer.standing)
+            if answer.blocked_s is not None:
+                _keep(self._blocked, account.scope, now + answer.blocked_s)
+            elif self._blocked:
+                self._blocked.pop(account.scope, None)
 
     def begin_anew(self) -> None:
         """Forget what was counted here: the store knows it now. Leases that are open go on as they are."""
@@ -71,6 +76,10 @@ class LocalShare:
 
     def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve all `charges` or none; see `StateStore.admit`."""
+        until = self._blocked.get(account.scope, now)
+        if until > now and account.proven:
+            standing = self._standings.get(account.scope, Standing())
+            return Admission(False, None, standing, blocked_s=until - now)
         self._begin(charges, now)
         answer = self._memory.admit(account, charges, now)
         standing = self._standings.get(account.scope, answer.standing) if account.proven else answer.standing

@@ -6,12 +6,15 @@ several threads at once; the event loop of one process is its place.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 
-from hardening.facts import Account, Admission, Charge, Lease, Standing
-from hardening.state import claims
+from hardening.facts import Account, Admission, Charge, Lease, Limit, Standing
+from hardening.state import buckets, claims
+from hardening.state.accounts import OWN, AccountState, Block, Kept, belongs
+from hardening.state.buckets import UNSPENT
 from hardening.state.claims import Bucket, Part
 from hardening.state.store import Evidence
 
@@ -73,6 +76,7 @@ class MemoryStore:
         self._overflow = _Scope(0.0)
         # All leases live equally long, so the order of their last extension is that of expiry.
         self._leases: OrderedDict[Hashable, _Open] = OrderedDict()
+        self._blocks: dict[str, tuple[str, float]] = {}
 
     def __len__(self) -> int:
         """Accounts, networks and other scopes that are remembered."""
@@ -86,6 +90,8 @@ class MemoryStore:
     def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve all `charges` or none; see `StateStore.admit`."""
         now = self._pass_time(now)
+        if (block := self._blocks.get(account.scope)) and block[1] > now and account.proven:
+            return Admission(False, None, self._known_standing(account), blocked_s=block[1] - now)
         home = self._scope(account.scope) if account.proven else self._overflow
         # Whoever shares the overflow is as new as can be, however long that has been in use.
         standing = _NEW if home is self._overflow else self._standing(home)
@@ -125,6 +131,73 @@ class MemoryStore:
             return
         claims.settle(opened.parts, actual, self._bucket, opened.standing.band, now)
 
+    # -- what operators ask
+
+    def page(self, after: str, count: int, now: float) -> tuple[AccountState, ...]:
+        """The accounts that come next; see `Accounts.page`."""
+        now = self._pass_time(now)
+        own = {key for key in (*self._scopes, *self._blocks) if key.startswith(OWN)}
+        ids = heapq.nsmallest(count, (id for key in own if (id := key.removeprefix(OWN)) > after))
+        return tuple(self._state_of(id, self._own(id)) for id in ids)
+
+    def find(self, id: str, now: float) -> AccountState | None:
+        """One account; see `Accounts.find`."""
+        self._pass_time(now)
+        scopes = self._own(id)
+        return self._state_of(id, scopes) if scopes or self._block_of(id) else None
+
+    def reset(self, id: str, now: float) -> AccountState | None:
+        """Make all limits of an account whole; see `Accounts.reset`."""
+        self._pass_time(now)
+        for scope in self._own(id).values():
+            for bucket in scope.buckets.values():
+                bucket.spent = UNSPENT
+        return self.find(id, now)
+
+    def grant(self, id: str, limits: Sequence[Limit], units: float, now: float) -> AccountState | None:
+        """Give units of limits back to an account; see `Accounts.grant`."""
+        now = self._pass_time(now)
+        for scope in self._own(id).values():
+            for limit in limits:
+                if bucket := scope.buckets.get(limit.key):
+                    bucket.spent = buckets.give_back(limit, bucket.spent, units, now)
+        return self.find(id, now)
+
+    def block(self, id: str, reason: str, for_s: float, now: float, org: str | None = None) -> AccountState:
+        """Refuse an account from now on; see `Accounts.block`."""
+        now = self._pass_time(now)
+        self._blocks = {key: block for key, block in self._blocks.items() if block[1] > now}
+        self._blocks[OWN + id] = reason, now + for_s
+        return self._state_of(id, self._own(id))
+
+    def unblock(self, id: str, now: float) -> AccountState | None:
+        """Let an account ask again; see `Accounts.unblock`."""
+        known = self.find(id, now)
+        self._blocks.pop(OWN + id, None)
+        return known and known._replace(block=None)
+
+    def _own(self, id: str) -> dict[str, _Scope]:
+        """The scopes that are an account's alone."""
+        return {key: scope for key, scope in self._scopes.items() if belongs(key, id)}
+
+    def _state_of(self, id: str, scopes: Mapping[str, _Scope]) -> AccountState:
+        home = scopes.get(OWN + id)
+        standing = _NEW if home is None else self._standing(home)
+        kept = [
+            Kept(key, limit_key, bucket.spent, bucket.held, bucket.leases)
+            for key, scope in scopes.items()
+            for limit_key, bucket in scope.buckets.items()
+            if not bucket.is_idle(self._now)
+        ]
+        block = self._block_of(id)
+        return AccountState(id, standing.requests, standing.age_s, self._now, tuple(kept), block)
+
+    def _block_of(self, id: str) -> Block | None:
+        reason, until = self._blocks.get(OWN + id, ("", 0.0))
+        return Block(reason, until - self._now) if until > self._now else None
+
+    # -- time and scopes
+
     def _pass_time(self, now: float) -> float:
         """The store's time, which never goes back, after spending every lease that ran out by then."""
         self._now = now = max(now, self._now)
@@ -160,6 +233,10 @@ class MemoryStore:
                 return True
             self._scopes.move_to_end(key)
         return False
+
+    def _known_standing(self, account: Account) -> Standing:
+        scope = self._scopes.get(account.scope)
+        return _NEW if scope is None else self._standing(scope)
 
     def _standing(self, scope: _Scope) -> Standing:
         return Standing(0.0, None, scope.requests, self._now - scope.first_seen)

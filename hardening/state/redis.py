@@ -32,6 +32,9 @@ from hardening.state.store import Evidence
 REMEMBERED_S = 30 * 86_400.0
 """How long the standing of an account that asks nothing is kept."""
 
+LEASES = "\nleases"
+"""What ends the key of a scope's open leases."""
+
 _DOUBTFUL = 10_000
 """Reservations that may or may not have been made, kept until they can be undone; beyond, they expire."""
 
@@ -42,6 +45,17 @@ _SERVER_TIME = -1.0
 
 _Claim = dict[tuple[str, str], tuple[Limit, float]]
 """Units by scope and key of limit."""
+
+
+def tag_of(root: str) -> str:
+    """The hash tag of a root, whose own braces would end it early, or make it empty."""
+    return root.replace("{", "(").replace("}", ")")
+
+
+def keys_of(prefix: str, root: str, scopes: Iterable[str]) -> list[str]:
+    """The two keys of each of these scopes below one root."""
+    tag = tag_of(root)
+    return [f"{prefix}:{{{tag}}}:{scope}{suffix}" for scope in scopes for suffix in ("", LEASES)]
 
 
 class Token(NamedTuple):
@@ -98,6 +112,8 @@ class RedisStore:
                 self._undo(self.lane(account))
             raise
         standing = Standing(0.0, None, reply.requests, reply.age_s) if account.proven else _NEW
+        if reply.blocked_s > 0.0:
+            return Admission(False, None, standing, blocked_s=reply.blocked_s)
         lease = Lease(token._replace(standing=standing), charges, reply.now + self._lease_s)
         return _admission(reply, lease if reply.granted else None, standing, charges, claim, scopes)
 
@@ -172,11 +188,7 @@ class RedisStore:
         return (account.org or account.id) if account.proven else account.network
 
     def _keys(self, root: str, scopes: Iterable[str]) -> list[str]:
-        # A brace of a root's own would end the hash tag early, or make it empty.
-        tag = root.replace("{", "(").replace("}", ")")
-        return [
-            f"{self._prefix}:{{{tag}}}:{scope}{suffix}" for scope in scopes for suffix in ("", "\nleases")
-        ]
+        return keys_of(self._prefix, root, scopes)
 
     def _undo(self, lane: str) -> None:
         """Take back some of what may be reserved for nobody on this server, which answers."""

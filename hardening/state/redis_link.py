@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from redis import asyncio as aio
@@ -42,6 +42,9 @@ _SILENCE = 5
 _HOPELESS = 15
 """Deadlines after which a pipeline is broken off: bytes drip in, so that the library does not time out."""
 
+_STEP = 1000
+"""Keys that a server looks at before it lets others in, when all are walked over."""
+
 _Call = tuple["asyncio.Future[bytes]", asyncio.TimerHandle, tuple[Any, ...]]
 """What waits for an answer, what ends the wait, and the arguments from the number of keys on."""
 
@@ -71,6 +74,21 @@ class Link:
         timer = loop.call_later(self._deadline_s / _BEATS, self._beat, answer, _BEATS - 1)
         self._waiting.append((answer, timer, (len(keys), *keys, *args)))
         return answer
+
+    async def keys_like(self, pattern: str) -> AsyncIterator[bytes]:
+        """Every key that matches, some of them twice; walks over all keys of all servers, in steps.
+
+        Raises:
+            StateError: a server did not answer.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._open(loop)
+        try:
+            async for key in self._client.scan_iter(match=pattern, count=_STEP):
+                yield key
+        except (exceptions.RedisError, OSError) as fault:
+            raise self._fault(fault) from None
 
     def lane(self, key: str) -> str:
         """Which server a key lies on, as far as is known: what fails together."""

@@ -6,18 +6,22 @@ Numbers go as doubles: written as decimals they would be rounded on the way.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from hardening.facts import Limit
+from hardening.state.accounts import Kept
 from hardening.state.buckets import Spent
 
-Act = Literal["admit", "extend", "settle", "undo"]
+Act = Literal["admit", "extend", "settle", "undo", "look", "reset", "grant", "block"]
 
 _HEAD = struct.Struct("<8sdddB")
 _NUMBERS = struct.Struct("<Bdddd")
-_REPLY = struct.Struct("<BBddI")
+_REPLY = struct.Struct("<BBddId")
 _BUCKET = struct.Struct("<Bdddd")
+_BLOCK = struct.Struct("<dB")
+_COUNT = struct.Struct("<I")
+_KEPT = struct.Struct("<ddddI")
 _EVEN, _SLIDING, _STREAMS = 0, 1, 2
 
 
@@ -30,14 +34,18 @@ class Told(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The script's answer; `known` says whether the lease was there, `now` is the server's time."""
+    """The script's answer; `known` says whether the lease was there, `now` is the server's time.
+
+    `blocked_s` is how long the account stays blocked, 0 for one that is not.
+    """
 
     granted: bool
     known: bool
     now: float
     age_s: float
     requests: int
-    buckets: tuple[Told, ...]
+    blocked_s: float
+    buckets: tuple[Told, ...] = ()
 
 
 def head(lease_id: bytes, now: float, lease_s: float, remembered_s: float, *, proven: bool) -> bytes:
@@ -56,14 +64,43 @@ def reply_of(raw: bytes) -> Reply:
     Raises:
         struct.error: that is no answer of the script.
     """
-    granted, known, now, age_s, requests = _REPLY.unpack_from(raw)
+    granted, known, now, age_s, requests, blocked_s = _REPLY.unpack_from(raw)
     buckets = tuple(
         [
             Told(bool(fits), Spent(until, used, before), held)
             for fits, until, used, before, held in _BUCKET.iter_unpack(raw[_REPLY.size :])
         ]
     )
-    return Reply(bool(granted), bool(known), now, age_s, requests, buckets)
+    return Reply(bool(granted), bool(known), now, age_s, requests, blocked_s, buckets)
+
+
+def block_of(reason: str, for_s: float) -> bytes:
+    """The argument of a block; for no time at all it lifts one."""
+    text = reason.encode()
+    return _BLOCK.pack(for_s, len(text)) + text
+
+
+def looked(raw: bytes, scopes: Sequence[str]) -> tuple[Reply, str, tuple[Kept, ...]]:
+    """The script's answer to an operator: the reason of the block, and every limit of these scopes.
+
+    Raises:
+        struct.error: that is no answer of the script.
+    """
+    granted, known, now, age_s, requests, blocked_s = _REPLY.unpack_from(raw)
+    begin = _REPLY.size + 1
+    at = begin + raw[begin - 1]
+    reason, kept = raw[begin:at].decode(), []
+    for scope in scopes:
+        (count,) = _COUNT.unpack_from(raw, at)
+        at += _COUNT.size
+        for _ in range(count):
+            begin = at + 1
+            at = begin + raw[begin - 1]
+            until, used, before, held, leases = _KEPT.unpack_from(raw, at)
+            kept.append(Kept(scope, raw[begin:at].decode(), Spent(until, used, before), held, leases))
+            at += _KEPT.size
+    reply = Reply(bool(granted), bool(known), now, age_s, requests, blocked_s)
+    return reply, reason, tuple(one for one in kept if one.leases or one.spent.until > now)
 
 
 def _limit(limit: Limit) -> bytes:

@@ -9,7 +9,7 @@ without a jump, also where one window follows another; so what is within the lim
 from __future__ import annotations
 
 from hardening.facts import Limit
-from hardening.state.spent import Spent
+from hardening.state.spent import UNSPENT, Spent
 
 
 def debt(limit: Limit, spent: Spent, now: float) -> float:
@@ -26,6 +26,18 @@ def spend(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
     window = max(now // limit.per_s, _window(limit, spent))
     used, before = _counts(limit, spent, window)
     return Spent((window + 2.0) * limit.per_s, used + units, before)
+
+
+def give_back(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
+    """The counters after `units` were given back, those first that would count longest."""
+    window = max(now // limit.per_s, _window(limit, spent))
+    used, before = _counts(limit, spent, window)
+    share = min(1.0, max(0.0, window + 1.0 - now / limit.per_s))
+    left = used - units
+    if left > 0.0:
+        return Spent((window + 2.0) * limit.per_s, left, before)
+    before = before + left / share if share > 0.0 else 0.0
+    return Spent((window + 2.0) * limit.per_s, 0.0, before) if before > 0.0 else UNSPENT
 
 
 def retry_after_s(limit: Limit, spent: Spent, units: float, now: float) -> float:

@@ -26,7 +26,8 @@ class StateStore(Protocol):
     ) -> Admission | Awaitable[Admission]:
         """Reserve all `charges` or none; the answer carries the standing before this request.
 
-        A refused request costs nothing. `retry_after_s` is None where waiting does not help.
+        A refused request costs nothing. `retry_after_s` is None where waiting does not help. A proven
+        account that is blocked is refused whatever it asks, with `blocked_s` and nothing of its limits.
 
         Raises:
             StateError: the store did not answer.

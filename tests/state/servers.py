@@ -104,8 +104,9 @@ class OneRoot(RedisStore):
 class Waited:
     """A store that is awaited, for tests that do not: each call runs to its end."""
 
-    def __init__(self, store: RedisStore, runner: asyncio.Runner) -> None:
+    def __init__(self, store: RedisStore, runner: asyncio.Runner, url: str = "") -> None:
         self.store = store
+        self.url = url
         self._run = runner.run
 
     def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
@@ -126,8 +127,9 @@ class Waited:
 
 def waited(server: Server, runner: asyncio.Runner, *, lease_s: float = 1800.0) -> Waited:
     """A new store on this server, in the time that it is told."""
-    store = OneRoot(server.url, lease_s=lease_s, deadline_s=PATIENT_S, own_clock=False)
-    return Waited(store, runner)
+    url = server.url
+    store = OneRoot(url, lease_s=lease_s, deadline_s=PATIENT_S, own_clock=False)
+    return Waited(store, runner, url)
 
 
 @contextmanager

@@ -507,7 +507,7 @@ def test_state_of_a_later_release_is_left_alone(valkey: Server, runner: asyncio.
             await store.admit(ANNE, (of(DAY, 100.0),), 0.0)
             with prefixed(valkey, url) as client:
                 state = next(key for key in client.own() if not key.endswith(b"leases"))
-                later = b"\x02" + client.get(state)[1:]
+                later = b"\x03" + client.get(state)[1:]
                 client.set(state, later)
                 with pytest.raises(StateError, match="later release"):
                     await store.admit(ANNE, (of(DAY, 1.0),), 0.0)

@@ -1,11 +1,12 @@
--- Limits of the scopes below one root: admit, extend, settle, undo. All or nothing, in one call.
+-- Limits of the scopes below one root: admit, extend, settle, undo; and for operators look, reset, grant, block.
+-- All or nothing, in one call.
 --
 -- KEYS: for each scope its state (one packed string) and its open leases (a hash by lease id). The first
 -- scope is the home of the lease: that of the account, where standing and every lease is kept.
 -- ARGV: the act, the head (HEAD), then for each scope its charges (CHARGE, one after another).
 -- The arithmetic is that of state/buckets.py and state/sliding.py; tests hold the two equal.
 
-local VERSION = 1
+local VERSION, WITH_BLOCK = 1, 2
 local DUST = 1e-6
 local NEVER = math.huge
 local LONGEST_MS = 3.2e12 -- a century: the server takes no number beyond its own
@@ -14,6 +15,7 @@ local HEAD = '<c8dddB' -- lease id, now (below 0: ask the server), life of a lea
 local CHARGE = '<Bc0Bdddd' -- limit key, kind, amount, per_s, burst, units
 local STATE = '<BddddI4B' -- version, clock, due, kept until, first seen, requests, buckets
 local BUCKET = '<Bc0ddddI4' -- limit key, until, used, before, held, open leases
+local BLOCK = '<dBc0' -- after the buckets where the version says so: blocked until, reason
 local LEASE = '<dB' -- expires at, and 1 for the mark of a lease that is over
 local PART = '<Bc0Bddd' -- limit key, kind, amount, per_s, units
 
@@ -58,6 +60,21 @@ local function spend(limit, bucket, units, now)
   bucket.till, bucket.used, bucket.before = (window + 2) * limit.per_s, used + units, before
 end
 
+local function give_back(limit, bucket, units, now)
+  if units <= 0 or bucket.till <= now then return end
+  if limit.kind ~= SLIDING then
+    bucket.till = math.max(now, bucket.till - units * limit.per_s / limit.amount)
+    return
+  end
+  local window = math.max(window_at(limit, now), window_of(limit, bucket))
+  local used, before = counts(limit, bucket, window)
+  local share = math.min(1, math.max(0, window + 1 - now / limit.per_s))
+  local left = used - units
+  if left <= 0 then before = share > 0 and math.max(0, before + left / share) or 0 end
+  bucket.till, bucket.used, bucket.before = (window + 2) * limit.per_s, math.max(0, left), before
+  if left <= 0 and before == 0 then bucket.till = 0 end
+end
+
 local function release(bucket, units)
   bucket.leases = math.max(0, bucket.leases - 1)
   local left = bucket.held - units
@@ -69,11 +86,12 @@ end
 local function read_scope(index)
   local scope = {
     key = KEYS[2 * index - 1], leases_key = KEYS[2 * index], buckets = {}, order = {},
-    clock = 0, due = NEVER, kept = 0, seen = 0, requests = 0,
+    clock = 0, due = NEVER, kept = 0, seen = 0, requests = 0, blocked = 0, reason = '',
   }
   local text = redis.call('GET', scope.key)
   if not text then return scope end
-  if string.byte(text) ~= VERSION then return nil end
+  local version = string.byte(text)
+  if version ~= VERSION and version ~= WITH_BLOCK then return nil end
   local at, number, _
   _, scope.clock, scope.due, scope.kept, scope.seen, scope.requests, number, at = struct.unpack(STATE, text)
   for place = 1, number do
@@ -83,6 +101,7 @@ local function read_scope(index)
     scope.buckets[bucket.key] = bucket
     scope.order[place] = bucket
   end
+  if version == WITH_BLOCK then scope.blocked, scope.reason = struct.unpack(BLOCK, text, at) end
   return scope
 end
 
@@ -98,7 +117,8 @@ end
 
 local function write_scope(scope, now, remembered_s, expires)
   local texts, open = { '' }, false
-  local whole = scope.requests > 0 and now + remembered_s or now
+  local is_blocked = scope.blocked > now
+  local whole = math.max(scope.requests > 0 and now + remembered_s or now, scope.blocked)
   for _, bucket in ipairs(scope.order) do
     if bucket.leases > 0 or bucket.till > now then
       texts[#texts + 1] = struct.pack(
@@ -116,7 +136,8 @@ local function write_scope(scope, now, remembered_s, expires)
     return
   end
   texts[1] = struct.pack(
-    STATE, VERSION, now, scope.due, scope.kept, scope.seen, scope.requests, #texts - 1)
+    STATE, is_blocked and WITH_BLOCK or VERSION, now, scope.due, scope.kept, scope.seen, scope.requests, #texts - 1)
+  if is_blocked then texts[#texts + 1] = struct.pack(BLOCK, scope.blocked, #scope.reason, scope.reason) end
   if not expires then
     redis.call('SET', scope.key, table.concat(texts))
     return
@@ -246,8 +267,11 @@ if found then _, _, is_over = parts_of(found) end
 local expires_at = now + lease_s
 local granted, told = false, { '' }
 local seen, requests = home.seen, home.requests
+local blocked_s = act == 'admit' and not found and math.max(0, home.blocked - now) or 0
 
-if act == 'admit' then
+if blocked_s > 0 then
+  granted = false
+elseif act == 'admit' then
   -- An id that is known was sent twice, or was undone before it came: nothing is held again.
   granted = reserve(scopes, now, told, not found) and not is_over
   if granted and not found then
@@ -317,10 +341,34 @@ if act == 'undo' then
   home.changed = true
   write_lease(home, id, expires_at, {}, true)
 end
+if act == 'reset' or act == 'grant' then
+  for _, scope in ipairs(scopes) do
+    scope.changed = true
+    for _, bucket in ipairs(act == 'reset' and scope.order or {}) do bucket.till, bucket.used, bucket.before = 0, 0, 0 end
+    for _, charge in ipairs(scope.charges) do
+      if scope.buckets[charge.key] then give_back(charge, scope.buckets[charge.key], charge.units, now) end
+    end
+  end
+elseif act == 'block' then
+  local for_s, reason = struct.unpack(BLOCK, ARGV[3 + #scopes])
+  home.blocked, home.reason, home.changed = for_s > 0 and now + for_s or 0, reason, true
+end
 
 for _, scope in ipairs(scopes) do
   if scope.changed then write_scope(scope, now, remembered_s, is_live) end
 end
 local standing = requests > 0 and now - seen or 0
-told[1] = struct.pack('<BBddI4', granted and 1 or 0, (found and not is_over) and 1 or 0, now, standing, requests)
+if act == 'look' or act == 'reset' or act == 'grant' or act == 'block' then
+  blocked_s = math.max(0, home.blocked - now)
+  told[2] = struct.pack('<Bc0', #home.reason, home.reason)
+  for _, scope in ipairs(scopes) do
+    told[#told + 1] = struct.pack('<I4', #scope.order)
+    for _, bucket in ipairs(scope.order) do
+      told[#told + 1] = struct.pack(
+        BUCKET, #bucket.key, bucket.key, bucket.till, bucket.used, bucket.before, bucket.held, bucket.leases)
+    end
+  end
+end
+told[1] = struct.pack(
+  '<BBddI4d', granted and 1 or 0, (found and not is_over) and 1 or 0, now, standing, requests, blocked_s)
 return table.concat(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hardening.state.sqlite.accounts import SqliteAccounts
 from hardening.state.sqlite.store import SqliteStore
 
-__all__ = ["SqliteStore"]
+__all__ = ["SqliteAccounts", "SqliteStore"]

@@ -13,7 +13,8 @@ from hardening.errors import StateError
 APPLICATION_ID = 0x68_64_6E_67
 """What `file` and SQLite's own tools know one of our databases by: "hdng"."""
 
-VERSION = 1
+VERSION = 2
+"""Of the tables; 1 had no blocks, and is brought to this when it is opened."""
 
 _OLDEST = (3, 37)  # strict tables, RETURNING
 _PAGE_BYTES = 1024  # a row or two change in a call, and whole pages are written
@@ -31,6 +32,9 @@ create table if not exists leases (
   token integer primary key, expires_at real not null, claim text not null
 ) strict;
 create table if not exists facts (name text primary key, value any not null) strict, without rowid;
+create table if not exists blocks (
+  key text primary key, until real not null, reason text not null
+) strict, without rowid;
 create trigger if not exists scope_added after insert on scopes
   begin update facts set value = value + 1 where name = 'scopes'; end;
 create trigger if not exists scope_gone after delete on scopes

@@ -7,7 +7,7 @@ import itertools
 import math
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import orjson
@@ -111,6 +111,8 @@ class Ledger:
         standing = _NEW
         if home is not None and home.key != OVERFLOW:
             standing = Standing(0.0, None, home.requests, max(0.0, now - home.first_seen))
+        if home is not None and (blocked_s := self._blocked_s(own, now)) is not None:
+            return Admission(False, None, standing, blocked_s=blocked_s)
         parts = claims.reserve(charges, scopes.bucket, standing, now)
         if isinstance(parts, Admission):
             return parts
@@ -166,6 +168,11 @@ class Ledger:
         self._save(scopes, now)
         return True
 
+    def _blocked_s(self, scope_key: str, now: float) -> float | None:
+        """How long an account stays blocked; None where it is not."""
+        found = self._run("select until from blocks where key = ?", (scope_key,)).fetchone()
+        return found[0] - now if found is not None and found[0] > now else None
+
     def _let_run_out(self, now: float) -> None:
         """Spend leases that have run out as reserved, the earliest first; a few in one call."""
         expired = self._run(
@@ -204,13 +211,8 @@ class Ledger:
 
     def _scopes(self, keys: dict[str, None], now: float) -> _Scopes:
         """The scopes of these keys; what is not known yet is new, or the overflow where there is no room."""
-        scopes = _Scopes()
+        scopes = self._known(keys)
         by_key = scopes.by_key
-        if not keys:
-            return scopes
-        for row in self._run(_select("key", len(keys)), (*keys,)):
-            scope = _read(row)
-            by_key[scope.key] = scope
         if len(by_key) < len(keys):
             missing = [key for key in keys if key not in by_key]
             for key in missing[: self._room(len(missing))]:
@@ -219,6 +221,15 @@ class Ledger:
             if rest:
                 overflow = self._overflow(now)
                 by_key.update(dict.fromkeys(rest, overflow))
+        return scopes
+
+    def _known(self, keys: Collection[str]) -> _Scopes:
+        """Those of these keys that there are."""
+        scopes = _Scopes()
+        if keys:
+            for row in self._run(_select("key", len(keys)), (*keys,)):
+                scope = _read(row)
+                scopes.by_key[scope.key] = scope
         return scopes
 
     def _room(self, wanted: int) -> int:

@@ -1,0 +1,360 @@
+"""`hardening accounts`: who a live store knows, what he has spent, to give it back, and to keep him out."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from inspect import isawaitable
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+
+from hardening.cli.validate import FINDINGS, UNREADABLE, unreadable
+from hardening.clock import SystemClock
+from hardening.errors import PolicyError, StateError
+from hardening.facts import Limit
+from hardening.policy import load_policy
+from hardening.policy.nodes import looks_secret
+from hardening.policy.quantities import Quantity
+from hardening.state import Accounts, AccountState, Block, Kept, open_accounts
+from hardening.state.buckets import debt, state_of
+
+_SPAN = Quantity(
+    {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}, 1.0, 3.2e9, "a span such as 30m, 12h or 7d"
+)
+_REASON_BYTES = 200
+_ID_CHARS = 256
+_MOST = 1000
+
+accounts = typer.Typer(
+    name="accounts",
+    help="Show and change accounts in the store that the workers use; what is done acts on the next request.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def _checked(id: str) -> str:
+    """An id that can be one; a key is never quoted."""
+    if looks_secret(id):
+        raise typer.BadParameter("found a value shaped like an API key; give the id of the receipts")
+    if not 0 < len(id) <= _ID_CHARS or not id.isprintable():
+        raise typer.BadParameter(f"an id has 1 to {_ID_CHARS} characters, all printable")
+    return id
+
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The account, as receipts name it.", callback=_checked)]
+State = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="The store, instead of the policy's; a password belongs in HARDENING_STATE."
+    ),
+]
+PolicyName = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        metavar="PATH_OR_PRESET",
+        envvar="HARDENING_POLICY",
+        help="The policy that names the store and the limits.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Org = Annotated[
+    str | None, typer.Option(help="The organisation of an account that a Redis store has not seen yet.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The store that is asked, and the limits of the policy that was given, by their keys."""
+
+    accounts: Accounts
+    limits: dict[str, Limit]
+    has_policy: bool
+
+
+@accounts.command("list")
+def list_accounts(
+    state: State = None,
+    policy: PolicyName = None,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST, help="How many at most.")] = 100,
+    after: Annotated[str, typer.Option(metavar="ID", help="Begin after this account.")] = "",
+    json: Json = False,
+) -> None:
+    """List the accounts that the store knows, in the order of their ids: exit 2 where it cannot be asked."""
+    place = _place(state, policy)
+    page = _asked(place, lambda store, now: store.page(after, limit + 1, now))
+    shown, more = page[:limit], len(page) > limit
+    if json:
+        following = shown[-1].id if more else None
+        _print_json({"accounts": [_as_json(one, place) for one in shown], "after": following})
+        return
+    console = _console()
+    for one in shown:
+        console.print(_line(one), style="red" if one.block else None)
+    if more:
+        console.print(f"more: --after {shown[-1].id}")
+
+
+@accounts.command()
+def show(id: Id, state: State = None, policy: PolicyName = None, json: Json = False) -> None:
+    """Show one account with its limits and its block: exit 1 where the store does not know it."""
+    place = _place(state, policy)
+    _tell(id, _asked(place, lambda store, now: store.find(id, now)), place, json)
+
+
+@accounts.command()
+def reset(id: Id, state: State = None, policy: PolicyName = None, json: Json = False) -> None:
+    """Make all limits of an account whole; what is reserved for running answers stays reserved."""
+    place = _place(state, policy)
+    _tell(id, _asked(place, lambda store, now: store.reset(id, now)), place, json)
+
+
+@accounts.command()
+def grant(
+    id: Id,
+    units: Annotated[float, typer.Argument(help="How many units; never more than were spent.")],
+    limit: Annotated[
+        list[str] | None, typer.Option(help="A limit of the policy; may be repeated; without it, all.")
+    ] = None,
+    state: State = None,
+    policy: PolicyName = None,
+    json: Json = False,
+) -> None:
+    """Give an account units of limits back that it has spent; needs the policy, which says what a unit is."""
+    place = _place(state, policy)
+    chosen = _chosen(place, limit or [])
+    if not 0.0 < units < math.inf:
+        raise typer.BadParameter("units: write a number above 0")
+    _tell(id, _asked(place, lambda store, now: store.grant(id, chosen, units, now)), place, json)
+
+
+@accounts.command()
+def block(
+    id: Id,
+    reason: Annotated[str, typer.Option(help="Why; for operators only, callers never see it.")],
+    until: Annotated[
+        str, typer.Option(metavar="WHEN", help="A day or time (UTC), a span such as 7d, or `forever`.")
+    ],
+    org: Org = None,
+    state: State = None,
+    policy: PolicyName = None,
+    json: Json = False,
+) -> None:
+    """Refuse every request of an account from now on, with 403, in every worker that uses the store."""
+    place, for_s = _place(state, policy), _seconds_until(until)
+    if not reason.strip() or not reason.isprintable() or len(reason.encode()) > _REASON_BYTES:
+        raise typer.BadParameter(f"--reason: write 1 to {_REASON_BYTES} bytes on one line")
+    found = _asked(place, lambda store, now: store.block(id, reason, for_s, now, org))
+    _tell(id, found, place, json)
+    if not found.requests:
+        typer.echo(
+            f"{id} has asked nothing yet: is that the id of its receipts? "
+            "On Redis an account of an organisation needs --org as long as it has asked nothing",
+            err=True,
+        )
+
+
+@accounts.command()
+def unblock(id: Id, state: State = None, policy: PolicyName = None, json: Json = False) -> None:
+    """Let a blocked account ask again: exit 1 where the store does not know it."""
+    place = _place(state, policy)
+    _tell(id, _asked(place, lambda store, now: store.unblock(id, now)), place, json)
+
+
+# -- what is asked
+
+
+def _place(state: str | None, policy: str | None) -> Place:
+    """The store and the limits that the options and the environment name."""
+    limits: dict[str, Limit] = {}
+    if policy is not None:
+        if why := unreadable(policy):
+            raise _unusable(why)
+        try:
+            read = load_policy(policy, os.environ)
+        except PolicyError as fault:
+            typer.echo(str(fault), err=True)
+            raise typer.Exit(FINDINGS) from None
+        limits = {limit.key: limit for limit in read.limits.values()}
+        state = state or read.runtime.state
+    state = state or os.environ.get("HARDENING_STATE")
+    if not state:
+        raise typer.BadParameter("name the store: --policy FILE, --state URL or HARDENING_STATE")
+    try:
+        return Place(open_accounts(state), limits, policy is not None)
+    except StateError as fault:
+        raise _unusable(str(fault)) from None
+
+
+def _asked(place: Place, act: Callable[[Accounts, float], Any]) -> Any:
+    """What the store answers."""
+
+    async def ask() -> Any:
+        try:
+            answer = act(place.accounts, SystemClock().wall())
+            return await answer if isawaitable(answer) else answer
+        finally:
+            if isawaitable(closing := getattr(place.accounts, "close", lambda: None)()):
+                await closing
+
+    try:
+        return asyncio.run(ask())
+    except StateError as fault:
+        raise _unusable(str(fault)) from None
+
+
+def _chosen(place: Place, names: Sequence[str]) -> list[Limit]:
+    """The limits of these names, or all that are an account's own."""
+    own = {limit.name: limit for limit in place.limits.values() if limit.by != "org"}
+    if not place.has_policy:
+        raise typer.BadParameter("give --policy: it says what a unit of a limit is")
+    for name in names:
+        if name not in own:
+            raise typer.BadParameter(f"--limit: allowed are {', '.join(own) or 'none'}, which accounts have")
+    return [own[name] for name in names] if names else list(own.values())
+
+
+def _seconds_until(text: str) -> float:
+    """Seconds from now to a day or time, in UTC without a zone, or after a span."""
+    if text == "forever":
+        return math.inf
+    try:
+        return _SPAN.read(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            "--until: write a day such as 2027-03-31, a time such as 2027-03-31T12:00, a span such as 7d, or `forever`"
+        ) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = moment.timestamp() - SystemClock().wall()
+    if seconds <= 0.0:
+        raise typer.BadParameter("--until: found a time that is past")
+    return seconds
+
+
+def _unusable(why: str) -> typer.Exit:
+    typer.echo(why, err=True)
+    return typer.Exit(UNREADABLE)
+
+
+# -- what is told
+
+
+def _tell(id: str, found: AccountState | None, place: Place, json: bool) -> None:
+    if found is None:
+        typer.echo(f"{id}: the store does not know this account", err=True)
+        raise typer.Exit(FINDINGS)
+    if json:
+        _print_json(_as_json(found, place))
+        return
+    console = _console()
+    console.print(_line(found), style="red" if found.block else None)
+    for kept in found.limits:
+        console.print(f"  {_limit_line(kept, found, place)}")
+
+
+def _as_json(found: AccountState, place: Place) -> dict[str, object]:
+    return {
+        "id": found.id,
+        "requests": found.requests,
+        "first_seen": _date(-found.age_s) if found.requests else None,
+        "age_s": round(found.age_s, 3),
+        "open_leases": _open_leases(found),
+        "blocked": _block_json(found.block),
+        "limits": [_limit_json(kept, found, place) for kept in found.limits],
+    }
+
+
+def _block_json(block: Block | None) -> dict[str, object] | None:
+    if block is None:
+        return None
+    forever = block.left_s == math.inf
+    return {"reason": block.reason, "until": None if forever else _date(block.left_s)}
+
+
+def _limit_json(kept: Kept, found: AccountState, place: Place) -> dict[str, Any]:
+    """A limit in units where the policy is known, else by the time until it is whole."""
+    limit = place.limits.get(kept.key)
+    name, unit = _name_and_unit(kept.key)
+    told: dict[str, Any] = {
+        "limit": name,
+        "unit": unit,
+        "scope": kept.scope,
+        "held": kept.held,
+        "open_leases": kept.leases,
+        "whole_in_s": round(max(0.0, kept.spent.until - found.now), 3),
+    }
+    if limit is not None:
+        left = state_of(limit, kept.spent, kept.held, found.now)
+        told |= {
+            "spent": round(debt(limit, kept.spent, found.now), 3),
+            "remaining": round(left.remaining, 3),
+            "whole_in_s": round(left.reset_s, 3),
+        }
+    return told
+
+
+def _line(found: AccountState) -> str:
+    seen = f"first seen {_date(-found.age_s)}" if found.requests else "has asked nothing"
+    text = f"{found.id}  {found.requests} requests, {seen}, {_open_leases(found)} open"
+    block = found.block
+    if block is None:
+        return text
+    until = "until it is lifted" if block.left_s == math.inf else f"until {_date(block.left_s)}"
+    return f"{text}  BLOCKED {until}: {block.reason}"
+
+
+def _limit_line(kept: Kept, found: AccountState, place: Place) -> str:
+    told = _limit_json(kept, found, place)
+    name, unit = _name_and_unit(kept.key)
+    kind, _, rest = kept.scope.partition(":")
+    part = rest.partition("\n")[2]
+    where = f" ({kind} {_printable(part)})" if part else ""
+    if "spent" not in told:
+        return f"{name}{where}: whole in {told['whole_in_s']:.0f} s, {kept.held:g} {unit} held; --policy tells what is left"
+    return (
+        f"{name}{where}: {told['spent']:g} {unit} spent, {kept.held:g} held, {told['remaining']:g} left, "
+        f"whole in {told['whole_in_s']:.0f} s"
+    )
+
+
+def _name_and_unit(key: str) -> tuple[str, str]:
+    """What the key of a limit begins with; names may hold slashes."""
+    name, unit, _ = key.removesuffix("/sliding").rsplit("/", 2)
+    return name, unit
+
+
+def _printable(text: str) -> str:
+    """A name that a caller has chosen, without what would speak to a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _open_leases(found: AccountState) -> int:
+    return max((kept.leases for kept in found.limits), default=0)
+
+
+def _date(in_s: float) -> str:
+    """The date so many seconds from now, by this machine's clock."""
+    try:
+        return datetime.fromtimestamp(SystemClock().wall() + in_s, UTC).isoformat(timespec="seconds")
+    except (OverflowError, ValueError):
+        return "the end of time"
+
+
+def _print_json(report: object) -> None:
+    typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode())
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,94 @@
+"""What operators ask of a store while it is in use: who is known, what he has spent, and to keep him out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import NamedTuple, Protocol
+
+from hardening.facts import Limit
+from hardening.state.buckets import Spent
+
+OWN = "account:"
+"""What begins the key of the scope that holds an account's own limits, its standing and its block."""
+
+OWN_END = "account;"
+"""What comes after all keys that begin so."""
+
+PARTS = ("key:", "model:")
+"""Beginnings of the scopes of limits that an account has for each key or model."""
+
+
+class Block(NamedTuple):
+    """An account that is refused: why, and for how many seconds more; infinite until it is lifted."""
+
+    reason: str
+    left_s: float
+
+
+class Kept(NamedTuple):
+    """One limit of one scope as the store keeps it, by the `key` of the limit; `leases` are the open ones."""
+
+    scope: str
+    key: str
+    spent: Spent
+    held: float
+    leases: int
+
+
+class AccountState(NamedTuple):
+    """What a store knows of one account at its time `now`; limits that are whole are not listed."""
+
+    id: str
+    requests: int
+    age_s: float
+    now: float
+    limits: tuple[Kept, ...] = ()
+    block: Block | None = None
+
+
+class Accounts(Protocol):
+    """The accounts of a store, by the ids of receipts; each act is seen by the next request of any process.
+
+    Answers at once, or with something to await. A store with a clock of its own ignores `now`. What is
+    reserved by open leases stays reserved, whatever is given back. Raises StateError where the store
+    does not answer.
+    """
+
+    def page(
+        self, after: str, count: int, now: float
+    ) -> tuple[AccountState, ...] | Awaitable[tuple[AccountState, ...]]:
+        """Up to `count` accounts whose ids come after this one, in the order of ids."""
+        ...
+
+    def find(self, id: str, now: float) -> AccountState | Awaitable[AccountState | None] | None:
+        """One account, with the limits that it has for each key and model; None for one that is unknown."""
+        ...
+
+    def reset(self, id: str, now: float) -> AccountState | Awaitable[AccountState | None] | None:
+        """Give back all that an account has spent of its own limits, but not of its organisation's."""
+        ...
+
+    def grant(
+        self, id: str, limits: Sequence[Limit], units: float, now: float
+    ) -> AccountState | Awaitable[AccountState | None] | None:
+        """Give back up to so many units of what an account has spent of each of these limits."""
+        ...
+
+    def block(
+        self, id: str, reason: str, for_s: float, now: float, org: str | None = None
+    ) -> AccountState | Awaitable[AccountState]:
+        """Refuse an account for so long, in the place of a block that it has.
+
+        `org` is the organisation of one that was never seen; only stores that keep organisations apart
+        look at it.
+        """
+        ...
+
+    def unblock(self, id: str, now: float) -> AccountState | Awaitable[AccountState | None] | None:
+        """Let an account ask again."""
+        ...
+
+
+def belongs(scope_key: str, id: str) -> bool:
+    """Whether a scope holds limits of this account alone."""
+    return scope_key == OWN + id or scope_key.startswith(tuple([f"{part}{id}\n" for part in PARTS]))

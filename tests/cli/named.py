@@ -1,0 +1,20 @@
+"""An app for real servers whose callers are all one account."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hardening import HardeningMiddleware
+from tests.asgi.chat import PLAIN_JSON
+
+
+async def chat(request: Request) -> Response:
+    """A recorded answer."""
+    return Response(PLAIN_JSON, media_type="application/json")
+
+
+inner = Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
+app = HardeningMiddleware(inner, identify=lambda scope: "acct_7")
