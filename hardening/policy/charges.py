@@ -159,7 +159,8 @@ def _scope(by: CountedBy, account: Account, model: str) -> str:
         return f"key:{account.id}\n{account.key}"
     if by == "model":
         # As rules match it, in any case; of what a caller made up no more than a name's length is kept.
-        name = model.strip()[:_MODEL_CHARS].lower().encode("utf-8", "replace").decode()
+        # A line end of his own could make it the name of what a store keeps beside another scope.
+        name = model.strip()[:_MODEL_CHARS].lower().replace("\n", " ").encode("utf-8", "replace").decode()
         return f"model:{account.id}\n{name}"
     return account.scope
 

@@ -90,8 +90,8 @@ class MemoryStore:
     def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve all `charges` or none; see `StateStore.admit`."""
         now = self._pass_time(now)
-        if (block := self._blocks.get(account.scope)) and block[1] > now and account.proven:
-            return Admission(False, None, self._known_standing(account), blocked_s=block[1] - now)
+        if self._blocks and account.proven and (block := self._block_of(account.id)):
+            return Admission(False, None, self._known_standing(account), blocked_s=block.left_s)
         home = self._scope(account.scope) if account.proven else self._overflow
         # Whoever shares the overflow is as new as can be, however long that has been in use.
         standing = _NEW if home is self._overflow else self._standing(home)

@@ -133,5 +133,6 @@ class RedisAccounts:
         begin = f"{self._prefix}:{{"
         async for key in self._link.keys_like(f"{_GLOB.sub(_ESCAPED, begin)}*}}:{pattern}"):
             root, _, scope = key.decode("utf-8", "replace").removeprefix(begin).partition("}:")
-            if not scope.endswith(LEASES):
+            # A key or model that callers call "leases" has a state all the same.
+            if not scope.endswith(LEASES) or (scope.count("\n") == 1 and not scope.startswith(OWN)):
                 yield root, scope

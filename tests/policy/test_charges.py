@@ -236,3 +236,10 @@ def test_an_answer_that_is_finished_in_debt_may_pass_each_limit_by_what_it_says(
     ]
     unsaid = charged(text.replace(", max_debt: 300", ""))
     assert [charge.limit.burst for charge in extended(unsaid, 10, in_debt=True)] == [2000]
+
+
+def test_a_model_with_line_ends_is_no_name_of_anything_beside_a_scope() -> None:
+    """Catches a caller who makes a store read one of its leases as a limit, and so seem to fail."""
+    text = "version: 1\nlimits: {m: {tokens: 100, per: 1m, by: model}}\ndefaults: {limits: [m]}\n"
+    (charge,) = charged(text, model="Foo\nleases").charges
+    assert charge.scope_key == "model:a\nfoo leases"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -149,3 +151,23 @@ def test_waiting_for_a_sliding_window_is_enough_and_not_too_long(now, uses, aske
     assert buckets.fits(HOURLY, spent, asked, now=now + wait_s + 1e-6)
     if wait_s > 0.01:
         assert not buckets.fits(HOURLY, spent, asked + 1e-3, now=now + wait_s - 0.01)
+
+
+USES = st.lists(st.tuples(st.floats(0, 12), st.floats(0, 60)), max_size=12)
+
+
+@pytest.mark.parametrize("limit", [HOURLY, replace(HOURLY, window="even")], ids=lambda limit: limit.window)
+@given(st.floats(0, 1e6), USES, st.floats(0, 12), st.floats(0, 200))
+def test_what_is_given_back_is_no_debt_any_more_now_or_later(limit, now, uses, pause, units):
+    spent = UNSPENT
+    for wait, used in uses:
+        now += wait
+        spent = buckets.spend(limit, spent, used, now=now)
+    now += pause
+    less = buckets.give_back(limit, spent, units, now=now)
+    owed = buckets.debt(limit, spent, now=now)
+    assert buckets.debt(limit, less, now=now) == pytest.approx(max(0.0, owed - units), abs=1e-4)
+    for later in (0.0, 3.0, 9.0, 21.0):
+        assert (
+            buckets.debt(limit, less, now=now + later) <= buckets.debt(limit, spent, now=now + later) + 1e-4
+        )

@@ -370,3 +370,41 @@ def test_memory_is_bounded_and_what_is_lost_is_counted(monkeypatch: pytest.Monke
         assert len(store.local._standings) <= 10
 
     run(act())
+
+
+def test_what_a_blocked_account_owes_is_let_go_and_holds_nobody_up() -> None:
+    """Catches a round that asks again for ever, or ends, for one whom the store refuses."""
+    bob = Account("bob")
+
+    async def act() -> None:
+        shared = Shared()
+        store = guard(shared)
+        for account in (ANNE, bob):
+            lease = store.local.admit(account, (of(DAY, 50.0, account),), 0.0).lease
+            store.local.settle(lease, (of(DAY, 40.0, account),), {}, 0.0)
+        shared.inner.block(ANNE.id, "scraping", 100.0, 0.0)
+        await heard(store)
+        assert store.local.lost == 1
+        assert shared.left(bob) == 960
+        shared.inner.unblock(ANNE.id, 0.0)
+        assert shared.left() == 1000
+
+    run(act())
+
+
+def test_who_was_told_blocked_stays_so_without_the_store_until_he_is_told_otherwise() -> None:
+    async def act() -> None:
+        shared = Shared()
+        store = guard(shared)
+        shared.inner.block(ANNE.id, "scraping", 1000.0, 0.0)
+        assert (await store.admit(ANNE, (), 0.0)).blocked_s is not None
+        refused = store.local.admit(ANNE, (of(DAY, 1.0),), 1.0)
+        assert (refused.granted, refused.lease) == (False, None)
+        assert refused.blocked_s == pytest.approx(999.0, abs=1.0)
+        assert store.local.admit(Account("bob"), (), 1.0).granted
+        assert store.local.admit(ANNE, (), 1002.0).granted
+        shared.inner.unblock(ANNE.id, 0.0)
+        await store.admit(ANNE, (), 0.0)
+        assert store.local.admit(ANNE, (), 1.0).granted
+
+    run(act())
