@@ -15,6 +15,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from hardening.cli.accounts_shown import Limits, as_json, limit_line, line
 from hardening.cli.validate import FINDINGS, UNREADABLE, unreadable
 from hardening.clock import SystemClock
 from hardening.errors import PolicyError, StateError
@@ -22,8 +23,7 @@ from hardening.facts import Limit
 from hardening.policy import load_policy
 from hardening.policy.nodes import looks_secret
 from hardening.policy.quantities import Quantity
-from hardening.state import Accounts, AccountState, Block, Kept, open_accounts
-from hardening.state.buckets import debt, state_of
+from hardening.state import Accounts, AccountState, open_accounts
 
 _SPAN = Quantity(
     {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}, 1.0, 3.2e9, "a span such as 30m, 12h or 7d"
@@ -76,7 +76,7 @@ class Place:
     """The store that is asked, and the limits of the policy that was given, by their keys."""
 
     accounts: Accounts
-    limits: dict[str, Limit]
+    limits: Limits
     has_policy: bool
 
 
@@ -94,11 +94,11 @@ def list_accounts(
     shown, more = page[:limit], len(page) > limit
     if json:
         following = shown[-1].id if more else None
-        _print_json({"accounts": [_as_json(one, place) for one in shown], "after": following})
+        _print_json({"accounts": [as_json(one, place.limits) for one in shown], "after": following})
         return
     console = _console()
     for one in shown:
-        console.print(_line(one), style="red" if one.block else None)
+        console.print(line(one), style="red" if one.block else None)
     if more:
         console.print(f"more: --after {shown[-1].id}")
 
@@ -256,100 +256,12 @@ def _tell(id: str, found: AccountState | None, place: Place, json: bool) -> None
         typer.echo(f"{id}: the store does not know this account", err=True)
         raise typer.Exit(FINDINGS)
     if json:
-        _print_json(_as_json(found, place))
+        _print_json(as_json(found, place.limits))
         return
     console = _console()
-    console.print(_line(found), style="red" if found.block else None)
+    console.print(line(found), style="red" if found.block else None)
     for kept in found.limits:
-        console.print(f"  {_limit_line(kept, found, place)}")
-
-
-def _as_json(found: AccountState, place: Place) -> dict[str, object]:
-    return {
-        "id": found.id,
-        "requests": found.requests,
-        "first_seen": _date(-found.age_s) if found.requests else None,
-        "age_s": round(found.age_s, 3),
-        "open_leases": _open_leases(found),
-        "blocked": _block_json(found.block),
-        "limits": [_limit_json(kept, found, place) for kept in found.limits],
-    }
-
-
-def _block_json(block: Block | None) -> dict[str, object] | None:
-    if block is None:
-        return None
-    forever = block.left_s == math.inf
-    return {"reason": block.reason, "until": None if forever else _date(block.left_s)}
-
-
-def _limit_json(kept: Kept, found: AccountState, place: Place) -> dict[str, Any]:
-    """A limit in units where the policy is known, else by the time until it is whole."""
-    limit = place.limits.get(kept.key)
-    name, unit = _name_and_unit(kept.key)
-    told: dict[str, Any] = {
-        "limit": name,
-        "unit": unit,
-        "scope": kept.scope,
-        "held": kept.held,
-        "open_leases": kept.leases,
-        "whole_in_s": round(max(0.0, kept.spent.until - found.now), 3),
-    }
-    if limit is not None:
-        left = state_of(limit, kept.spent, kept.held, found.now)
-        told |= {
-            "spent": round(debt(limit, kept.spent, found.now), 3),
-            "remaining": round(left.remaining, 3),
-            "whole_in_s": round(left.reset_s, 3),
-        }
-    return told
-
-
-def _line(found: AccountState) -> str:
-    seen = f"first seen {_date(-found.age_s)}" if found.requests else "has asked nothing"
-    text = f"{found.id}  {found.requests} requests, {seen}, {_open_leases(found)} open"
-    block = found.block
-    if block is None:
-        return text
-    until = "until it is lifted" if block.left_s == math.inf else f"until {_date(block.left_s)}"
-    return f"{text}  BLOCKED {until}: {block.reason}"
-
-
-def _limit_line(kept: Kept, found: AccountState, place: Place) -> str:
-    told = _limit_json(kept, found, place)
-    name, unit = _name_and_unit(kept.key)
-    kind, _, rest = kept.scope.partition(":")
-    part = rest.partition("\n")[2]
-    where = f" ({kind} {_printable(part)})" if part else ""
-    if "spent" not in told:
-        return f"{name}{where}: whole in {told['whole_in_s']:.0f} s, {kept.held:g} {unit} held; --policy tells what is left"
-    return (
-        f"{name}{where}: {told['spent']:g} {unit} spent, {kept.held:g} held, {told['remaining']:g} left, "
-        f"whole in {told['whole_in_s']:.0f} s"
-    )
-
-
-def _name_and_unit(key: str) -> tuple[str, str]:
-    """What the key of a limit begins with; names may hold slashes."""
-    name, unit, _ = key.removesuffix("/sliding").rsplit("/", 2)
-    return name, unit
-
-
-def _printable(text: str) -> str:
-    """A name that a caller has chosen, without what would speak to a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
-def _open_leases(found: AccountState) -> int:
-    return max((kept.leases for kept in found.limits), default=0)
-
-
-def _date(in_s: float) -> str:
-    """The date so many seconds from now, by this machine's clock."""
-    try:
-        return datetime.fromtimestamp(SystemClock().wall() + in_s, UTC).isoformat(timespec="seconds")
-    except (OverflowError, ValueError):
-        return "the end of time"
+        console.print(f"  {limit_line(kept, found, place.limits)}")
 
 
 def _print_json(report: object) -> None:

@@ -160,6 +160,18 @@ def test_a_reset_gives_back_what_was_spent_and_keeps_what_is_reserved(make_store
     assert left(store, MINUTE, 0.0) == 90.0
 
 
+def test_what_one_is_given_back_is_not_given_to_one_whose_id_begins_alike(make_store, desk_of):
+    store = make_store()
+    desk = desk_of(store)
+    other = Account("anne2")
+    theirs = Charge(PER_KEY, "key:anne2\nkey_1", 50.0)
+    use(store, of(MINUTE, 40.0), of(PER_KEY, 40.0))
+    use(store, of(MINUTE, 50.0, other), theirs, account=other)
+    desk.reset("anne", 0.0)
+    assert [one.scope for one in desk.find("anne2", 0.0).limits] == [other.scope, theirs.scope_key]
+    assert desk.find("anne", 0.0).limits == ()
+
+
 @pytest.mark.parametrize("limit", [MINUTE, WINDOW, PER_KEY], ids=lambda limit: limit.name)
 @pytest.mark.parametrize("now", [0.0, 30.0, 75.0])
 def test_a_grant_gives_back_its_units_and_never_more_than_was_spent(make_store, desk_of, limit, now):
@@ -213,6 +225,7 @@ def test_characters_of_a_pattern_in_an_id_are_only_characters(make_store, desk_o
     for id in ("a*", "ab", "a[b]", "a?", "a\\b", "a:b", "a}:b{", "\u00e9"):
         use(store, of(CALLS, 1.0, Account(id)), account=Account(id))
     for id in ("a*", "a[b]", "a?", "a\\b", "a:b", "a}:b{", "\u00e9"):
+        assert desk.find(id, 0.0).requests == 1, id
         desk.block(id, "odd", 10.0, 0.0, "all")
         assert store.admit(Account(id), (), 1.0).blocked_s is not None, id
     assert store.admit(Account("ab"), (), 1.0).granted

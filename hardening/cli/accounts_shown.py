@@ -1,0 +1,107 @@
+"""An account of a store for people and for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hardening.clock import SystemClock
+from hardening.facts import Limit
+from hardening.state import AccountState, Block, Kept
+from hardening.state.buckets import debt, state_of
+
+Limits = Mapping[str, Limit]
+"""The limits of the policy that was given, by the keys that stores know them by."""
+
+
+def as_json(found: AccountState, limits: Limits) -> dict[str, object]:
+    """The account as `--json` reports it."""
+    return {
+        "id": found.id,
+        "requests": found.requests,
+        "first_seen": _date(-found.age_s) if found.requests else None,
+        "age_s": round(found.age_s, 3),
+        "open_leases": _open_leases(found),
+        "blocked": _block_json(found.block),
+        "limits": [_limit_json(kept, found, limits) for kept in found.limits],
+    }
+
+
+def _block_json(block: Block | None) -> dict[str, object] | None:
+    if block is None:
+        return None
+    forever = block.left_s == math.inf
+    return {"reason": block.reason, "until": None if forever else _date(block.left_s)}
+
+
+def _limit_json(kept: Kept, found: AccountState, limits: Limits) -> dict[str, Any]:
+    """A limit in units where the policy is known, else by the time until it is whole."""
+    limit = limits.get(kept.key)
+    name, unit = _name_and_unit(kept.key)
+    told: dict[str, Any] = {
+        "limit": name,
+        "unit": unit,
+        "scope": kept.scope,
+        "held": kept.held,
+        "open_leases": kept.leases,
+        "whole_in_s": round(max(0.0, kept.spent.until - found.now), 3),
+    }
+    if limit is not None:
+        left = state_of(limit, kept.spent, kept.held, found.now)
+        told |= {
+            "spent": round(debt(limit, kept.spent, found.now), 3),
+            "remaining": round(left.remaining, 3),
+            "whole_in_s": round(left.reset_s, 3),
+        }
+    return told
+
+
+def line(found: AccountState) -> str:
+    """The account in one line."""
+    seen = f"first seen {_date(-found.age_s)}" if found.requests else "has asked nothing"
+    text = f"{found.id}  {found.requests} requests, {seen}, {_open_leases(found)} open"
+    block = found.block
+    if block is None:
+        return text
+    until = "until it is lifted" if block.left_s == math.inf else f"until {_date(block.left_s)}"
+    return f"{text}  BLOCKED {until}: {block.reason}"
+
+
+def limit_line(kept: Kept, found: AccountState, limits: Limits) -> str:
+    """One of its limits in a line, in units where the policy is known."""
+    told = _limit_json(kept, found, limits)
+    name, unit = _name_and_unit(kept.key)
+    kind, _, rest = kept.scope.partition(":")
+    part = rest.partition("\n")[2]
+    where = f" ({kind} {_printable(part)})" if part else ""
+    if "spent" not in told:
+        return f"{name}{where}: whole in {told['whole_in_s']:.0f} s, {kept.held:g} {unit} held; --policy tells what is left"
+    return (
+        f"{name}{where}: {told['spent']:g} {unit} spent, {kept.held:g} held, {told['remaining']:g} left, "
+        f"whole in {told['whole_in_s']:.0f} s"
+    )
+
+
+def _name_and_unit(key: str) -> tuple[str, str]:
+    """What the key of a limit begins with; names may hold slashes."""
+    name, unit, _ = key.removesuffix("/sliding").rsplit("/", 2)
+    return name, unit
+
+
+def _printable(text: str) -> str:
+    """A name that a caller has chosen, without what would speak to a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _open_leases(found: AccountState) -> int:
+    return max((kept.leases for kept in found.limits), default=0)
+
+
+def _date(in_s: float) -> str:
+    """The date so many seconds from now, by this machine's clock."""
+    try:
+        return datetime.fromtimestamp(SystemClock().wall() + in_s, UTC).isoformat(timespec="seconds")
+    except (OverflowError, ValueError):
+        return "the end of time"
