@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from hardening.cli import app
 from hardening.facts import Account, Receipt
 from hardening.observe.audit import to_line
+from hardening.state import MemoryStore
 from hardening.testing import Hardened, ManualClock, harden
 
 POLICY = """\
@@ -232,9 +233,11 @@ async def _answer(request: Request) -> JSONResponse:
     )
 
 
-def hardened(policy: str = POLICY, account: Account | None = None) -> Hardened:
+def hardened(
+    policy: str = POLICY, account: Account | None = None, state: MemoryStore | None = None
+) -> Hardened:
     served = Starlette(routes=[Route("/v1/chat/completions", _answer, methods=["POST"])])
-    return harden(served, policy, identify=lambda scope: account, clock=ManualClock())
+    return harden(served, policy, identify=lambda scope: account, clock=ManualClock(), state=state)
 
 
 def asked(
@@ -272,6 +275,18 @@ def test_a_receipt_is_decided_again_as_it_was(policy: str) -> None:
     assert closed["decision"]["refusal"]["status"] == 451
     text = ran(policy, "--receipt", "audit.jsonl").stdout
     assert text.count("the Decision is the one of the receipt") == 4
+
+
+def test_a_blocked_account_is_refused_beside_the_rules_also_where_one_exempts_it(policy: str) -> None:
+    text = POLICY.replace("rules:", "rules:\n  - {name: own, match: {account: acct_1}, exempt: true}", 1)
+    Path(policy).write_text(text)
+    store = MemoryStore()
+    store.block("acct_1", "scraping", 100.0, 1_000.0)
+    served = hardened(text, Account("acct_1"), store)
+    asked(served)
+    (found,) = told(policy, served.receipts)
+    assert found["receipt"]["differs"] == []
+    assert "refused beside the rules (forbidden)" in found["receipt"]["notes"][0]
 
 
 def test_a_stranger_and_one_who_sent_nonsense_are_read_as_such(policy: str) -> None:
