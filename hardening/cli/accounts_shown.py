@@ -77,10 +77,10 @@ def limit_line(kept: Kept, found: AccountState, limits: Limits) -> str:
     part = rest.partition("\n")[2]
     where = f" ({kind} {_printable(part)})" if part else ""
     if "spent" not in told:
-        return f"{name}{where}: whole in {told['whole_in_s']:.0f} s, {kept.held:g} {unit} held; --policy tells what is left"
+        return f"{name}{where}: whole in {told['whole_in_s']:.0f} s, {_number(kept.held)} {unit} held; --policy tells what is left"
     return (
-        f"{name}{where}: {told['spent']:g} {unit} spent, {kept.held:g} held, {told['remaining']:g} left, "
-        f"whole in {told['whole_in_s']:.0f} s"
+        f"{name}{where}: {_number(told['spent'])} {unit} spent, {_number(kept.held)} held, "
+        f"{_number(told['remaining'])} left, whole in {told['whole_in_s']:.0f} s"
     )
 
 
@@ -88,6 +88,11 @@ def _name_and_unit(key: str) -> tuple[str, str]:
     """What the key of a limit begins with; names may hold slashes."""
     name, unit, _ = key.removesuffix("/sliding").rsplit("/", 2)
     return name, unit
+
+
+def _number(units: float) -> str:
+    """Units for people: 49,992,000 or 0.25."""
+    return f"{units:,.2f}".rstrip("0").rstrip(".")
 
 
 def _printable(text: str) -> str:

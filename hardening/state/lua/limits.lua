@@ -344,7 +344,9 @@ end
 if act == 'reset' or act == 'grant' then
   for _, scope in ipairs(scopes) do
     scope.changed = true
-    for _, bucket in ipairs(act == 'reset' and scope.order or {}) do bucket.till, bucket.used, bucket.before = 0, 0, 0 end
+    for _, bucket in ipairs(act == 'reset' and scope.order or {}) do
+      bucket.till, bucket.used, bucket.before = 0, 0, 0
+    end
     for _, charge in ipairs(scope.charges) do
       if scope.buckets[charge.key] then give_back(charge, scope.buckets[charge.key], charge.units, now) end
     end
