@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,8 +14,8 @@ from tests.asgi.chat import PLAIN_JSON
 
 
 async def chat(request: Request) -> Response:
-    """A recorded answer."""
-    return Response(PLAIN_JSON, media_type="application/json")
+    """A recorded answer, and who gave it."""
+    return Response(PLAIN_JSON, media_type="application/json", headers={"x-worker": str(os.getpid())})
 
 
 inner = Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
