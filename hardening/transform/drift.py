@@ -109,7 +109,7 @@ class _Place:
 
     def add(self, text: str) -> None:
         """Take a string; one that only comes again, as names and states do, adds nothing."""
-        if self.grown or hash(text) == self._last:
+        if self.grown or not text or hash(text) == self._last:
             return
         self._last = hash(text)
         self._count.add(text[:_SAMPLE_CHARS])

@@ -163,3 +163,13 @@ def test_what_is_kept_and_told_is_bounded() -> None:
         drift.text(frame(delta(**{f"field_{chr(97 + at % 26)}{chr(97 + at // 26)}": f"piece {at} "})))
     assert len(drift._places) <= 65
     assert 0 < len(drift.paths) <= 8
+
+
+def test_an_empty_string_of_an_unknown_kind_is_none() -> None:
+    """Catches a fault of our own where pieces of a new event are empty, as they are in streams."""
+    raw = b'{"type": "response.new_thing.delta", "item_id": "rs_1", "output_index": 0, "delta": "%b"}'
+    drift = Drift()
+    for piece in (b"a", b"", b"b", b""):
+        one = CODECS["openai_responses"].frame(raw % piece)
+        assert piece.decode() in [one.string(*span) for span in one.strings]
+        assert drift.text(one) == []
