@@ -76,6 +76,9 @@ _KEPT = frozenset(
 )
 
 
+_LABEL_CHARS = 40
+
+
 def read_usage(value: object) -> Usage | None:
     """The usage object `value` as counts; None where it holds none (null, or another shape).
 
@@ -163,7 +166,14 @@ def _coarse(name: str, value: object, seen: UsageSeen) -> object:
         return {key: 0 if isinstance(element, int) else None for key, element in value.items()}
     if name in _PROMPT_DETAILS:
         return _of_prompt(value)
-    return value if name in _KEPT and not isinstance(value, dict | list) else None
+    return _label(value) if name in _KEPT and not isinstance(value, dict | list) else None
+
+
+def _label(value: object) -> object:
+    """A value that is kept; of texts only what is one word, as the names of tiers and kinds are."""
+    if isinstance(value, str) and (len(value) > _LABEL_CHARS or not value.isprintable() or " " in value):
+        return None
+    return value
 
 
 def _of_prompt(value: object) -> object:
@@ -173,7 +183,7 @@ def _of_prompt(value: object) -> object:
     if not isinstance(value, dict):
         return None
     flat = {key: None if isinstance(element, dict | list) else element for key, element in value.items()}
-    return {key: element if key in _IN_DETAILS else None for key, element in flat.items()}
+    return {key: _label(element) if key in _IN_DETAILS else None for key, element in flat.items()}
 
 
 def _first(value: dict[str, object], names: tuple[str, ...]) -> int | None:

@@ -97,3 +97,17 @@ def coarse(value: object) -> object:
 )  # fmt: skip
 def test_counts_of_an_answer_are_those_that_are_told(value: object, told: object) -> None:
     assert coarse(value) == told
+
+
+def test_a_name_among_counts_is_one_word() -> None:
+    """Catches a trace in the place of a tier's name, where the whole object is written anew."""
+    seen = UsageSeen(Usage(3, 64), prompt=True)
+    said = {"prompt_tokens": 3, "completion_tokens": 5, "service_tier": "I add the apples and the pears"}
+    said |= {"trafficType": "PROVISIONED_THROUGHPUT", "speed": "word" * 20, "inference_geo": "us\nnot"}
+    told = json.loads(with_counts(said, seen))
+    assert (told["service_tier"], told["speed"], told["inference_geo"]) == (None, None, None)
+    assert told["trafficType"] == "PROVISIONED_THROUGHPUT"
+    details = {"promptTokensDetails": [{"modality": "I add the apples", "tokenCount": 3}]}
+    assert json.loads(with_counts({**said, **details}, seen))["promptTokensDetails"] == [
+        {"modality": None, "tokenCount": 3}
+    ]
