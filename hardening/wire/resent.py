@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from hardening.wire.questions import Questions, compile_questions
 from hardening.wire.roles import Role
 from hardening.wire.scan import read_json
 from hardening.wire.sites import Site
 
 # What blocks that hold a trace call themselves.
-_NAMES_OF_TRACES = (b"thinking", b"reasoning", b"reasoning.text", b"thought")
+_names_a_trace = re.compile(rb'"(?:thinking|reasoning|reasoning\.text|thought)"').search
 _SUMMARY = compile_questions({"summary": Role.PARTS})
+
+_speaks_of_traces = re.compile(rb"thinking|reasoning|thought").search
 
 Spans = list[tuple[int, int, bytes]]
 
 
 def may_resend(body: bytes) -> bool:
     """Whether a reasoning block may stand in the body, told without reading it."""
-    return any(b'"%b"' % name in body for name in _NAMES_OF_TRACES)
+    return _names_a_trace(body) is not None
 
 
 def without_resent(text: bytes, sites: list[Site]) -> Spans:
@@ -73,7 +77,7 @@ def _summaries(block: bytes) -> Spans | None:
     the text stands in `summary` alone, the item may be a reference to one that the server keeps: then only the
     text goes.
     """
-    if not any(name in block for name in _NAMES_OF_TRACES):
+    if _speaks_of_traces(block) is None:
         return []
     value = read_json(block, format="request")
     if not isinstance(value, dict):
