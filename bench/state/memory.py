@@ -10,13 +10,13 @@ import gc
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from time import process_time
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.apps import one_core
+from bench.state.line import Line
 from hardening.facts import Account, Charge, Limit, RequestFacts
 from hardening.identity import Identifier, Keys
 from hardening.policy import Policy, charges
@@ -43,21 +43,6 @@ CALLS = Limit("calls", "requests", 1e9, 60.0, 1e9)
 SLIDING = Limit("hour", "tokens", 1e9, 3600.0, 1e9, window="sliding")
 TEAM = Limit("team", "tokens", 1e12, 2_592_000.0, 1e12, by="org")
 GLASS = Limit("glass", "tokens", 1e9, 60.0, 1e9, by="model")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One figure, with its budget where it has one."""
-
-    what: str
-    value: float
-    unit: str
-    budget: float | None = None
-
-    @property
-    def holds(self) -> bool:
-        """Whether the budget is kept."""
-        return self.budget is None or self.value <= self.budget
 
 
 def times() -> Iterator[Line]:

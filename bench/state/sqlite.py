@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, closing, contextmanager
-from dataclasses import dataclass
 from inspect import isawaitable
 from pathlib import Path
 from statistics import median, quantiles
@@ -23,6 +22,7 @@ from rich.table import Table
 
 from bench import streams
 from bench.apps import EmptyAsgi, Playback, Player, one_core, started
+from bench.state.line import Line
 from hardening.facts import Account, Charge, Limit
 from hardening.state import MemoryStore, SqliteStore, StateStore
 from hardening.state.sqlite.file import StateFile
@@ -38,21 +38,6 @@ LIMITS = (
     Limit("calls", "requests", 1e9, 60.0, 1e9),
     Limit("hour", "tokens", 1e9, 3600.0, 1e9, window="sliding"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One figure, with its budget where it has one."""
-
-    what: str
-    value: float
-    unit: str
-    budget: float | None = None
-
-    @property
-    def holds(self) -> bool:
-        """Whether the budget is kept."""
-        return self.budget is None or self.value <= self.budget
 
 
 @contextmanager
