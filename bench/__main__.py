@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import latency, sockets, vectors
-from bench.report import as_json, goals, judge, show
+from bench.report import as_json, measured, show
+from hardening.redteam.claims import goals, judge
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = latency.measure(progress, quick=options.quick)
     rows += vectors.measure(progress, quick=options.quick)
     rows += sockets.measure(progress, quick=options.quick)
-    claims = judge(goals("bench"), rows, seed=latency.SEED)
+    claims = judge(goals("bench"), measured(rows), seed=latency.SEED)
     show(rows, claims, Console(highlight=False, width=None if sys.stdout.isatty() else 150))
     if options.json is not None:
         options.json.write_text(as_json(rows, claims, quick=options.quick), encoding="utf-8")

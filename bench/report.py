@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import operator
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,15 +15,7 @@ from statistics import median, quantiles
 from rich.console import Console
 from rich.table import Table
 
-CLAIMS = Path(__file__).resolve().parents[1] / "docs" / "claims.json"
-
-_OPS: dict[str, Callable[[float, float], bool]] = {
-    "<=": operator.le,
-    "<": operator.lt,
-    ">=": operator.ge,
-    ">": operator.gt,
-    "==": operator.eq,
-}
+from hardening.redteam.claims import Claim, Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,59 +60,14 @@ class Row:
         return spread.median
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """A claim as `docs/claims.json` fixes it."""
-
-    name: str
-    goal: float
-    op: str
+def measured(rows: Sequence[Row]) -> dict[str, Measured]:
+    """What the rows measured for the claims that they name."""
+    return {row.claim: _measured(row) for row in rows if row.claim}
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim with the figure that was reached; `value` None where nothing measured it."""
-
-    name: str
-    value: float | None
-    goal: float
-    op: str
-    holds: bool
-    control: float | None
-    n: int
-    seed: int
-
-
-def goals(report: str, path: Path = CLAIMS) -> dict[str, Goal]:
-    """The goals of one report, by name. Raises ValueError for a comparison that is not known."""
-    found = {}
-    for one in json.loads(path.read_text(encoding="utf-8"))["claims"]:
-        if one["op"] not in _OPS:
-            raise ValueError(f"{one['name']}: found {one['op']!r}, allowed are {', '.join(_OPS)}")
-        if one["report"] == report:
-            found[one["name"]] = Goal(one["name"], one["goal"], one["op"])
-    return found
-
-
-def judge(goals: Mapping[str, Goal], rows: Sequence[Row], *, seed: int) -> list[Claim]:
-    """Each goal with what was measured; one that nothing measured does not hold.
-
-    Raises ValueError for a measured claim that no goal names.
-    """
-    made = {row.claim: row for row in rows if row.claim}
-    if unknown := made.keys() - goals.keys():
-        raise ValueError(f"no goal for {', '.join(sorted(unknown))}")
-    return [_judged(goal, made.get(goal.name), seed) for goal in goals.values()]
-
-
-def _judged(goal: Goal, row: Row | None, seed: int) -> Claim:
-    if row is None:
-        return Claim(goal.name, None, goal.goal, goal.op, False, None, 0, seed)
+def _measured(row: Row) -> Measured:
     spread = row.ratio or row.figure
-    holds = _OPS[goal.op](row.value, goal.goal)
-    return Claim(
-        goal.name, round(row.value, 4), goal.goal, goal.op, holds, None, spread.n if spread else 0, seed
-    )
+    return Measured(round(row.value, 4), spread.n if spread else 0)
 
 
 def as_json(rows: Sequence[Row], claims: Sequence[Claim], *, quick: bool) -> str:

@@ -145,7 +145,7 @@ def test_the_wheel_holds_the_package_and_the_presets_and_nothing_else(wheel: Pat
     names = files(wheel)
     assert {"hardening/__init__.py", "hardening/py.typed", "hardening/state/lua/limits.lua"} <= names
     assert {f"hardening/_policies/{name}/policy.yaml" for name in PRESETS} <= names
-    assert "hardening/_policies/policy.v1.schema.json" in names
+    assert {"hardening/_policies/policy.v1.schema.json", "hardening/_claims.json"} <= names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"hardening"}
     assert any(name.endswith("licenses/LICENSE") for name in names)

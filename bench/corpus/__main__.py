@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     claims = claims_of(results, seed=options.seed, partial=options.partial)
     findings = [finding for result in results for finding in result.findings]
     if options.json:
-        print(json.dumps({"claims": [claim.as_json() for claim in claims]}, indent=1))
+        print(json.dumps({"claims": [asdict(claim) for claim in claims]}, indent=1))
         print_findings(stderr, findings)
     else:
         print_table(stdout, results, corpus.others)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.corpus.checks import Finding, Result
-from bench.corpus.claims import Claim
 from bench.corpus.recordings import Recording
+from hardening.redteam.claims import Claim
 
 _COLUMNS = {
     "exchanges": "exchanges",

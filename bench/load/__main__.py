@@ -24,8 +24,9 @@ from bench.load.clients import Told, play
 from bench.load.plan import POLICY, asks
 from bench.load.stores import STORES, Place, spent
 from bench.load.verdict import Outcome, gathered, rows, show
-from bench.report import Claim, goals, judge, machine
+from bench.report import machine, measured
 from hardening.policy import load_policy
+from hardening.redteam.claims import Claim, goals, judge
 from hardening.state import HeldStore, open_store
 
 _START_S, _STOP_S, _SETTLE_S = 180.0, 60.0, 1.0
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with STORES[options.state](folder) as place:
             outcome = _run(options, folder, place, console)
     found = rows(outcome)
-    claims = judge(goals("load"), found, seed=options.seed)
+    claims = judge(goals("load"), measured(found), seed=options.seed)
     if options.json:
         print(json.dumps(_report(options, outcome, claims), indent=1))
     else:

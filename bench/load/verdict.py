@@ -14,7 +14,8 @@ from rich.table import Table
 
 from bench.load.clients import Told
 from bench.load.plan import CHUNK_TOKENS, PROMPT_TOKENS, TIGHT_TOKENS
-from bench.report import Claim, Row, Spread
+from bench.report import Row, Spread
+from hardening.redteam.claims import Claim
 
 # Of these the app knows what it made; of the others what it made beyond the end was for nobody.
 _TRUE = ("done", "whole", "failed", "broken")

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from rich.console import Console
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     claims = claims_of(results, partial=bool(options.only) or options.doors)
     if options.json:
-        print(json.dumps({"claims": [claim.as_json() for claim in claims]}, indent=1))
+        print(json.dumps({"claims": [asdict(claim) for claim in claims]}, indent=1))
     else:
         console = Console(width=None if sys.stdout.isatty() else 150)
         print_results(console, results)

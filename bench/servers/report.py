@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.corpus.claims import CLAIMS_FILE, Claim
 from bench.servers.check import HIDDEN_TOP, Attacks, Door, leaked
+from hardening.redteam.claims import Claim, Measured, goals, judge
 
 REPORT = "servers"
 
@@ -26,34 +25,28 @@ class Results:
 
 def claims_of(results: Results, *, partial: bool) -> list[Claim]:
     """The claims that `docs/claims.json` names for this report; a `partial` run leaves out those it has nothing for."""
-    measured = _measured(results)
-    claims = []
-    for row in json.loads(CLAIMS_FILE.read_text("utf-8"))["claims"]:
-        if row["report"] == REPORT:
-            value, control, count = measured[row["name"]]
-            if count or not partial:
-                claims.append(Claim(row["name"], value, row["goal"], row["op"], control, count, 1))
-    return claims
+    claims = judge(goals(REPORT), _measured(results), seed=1)
+    return [claim for claim in claims if claim.n or not partial]
 
 
-def _measured(results: Results) -> dict[str, tuple[float, float | None, int]]:
+def _measured(results: Results) -> dict[str, Measured]:
     """By claim: the figure, the same without us, and over how many it was taken."""
     doors, attacks = results.doors, results.attacks
     bare = sum(door.bare.hidden for door in doors)
     rows = sum(door.hidden.rows + door.summary.rows for door in doors)
     return {
-        "servers_trace_chars": (leaked(doors), bare, len(doors)),
-        "servers_rows_beyond": (rows, sum(door.bare.rows for door in doors), len(doors)),
-        "servers_answers_changed": (sum(door.changed for door in doors), None, len(doors)),
-        "servers_attacks_leak": (
+        "servers_trace_chars": Measured(leaked(doors), len(doors), bare),
+        "servers_rows_beyond": Measured(rows, len(doors), sum(door.bare.rows for door in doors)),
+        "servers_answers_changed": Measured(sum(door.changed for door in doors), len(doors)),
+        "servers_attacks_leak": Measured(
             sum(len(each.leaked) for each in attacks),
+            sum(each.tried for each in attacks),
             sum(each.bare for each in attacks),
-            sum(each.tried for each in attacks),
         ),
-        "servers_tokens_a_prefix": (
+        "servers_tokens_a_prefix": Measured(
             max((each.tokens for each in attacks), default=0),
-            max((each.tokens_bare for each in attacks), default=0),
             sum(each.tried for each in attacks),
+            max((each.tokens_bare for each in attacks), default=0),
         ),
     }
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from bench.corpus.__main__ import main
-from bench.corpus.claims import CLAIMS_FILE, Claim
 from bench.corpus.dialects import read_answer
 from bench.corpus.drive import SPLITS, pieces_of
 from bench.corpus.leaks import find
 from bench.corpus.reading import rows_beyond, usage_of, without_trace
 from bench.corpus.strings import places
+from hardening.redteam.claims import goals
 from tests.exchanges import ANSWER as TOLD
 from tests.exchanges import TRACE as TOLD_TRACE
 from tests.exchanges import responses_stream
@@ -164,10 +164,7 @@ def claims(text: str) -> dict[str, dict[str, object]]:
 def test_sound_recordings_hold_every_claim(corpus, capsys) -> None:
     assert run(corpus(*SOUND), "--json") == 0
     found = claims(capsys.readouterr().out)
-    named = [
-        row["name"] for row in json.loads(CLAIMS_FILE.read_text())["claims"] if row["report"] == "corpus"
-    ]
-    assert sorted(found) == sorted(named)
+    assert sorted(found) == sorted(goals("corpus"))
     assert all(claim["holds"] for claim in found.values())
     assert found["corpus_leaks"]["control"] >= 20 * len(TRACE)  # ten recordings under two policies
     assert found["corpus_identity"]["n"] == (11 + 1) * 3  # and the one that no codec reads
@@ -382,13 +379,3 @@ def test_rows_beyond_the_policy_are_told(top: int | None, step: float, beyond: i
     columns = {"tokens": ["Three"], "token_logprobs": [-0.31], "top_logprobs": [{"Two": -1.37}]}
     assert rows_beyond(json.dumps({"choices": [{"logprobs": columns}]}).encode(), top, step) == beyond
     assert rows_beyond(gemini({"text": "Three"}, logprobsResult=LISTS).encode(), top, step) == beyond
-
-
-@pytest.mark.parametrize(
-    ("value", "control", "n", "holds"),
-    [(0, 7, 1, True), (1, 7, 1, False), (0, 0, 1, False), (0, None, 1, True), (0, None, 0, False)],
-)
-def test_a_claim_needs_its_goal_a_control_that_misses_it_and_something_measured(
-    value: float, control: float | None, n: int, holds: bool
-) -> None:
-    assert Claim("x", value, 0, "==", control, n, 1).holds is holds

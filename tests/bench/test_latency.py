@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -13,8 +12,9 @@ from bench import latency, streams
 from bench.apps import EmptyAsgi, Playback, Player
 from bench.formats import FORMATS
 from bench.latency import SEED, added, column, interleave, ratio
-from bench.report import CLAIMS, Goal, Row, Spread, as_json, goals, judge, show
+from bench.report import Row, Spread, as_json, measured, show
 from hardening.events import Logprobs, Reasoning, Text
+from hardening.redteam.claims import Goal, goals, judge
 from hardening.wire.codec import CODECS
 from hardening.wire.doors import Doors
 
@@ -128,29 +128,9 @@ def row(claim: str, value: float, *, of: float | None = None) -> Row:
 
 def test_a_claim_is_about_the_ratio_where_there_is_one() -> None:
     wanted = {"x": Goal("x", 1.0, "<="), "y": Goal("y", 20.0, "<=")}
-    one, two = judge(wanted, [row("", 99.0), row("x", 50.0, of=1.0), row("y", 20.5)], seed=3)
+    one, two = judge(wanted, measured([row("", 99.0), row("x", 50.0, of=1.0), row("y", 20.5)]), seed=3)
     assert (one.value, one.holds, one.control, one.seed) == (1.0, True, None, 3)
     assert (two.value, two.holds) == (20.5, False)
-
-
-def test_a_claim_that_nothing_measured_does_not_hold() -> None:
-    (claim,) = judge({"x": Goal("x", 1.0, "<=")}, [], seed=1)
-    assert (claim.value, claim.holds) == (None, False)
-
-
-def test_a_measured_claim_without_a_goal_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no goal for z"):
-        judge({}, [row("z", 1.0)], seed=1)
-
-
-def test_goals_come_from_the_document_by_report(tmp_path: Path) -> None:
-    path = tmp_path / "claims.json"
-    mine = {"name": "a", "goal": 2, "op": "<=", "report": "bench"}
-    path.write_text(json.dumps({"claims": [mine, {**mine, "name": "b", "report": "corpus"}]}))
-    assert goals("bench", path) == {"a": Goal("a", 2, "<=")}
-    path.write_text(json.dumps({"claims": [{**mine, "op": "~"}]}))
-    with pytest.raises(ValueError, match="allowed are"):
-        goals("bench", path)
 
 
 def test_what_is_measured_is_what_the_document_promises() -> None:
@@ -159,12 +139,12 @@ def test_what_is_measured_is_what_the_document_promises() -> None:
     }
     made |= {f"{kind}_{name}_vs_parse" for name in FORMATS for kind in ("content", "reasoning")}
     made |= {f"embeddings_{form}_vs_parse" for form in ("json", "base64")}
-    assert made | {"logprobs_vs_basehttp", "no_door_vs_empty_asgi"} == goals("bench", CLAIMS).keys()
+    assert made | {"logprobs_vs_basehttp", "no_door_vs_empty_asgi"} == goals("bench").keys()
 
 
 def test_the_report_is_one_json_object_and_one_table() -> None:
     rows = [row("x", 50.0, of=0.5)]
-    claims = judge({"x": Goal("x", 1.0, "<="), "gone": Goal("gone", 1.0, "<=")}, rows, seed=SEED)
+    claims = judge({"x": Goal("x", 1.0, "<="), "gone": Goal("gone", 1.0, "<=")}, measured(rows), seed=SEED)
     report = json.loads(as_json(rows, claims, quick=True))
     assert report["claims"][0] == {
         "name": "x", "value": 0.5, "goal": 1.0, "op": "<=", "holds": True, "control": None, "n": 1, "seed": SEED

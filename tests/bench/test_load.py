@@ -11,7 +11,8 @@ from bench.load import __main__ as load
 from bench.load.clients import Told
 from bench.load.plan import ACCOUNTS_OF_A_KIND, PROMPT_TOKENS, SHARES, TIGHT_TOKENS, accounts, asks
 from bench.load.verdict import Outcome, rows
-from bench.report import CLAIMS, goals, judge
+from bench.report import measured
+from hardening.redteam.claims import goals, judge
 
 
 def test_requests_are_the_same_for_their_seed_and_of_every_kind() -> None:
@@ -48,15 +49,12 @@ def outcome(**changed: object) -> Outcome:
 
 
 def failing(found: Outcome) -> set[str]:
-    return {claim.name for claim in judge(goals("load"), rows(found), seed=1) if not claim.holds}
+    return {claim.name for claim in judge(goals("load"), measured(rows(found)), seed=1) if not claim.holds}
 
 
 def test_what_is_in_order_holds_every_claim_of_the_report() -> None:
     assert failing(outcome()) == set()
-    named = [
-        one["name"] for one in json.loads(CLAIMS.read_text("utf-8"))["claims"] if one["report"] == "load"
-    ]
-    assert len(named) == 6
+    assert len(goals("load")) == 6
 
 
 @pytest.mark.parametrize(

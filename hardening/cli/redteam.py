@@ -1,0 +1,63 @@
+"""`hardening redteam`: attacks on a policy, one command each; what is not built does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from hardening.cli.validate import FINDINGS, UNREADABLE
+from hardening.redteam.options import Options
+
+if TYPE_CHECKING:
+    from hardening.redteam.report import Report
+
+redteam = typer.Typer(
+    name="redteam",
+    help="Run an attack with and without a policy, and say what of it is left.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", exists=True, file_okay=False, help="Public data sets to measure on."
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", file_okay=False, help="Where pictures are written.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of everything that is drawn.")]
+Quick = Annotated[
+    bool, typer.Option("--quick", help="Less of everything: wider spreads, in a fraction of the time.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def options(data: Path | None, out: Path | None, seed: int, *, quick: bool) -> Options:
+    """The options of one run; progress goes to stderr."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    return Options(data, out, seed, quick, lambda what: console.print(what, style="dim", soft_wrap=True))
+
+
+def finish(attack: Callable[[], Report], *, json: bool) -> NoReturn:
+    """Run, print, and leave: 0 where every claim holds, 1 where one does not, 2 where something is missing."""
+    try:
+        report = attack()
+    except ModuleNotFoundError as missing:
+        typer.echo(f"{missing.name} is not installed; pip install 'hardening[redteam]'", err=True)
+        raise typer.Exit(UNREADABLE) from None
+    except LookupError as fault:
+        typer.echo(str(fault.args[0]), err=True)
+        raise typer.Exit(UNREADABLE) from None
+    if json:
+        typer.echo(report.as_json())
+    else:
+        report.show(Console(highlight=False))
+    raise typer.Exit(0 if report.holds else FINDINGS)
