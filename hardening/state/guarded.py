@@ -227,8 +227,6 @@ class GuardedStore:
             self._round = None
         if self._late or self.local.owes:
             self._tell()
-        elif not self._away():
-            self.local.begin_anew()
 
     def _late_work(self, now: float) -> list[Awaitable[bool]]:
         """Some of the settlements whose servers may be asked; each tells whether it was taken."""

@@ -19,17 +19,22 @@ _OWED = 20_000
 _Key = TypeVar("_Key", bound=Hashable)
 _Seen = TypeVar("_Seen")
 _NOBODY = Account("", proven=False)
+_SCOPES = 2 * _SEEN
+"""Scopes that are counted here: of each limit that which was granted ever, and that which was granted since."""
+
+_SINCE = "since\n"
+"""What begins the scope of a limit as the store was last seen to have it."""
+
 _Place = tuple[str, str]
 """A scope and the key of a limit."""
 
 
 class _Own:
-    """The token of a lease of ours: its lease in the memory of one absence, and whose it is until it is settled."""
+    """The token of a lease of ours: its lease in memory, and whose it is until it is settled."""
 
-    __slots__ = ("account", "lease", "memory")
+    __slots__ = ("account", "lease")
 
-    def __init__(self, memory: MemoryStore, lease: Lease, account: Account) -> None:
-        self.memory = memory
+    def __init__(self, lease: Lease, account: Account) -> None:
         self.lease = lease
         self.account: Account | None = account
 
@@ -37,9 +42,10 @@ class _Own:
 class LocalShare:
     """A `StateStore` in memory that begins where the shared one was last seen.
 
-    Each process counts from what it saw. So all of them together may grant as often what was left as
-    there are processes, until the store is back; then all is charged there, and whoever got too much
-    waits. A lease of the store itself is extended here while the store is away, and settled there.
+    Each process counts from what it saw, and never forgets what it granted itself. So all of them
+    together may grant a limit as often as there are processes, however often the store goes and comes;
+    when it is back all is charged there, and whoever got too much waits. A lease of the store itself is
+    extended here while the store is away, and settled there.
 
     `on_owed` is called when there is something to tell the store.
     """
@@ -48,11 +54,11 @@ class LocalShare:
         self.lost = 0
         """Accounts whose spending nobody will be told of, for lack of room."""
         self._on_owed = on_owed
-        self._memory = MemoryStore()
+        self._memory = MemoryStore(max_accounts=_SCOPES)
         self._limits: OrderedDict[_Place, tuple[LimitState, float]] = OrderedDict()
         self._standings: OrderedDict[str, Standing] = OrderedDict()
         self._blocked: OrderedDict[str, float] = OrderedDict()
-        self._lent: dict[Hashable, tuple[MemoryStore, Lease]] = {}
+        self._lent: dict[Hashable, Lease] = {}
         self._owed: OrderedDict[Account, dict[_Place, Charge]] = OrderedDict()
 
     # -- what the store said
@@ -68,10 +74,6 @@ class LocalShare:
             elif self._blocked:
                 self._blocked.pop(account.scope, None)
 
-    def begin_anew(self) -> None:
-        """Forget what was counted here: the store knows it now. Leases that are open go on as they are."""
-        self._memory = MemoryStore()
-
     # -- in the place of the store
 
     def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
@@ -80,28 +82,29 @@ class LocalShare:
         if until > now and account.proven:
             standing = self._standings.get(account.scope, Standing())
             return Admission(False, None, standing, blocked_s=until - now)
-        self._begin(charges, now)
-        answer = self._memory.admit(account, charges, now)
+        answer = self._reserved(account, charges, now)
         standing = self._standings.get(account.scope, answer.standing) if account.proven else answer.standing
         lease = answer.lease
         if lease is not None:
-            lease = lease._replace(token=_Own(self._memory, lease, account))
+            lease = Lease(_Own(lease, account), charges, lease.expires_at)
         return answer._replace(lease=lease, standing=standing)
 
     def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve more on a lease of ours, or of the store, all or nothing; see `StateStore.extend`."""
         own = lease.token
         if isinstance(own, _Own):
-            answer = own.memory.extend(own.lease, charges, now)
+            answer = _told(self._memory.extend(own.lease, _twice(charges), now))
             own.lease = answer.lease or own.lease
-            longer = lease._replace(charges=own.lease.charges, expires_at=own.lease.expires_at)
+            longer = Lease(own, lease.charges + charges, own.lease.expires_at)
             return answer._replace(lease=longer if answer.granted else None)
-        self._begin(charges, now)
-        memory, lent = self._lent.get(own, (self._memory, None))
-        answer = memory.admit(_NOBODY, charges, now) if lent is None else memory.extend(lent, charges, now)
+        lent = self._lent.get(own)
+        if lent is None:
+            answer = self._reserved(_NOBODY, charges, now)
+        else:
+            answer = _told(self._memory.extend(lent, _twice(charges), now))
         if answer.lease is None:
             return answer
-        self._lent[own] = memory, answer.lease
+        self._lent[own] = answer.lease
         return answer._replace(lease=lease)
 
     def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
@@ -110,7 +113,7 @@ class LocalShare:
         if not isinstance(own, _Own) or own.account is None:
             return
         account, own.account = own.account, None
-        own.memory.settle(own.lease, actual, evidence, now)
+        self._memory.settle(own.lease, _twice(actual), evidence, now)
         named = {(charge.limit.key, charge.scope_key) for charge in actual}
         silent = [one for one in lease.charges if (one.limit.key, one.scope_key) not in named]
         self.owe(account, (*actual, *silent))
@@ -119,9 +122,17 @@ class LocalShare:
 
     def end(self, lease: Lease, now: float) -> None:
         """End what a lease of the store was lent here; the store is told its whole use."""
-        memory, lent = self._lent.pop(lease.token, (self._memory, None))
+        lent = self._lent.pop(lease.token, None)
         if lent is not None:
-            memory.settle(lent, (), {}, now)
+            self._memory.settle(lent, (), {}, now)
+
+    def _reserved(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        """Reserve all of it in both counts, or nothing."""
+        for charge in charges:
+            seen = self._limits.pop((charge.scope_key, charge.limit.key), None)
+            if seen is not None:
+                self._memory.saw_spent(charge.limit, _SINCE + charge.scope_key, _missing(*seen, now), now)
+        return _told(self._memory.admit(account, _twice(charges), now))
 
     # -- what the store must be told
 
@@ -152,16 +163,18 @@ class LocalShare:
         account, owed = self._owed.popitem(last=False)
         return account, tuple(owed.values())
 
-    def _begin(self, charges: tuple[Charge, ...], now: float) -> None:
-        """Spend beforehand what the store had seen spent of these limits."""
-        for charge in charges:
-            seen = self._limits.pop((charge.scope_key, charge.limit.key), None)
-            if seen is None:
-                continue
-            spent = Charge(charge.limit, charge.scope_key, _missing(*seen, now))
-            lease = self._memory.admit(_NOBODY, (), now).lease
-            assert lease is not None  # who asks for nothing is not refused
-            self._memory.settle(lease, (spent,), {}, now)
+
+def _twice(charges: tuple[Charge, ...]) -> tuple[Charge, ...]:
+    """Each charge on what this process granted ever, and on what the store was seen to have left since."""
+    return tuple(
+        one for charge in charges for one in (charge, charge._replace(scope_key=_SINCE + charge.scope_key))
+    )
+
+
+def _told(answer: Admission) -> Admission:
+    """An answer to charges that stood twice, as the one to those that were asked: of each limit the lesser rest."""
+    limits = zip(answer.limits[::2], answer.limits[1::2], strict=True)
+    return answer._replace(limits=tuple([min(pair, key=lambda state: state.remaining) for pair in limits]))
 
 
 def _missing(state: LimitState, seen_at: float, now: float) -> float:

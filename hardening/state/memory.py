@@ -131,6 +131,14 @@ class MemoryStore:
             return
         claims.settle(opened.parts, actual, self._bucket, opened.standing.band, now)
 
+    def saw_spent(self, limit: Limit, scope_key: str, units: float, now: float) -> None:
+        """Take so much of a limit for spent, whatever was: another store says so."""
+        now = self._pass_time(now)
+        scope = self._scope(scope_key)
+        bucket = scope.bucket(limit.key)
+        known = bucket.spent if scope is self._overflow else UNSPENT
+        bucket.spent = buckets.spend(limit, known, units, now)
+
     # -- what operators ask
 
     def page(self, after: str, count: int, now: float) -> tuple[AccountState, ...]:

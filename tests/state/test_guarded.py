@@ -268,7 +268,6 @@ def test_what_came_back_meanwhile_is_there(limit: Limit, left: float) -> None:
     share.saw(ANNE, (of(limit, 0.0),), answer, 120.0)
     assert share.admit(ANNE, (of(limit, 0.0),), 150.0).limits[0].remaining == pytest.approx(left)
     share.saw(ANNE, (of(limit, 0.0),), answer, 120.0)
-    share.begin_anew()
     assert share.admit(ANNE, (of(limit, 0.0),), 260.0).limits[0].remaining == pytest.approx(60.0)
 
 
@@ -341,6 +340,52 @@ def test_the_next_outage_begins_with_what_the_store_then_says() -> None:
             await store.settle(answer.lease, (), {}, 0.0)
         assert round(answer.limits[0].remaining) == 400
         assert round(store.local.admit(ANNE, (of(DAY, 0.0),), 0.0).limits[0].remaining) == 400
+
+    run(act())
+
+
+def test_a_store_that_comes_and_goes_gives_each_process_one_limit_and_no_more() -> None:
+    """Catches an outage that forgets what was granted in the one before, to an account that did not ask between."""
+
+    async def act() -> None:
+        shared = Shared()
+        stores = [guard(shared), guard(shared)]
+        granted = 0.0
+        for _ in range(5):
+            shared.away = True
+            for store in stores:
+                await fail(store)
+                for _ in range(5):
+                    lease = store.local.admit(ANNE, (of(DAY, 300.0),), 0.0).lease
+                    if lease is not None:
+                        store.local.settle(lease, (of(DAY, 300.0),), {}, 0.0)
+                        granted += 300.0
+            shared.away = False
+            for store in stores:
+                await heard(store)
+        assert granted == 1800.0  # 3 of 300 of the 1000 of each, once
+        answer = shared.inner.admit(ANNE, (of(DAY, 0.0),), 0.0)
+        assert answer.limits[0].reset_s == pytest.approx(1800 * 86_400, rel=1e-3)
+
+    run(act())
+
+
+def test_what_others_gave_back_to_the_store_is_there_in_the_next_outage() -> None:
+    """Catches a share that keeps for spent what was only reserved when the store was last seen."""
+
+    async def act() -> None:
+        shared = Shared()
+        store = guard(shared)
+        other = shared.inner.admit(Account("other", org="acme"), (of(DAY, 900.0),), 0.0).lease
+        assert (await store.admit(ANNE, (of(DAY, 0.0),), 0.0)).granted
+        shared.away = True
+        await fail(store)
+        assert not store.local.admit(ANNE, (of(DAY, 200.0),), 0.0).granted
+        shared.away = False
+        shared.inner.settle(other, (of(DAY, 10.0),), {}, 0.0)
+        await asyncio.sleep(0.6)
+        assert (await store.admit(ANNE, (of(DAY, 0.0),), store._now())).granted
+        assert store.local.admit(ANNE, (of(DAY, 900.0),), store._now()).granted
 
     run(act())
 

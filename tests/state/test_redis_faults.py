@@ -164,6 +164,48 @@ def test_a_server_that_stands_still_costs_deadlines_and_then_has_it_all(runner: 
         runner.run(run(server))
 
 
+@pytest.mark.parametrize("fault", ["stopped", "killed"])
+def test_a_server_that_comes_and_goes_gives_each_process_one_limit_and_no_more(
+    fault: str, runner: asyncio.Runner
+) -> None:
+    """Two workers, four outages, and in none an account that has asked since: the bound of docs/limits.md."""
+
+    def goes(server: Server) -> None:
+        if fault == "stopped":
+            os.kill(server.pid, signal.SIGSTOP)
+        else:
+            server.kill()
+
+    def comes(server: Server) -> None:
+        if fault == "stopped":
+            os.kill(server.pid, signal.SIGCONT)
+        else:
+            server.start()
+
+    async def run(server: Server) -> None:
+        url, granted = server.url, 0
+        async with guarded(url) as one, guarded(url) as other:
+            for store in (one, other):
+                assert await left(store) == 10_000
+            for _ in range(4):
+                goes(server)
+                for store in (one, other):
+                    with pytest.raises(StateError):
+                        await _admitted(store, (of(DAY, 1.0),))
+                    while lease := store.local.admit(ANNE, (of(DAY, 3000.0),), store._now()).lease:
+                        store.local.settle(lease, (of(DAY, 3000.0),), {}, store._now())
+                        granted += 3000
+                comes(server)
+                for store in (one, other):
+                    await told(store)
+            assert granted == 2 * 9000
+            answer = await admitted(one, of(DAY, 0.0))
+            assert answer.limits[0].reset_s == pytest.approx(18_000 * DAY.per_s / DAY.amount, rel=0.01)
+
+    with served(appendonly="yes", appendfsync="always") as server:
+        runner.run(run(server))
+
+
 def test_a_replica_refuses_what_it_may_not_write(runner: asyncio.Runner) -> None:
     async def run(server: Server) -> None:
         async with guarded(server.url, deadline_s=PATIENT_S) as store:
