@@ -15,7 +15,7 @@ from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Retelling, Role, compile_table
-from hardening.wire.switches import NESTED, SWITCHES
+from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
 NAME = "anthropic_messages"
 
@@ -63,16 +63,15 @@ REQUEST = compile_questions(
     {
         "model": Role.ASK_MODEL,
         "stream": Role.ASK_STREAM,
-        "{n,best_of}": Role.ASK_CHOICES,
-        "{max_tokens,max_completion_tokens}": Role.ASK_TOKENS,
-        "{logprobs,n_probs}": Role.ASK_LOGPROBS,
+        "max_tokens": Role.ASK_TOKENS,
         "top_logprobs": Role.ASK_TOP,
-        "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
         "messages[].content": Role.PARTS,
         "messages[].content[]": Role.PART,
     },
     pins=SWITCHES,
+    asks=ASKS,
     nested=NESTED,
+    nested_pins=NESTED_SWITCHES,
 )
 BOUND = ("max_tokens",)
 TOP = ("top_logprobs",)

@@ -11,6 +11,7 @@ from hardening.wire import embeddings
 from hardening.wire.embeddings import RESPONSE
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Role
+from hardening.wire.switches import NESTED
 
 __all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "TOP", "Stream", "error_body"]
 
@@ -20,7 +21,8 @@ REQUEST = compile_questions(
         "model": Role.ASK_MODEL,
         "{texts,images,inputs}": Role.ASK_PROMPTS,
         "embedding_types": Role.ASK_PACKING,
-    }
+    },
+    nested=NESTED,
 )
 BOUND = TOP = None
 GRAMMAR = None

@@ -16,7 +16,7 @@ from hardening.wire.pins import Touch, stops, turns
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Role, compile_table
 from hardening.wire.scan import read_json
-from hardening.wire.switches import NESTED, SWITCHES
+from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
 NAME = "gemini_generate"
 
@@ -77,7 +77,9 @@ REQUEST = compile_questions(
         "contents": turns(Touch.TRACE),
         f"{_CONFIG}.{{stopSequences,stop_sequences}}": stops(Touch.TRACE),
     },
+    asks=ASKS,
     nested=NESTED,
+    nested_pins=NESTED_SWITCHES,
 )
 BOUND = ("generationConfig", "maxOutputTokens")
 TOP = ("generationConfig", "logprobs")

@@ -17,7 +17,7 @@ from hardening.wire.pins import Touch, off, unset
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Role, compile_table
 from hardening.wire.scan import read_json
-from hardening.wire.switches import NESTED, SWITCHES
+from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
 RESPONSE = compile_table(
     {
@@ -52,13 +52,14 @@ REQUEST = compile_questions(
         "stream": Role.ASK_STREAM,
         "options": Role.ASK_TOKENS_IN,
         "options.num_predict": Role.ASK_TOKENS,
-        "logprobs": Role.ASK_LOGPROBS,
         "top_logprobs": Role.ASK_TOP,
         "messages[].thinking": Role.RESENT,
     },
     streams=True,
     pins={**SWITCHES, "raw": off(Touch.TRACE), "template": unset(Touch.TRACE, "")},
-    nested=(*NESTED, "options"),
+    asks=ASKS,
+    nested=NESTED,
+    nested_pins=NESTED_SWITCHES,
 )
 BOUND = ("options", "num_predict")
 TOP = ("top_logprobs",)

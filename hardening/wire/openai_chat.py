@@ -19,7 +19,7 @@ from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Role, compile_table
 from hardening.wire.scan import read_json
 from hardening.wire.sse import SSE
-from hardening.wire.switches import NESTED, SWITCHES
+from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
 NAME = "openai_chat"
 
@@ -89,18 +89,17 @@ REQUEST = compile_questions(
     {
         "model": Role.ASK_MODEL,
         "stream": Role.ASK_STREAM,
-        "{n,best_of}": Role.ASK_CHOICES,
         "{max_tokens,max_completion_tokens}": Role.ASK_TOKENS,
-        "{logprobs,n_probs}": Role.ASK_LOGPROBS,
         "top_logprobs": Role.ASK_TOP,
-        "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
         "messages[].content": Role.PARTS,  # Mistral's, whose traces are parts of the content
         "messages[].content[]": Role.PART,
         "messages[].{reasoning_details,thinking_blocks}": Role.RESENT,  # OpenRouter's, LiteLLM's
         "messages[].{reasoning_details,thinking_blocks}[]": Role.PART,
     },
     pins=SWITCHES,
+    asks=ASKS,
     nested=NESTED,
+    nested_pins=NESTED_SWITCHES,
 )
 BOUND = ("max_completion_tokens",)
 TOP = ("top_logprobs",)

@@ -15,7 +15,7 @@ from hardening.wire.pins import Touch, prompts
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Role, compile_table
 from hardening.wire.sse import SSE
-from hardening.wire.switches import NESTED, SWITCHES
+from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
 __all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "TOP", "Stream", "error_body"]
 
@@ -44,16 +44,16 @@ REQUEST = compile_questions(
     {
         "model": Role.ASK_MODEL,
         "stream": Role.ASK_STREAM,
-        "{n,best_of}": Role.ASK_CHOICES,
         "{prompt,prompt_embeds}": Role.ASK_PROMPTS,
-        "{max_tokens,n_predict}": Role.ASK_TOKENS,
+        "max_tokens": Role.ASK_TOKENS,
         "logprobs": Role.ASK_COUNT,
-        "n_probs": Role.ASK_LOGPROBS,
         # With rows an echo tells the values of tokens that the caller chose.
-        "{prompt_logprobs,logprob_token_ids,echo}": Role.ASK_ROWS,
+        "echo": Role.ASK_ROWS,
     },
     pins={**SWITCHES, "prompt": prompts(Touch.TRACE)},
+    asks=ASKS,
     nested=NESTED,
+    nested_pins=NESTED_SWITCHES,
 )
 BOUND = ("max_tokens",)
 TOP = None  # one setting says both

@@ -13,6 +13,7 @@ from hardening.wire.embeddings import RESPONSE
 from hardening.wire.openai_chat import error_body
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Role
+from hardening.wire.switches import NESTED
 
 __all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "TOP", "Stream", "error_body"]
 
@@ -22,7 +23,8 @@ REQUEST = compile_questions(
         "model": Role.ASK_MODEL,
         "{input,inputs,content,prompt}": Role.ASK_PROMPTS,
         "{encoding_format,embed_dtype,output_dtype,endianness}": Role.ASK_PACKING,
-    }
+    },
+    nested=NESTED,
 )
 BOUND = TOP = None
 GRAMMAR = None

@@ -19,7 +19,7 @@ from hardening.wire.pins import Touch, turns
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Retelling, Role, compile_table
 from hardening.wire.scan import read_json
-from hardening.wire.switches import NESTED, SWITCHES
+from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
 __all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "TOP", "Stream", "error_body"]
 
@@ -117,17 +117,16 @@ REQUEST = compile_questions(
     {
         "model": Role.ASK_MODEL,
         "stream": Role.ASK_STREAM,
-        "{n,best_of}": Role.ASK_CHOICES,
-        "{max_output_tokens,max_tokens,max_completion_tokens}": Role.ASK_TOKENS,
-        "logprobs": Role.ASK_LOGPROBS,
+        "max_output_tokens": Role.ASK_TOKENS,
         "top_logprobs": Role.ASK_TOP,
-        "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
         "include": Role.ASK_INCLUDE,
         "input": Role.PARTS,
         "input[]": Role.PART,
     },
     pins={**SWITCHES, "input": turns(Touch.TRACE)},
+    asks=ASKS,
     nested=NESTED,
+    nested_pins=NESTED_SWITCHES,
 )
 BOUND = ("max_output_tokens",)
 TOP = ("top_logprobs",)

@@ -16,6 +16,12 @@ from hardening.wire.sites import Owner
 
 _RESENT = frozenset({Role.RESENT, Role.TURNS, Role.TURN, Role.PARTS, Role.PART})
 _NO_PINS: Mapping[str, Pin] = MappingProxyType({})
+_NO_ROLES: Mapping[str, Role] = MappingProxyType({})
+_ASKED = frozenset(
+    {Role.ASK_CHOICES, Role.ASK_PROMPTS, Role.ASK_TOKENS, Role.ASK_LOGPROBS, Role.ASK_TOP, Role.ASK_COUNT}
+    | {Role.ASK_ROWS, Role.ASK_INCLUDE, Role.ASK_PACKING}
+)
+_NUMBERS = frozenset({Role.ASK_TOKENS, Role.ASK_TOP})  # settings that are put in where a body names none
 
 
 def compile_questions(
@@ -23,24 +29,57 @@ def compile_questions(
     *,
     streams: bool = False,
     pins: Mapping[str, Pin] = _NO_PINS,
+    asks: Mapping[str, Role] = _NO_ROLES,
     nested: tuple[str, ...] = (),
+    nested_pins: Mapping[str, Pin] = _NO_PINS,
 ) -> Node:
     """The tree of a table of a request's paths; keys are told in any case.
 
     `streams` says that an answer comes in pieces unless the request says that it shall not. The switches
-    in `pins` are told at the root, and in the objects under the keys in `nested`.
+    in `pins`, and what other servers ask by the names in `asks`, are told at the root, and in the objects under
+    the keys in `nested`; there those in `nested_pins` as well.
     """
-    roles = {path.lower(): role for path, role in roles.items()}
-    root = grow(roles)
-    root.streams = streams
-    root.lean = grow({path: role for path, role in roles.items() if role not in _RESENT})
-    for place in ("", *(f"{key}." for key in nested)):
-        for path, pin in pins.items():
-            named = nodes(Node(), place + path)
-            for (name, _), (_, node) in zip(named, nodes(root, (place + path).lower()), strict=True):
-                node.pin = replace(pin, name=name)
+    named = _named(roles)
+    own = {path.lower(): role for path, role in roles.items()}
+    asked = {path.lower(): role for path, role in asks.items()}
+    root = grow({**asked, **own})
+    _pin(root, pins)
+    inner = {path: role for path, role in own.items() if role in _ASKED and "." not in path}
+    nest = grow({**asked, **inner})
+    nest.role = Role.ASK_NESTED
+    _pin(nest, {**pins, **nested_pins}, before=".")
+    lean = grow({**asked, **{path: role for path, role in own.items() if role not in _RESENT}})
+    for tree in (root, lean):
+        for key in nested:
+            _graft(tree, key, nest)
+    root.named, root.streams, root.lean = named, streams, lean
     _watch(root)
     return root
+
+
+def _pin(tree: Node, pins: Mapping[str, Pin], before: str = "") -> None:
+    for path, pin in pins.items():
+        spelt = nodes(Node(), path)
+        for (name, _), (_, node) in zip(spelt, nodes(tree, path.lower()), strict=True):
+            node.pin = replace(pin, name=before + name)
+
+
+def _graft(tree: Node, key: str, nest: Node) -> None:
+    """Let `nest`, one for all places, stand under `key`; of what stands there already nothing goes."""
+    there = tree.names.setdefault(key, nest)
+    tree.keys.setdefault(key.encode(), nest)
+    for name, child in nest.names.items():
+        there.names.setdefault(name, child)
+        there.keys.setdefault(name.encode(), child)
+
+
+def _named(roles: Mapping[str, Role]) -> Mapping[Role, tuple[tuple[str, ...], ...]]:
+    """By what they ask for, the paths of a format's own settings, spelt as its servers read them."""
+    found: dict[Role, list[tuple[str, ...]]] = {}
+    for pattern, role in roles.items():
+        if role in _NUMBERS:
+            found.setdefault(role, []).extend(tuple(path.split(".")) for path, _ in nodes(Node(), pattern))
+    return MappingProxyType({role: tuple(paths) for role, paths in found.items()})
 
 
 def _watch(node: Node) -> bool:
@@ -81,7 +120,11 @@ class Questions(Walk):
 
     def _container(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
         name = _folded(name)
+        known = len(self.pinned)
         end = super()._container(node, name, at, owner)
+        for position, (pin, start, stop) in enumerate(self.pinned[known:], known):
+            if pin.name[0] == ".":  # of an object for gateways, which is known once for all of them
+                self.pinned[position] = (replace(pin, name=name.decode() + pin.name), start, stop)
         self._note(node.keys.get(name), at, end)
         return end
 

@@ -7,11 +7,11 @@ takes the largest of what stands there; editing changes every occurrence.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 
 from hardening.errors import WireError
 from hardening.facts import Packing, RequestFacts
+from hardening.wire.own import own, with_fewest, with_number
 from hardening.wire.packings import more_packed, packing_of
 from hardening.wire.pins import Switch
 from hardening.wire.questions import Questions
@@ -19,8 +19,6 @@ from hardening.wire.resent import without_resent
 from hardening.wire.roles import Node, Role
 from hardening.wire.rows_asked import (
     asks_drawn,
-    fewest_asked,
-    names_number,
     names_rows,
     number_asked,
     without_rows,
@@ -30,9 +28,7 @@ from hardening.wire.sites import Site
 from hardening.wire.tags import leaves_open
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
-_BRACE = 123
 _NUMBER_CHARS = 32
-_top_key = re.compile(rb"\{[ \t\n\r]*").match
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,7 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
     if not isinstance(value, dict):
         raise WireError(facts.format, 0, "expected a JSON object")
     asked = _Asked(facts.model, facts.stream, unless_told=table.streams)
-    asked.take_all(value, table)
+    asked.take_body(value, table)
     return RequestFacts(
         facts.door,
         facts.format,
@@ -127,6 +123,14 @@ class _Asked:
     @property
     def max_tokens(self) -> int | None:
         return None if self._boundless else self._bound
+
+    def take_body(self, value: dict[str, object], table: Node) -> None:
+        """Take all that a whole body asks; a bound that the format's own servers do not read bounds nothing."""
+        self.take_all(value, table)
+        if self._bound is not None and not any(
+            _integer(one) is not None for one in own(value, table, Role.ASK_TOKENS)
+        ):
+            self._boundless = True
 
     @property
     def rows(self) -> int | None:
@@ -228,20 +232,23 @@ def edit_request(
     text = as_utf8(body)
     sites = Questions(text, table if edits.drop_resent else table.lean, format=format).sites
     spans = [(one.start, one.end, one.new) for one in switches if one.new is not None and not one.kept]
-    drawn = bool(edits.top_logprobs) and any(asks_drawn(text, site) for site in sites)
+    drawn = [site for site in sites if edits.top_logprobs and asks_drawn(text, site)]
     spans += [
         (site.start, site.end, new)
         for site in sites
-        if (new := _less(text, site, edits, drawn=drawn)) is not None
+        if (new := _less(text, site, edits, drawn=bool(drawn))) is not None
     ]
     if edits.drop_resent:
         spans += without_resent(text, sites)
-    bounded = any(site.role is Role.ASK_TOKENS for site in sites)
-    if edits.max_tokens is not None and bound is not None and not bounded:
-        spans.append(_with_number(text, sites, bound, edits.max_tokens))
-    if drawn and rows is not None and not any(names_number(text, site, rows[-1]) for site in sites):
-        fewest = fewest_asked(Role.ASK_TOP, edits.top_logprobs or 0)
-        spans.append(_with_number(text, sites, rows, fewest))
+    value = read_json(text, format=format) if drawn or edits.max_tokens is not None else None
+    if (
+        edits.max_tokens is not None
+        and bound is not None
+        and not any(True for _ in own(value, table, Role.ASK_TOKENS))
+    ):
+        spans += with_number(text, sites, bound, edits.max_tokens, value=value)
+    if drawn:
+        spans += with_fewest(text, sites, drawn, edits.top_logprobs or 0, table=table, rows=rows, value=value)
     if not spans:
         return body
     return splice(text, spans)
@@ -280,27 +287,3 @@ def _less(text: bytes, site: Site, edits: Edits, *, drawn: bool) -> bytes | None
 
 def _within(raw: bytes, bound: int) -> bool:
     return raw.isdigit() and len(raw) < 16 and int(raw) <= bound
-
-
-def _with_number(
-    text: bytes, sites: list[Site], path: tuple[str, ...], number: int
-) -> tuple[int, int, bytes]:
-    """The span that puts a number at `path`: into the object that is there for it, else with that object."""
-    *above, key = path
-    member = b'"%b":%d' % (key.encode(), number)
-    holders = [site for site in sites if site.role is Role.ASK_TOKENS_IN] if above else []
-    if holders and text[holders[0].start] == _BRACE:
-        return _inserted(text, holders[0].start, member)
-    for name in reversed(above):
-        member = b'"%b":{%b}' % (name.encode(), member)
-    if holders:  # null, or what no server takes for an object
-        return (holders[0].start, holders[0].end, member.partition(b":")[2])
-    return _inserted(text, text.index(b"{"), member)
-
-
-def _inserted(text: bytes, start: int, member: bytes) -> tuple[int, int, bytes]:
-    """The span that puts a member first into the object that begins at `start`."""
-    opened = _top_key(text, start)
-    at = opened.end() if opened else start + 1
-    empty = text[at : at + 1] == b"}"
-    return (at, at, member if empty else member + b",")

@@ -76,6 +76,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_PROMPTS = enum.auto()  # request: the prompt, or a list of them, each with its answers
     ASK_TOKENS = enum.auto()  # request: bound of the answer
     ASK_TOKENS_IN = enum.auto()  # request: the object in which that bound stands
+    ASK_NESTED = enum.auto()  # request: an object in which gateways put what they pass on
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
     ASK_TOP = enum.auto()  # request: alternatives a row
     ASK_COUNT = enum.auto()  # request: the same, and even 0 asks for rows
@@ -109,6 +110,7 @@ class Node:
         "items",
         "keys",
         "lean",
+        "named",
         "names",
         "owner",
         "pin",
@@ -130,6 +132,7 @@ class Node:
         self.switches: frozenset[bytes] = frozenset()  # keys that say whether this object is reasoning
         self.streams = False  # of a request that does not say
         self.lean = self  # a request's questions without switches and what comes back in its messages
+        self.named: Mapping[Role, tuple[tuple[str, ...], ...]] = MappingProxyType({})
         self.pin: Pin | None = None  # of a request: what becomes of a switch
         self.watched = False  # whether a switch stands here or in the objects below
 

@@ -46,11 +46,10 @@ def asks_drawn(text: bytes, site: Site) -> bool:
     return site.role is Role.ASK_LOGPROBS and is_on(raw) and not raw.isdigit()
 
 
-def names_number(text: bytes, site: Site, key: str) -> bool:
-    """Whether a value says how many, under exactly this key: servers pass over one in another case."""
+def is_named(text: bytes, site: Site, key: str) -> bool:
+    """Whether a value stands under exactly this key: servers pass over one in another case."""
     before = text[max(0, site.start - len(key) - 64) : site.start].rstrip(_WHITE)
-    exact = before[-1:] == b":" and before[:-1].rstrip(_WHITE).endswith(f'"{key}"'.encode())
-    return exact and site.role is Role.ASK_TOP
+    return before[-1:] == b":" and before[:-1].rstrip(_WHITE).endswith(f'"{key}"'.encode())
 
 
 def names_rows(name: object) -> bool:

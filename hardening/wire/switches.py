@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hardening.wire.pins import Pin, Touch, off, on, stops, turns, unset, unset_but
+from hardening.wire.roles import Role
 
 TRACE, ROWS, IDS, STATES, PROMPT = Touch.TRACE, Touch.ROWS, Touch.IDS, Touch.STATES, Touch.PROMPT
 _DEBUG = TRACE | ROWS | IDS | PROMPT
@@ -73,5 +74,27 @@ SWITCHES: Mapping[str, Pin] = {
 }
 """By path, what a caller may not set where it brings what is withheld from him."""
 
-NESTED = ("extra_body", "extra_args", "vllm_xargs", "sampling_params", "provider")
-"""Objects in which some clients and gateways put such switches."""
+NESTED = (
+    "extra_body",
+    "extra_args",
+    "extra_params",
+    "vllm_xargs",
+    "sampling_params",
+    "options",
+    "parameters",
+    "provider",
+)
+"""Objects in which some clients and gateways put such switches, and what else they pass on."""
+
+NESTED_SWITCHES: Mapping[str, Pin] = {"model": unset(TRACE | ROWS)}
+"""What is one only there: another model than the policy's rules were asked about."""
+
+ASKS: Mapping[str, Role] = {
+    "{n,best_of,num_return_sequences,candidateCount}": Role.ASK_CHOICES,
+    "{max_tokens,max_completion_tokens,max_output_tokens}": Role.ASK_TOKENS,
+    "{max_new_tokens,maxOutputTokens,maxTokens,n_predict,num_predict}": Role.ASK_TOKENS,
+    "{logprobs,n_probs}": Role.ASK_LOGPROBS,
+    "{top_logprobs,top_logprobs_num,top_n_tokens}": Role.ASK_TOP,
+    "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
+}
+"""What is asked by the names of any server: how many answers, how long, with which rows."""

@@ -14,6 +14,7 @@ from hardening.wire.packings import packing_of
 from hardening.wire.questions import compile_questions
 from hardening.wire.requests import Edits, edit_request, read_request
 from hardening.wire.roles import Role
+from hardening.wire.switches import NESTED as PLACES
 
 CHAT = CODECS["openai_chat"]
 MESSAGES = CODECS["anthropic_messages"]
@@ -127,7 +128,11 @@ NESTED = compile_questions(
 
 def test_what_stands_deeper_is_read_in_any_case() -> None:
     asked = RequestFacts("d", "test")
-    read = read_request(b'{"CONFIG":{"maxTOKENS":7,"toplogprobs":3},"maxTokens":9}', asked, table=NESTED)
+    read = read_request(
+        b'{"CONFIG":{"maxTOKENS":7,"toplogprobs":3},"config":{"maxTokens":5},"maxTokens":9}',
+        asked,
+        table=NESTED,
+    )
     assert (read.max_tokens, read.top_logprobs) == (7, 3)
     assert read_request(b'{"config":null}', asked, table=NESTED).max_tokens is None
 
@@ -139,7 +144,13 @@ def test_what_stands_deeper_is_read_in_any_case() -> None:
         (b"{}", b'{"config":{"maxTokens":5}}'),
         (b'{"config": {}}', b'{"config": {"maxTokens":5}}'),
         (b'{"config":{"x":1}}', b'{"config":{"maxTokens":5,"x":1}}'),
-        (b'{"Config":{"maxtokens":9}}', b'{"Config":{"maxtokens":5}}'),
+        (b'{"config":{"maxTokens":9,"MAXTOKENS":9}}', b'{"config":{"maxTokens":5,"MAXTOKENS":5}}'),
+        (b'{"config":{"maxtokens":3}}', b'{"config":{"maxTokens":5,"maxtokens":3}}'),
+        (b'{"Config":{}}', b'{"config":{"maxTokens":5},"Config":{"maxTokens":5}}'),
+        (
+            b'{"config":{"maxTokens":3},"conf\\u0069g":{}}',
+            b'{"config":{"maxTokens":5,"maxTokens":3},"conf\\u0069g":{"maxTokens":5}}',
+        ),
         (b'{"config":null}', b'{"config":{"maxTokens":5}}'),
         (b'{"config":{"maxTokens":4}}', b'{"config":{"maxTokens":4}}'),
     ],
@@ -167,3 +178,59 @@ def test_a_bound_is_put_where_the_server_looks_for_it(body: bytes, bounded: byte
 )
 def test_how_a_request_wants_embeddings_packed(value: object, packing: str) -> None:
     assert packing_of(value) == packing
+
+
+SPOKEN = [name for name in CODECS if "embed" not in name]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("format", SPOKEN)
+def test_what_is_asked_where_gateways_take_it_from_is_read_and_bounded(format: str, place: str) -> None:
+    """Catches a limit that is charged for one short answer while a gateway passes on a request for ten long ones."""
+    codec = CODECS[format]
+    asked = {"n": 7, "Max_Tokens": 900, "num_predict": -1, "logprobs": 20, "top_logprobs": 20}
+    body = json.dumps({place: asked}).encode()
+    read = codec.read_request(body, door="d")
+    assert (read.choices, read.max_tokens, read.top_logprobs) == (7, None, 20)
+    edited = json.loads(codec.edit_request(body, Edits(max_tokens=9, top_logprobs=2)))
+    there = edited[place]
+    assert {key: there[key] for key in asked} == {
+        "n": 7,
+        "Max_Tokens": 9,
+        "num_predict": 9,
+        "logprobs": 2,
+        "top_logprobs": 2,
+    }
+    at = edited
+    for name in codec.format.BOUND or ():
+        at = at[name]
+    assert at == 9, "the format's own bound stands as well"
+    assert codec.edit_request(body, Edits(top_logprobs=0)) != body
+
+
+@pytest.mark.parametrize("format", SPOKEN)
+def test_a_bound_that_no_server_of_the_format_reads_bounds_nothing(format: str) -> None:
+    codec = CODECS[format]
+    own = codec.format.BOUND or ()
+    foreign = {"extra_body": {own[-1]: 5}, "max_new_tokens": 5, own[-1].upper(): 5}
+    body = json.dumps(foreign).encode()
+    assert codec.read_request(body, door="d").max_tokens is None
+    edited = codec.edit_request(body, Edits(max_tokens=9))
+    assert json.loads(edited) != foreign, "an own bound is put in"
+    assert codec.read_request(edited, door="d").max_tokens == 9
+
+
+def test_alternatives_are_asked_for_where_the_rows_are() -> None:
+    body = b'{"logprobs":false,"extra_body":{"logprobs":true,"TOP_LOGPROBS":1}}'
+    edited = CHAT.edit_request(body, Edits(top_logprobs=5))
+    assert edited == body.replace(
+        b'{"logprobs":true,"TOP_LOGPROBS":1', b'{"top_logprobs":5,"logprobs":true,"TOP_LOGPROBS":5'
+    )
+    both = b'{"logprobs":true,"extra_body":{"logprobs":true}}'
+    told = json.loads(CHAT.edit_request(both, Edits(top_logprobs=5)))
+    assert (told["top_logprobs"], told["extra_body"]["top_logprobs"]) == (5, 5)
+
+
+def test_a_packing_is_read_where_gateways_take_it_from() -> None:
+    body = b'{"input":"a","extra_body":{"embed_dtype":"float16"}}'
+    assert CODECS["openai_embeddings"].read_request(body, door="d").packing == "other"
