@@ -132,9 +132,13 @@ def check_attacks(sides: Sides, door: Ask, asks: Sequence[Ask], trace: Trace, *,
 
 
 def _apart(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The attacks apart from those with the one switch that is not pinned."""
-    found = [(name, NOT_PINNED in name.partition(" + ")[2].split(", ")) for name in names]
+    """The attacks apart from those with the one switch that is not pinned in text completions."""
+    found = [(name, _is_known(*name.split(" + ", 1))) for name in names]
     return tuple(name for name, known in found if not known), tuple(name for name, known in found if known)
+
+
+def _is_known(door: str, switches: str) -> bool:
+    return door.startswith("completions") and NOT_PINNED in switches.split(", ")
 
 
 def added_ms(sides: Sides, ask: Ask) -> float:

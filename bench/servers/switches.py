@@ -16,7 +16,7 @@ from bench.servers.pattern import CLOSE, OPEN, TRACE, pieces
 Switches = Mapping[str, dict[str, Any]]
 
 NOT_PINNED = "shaped"
-"""A grammar that leaves no room for a tag: docs/policy.md says what it can do, so what it leaks is counted apart."""
+"""A grammar that leaves no room for a tag. docs/policy.md says what it can do in a text completion, so what it leaks there is counted apart."""
 
 _FORCED = 6  # tokens that are asked for by name, more than a policy lets out
 

@@ -12,7 +12,7 @@ import orjson
 from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
-from hardening.wire.pins import Touch, stops, turns
+from hardening.wire.pins import Touch, quiet, shape, stops, turns
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Role, compile_table
 from hardening.wire.scan import read_json
@@ -76,6 +76,9 @@ REQUEST = compile_questions(
         **SWITCHES,
         "contents": turns(Touch.TRACE),
         f"{_CONFIG}.{{stopSequences,stop_sequences}}": stops(Touch.TRACE),
+        f"{_CONFIG}.{{thinkingConfig,thinking_config}}": quiet(Touch.TRACE),
+        f"{_CONFIG}.{{responseSchema,responseJsonSchema}}": shape(Touch.TRACE, "json"),
+        f"{_CONFIG}.{{response_schema,response_json_schema}}": shape(Touch.TRACE, "json"),
     },
     asks=ASKS,
     nested=NESTED,

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
 
+from hardening.wire.constraints import with_room
 from hardening.wire.names import speaks_of_reasoning
 from hardening.wire.tags import cuts_tag, holds_tag
 
 _SPEAKERS = frozenset({"assistant", "model"})
 _SEALED = frozenset({"thinking", "redacted_thinking"})  # parts of which an API gives back only what it signed
 _SEALS = ("signature", "data")
+_NO = frozenset({"none", "off", "disabled", "disable", "no", "false", "0"})
+_HARDLY = 64  # tokens of a trace that is cut off before it has begun
+_tells_whether = re.compile(r"type|effort|enabled|mode|level|max_tokens|.*budget.*", re.I).fullmatch
 
 
 class Touch(enum.IntFlag):
@@ -30,6 +35,13 @@ class Touch(enum.IntFlag):
     PROMPT = enum.auto()
 
 
+class Half(enum.IntFlag):
+    """Which of two halves a switch is, that do only together what one does alone."""
+
+    SHAPE = enum.auto()
+    QUIET = enum.auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """What becomes of a switch, by the value that stands there.
@@ -37,6 +49,7 @@ class Pin:
     `forced` gives what is written in place of a value that is not `harmless`: None where nothing could
     make it so, the value as it stands where it may pass unless switches are refused. A `common` one is
     sent by many: its value is looked at before a body is walked. `words` follow its name in a refusal.
+    A `half` is a switch only where the other half is not harmless either; of both the shape is forced.
     """
 
     touches: Touch
@@ -45,6 +58,7 @@ class Pin:
     common: bool = False
     words: str = "may not be set here; leave it out"
     name: str = ""
+    half: Half | None = None
 
 
 class Switch(NamedTuple):
@@ -96,6 +110,38 @@ def turns(touches: Touch) -> Pin:
 def prompts(touches: Touch) -> Pin:
     """Prompts, which as token ids nobody here can read: they may leave a trace open."""
     return Pin(touches, _are_texts, _writes(None), common=True, words="may not be token ids here; send text")
+
+
+def shape(touches: Touch, kind: str) -> Pin:
+    """A grammar of one kind to which an answer is held, or an object that holds one; see `constraints`."""
+
+    def with_room_for_tags(value: object, raw: bytes) -> bytes:
+        left = with_room({kind: value})
+        return b"null" if left is None else json.dumps(left[kind]).encode()
+
+    return Pin(
+        touches,
+        lambda value: with_room({kind: value}) == {kind: value},
+        with_room_for_tags,
+        words="may leave no room for a tag of reasoning where thinking is off",
+        half=Half.SHAPE,
+    )
+
+
+def quiet(touches: Touch) -> Pin:
+    """A setting that can turn thinking off."""
+    return Pin(touches, lambda value: not is_off(value), lambda value, raw: raw, half=Half.QUIET)
+
+
+def is_off(value: object) -> bool:
+    """Whether a setting says that nothing, or hardly anything, shall be thought."""
+    if isinstance(value, dict):
+        return any(is_off(one) for key, one in value.items() if _tells_whether(key))
+    if isinstance(value, str):
+        return value.strip().lower() in _NO
+    if isinstance(value, bool):
+        return not value
+    return isinstance(value, int | float) and 0 <= value < _HARDLY
 
 
 def _are_texts(value: object) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from hardening.wire.pins import Pin, Switch, Touch
+from hardening.wire.pins import Half, Pin, Switch, Touch
 from hardening.wire.roles import Node, Role, grow, nodes
 from hardening.wire.scan import Walk, read_json
 from hardening.wire.sites import Owner
@@ -96,12 +96,16 @@ def switches(text: bytes, table: Node, touches: Touch, *, format: str) -> tuple[
     Raises WireError where the text cannot be followed.
     """
     found: list[Switch] = []
+    is_quiet = False
     for pin, start, end in Questions(text, table, format=format).pinned:
         raw = text[start:end]
         if pin.touches & touches and not pin.harmless(value := read_json(raw, format=format)):
+            if pin.half is Half.QUIET:
+                is_quiet = True
+                continue
             new = pin.forced(value, raw)
             found.append(Switch(pin, start, end, new, kept=new == raw))
-    return tuple(found)
+    return tuple(one for one in found if is_quiet or one.pin.half is None)
 
 
 class Questions(Walk):

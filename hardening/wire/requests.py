@@ -13,7 +13,7 @@ from hardening.errors import WireError
 from hardening.facts import Packing, RequestFacts
 from hardening.wire.own import own, with_fewest, with_number
 from hardening.wire.packings import more_packed, packing_of
-from hardening.wire.pins import Switch
+from hardening.wire.pins import Half, Pin, Switch
 from hardening.wire.questions import Questions
 from hardening.wire.resent import without_resent
 from hardening.wire.roles import Node, Role
@@ -29,6 +29,7 @@ from hardening.wire.tags import leaves_open
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
 _NUMBER_CHARS = 32
+_WHOLE = Half.SHAPE | Half.QUIET
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class _Asked:
         "_bound",
         "_boundless",
         "_each",
+        "_halves",
         "_named",
         "_prompts",
         "_stream",
@@ -108,6 +110,7 @@ class _Asked:
         self._each = self._prompts = 1
         self._bound: int | None = None
         self._boundless = False
+        self._halves = Half(0)
         self.logprobs = self.switches = self.opens = False
         self.packing: Packing = "floats"
         self.top = 0
@@ -145,15 +148,22 @@ class _Asked:
             if node is None:
                 continue
             if node.watched and not self.switches:
-                pin = node.pin
-                # An earlier one of two keys may hold more than the last, which a parser keeps.
-                self.switches = (
-                    isinstance(element, dict) if pin is None else not (pin.common and pin.harmless(element))
-                )
+                self._watch(node.pin, element)
             if isinstance(element, dict) and node.names:
                 self.take_all(element, node)
             elif node.role is not None:
                 self._take(node.role, element)
+
+    def _watch(self, pin: Pin | None, value: object) -> None:
+        """Note whether a switch stands here or below."""
+        if pin is None:
+            self.switches = isinstance(value, dict)
+        elif pin.half is None:
+            # An earlier one of two keys may hold more than the last, which a parser keeps.
+            self.switches = not (pin.common and pin.harmless(value))
+        elif pin.half is Half.SHAPE or not pin.harmless(value):
+            self._halves |= pin.half
+            self.switches = self._halves == _WHOLE
 
     def _take(self, role: Role, value: object) -> None:
         if role is Role.ASK_MODEL:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hardening.wire.pins import Pin, Touch, off, on, stops, turns, unset, unset_but
+from hardening.wire.pins import Pin, Touch, is_off, off, on, quiet, shape, stops, turns, unset, unset_but
 from hardening.wire.roles import Role
 
 TRACE, ROWS, IDS, STATES, PROMPT = Touch.TRACE, Touch.ROWS, Touch.IDS, Touch.STATES, Touch.PROMPT
@@ -22,7 +22,8 @@ _THINKS = frozenset({"enable_thinking", "thinking"})
 def _template_thinks(value: object) -> bool:
     """Whether variables of a template ask for nothing but thinking."""
     return isinstance(value, dict) and all(
-        (key in _THINKS and asked is True) or (key == "reasoning_effort" and isinstance(asked, str))
+        (key in _THINKS and asked is True)
+        or (key == "reasoning_effort" and isinstance(asked, str) and not is_off(asked))
         for key, asked in value.items()
     )
 
@@ -39,6 +40,13 @@ SWITCHES: Mapping[str, Pin] = {
     # Whether the model thinks: parsers that are told no take all for the answer, also of a model that thinks on.
     "{enable_thinking,reasoning.enabled}": unset(TRACE, True),
     "disable_reasoning": off(TRACE),
+    # Where it does not, the answer begins at once, and a grammar can keep a tag out of it.
+    "{reasoning_effort,reasoning.effort,reasoning.max_tokens,thinking,think}": quiet(TRACE),
+    "{thinking_budget,thinking_token_budget,reasoning_budget,max_thinking_tokens}": quiet(TRACE),
+    "{guided_regex,regex}": shape(TRACE, "regex"),
+    "{guided_grammar,grammar,ebnf}": shape(TRACE, "grammar"),
+    "{guided_json,json_schema,structured_outputs,response_format,format,text}": shape(TRACE, "json"),
+    "{output_config,output_format,tools,functions}": shape(TRACE, "json"),
     # The prompt, in which the template opens the trace.
     "{chat_template,generation_prompt,input_ids,prompt_token_ids,prompt_embeds,previous_input_messages}": unset(
         TRACE

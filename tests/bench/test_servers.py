@@ -99,9 +99,10 @@ def test_the_asks_of_a_server_have_names_of_their_own() -> None:
     assert len(set(forced)) == len(forced)
 
 
-def test_what_a_grammar_leaks_is_counted_apart() -> None:
-    names = ["chat whole + shaped", "chat whole + effort, shaped", "chat whole + unshaped, effort"]
-    assert _apart(names) == ((names[2],), (names[0], names[1]))
+def test_what_a_grammar_leaks_of_a_text_completion_is_counted_apart() -> None:
+    known = ("completions whole + shaped", "completions stream + effort, shaped")
+    leaked = ("completions whole + unshaped, effort", "chat whole + effort, shaped")
+    assert _apart([*known, *leaked]) == (leaked, known)
 
 
 def results(*, hidden: int = 0, bare: int = 610, tokens: int = 2, leaked: tuple[str, ...] = ()) -> Results:

@@ -248,8 +248,10 @@ def _at(value: Any, path: str) -> Iterator[object]:
                 yield each
 
 
-def obeying(format: str, switches: Mapping[str, object], seen: list[bytes] | None = None) -> ASGIApp:
-    """The server: it tells its secret where any of the switches stands as it was set."""
+def obeying(
+    format: str, switches: Mapping[str, object], seen: list[bytes] | None = None, *, together: bool = False
+) -> ASGIApp:
+    """The server: it tells its secret where any of the switches stands as it was set, or all `together`."""
     speech = SPEECHES[format]
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -260,7 +262,7 @@ def obeying(format: str, switches: Mapping[str, object], seen: list[bytes] | Non
         if seen is not None:
             seen.append(body)
         asked = json.loads(body)
-        told = any(value in _at(asked, path) for path, value in switches.items())
+        told = (all if together else any)(value in _at(asked, path) for path, value in switches.items())
         text = f"{SECRET}. {ANSWER}" if told else ANSWER
         streamed = asked.get("stream", False) or scope["path"] == speech.streamed_path
         pieces = speech.pieces(text) if streamed else [json.dumps(speech.whole(text)).encode()]

@@ -74,7 +74,7 @@ def sent(app: object, format: str, switches: Mapping[str, object], *, stream: bo
 
 
 def names(node: Node) -> Iterator[str]:
-    if node.pin is not None:
+    if node.pin is not None and node.pin.half is None:
         yield node.pin.name
     for child in (*node.names.values(), *([node.items] if node.items else ())):
         yield from names(child)
@@ -159,6 +159,9 @@ HARMLESS: tuple[tuple[str, object], ...] = (
     ("reasoning", {"effort": "high", "exclude": False, "enabled": True}),
     ("extra_body", {"top_k": 20, "echo": None}),
     ("continue_final_message", None),
+    ("reasoning_effort", "none"),
+    ("structured_outputs", {"regex": "[^<]*"}),
+    ("response_format", {"type": "json_schema", "json_schema": {"schema": {"pattern": "[^<]*"}}}),
 )
 
 
