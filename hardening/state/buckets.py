@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from hardening.facts import Limit, LimitState
 from hardening.state import sliding
-from hardening.state.spent import UNSPENT, Spent
+from hardening.state.spent import DUST, UNSPENT, Spent
 
 __all__ = [
     "UNSPENT",
@@ -28,9 +28,6 @@ __all__ = [
     "spend",
     "state_of",
 ]
-
-_DUST = 1e-6
-"""Units below which what is held is a rounding error of additions and subtractions."""
 
 
 def debt(limit: Limit, spent: Spent, now: float) -> float:
@@ -49,7 +46,7 @@ def fits(limit: Limit, spent: Spent, held: float, now: float) -> bool:
     """Whether a bucket that holds `held` units, the new ones included, is within its limit."""
     if spent.until > now:
         held += debt(limit, spent, now)
-    return held <= limit.burst + _DUST
+    return held <= limit.burst + DUST
 
 
 def spend(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
@@ -73,7 +70,7 @@ def give_back(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
 def release(held: float, units: float) -> float:
     """The new `held` after a reservation of `units` is over."""
     left = held - units
-    return left if left > _DUST else 0.0
+    return left if left > DUST else 0.0
 
 
 def retry_after_s(limit: Limit, spent: Spent, held: float, units: float, now: float) -> float | None:

@@ -18,3 +18,6 @@ class Spent(NamedTuple):
 
 
 UNSPENT = Spent()
+
+DUST = 1e-6
+"""Units below which a difference is a rounding error of additions and subtractions."""

@@ -139,9 +139,27 @@ def _even(limit: Limit, entries: Sequence[Entry], now: Fraction) -> Fraction:
 
 
 def _sliding(limit: Limit, entries: Sequence[Entry], now: Fraction) -> Fraction:
-    """The entries of this window, and those of the last one by the share that still overlaps."""
-    per_s = Fraction(limit.per_s)
-    window = now // per_s
-    used = sum((entry.units for entry in entries if entry.at // per_s == window), Fraction(0))
-    before = sum((entry.units for entry in entries if entry.at // per_s == window - 1), Fraction(0))
-    return used + before * (window + 1 - now / per_s)
+    """The entries of this window, and those of the last one by the share that still overlaps.
+
+    As soon as more counts than the amount it is a debt: a whole amount counts in each window from the last one
+    on, and the rest in the window after these.
+    """
+    amount, per_s = Fraction(limit.amount), Fraction(limit.per_s)
+    windows: dict[int, Fraction] = {}
+
+    def counted(at: Fraction) -> Fraction:
+        window = at // per_s
+        ahead = sum((units for number, units in windows.items() if number >= window), Fraction(0))
+        return ahead + windows.get(window - 1, Fraction(0)) * (window + 1 - at / per_s)
+
+    for entry in entries:
+        window = entry.at // per_s
+        total = counted(entry.at) + entry.units
+        windows[window] = windows.get(window, Fraction(0)) + entry.units
+        if total > amount:
+            rest = total - amount * (window + 1 - entry.at / per_s)
+            windows = {window - 1: amount}
+            while rest > 0:
+                windows[window] = min(rest, amount)
+                rest, window = rest - windows[window], window + 1
+    return counted(now)

@@ -153,6 +153,24 @@ def test_waiting_for_a_sliding_window_is_enough_and_not_too_long(now, uses, aske
         assert not buckets.fits(HOURLY, spent, asked + 1e-3, now=now + wait_s - 0.01)
 
 
+def test_what_was_used_beyond_a_sliding_window_falls_evenly_and_is_not_forgiven():
+    spent = buckets.spend(HOURLY, UNSPENT, 350.0, now=15.0)
+    owed = [buckets.debt(HOURLY, spent, now=now) for now in (15.0, 20.0, 25.0, 40.0, 45.0, 47.5, 60.0)]
+    assert owed == pytest.approx([350.0, 300.0, 250.0, 100.0, 50.0, 25.0, 0.0])
+    assert buckets.retry_after_s(HOURLY, spent, 0.0, 60.0, now=15.0) == pytest.approx(31.0)
+
+
+@given(st.lists(st.floats(0, 9.999), min_size=40, max_size=40), st.floats(1.1, 5.0))
+def test_answers_that_pass_a_sliding_window_pass_it_once_and_not_in_each(moments, times):
+    spent, used = UNSPENT, 0.0
+    for window, moment in enumerate(moments):
+        now = 10.0 * window + moment
+        if buckets.fits(HOURLY, spent, 1.0, now=now):
+            spent, used = buckets.spend(HOURLY, spent, 100.0 * times, now=now), used + 100.0 * times
+    # The window under way and the one before it are whole at most; beyond these there is one debt.
+    assert used <= 100.0 * (len(moments) + 1 + times)
+
+
 USES = st.lists(st.tuples(st.floats(0, 12), st.floats(0, 60)), max_size=12)
 
 

@@ -39,14 +39,34 @@ local function counts(limit, bucket, window)
   return 0, 0
 end
 
+-- A debt of a sliding window: it is paid in a later window than this one.
+local function owes(limit, bucket, window)
+  return bucket.before >= limit.amount and window_of(limit, bucket) > window
+end
+
 local function debt(limit, bucket, now)
   local behind = bucket.till - now
   if behind <= 0 then return 0 end
   if limit.kind ~= SLIDING then return behind * limit.amount / limit.per_s end
-  local window = window_at(limit, now)
+  local window, last = window_at(limit, now), window_of(limit, bucket)
   local used, before = counts(limit, bucket, window)
-  if window < window_of(limit, bucket) then return used + before end
-  return used + before * math.max(0, window + 1 - now / limit.per_s)
+  if window < last and not owes(limit, bucket, window) then return used + before end
+  return used + before * math.max(0, math.max(window, last) + 1 - now / limit.per_s)
+end
+
+local function owe(limit, bucket, total, now)
+  local window = window_at(limit, now)
+  local share = window + 1 - now / limit.per_s
+  local beyond = total - limit.amount * share
+  if beyond > 0 then
+    local ahead = math.floor(beyond / limit.amount)
+    bucket.till = (window + ahead + 2) * limit.per_s
+    bucket.used, bucket.before = beyond - ahead * limit.amount, limit.amount
+  elseif total > 0 then
+    bucket.till, bucket.used, bucket.before = (window + 2) * limit.per_s, 0, total / share
+  else
+    bucket.till, bucket.used, bucket.before = 0, 0, 0
+  end
 end
 
 local function spend(limit, bucket, units, now)
@@ -54,6 +74,10 @@ local function spend(limit, bucket, units, now)
   if limit.kind == EVEN then
     bucket.till = math.max(bucket.till, now) + units * limit.per_s / limit.amount
     return
+  end
+  local total = debt(limit, bucket, now) + units
+  if total > limit.amount + DUST or owes(limit, bucket, window_at(limit, now)) then
+    return owe(limit, bucket, total, now)
   end
   local window = math.max(window_at(limit, now), window_of(limit, bucket))
   local used, before = counts(limit, bucket, window)
@@ -65,6 +89,9 @@ local function give_back(limit, bucket, units, now)
   if limit.kind ~= SLIDING then
     bucket.till = math.max(now, bucket.till - units * limit.per_s / limit.amount)
     return
+  end
+  if owes(limit, bucket, window_at(limit, now)) then
+    return owe(limit, bucket, math.max(0, debt(limit, bucket, now) - units), now)
   end
   local window = math.max(window_at(limit, now), window_of(limit, bucket))
   local used, before = counts(limit, bucket, window)
