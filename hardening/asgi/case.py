@@ -15,6 +15,7 @@ from hardening.asgi import headers as head
 from hardening.asgi.admission import DEFERRED, SEATS
 from hardening.asgi.body import read_body
 from hardening.asgi.encoding import unpack
+from hardening.asgi.holding import with_all_that_is_left, with_less
 from hardening.asgi.inforce import InForce
 from hardening.asgi.refusals import limit_refusal
 from hardening.asgi.service import Service
@@ -203,6 +204,8 @@ async def admit(case: Case, service: Service) -> None:
         await _reserve(case, service)
     standing = case.admission.standing
     case.decision = decide(policy, facts, account, standing, wall)
+    if case.claim.completion_reserve < case.claim.wanted and not facts.stream:
+        await _hold_what_is_left(case, service)
     if case.refusal is None and case.decision.acts:
         case.refusal = case.claim.refusal or case.decision.refusal
     if not case.admission.granted:
@@ -227,6 +230,8 @@ async def _reserve(case: Case, service: Service) -> None:
     try:
         admission = service.store.admit(case.account, case.claim.charges, service.now())
         case.admission = await admission if isawaitable(admission) else admission
+        if not case.admission.granted:
+            await _ask_for_less(case, service.store, service)
     except Exception as fault:  # noqa: BLE001  a store is somebody else's code: the policy says what follows
         service.store_failed("admit", fault)
         case.reasons.append("store_failed")
@@ -236,8 +241,28 @@ async def _reserve(case: Case, service: Service) -> None:
         if terms == "local":
             case.store = service.local
             case.admission = service.local.admit(case.account, case.claim.charges, service.now())
+            if not case.admission.granted:
+                await _ask_for_less(case, service.local, service)
         elif terms == "reject":
             _refuse(case, service, Refusal(503, "unavailable", "limits cannot be checked now", 5.0))
+
+
+async def _ask_for_less(case: Case, store: StateStore, service: Service) -> None:
+    case.claim, case.admission = await with_less(
+        store, case.account, case.claim, case.admission, service.now()
+    )
+
+
+async def _hold_what_is_left(case: Case, service: Service) -> None:
+    """Let a whole answer, for which less was reserved than it may use, have what its limits can still give."""
+    if case.store is None:
+        return
+    try:
+        case.claim, case.admission = await with_all_that_is_left(
+            case.store, case.claim, case.admission, case.decision, service.now()
+        )
+    except Exception as fault:  # noqa: BLE001  it is bounded by what is reserved
+        service.store_failed("extend", fault)
 
 
 def inner_scope(outer: Scope, case: Case, body: bytes, *, digest: str, final: bool) -> Scope:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hardening.policy.bounds import available, bound
+from hardening.policy.bounds import available, bound, lowered
 from hardening.policy.charges import (
     RESERVE_TOKENS,
     Charges,
@@ -36,6 +36,7 @@ __all__ = [
     "going_on",
     "held",
     "load_policy",
+    "lowered",
     "preset_names",
     "settled",
     "would",

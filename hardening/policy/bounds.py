@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from hardening.facts import Admission, Decision, RequestFacts
-from hardening.policy.charges import COMPLETION_UNITS, Charges
+from dataclasses import replace
 
-_FITS_ANY_MODEL = 4096
-"""A bound that every model in use takes, for a request that names none."""
+from hardening.facts import Admission, Charge, Decision, RequestFacts, Standing
+from hardening.policy.charges import COMPLETION_UNITS, FITS_ANY_MODEL, Charges
+
+_LONGEST = 32_768
+"""Tokens that hardly any answer is longer than: who has so many left needs no bound that nobody named."""
 
 
 def bound(reserved: Charges, admission: Admission, decision: Decision, facts: RequestFacts) -> int | None:
     """The longest answer of each choice to ask for; None where the decision's own bound, or none, will do.
 
-    A stream that slows down at its limit is not bounded: it refills on the way.
+    A stream that slows down at its limit is not bounded: it refills on the way. What comes whole is bounded
+    by what is reserved for it.
     """
     named = facts.max_tokens if decision.max_tokens is None else decision.max_tokens
     if named is None and facts.stream:
         return None  # a model refuses a bound beyond its context, and a stream is cut in any case
-    if admission.lease is None or (decision.at_limit == "slow" and facts.stream):
+    if admission.lease is None or facts.embeds or (decision.at_limit == "slow" and facts.stream):
         return None
     most = available(reserved, admission, in_debt=decision.at_limit == "finish")
     if most is None:
         return None
-    each = max(1, most // max(1, facts.choices))
-    return each if each < (_FITS_ANY_MODEL if named is None else named) else None
+    choices = max(1, facts.choices)
+    if (
+        named is None
+        and reserved.completion_reserve >= FITS_ANY_MODEL * choices
+        and most > _LONGEST * choices
+    ):
+        return None
+    each = max(1, (most if facts.stream else reserved.completion_reserve) // choices)
+    return each if named is None or each < named else None
 
 
 def available(reserved: Charges, admission: Admission, *, in_debt: bool = False) -> int | None:
@@ -31,18 +41,43 @@ def available(reserved: Charges, admission: Admission, *, in_debt: bool = False)
 
     None where no limit counts them. `in_debt` adds what each limit may owe.
     """
-    band, most = admission.standing.band, None
+    most = None
     if len(admission.limits) != len(reserved.charges):
         return None  # a store that does not tell
     for charge, state in zip(reserved.charges, admission.limits, strict=True):
         if charge.limit.unit not in COMPLETION_UNITS:
             continue
         units = state.remaining + (charge.limit.max_debt if in_debt else 0.0)
-        factor = (
-            reserved.factor
-            * reserved.per_token(charge.limit.unit)
-            * (1.0 if band is None else charge.by_band.get(band, 1.0))
-        )
-        more = int(units / factor)
+        more = int(units / (_each(reserved, charge) * _price(charge, admission.standing)))
         most = more if most is None else min(most, more)
     return None if most is None else reserved.completion_reserve + most
+
+
+def lowered(reserved: Charges, standing: Standing) -> Charges | None:
+    """The claim of an answer of usual length, or of what full limits can grant in this standing; None where that is no less."""
+    reserve = reserved.usual
+    for charge in reserved.charges:
+        if charge.limit.unit in COMPLETION_UNITS:
+            each = _each(reserved, charge)
+            beside = charge.amount - reserved.completion_reserve * each
+            reserve = min(reserve, int((charge.limit.burst / _price(charge, standing) - beside) / each))
+    if not 0 < reserve < reserved.completion_reserve:
+        return None
+    less = reserved.completion_reserve - reserve
+    charges = tuple(
+        charge._replace(amount=charge.amount - less * _each(reserved, charge))
+        if charge.limit.unit in COMPLETION_UNITS
+        else charge
+        for charge in reserved.charges
+    )
+    return replace(reserved, charges=charges, completion_reserve=reserve)
+
+
+def _each(reserved: Charges, charge: Charge) -> float:
+    """Units of a limit that each completion token comes to, before the band is known."""
+    return reserved.factor * reserved.per_token(charge.limit.unit)
+
+
+def _price(charge: Charge, standing: Standing) -> float:
+    """How often each unit counts in this standing."""
+    return 1.0 if standing.band is None else charge.by_band.get(standing.band, 1.0)

@@ -14,6 +14,9 @@ from hardening.policy.unbuilt import withheld
 RESERVE_TOKENS = 1024
 """Completion tokens reserved per choice of an account of which nothing is known; more are asked for as they come."""
 
+FITS_ANY_MODEL = 4096
+"""A bound that every model in use takes; an answer that comes whole and names none is held to be as long."""
+
 _ALL_ROWS = 1000
 """Alternatives reserved per token where a caller asks for all of them (vLLM's -1)."""
 
@@ -29,9 +32,10 @@ _NO_BANDS: Mapping[str, float] = MappingProxyType({})
 class Charges:
     """Either a refusal, or what to reserve.
 
-    `completion_reserve` is how many completion tokens the charges cover, `factor` by how much the
-    policy multiplies what this request counts, `rows` how many log-probabilities leave with each token.
-    Not `enforced`: what a limit says is only reported.
+    `completion_reserve` is how many completion tokens the charges cover, `usual` with how many the request
+    does where so many cannot be had, `wanted` how many it may use before the app answers, `factor` by how
+    much the policy multiplies what this request counts, `rows` how many log-probabilities leave with each
+    token. Not `enforced`: what a limit says is only reported.
     """
 
     refusal: Refusal | None
@@ -40,6 +44,8 @@ class Charges:
     factor: float = 1.0
     enforced: bool = True
     rows: int = 0
+    usual: int = 0
+    wanted: int = 0
 
     def per_token(self, unit: Unit) -> int:
         """Units that each completion token spends."""
@@ -68,7 +74,7 @@ def charges(
     if plan.exempt:
         return Charges(None, (), 0, enforced=enforced)
     rows = _rows(facts, plan)
-    reserve = _reserve(facts, plan, prompt_tokens, usual_tokens, rows)
+    usual, reserve, wanted = _reserves(facts, plan, prompt_tokens, usual_tokens, rows)
     scope = account.scope
     claimed = tuple(
         Charge(
@@ -80,7 +86,7 @@ def charges(
         for claim in plan.claims
         if (amount := _amount(claim.limit.unit, facts, prompt_tokens, reserve, rows))
     )
-    return Charges(None, claimed, reserve, plan.factor, enforced, rows)
+    return Charges(None, claimed, reserve, plan.factor, enforced, rows, usual, wanted)
 
 
 def settled(reserved: Charges, usage: Usage) -> tuple[Charge, ...]:
@@ -178,25 +184,38 @@ def _rows(facts: RequestFacts, plan: Plan) -> int:
     return asked if plan.top is None else min(asked, plan.top)
 
 
-def _reserve(facts: RequestFacts, plan: Plan, prompt_tokens: int, usual_tokens: int, rows: int) -> int:
-    """Completion tokens to reserve: what the bounds allow, and no more than a full limit could grant."""
+def _reserves(
+    facts: RequestFacts, plan: Plan, prompt_tokens: int, usual_tokens: int, rows: int
+) -> tuple[int, int, int]:
+    """Completion tokens to do with, to reserve, and to use: of the bounds, and of these what full limits could grant.
+
+    A stream asks for more as it goes. What comes whole cannot, so all that it may use is reserved, or answers
+    that come at the same time would together pass the limit.
+    """
     if facts.embeds:
-        return 0
-    # What comes whole cannot ask for more on its way, so a run of short answers must not make it cheap.
-    wanted = usual_tokens if facts.stream else max(usual_tokens, RESERVE_TOKENS)
-    if facts.max_tokens is not None and facts.max_tokens < wanted:
-        wanted = facts.max_tokens
-    if plan.max_tokens is not None and plan.max_tokens < wanted:
-        wanted = plan.max_tokens
-    wanted *= max(facts.choices, 1)
+        return 0, 0, 0
+    usual = usual_tokens if facts.stream else max(usual_tokens, RESERVE_TOKENS)
+    most = facts.max_tokens
+    if plan.max_tokens is not None and (most is None or plan.max_tokens < most):
+        most = plan.max_tokens
+    wanted = usual if facts.stream else max(usual, FITS_ANY_MODEL)
+    if most is not None:
+        usual, wanted = min(usual, most), min(wanted, most) if facts.stream else most
+    choices = max(facts.choices, 1)
+    usual, wanted = max(usual * choices, 1), max(wanted * choices, 1)
+    reserve, counted = wanted, False
     for claim in plan.claims:
         unit = claim.limit.unit
         if unit in COMPLETION_UNITS and (unit != "logprob_values" or rows):
+            counted = True
             room = int(claim.limit.burst / claim.factor)
             if unit == "logprob_values":
                 room //= rows
-            wanted = min(wanted, room - prompt_tokens if unit == "tokens" else room)
-    return max(wanted, 1)
+            reserve = min(reserve, room - prompt_tokens if unit == "tokens" else room)
+    if not counted:
+        return usual, usual, usual
+    reserve = max(reserve, 1)
+    return min(usual, reserve), reserve, wanted
 
 
 def _plan(policy: Policy, facts: RequestFacts, account: Account, now: float) -> Plan:

@@ -218,7 +218,10 @@ def bounds(asked: dict[str, object], tokens: str, settings: str = "at_limit: cut
         ({"max_tokens": 100}, "2k, per: 1m", "at_limit: cut", 100),
         ({"max_tokens": 9000}, "2k, per: 1m", "max_tokens: 50", 50),
         ({"stream": False}, "2k, per: 1m", "at_limit: cut", 1950),
-        ({"stream": False}, "20k, per: 1m", "at_limit: cut", None),
+        ({"stream": False}, "20k, per: 1m", "at_limit: cut", 4096),
+        ({"stream": False}, "60k, per: 1m", "at_limit: cut", None),
+        ({"stream": False, "max_tokens": 9000}, "60k, per: 1m", "at_limit: cut", 9000),
+        ({"stream": False, "max_tokens": 9000}, "2k, per: 1m, max_debt: 1k", "at_limit: finish", 2950),
         ({}, "2k, per: 1m", "at_limit: cut", None),
     ],
 )

@@ -48,8 +48,10 @@ def test_streams_log_probabilities_and_embeddings_are_charged_where_asked() -> N
 @pytest.mark.parametrize(
     ("facts", "reserve"),
     [
-        ({}, 1024),
-        ({"max_tokens": 10**9}, 1024),
+        ({}, 4096),
+        ({"stream": True}, 1024),
+        ({"max_tokens": 10**9}, 2_000_000 - 100),
+        ({"max_tokens": 10**9, "stream": True}, 1024),
         ({"max_tokens": 9, "choices": 3}, 27),
         ({"max_tokens": -5}, 1),
     ],
@@ -62,11 +64,13 @@ def test_the_first_reservation_is_bounded(facts: dict[str, object], reserve: int
     (True, 60, None, 60),
     (True, 60, 20, 20),
     (True, 9000, None, 9000),
-    (False, 60, None, 1024),
+    (False, 60, None, 4096),
     (False, 60, 20, 20),
+    (False, 60, 7000, 7000),
+    (False, 9000, None, 9000),
     (False, 9000, 500, 500),
 ])  # fmt: skip
-def test_what_is_reserved_is_what_answers_of_the_account_are_like_and_of_a_whole_one_no_less_than_ours(
+def test_what_is_reserved_is_what_answers_of_the_account_are_like_and_of_a_whole_one_all_that_it_may_use(
     stream: bool, usual: int, asked: int | None, reserve: int
 ) -> None:
     facts = RequestFacts("/d", "openai_chat", stream=stream, max_tokens=asked)
@@ -212,7 +216,7 @@ def test_an_account_cannot_be_named_like_a_pool_of_another() -> None:
 def test_what_can_be_had_is_what_is_reserved_and_what_is_left_of_the_tightest_limit(
     in_debt: bool, most: int
 ) -> None:
-    claim = charged(BY)
+    claim = charged(BY, stream=True)
     left = {"team": 4000.0, "person": 3000.0, "badge": 5000.0, "glass": 7000.0}
     states = tuple(LimitState(charge.limit, left[charge.limit.name], 0.0) for charge in claim.charges)
     assert available(claim, Admission(True, None, Standing(), states), in_debt=in_debt) == most
@@ -220,7 +224,7 @@ def test_what_can_be_had_is_what_is_reserved_and_what_is_left_of_the_tightest_li
 
 
 def test_what_is_left_is_less_for_whom_each_token_counts_more_often() -> None:
-    claim = charged(TEXT % "tokens" + BANDS)
+    claim = charged(TEXT % "tokens" + BANDS, stream=True)
     states = tuple(LimitState(charge.limit, 4000.0, 0.0) for charge in claim.charges)
     assert available(claim, Admission(True, None, Standing(0.9, "harden"), states)) == 1024 + 1000
     assert available(charged(TEXT % "requests"), Admission(True, None, Standing(), states)) is None

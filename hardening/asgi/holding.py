@@ -1,0 +1,62 @@
+"""What an answer that comes whole may use, held before the app is called: it cannot ask for more on its way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from inspect import isawaitable
+
+from hardening.facts import Account, Admission, Charge, Decision, LimitState
+from hardening.policy import Charges, available, extended, lowered
+from hardening.state import StateStore
+
+
+async def with_less(
+    store: StateStore, account: Account, claim: Charges, refused: Admission, now: float
+) -> tuple[Charges, Admission]:
+    """The claim of an answer of usual length with the store's word on it, where one for more was refused.
+
+    Raises:
+        Exception: whatever the store raises.
+    """
+    less = None if refused.blocked_s is not None else lowered(claim, refused.standing)
+    if less is None:
+        return claim, refused
+    answer = store.admit(account, less.charges, now)
+    return less, await answer if isawaitable(answer) else answer
+
+
+async def with_all_that_is_left(
+    store: StateStore, claim: Charges, admission: Admission, decision: Decision, now: float
+) -> tuple[Charges, Admission]:
+    """The claim of all that a whole answer may use, as far as its limits can still give it.
+
+    Raises:
+        Exception: whatever the store raises; then the claim stays as it is.
+    """
+    in_debt = decision.at_limit == "finish"
+    most = available(claim, admission, in_debt=in_debt)
+    more = 0 if most is None else min(claim.wanted, most) - claim.completion_reserve
+    if more <= 0 or admission.lease is None:
+        return claim, admission
+    asked = extended(claim, more, in_debt=in_debt)
+    answer = store.extend(admission.lease, asked, now)
+    longer = await answer if isawaitable(answer) else answer
+    if not longer.granted or longer.lease is None:
+        return claim, admission  # somebody else was faster
+    held = replace(claim, completion_reserve=claim.completion_reserve + more)
+    return held, admission._replace(lease=longer.lease, limits=_left(admission, asked, longer))
+
+
+def _left(admission: Admission, asked: tuple[Charge, ...], longer: Admission) -> tuple[LimitState, ...]:
+    """What is left of each limit after more was held, without what it may owe."""
+    told = zip(asked, longer.limits, strict=False)
+    after = {charge.limit.key: state for charge, state in told}
+
+    def of(state: LimitState) -> LimitState:
+        now = after.get(state.limit.key)
+        if now is None:
+            return state
+        owing = now.limit.burst - state.limit.burst
+        return LimitState(state.limit, max(0.0, now.remaining - owing), now.reset_s)
+
+    return tuple(map(of, admission.limits))
