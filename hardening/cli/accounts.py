@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from inspect import isawaitable
@@ -73,10 +73,11 @@ Org = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The store that is asked, and the limits of the policy that was given, by their keys."""
+    """The store that is asked; of the policy that was given the limits by their keys, and where each band begins."""
 
     accounts: Accounts
     limits: Limits
+    bands: Mapping[str, float]
     has_policy: bool
 
 
@@ -163,6 +164,35 @@ def block(
 
 
 @accounts.command()
+def flag(
+    id: Id,
+    band: Annotated[str, typer.Option(metavar="NAME", help="A band of the policy.")],
+    until: Annotated[
+        str, typer.Option(metavar="WHEN", help="A day or time (UTC), a span such as 7d, or `forever`.")
+    ],
+    org: Org = None,
+    state: State = None,
+    policy: PolicyName = None,
+    json: Json = False,
+) -> None:
+    """Put an account into a band of risk from now on; needs the policy, which says what holds there."""
+    place, for_s = _place(state, policy), _seconds_until(until)
+    if not place.has_policy:
+        raise typer.BadParameter("give --policy: it says which bands there are")
+    if band not in place.bands:
+        raise typer.BadParameter(f"--band: allowed are {', '.join(place.bands) or 'none'}")
+    risk = place.bands[band]
+    _tell(id, _asked(place, lambda store, now: store.flag(id, band, risk, for_s, now, org)), place, json)
+
+
+@accounts.command()
+def unflag(id: Id, state: State = None, policy: PolicyName = None, json: Json = False) -> None:
+    """Take an account out of its band: exit 1 where the store does not know it."""
+    place = _place(state, policy)
+    _tell(id, _asked(place, lambda store, now: store.unflag(id, now)), place, json)
+
+
+@accounts.command()
 def unblock(id: Id, state: State = None, policy: PolicyName = None, json: Json = False) -> None:
     """Let a blocked account ask again: exit 1 where the store does not know it."""
     place = _place(state, policy)
@@ -175,6 +205,7 @@ def unblock(id: Id, state: State = None, policy: PolicyName = None, json: Json =
 def _place(state: str | None, policy: str | None) -> Place:
     """The store and the limits that the options and the environment name."""
     limits: dict[str, Limit] = {}
+    bands: dict[str, float] = {}
     if policy is not None:
         if why := unreadable(policy):
             raise _unusable(why)
@@ -184,12 +215,13 @@ def _place(state: str | None, policy: str | None) -> Place:
             typer.echo(str(fault), err=True)
             raise typer.Exit(FINDINGS) from None
         limits = {limit.key: limit for limit in read.limits.values()}
+        bands = {layer.band: layer.enter for layer in read.layers if layer.band is not None}
         state = state or read.runtime.state
     state = state or os.environ.get("HARDENING_STATE")
     if not state:
         raise typer.BadParameter("name the store: --policy FILE, --state URL or HARDENING_STATE")
     try:
-        return Place(open_accounts(state), limits, policy is not None)
+        return Place(open_accounts(state), limits, bands, policy is not None)
     except StateError as fault:
         raise _unusable(str(fault)) from None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hardening.clock import SystemClock
 from hardening.facts import Limit
-from hardening.state import AccountState, Block, Kept
+from hardening.state import AccountState, Block, Flag, Kept
 from hardening.state.buckets import debt, state_of
 
 Limits = Mapping[str, Limit]
@@ -25,6 +25,7 @@ def as_json(found: AccountState, limits: Limits) -> dict[str, object]:
         "age_s": round(found.age_s, 3),
         "open_leases": _open_leases(found),
         "blocked": _block_json(found.block),
+        "flagged": _flag_json(found.flag),
         "limits": [_limit_json(kept, found, limits) for kept in found.limits],
     }
 
@@ -34,6 +35,12 @@ def _block_json(block: Block | None) -> dict[str, object] | None:
         return None
     forever = block.left_s == math.inf
     return {"reason": block.reason, "until": None if forever else _date(block.left_s)}
+
+
+def _flag_json(flag: Flag | None) -> dict[str, object] | None:
+    if flag is None:
+        return None
+    return {"band": flag.band, "until": None if flag.left_s == math.inf else _date(flag.left_s)}
 
 
 def _limit_json(kept: Kept, found: AccountState, limits: Limits) -> dict[str, Any]:
@@ -62,11 +69,15 @@ def line(found: AccountState) -> str:
     """The account in one line."""
     seen = f"first seen {_date(-found.age_s)}" if found.requests else "has asked nothing"
     text = f"{found.id}  {found.requests} requests, {seen}, {_open_leases(found)} open"
-    block = found.block
-    if block is None:
-        return text
-    until = "until it is lifted" if block.left_s == math.inf else f"until {_date(block.left_s)}"
-    return f"{text}  BLOCKED {until}: {block.reason}"
+    if found.flag is not None:
+        text += f"  in band {found.flag.band} {_until(found.flag.left_s)}"
+    if found.block is not None:
+        text += f"  BLOCKED {_until(found.block.left_s)}: {found.block.reason}"
+    return text
+
+
+def _until(left_s: float) -> str:
+    return "until it is lifted" if left_s == math.inf else f"until {_date(left_s)}"
 
 
 def limit_line(kept: Kept, found: AccountState, limits: Limits) -> str:

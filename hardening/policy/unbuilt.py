@@ -46,7 +46,10 @@ def notes(file: PolicyFile) -> Iterator[Note]:
         for path, text in _notes(settings.terms()):
             yield Note((*where, *path), text)
     if file.risk.bands:
-        yield Note(("risk", "bands"), "nothing scores accounts yet, so no account enters a band")
+        yield Note(
+            ("risk", "bands"),
+            "nothing scores accounts yet: in a band is only whom `hardening accounts flag` puts there",
+        )
     for door, format in file.doors.own.items():
         if format != "pass" and format not in BUILT_FORMATS:
             yield Note(("doors", door), f"{format} is not built yet, so the door is blocked")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hardening.errors import StateError
-from hardening.state.accounts import Accounts, AccountState, Block, Kept
+from hardening.state.accounts import Accounts, AccountState, Block, Flag, Kept
 from hardening.state.guarded import FOREIGN_DEADLINE_S, GuardedStore
 from hardening.state.local import LocalShare
 from hardening.state.memory import MemoryStore
@@ -16,6 +16,7 @@ __all__ = [
     "Accounts",
     "Block",
     "Evidence",
+    "Flag",
     "GuardedStore",
     "HeldStore",
     "Kept",

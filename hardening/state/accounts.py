@@ -25,6 +25,14 @@ class Block(NamedTuple):
     left_s: float
 
 
+class Flag(NamedTuple):
+    """The band of risk that an operator has put an account into, and for how many seconds more."""
+
+    band: str
+    risk: float
+    left_s: float
+
+
 class Kept(NamedTuple):
     """One limit of one scope as the store keeps it, by the `key` of the limit; `leases` are the open ones."""
 
@@ -44,6 +52,7 @@ class AccountState(NamedTuple):
     now: float
     limits: tuple[Kept, ...] = ()
     block: Block | None = None
+    flag: Flag | None = None
 
 
 class Accounts(Protocol):
@@ -82,6 +91,19 @@ class Accounts(Protocol):
         `org` is the organisation of one that was never seen; only stores that keep organisations apart
         look at it.
         """
+        ...
+
+    def flag(
+        self, id: str, band: str, risk: float, for_s: float, now: float, org: str | None = None
+    ) -> AccountState | Awaitable[AccountState]:
+        """Put an account into a band of risk for so long, in the place of one that it is in; `org` as for `block`.
+
+        What it reserves from now on is priced by that band; leases that are open stay as they were priced.
+        """
+        ...
+
+    def unflag(self, id: str, now: float) -> AccountState | Awaitable[AccountState | None] | None:
+        """Take an account out of its band."""
         ...
 
     def unblock(self, id: str, now: float) -> AccountState | Awaitable[AccountState | None] | None:

@@ -46,8 +46,9 @@ Part = tuple[Charge, Bucket, float]
 Find = Callable[[Charge], Bucket]
 
 
-def units_of(charge: Charge, band: str | None) -> float:
-    """What a charge comes to in a band; a negative amount or a NaN counts as nothing."""
+def units_of(charge: Charge, standing: Standing) -> float:
+    """What a charge comes to for this standing; a negative amount or a NaN counts as nothing."""
+    band = standing.band
     units = charge.amount if band is None else charge.amount * charge.by_band.get(band, 1.0)
     return min(max(0.0, units), _MOST)
 
@@ -58,7 +59,7 @@ def reserve(charges: Iterable[Charge], find: Find, standing: Standing, now: floa
     refusing: list[Part] = []
     for charge in charges:
         bucket = find(charge)
-        units = units_of(charge, standing.band)
+        units = units_of(charge, standing)
         bucket.held += units
         bucket.leases += 1
         parts.append((charge, bucket, units))
@@ -73,7 +74,9 @@ def reserve(charges: Iterable[Charge], find: Find, standing: Standing, now: floa
     return Admission(False, None, standing, states(parts, now), refused_by=name, retry_after_s=wait_s)
 
 
-def settle(parts: Sequence[Part], actual: Iterable[Charge], find: Find, band: str | None, now: float) -> None:
+def settle(
+    parts: Sequence[Part], actual: Iterable[Charge], find: Find, standing: Standing, now: float
+) -> None:
     """Release every part, and spend what was used; what `actual` does not name is spent as reserved."""
     homes: dict[tuple[str, str], Bucket] = {}
     for charge, bucket, units in parts:
@@ -84,7 +87,7 @@ def settle(parts: Sequence[Part], actual: Iterable[Charge], find: Find, band: st
         key = (charge.limit.name, charge.scope_key)
         named.add(key)
         bucket = homes.get(key) or find(charge)
-        bucket.spend(charge.limit, units_of(charge, band), now)
+        bucket.spend(charge.limit, units_of(charge, standing), now)
     if not named.issuperset(homes):
         for charge, bucket, units in parts:
             if (charge.limit.name, charge.scope_key) not in named:

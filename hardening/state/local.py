@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from hardening.facts import Account, Admission, Charge, Lease, LimitState, Standing
+from hardening.state.claims import units_of
 from hardening.state.memory import MemoryStore
 from hardening.state.store import Evidence
 
@@ -19,6 +20,7 @@ _OWED = 20_000
 _Key = TypeVar("_Key", bound=Hashable)
 _Seen = TypeVar("_Seen")
 _NOBODY = Account("", proven=False)
+_NEW = Standing()
 _SCOPES = 2 * _SEEN
 """Scopes that are counted here: of each limit that which was granted ever, and that which was granted since."""
 
@@ -30,12 +32,13 @@ _Place = tuple[str, str]
 
 
 class _Own:
-    """The token of a lease of ours: its lease in memory, and whose it is until it is settled."""
+    """The token of a lease of ours: its lease in memory, what it is priced by, and whose it is until it is settled."""
 
-    __slots__ = ("account", "lease")
+    __slots__ = ("account", "lease", "standing")
 
-    def __init__(self, lease: Lease, account: Account) -> None:
+    def __init__(self, lease: Lease, standing: Standing, account: Account) -> None:
         self.lease = lease
+        self.standing = standing
         self.account: Account | None = account
 
 
@@ -82,26 +85,29 @@ class LocalShare:
         if until > now and account.proven:
             standing = self._standings.get(account.scope, Standing())
             return Admission(False, None, standing, blocked_s=until - now)
-        answer = self._reserved(account, charges, now)
-        standing = self._standings.get(account.scope, answer.standing) if account.proven else answer.standing
+        known = self._standings.get(account.scope) if account.proven else None
+        answer = self._reserved(account, charges, known or _NEW, now)
+        standing = answer.standing if known is None else known
         lease = answer.lease
         if lease is not None:
-            lease = Lease(_Own(lease, account), charges, lease.expires_at)
+            lease = Lease(_Own(lease, standing, account), charges, lease.expires_at)
         return answer._replace(lease=lease, standing=standing)
 
     def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve more on a lease of ours, or of the store, all or nothing; see `StateStore.extend`."""
         own = lease.token
         if isinstance(own, _Own):
-            answer = _told(self._memory.extend(own.lease, _twice(charges), now))
+            answer = _told(self._memory.extend(own.lease, _twice(charges, own.standing), now))
             own.lease = answer.lease or own.lease
             longer = Lease(own, lease.charges + charges, own.lease.expires_at)
             return answer._replace(lease=longer if answer.granted else None)
         lent = self._lent.get(own)
+        scopes = (charge.scope_key for charge in lease.charges)
+        standing = next((known for scope in scopes if (known := self._standings.get(scope))), _NEW)
         if lent is None:
-            answer = self._reserved(_NOBODY, charges, now)
+            answer = self._reserved(_NOBODY, charges, standing, now)
         else:
-            answer = _told(self._memory.extend(lent, _twice(charges), now))
+            answer = _told(self._memory.extend(lent, _twice(charges, standing), now))
         if answer.lease is None:
             return answer
         self._lent[own] = answer.lease
@@ -113,7 +119,7 @@ class LocalShare:
         if not isinstance(own, _Own) or own.account is None:
             return
         account, own.account = own.account, None
-        self._memory.settle(own.lease, _twice(actual), evidence, now)
+        self._memory.settle(own.lease, _twice(actual, own.standing), evidence, now)
         named = {(charge.limit.key, charge.scope_key) for charge in actual}
         silent = [one for one in lease.charges if (one.limit.key, one.scope_key) not in named]
         self.owe(account, (*actual, *silent))
@@ -126,13 +132,15 @@ class LocalShare:
         if lent is not None:
             self._memory.settle(lent, (), {}, now)
 
-    def _reserved(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+    def _reserved(
+        self, account: Account, charges: tuple[Charge, ...], standing: Standing, now: float
+    ) -> Admission:
         """Reserve all of it in both counts, or nothing."""
         for charge in charges:
             seen = self._limits.pop((charge.scope_key, charge.limit.key), None)
             if seen is not None:
                 self._memory.saw_spent(charge.limit, _SINCE + charge.scope_key, _missing(*seen, now), now)
-        return _told(self._memory.admit(account, _twice(charges), now))
+        return _told(self._memory.admit(account, _twice(charges, standing), now))
 
     # -- what the store must be told
 
@@ -164,10 +172,14 @@ class LocalShare:
         return account, tuple(owed.values())
 
 
-def _twice(charges: tuple[Charge, ...]) -> tuple[Charge, ...]:
-    """Each charge on what this process granted ever, and on what the store was seen to have left since."""
+def _twice(charges: tuple[Charge, ...], standing: Standing) -> tuple[Charge, ...]:
+    """Each charge at its price, on what this process granted ever and on what was granted since the store was seen."""
     return tuple(
-        one for charge in charges for one in (charge, charge._replace(scope_key=_SINCE + charge.scope_key))
+        [
+            Charge(charge.limit, scope + charge.scope_key, units_of(charge, standing))
+            for charge in charges
+            for scope in ("", _SINCE)
+        ]
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from hardening.facts import Account, Admission, Charge, Lease, Limit, Standing
 from hardening.state import buckets, claims
-from hardening.state.accounts import OWN, AccountState, Block, Kept, belongs
+from hardening.state.accounts import OWN, AccountState, Block, Flag, Kept, belongs
 from hardening.state.buckets import UNSPENT
 from hardening.state.claims import Bucket, Part
 from hardening.state.store import Evidence
@@ -77,6 +77,7 @@ class MemoryStore:
         # All leases live equally long, so the order of their last extension is that of expiry.
         self._leases: OrderedDict[Hashable, _Open] = OrderedDict()
         self._blocks: dict[str, tuple[str, float]] = {}
+        self._flags: dict[str, tuple[str, float, float]] = {}
 
     def __len__(self) -> int:
         """Accounts, networks and other scopes that are remembered."""
@@ -95,6 +96,8 @@ class MemoryStore:
         home = self._scope(account.scope) if account.proven else self._overflow
         # Whoever shares the overflow is as new as can be, however long that has been in use.
         standing = _NEW if home is self._overflow else self._standing(home)
+        if self._flags and account.proven:
+            standing = self._flagged(account.id, standing)
         parts = claims.reserve(charges, self._bucket, standing, now)
         if isinstance(parts, Admission):
             return parts
@@ -129,7 +132,7 @@ class MemoryStore:
         if opened is None:
             self.late_settlements += 1
             return
-        claims.settle(opened.parts, actual, self._bucket, opened.standing.band, now)
+        claims.settle(opened.parts, actual, self._bucket, opened.standing, now)
 
     def saw_spent(self, limit: Limit, scope_key: str, units: float, now: float) -> None:
         """Take so much of a limit for spent, whatever was: another store says so."""
@@ -144,7 +147,7 @@ class MemoryStore:
     def page(self, after: str, count: int, now: float) -> tuple[AccountState, ...]:
         """The accounts that come next; see `Accounts.page`."""
         now = self._pass_time(now)
-        own = {key for key in (*self._scopes, *self._blocks) if key.startswith(OWN)}
+        own = {key for key in (*self._scopes, *self._blocks, *self._flags) if key.startswith(OWN)}
         ids = heapq.nsmallest(count, (id for key in own if (id := key.removeprefix(OWN)) > after))
         return tuple(self._state_of(id, self._own(id)) for id in ids)
 
@@ -152,7 +155,8 @@ class MemoryStore:
         """One account; see `Accounts.find`."""
         self._pass_time(now)
         scopes = self._own(id)
-        return self._state_of(id, scopes) if scopes or self._block_of(id) else None
+        known = scopes or self._block_of(id) or self._flag_of(id)
+        return self._state_of(id, scopes) if known else None
 
     def reset(self, id: str, now: float) -> AccountState | None:
         """Make all limits of an account whole; see `Accounts.reset`."""
@@ -184,6 +188,21 @@ class MemoryStore:
         self._blocks.pop(OWN + id, None)
         return known and known._replace(block=None)
 
+    def flag(
+        self, id: str, band: str, risk: float, for_s: float, now: float, org: str | None = None
+    ) -> AccountState:
+        """Put an account into a band from now on; see `Accounts.flag`."""
+        now = self._pass_time(now)
+        self._flags = {key: flag for key, flag in self._flags.items() if flag[2] > now}
+        self._flags[OWN + id] = band, risk, now + for_s
+        return self._state_of(id, self._own(id))
+
+    def unflag(self, id: str, now: float) -> AccountState | None:
+        """Take an account out of its band; see `Accounts.unflag`."""
+        known = self.find(id, now)
+        self._flags.pop(OWN + id, None)
+        return known and known._replace(flag=None)
+
     def _own(self, id: str) -> dict[str, _Scope]:
         """The scopes that are an account's alone."""
         return {key: scope for key, scope in self._scopes.items() if belongs(key, id)}
@@ -197,12 +216,23 @@ class MemoryStore:
             for limit_key, bucket in scope.buckets.items()
             if not bucket.is_idle(self._now)
         ]
-        block = self._block_of(id)
-        return AccountState(id, standing.requests, standing.age_s, self._now, tuple(kept), block)
+        return AccountState(
+            id,
+            standing.requests,
+            standing.age_s,
+            self._now,
+            tuple(kept),
+            self._block_of(id),
+            self._flag_of(id),
+        )
 
     def _block_of(self, id: str) -> Block | None:
         reason, until = self._blocks.get(OWN + id, ("", 0.0))
         return Block(reason, until - self._now) if until > self._now else None
+
+    def _flag_of(self, id: str) -> Flag | None:
+        band, risk, until = self._flags.get(OWN + id, ("", 0.0, 0.0))
+        return Flag(band, risk, until - self._now) if until > self._now else None
 
     # -- time and scopes
 
@@ -244,7 +274,12 @@ class MemoryStore:
 
     def _known_standing(self, account: Account) -> Standing:
         scope = self._scopes.get(account.scope)
-        return _NEW if scope is None else self._standing(scope)
+        return self._flagged(account.id, _NEW if scope is None else self._standing(scope))
+
+    def _flagged(self, id: str, standing: Standing) -> Standing:
+        """The standing with the band that an operator has put the account into."""
+        flag = self._flag_of(id)
+        return standing if flag is None else standing._replace(risk=flag.risk, band=flag.band)
 
     def _standing(self, scope: _Scope) -> Standing:
         return Standing(0.0, None, scope.requests, self._now - scope.first_seen)

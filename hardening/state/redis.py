@@ -15,7 +15,7 @@ import asyncio
 import math
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib.resources import files
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from hardening.state import buckets
 from hardening.state.claims import units_of
 from hardening.state.redis_link import DEADLINE_S, Link
 from hardening.state.redis_url import read_url
-from hardening.state.redis_wire import Act, Reply, Told, head, packed, reply_of
+from hardening.state.redis_wire import Act, Reply, Told, head, packed, priced, reply_of
 from hardening.state.store import Evidence
 
 REMEMBERED_S = 30 * 86_400.0
@@ -100,29 +100,34 @@ class RedisStore:
 
     async def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve all `charges` or none; see `StateStore.admit`."""
-        claim = _merged(charges)
+        claim = _merged(charges, _NEW)
         scopes = tuple(dict.fromkeys((account.scope, *(scope for scope, _ in claim))))
         token = Token(os.urandom(8), self._root(account), scopes, _NEW)
         try:
-            reply = await self._call("admit", token, claim, now, proven=account.proven)
+            prices = _prices(charges, scopes) if account.proven else b""
+            reply = await self._call("admit", token, claim, now, proven=account.proven, prices=prices)
         except (StateError, asyncio.CancelledError) as fault:
             # Whoever asked is gone, or goes on without an answer; the server may have reserved all the same.
             self._doubtful.append(token)
             if not isinstance(fault, StateError):
                 self._undo(self.lane(account))
             raise
-        standing = Standing(0.0, None, reply.requests, reply.age_s) if account.proven else _NEW
+        standing = _NEW
+        if account.proven:
+            standing = Standing(reply.risk, reply.band or None, reply.requests, reply.age_s)
         if reply.blocked_s > 0.0:
             return Admission(False, None, standing, blocked_s=reply.blocked_s)
         lease = Lease(token._replace(standing=standing), charges, reply.now + self._lease_s)
+        if standing.band is not None:
+            claim = _merged(charges, standing)
         return _admission(reply, lease if reply.granted else None, standing, charges, claim, scopes)
 
     async def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
-        token, claim = lease.token, _merged(charges)
+        token = lease.token
         if not isinstance(token, Token):
             return Admission(False, None, _NEW)
-        held = _merged(lease.charges)
+        claim, held = _merged(charges, token.standing), _merged(lease.charges, token.standing)
         totals = {at: (limit, held.get(at, (limit, 0.0))[1] + more) for at, (limit, more) in claim.items()}
         scopes = tuple(dict.fromkeys((*token.scopes, *(scope for scope, _ in claim))))
         token = token._replace(scopes=scopes)
@@ -137,10 +142,11 @@ class RedisStore:
 
         Standing here is age and number of requests: `evidence` changes neither.
         """
-        token, claim = lease.token, _merged(actual)
+        token = lease.token
         if not isinstance(token, Token):
             self.late_settlements += 1
             return
+        claim = _merged(actual, token.standing)
         scopes = tuple(dict.fromkeys((*token.scopes, *(scope for scope, _ in claim))))
         reply = await self._call("settle", token._replace(scopes=scopes), claim, now)
         if not reply.granted:
@@ -165,9 +171,18 @@ class RedisStore:
         await self._link.close()
 
     async def _call(
-        self, act: Act, token: Token, claim: _Claim, now: float, *, proven: bool = False
+        self,
+        act: Act,
+        token: Token,
+        claim: _Claim,
+        now: float,
+        *,
+        proven: bool = False,
+        prices: bytes = b"",
     ) -> Reply:
         keys, arguments = self._arguments(act, token, claim, now, proven=proven)
+        if prices:
+            arguments.append(prices)
         raw = await self._link.call(keys, arguments)
         if self._doubtful:
             self._undo(self._link.lane(keys[0]))
@@ -208,14 +223,24 @@ class RedisStore:
             self._undo(lane)
 
 
-def _merged(charges: Iterable[Charge]) -> _Claim:
-    """Charges on the same limit of the same scope as one; no account of this store has a band yet."""
+def _merged(charges: Iterable[Charge], standing: Standing) -> _Claim:
+    """Charges on the same limit of the same scope as one, in the units that they come to for this standing."""
     claim: _Claim = {}
     for charge in charges:
         at = charge.scope_key, charge.limit.key
         known = claim.get(at)
-        claim[at] = charge.limit, units_of(charge, None) + (known[1] if known else 0.0)
+        claim[at] = charge.limit, units_of(charge, standing) + (known[1] if known else 0.0)
     return claim
+
+
+def _prices(charges: Sequence[Charge], scopes: Sequence[str]) -> bytes:
+    """What the server needs to price a claim by the band that it reads: the units of each band that pays more."""
+    bands = {band: None for charge in charges for band, factor in charge.by_band.items() if factor != 1.0}
+    units: dict[str, list[float]] = {}
+    for band in bands:
+        claim = _merged(charges, Standing(band=band))
+        units[band] = [asked for scope in scopes for (key, _), (_, asked) in claim.items() if key == scope]
+    return priced(units)
 
 
 def _admission(

@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Sequence
 from importlib.resources import files
 
 from hardening.facts import Limit
-from hardening.state.accounts import OWN, AccountState, Block, belongs
+from hardening.state.accounts import OWN, AccountState, Block, Flag, belongs
 from hardening.state.redis import LEASES, REMEMBERED_S, keys_of, tag_of
 from hardening.state.redis_link import Link
 from hardening.state.redis_url import read_url
-from hardening.state.redis_wire import Act, block_of, head, looked, packed
+from hardening.state.redis_wire import Act, block_of, flag_of, head, looked, packed
 
 _DEADLINE_S = 5.0
 _NO_LEASE = bytes(8)
@@ -79,35 +79,43 @@ class RedisAccounts:
         self, id: str, reason: str, for_s: float, now: float, org: str | None = None
     ) -> AccountState:
         """Refuse an account from now on; see `Accounts.block`."""
-        places = await self._places(id)
-        if org is not None or not places:
-            places.setdefault(tag_of(id if org is None else org), [OWN + id])
-        return await self._done("block", id, places, now, block=block_of(reason, for_s))
+        return await self._done("block", id, await self._marked(id, org), now, mark=block_of(reason, for_s))
+
+    async def flag(
+        self, id: str, band: str, risk: float, for_s: float, now: float, org: str | None = None
+    ) -> AccountState:
+        """Put an account into a band from now on; see `Accounts.flag`."""
+        places = await self._marked(id, org)
+        return await self._done("flag", id, places, now, mark=flag_of(band, risk, for_s))
+
+    async def unflag(self, id: str, now: float) -> AccountState | None:
+        """Take an account out of its band; see `Accounts.unflag`."""
+        return await self._act("flag", id, now, mark=flag_of("", 0.0, 0.0))
 
     async def unblock(self, id: str, now: float) -> AccountState | None:
         """Let an account ask again; see `Accounts.unblock`."""
-        return await self._act("block", id, now, block=block_of("", 0.0))
+        return await self._act("block", id, now, mark=block_of("", 0.0))
 
     async def close(self) -> None:
         """Let go of every connection."""
         await self._link.close()
 
     async def _act(
-        self, act: Act, id: str, now: float, *, charges: bytes = b"", block: bytes = b""
+        self, act: Act, id: str, now: float, *, charges: bytes = b"", mark: bytes = b""
     ) -> AccountState | None:
         places = await self._places(id)
-        return await self._done(act, id, places, now, charges=charges, block=block) if places else None
+        return await self._done(act, id, places, now, charges=charges, mark=mark) if places else None
 
     async def _done(
-        self, act: Act, id: str, places: _Places, now: float, *, charges: bytes = b"", block: bytes = b""
+        self, act: Act, id: str, places: _Places, now: float, *, charges: bytes = b"", mark: bytes = b""
     ) -> AccountState:
         """What the script did and found below each root, as one account."""
         found = AccountState(id, 0, 0.0, now)
         first = head(_NO_LEASE, _SERVER_TIME if self._own_clock else now, 0.0, REMEMBERED_S, proven=True)
         for root, scopes in places.items():
-            arguments = [act, first, *[charges] * len(scopes), block]
+            arguments = [act, first, *[charges] * len(scopes), mark]
             raw = await self._link.call(keys_of(self._prefix, root, scopes), arguments)
-            reply, reason, kept = looked(raw, scopes)
+            reply, reason, flagged_s, kept = looked(raw, scopes)
             found = AccountState(
                 id,
                 found.requests + reply.requests,
@@ -115,8 +123,16 @@ class RedisAccounts:
                 reply.now,
                 found.limits + kept,
                 Block(reason, reply.blocked_s) if reply.blocked_s > 0.0 else found.block,
+                Flag(reply.band, reply.risk, flagged_s) if reply.band else found.flag,
             )
         return found
+
+    async def _marked(self, id: str, org: str | None) -> _Places:
+        """Where to say something of an account: wherever it has state, and below its organisation."""
+        places = await self._places(id)
+        if org is not None or not places:
+            places.setdefault(tag_of(id if org is None else org), [OWN + id])
+        return places
 
     async def _places(self, id: str) -> _Places:
         """Where an account has state, its own scope first."""

@@ -6,20 +6,22 @@ Numbers go as doubles: written as decimals they would be rounded on the way.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from hardening.facts import Limit
 from hardening.state.accounts import Kept
 from hardening.state.buckets import Spent
 
-Act = Literal["admit", "extend", "settle", "undo", "look", "reset", "grant", "block"]
+Act = Literal["admit", "extend", "settle", "undo", "look", "reset", "grant", "block", "flag"]
 
 _HEAD = struct.Struct("<8sdddB")
 _NUMBERS = struct.Struct("<Bdddd")
-_REPLY = struct.Struct("<BBddId")
+_REPLY = struct.Struct("<BBddIddB")
 _BUCKET = struct.Struct("<Bdddd")
 _BLOCK = struct.Struct("<dB")
+_FLAG = struct.Struct("<ddB")
+_DOUBLE = struct.Struct("<d")
 _COUNT = struct.Struct("<I")
 _KEPT = struct.Struct("<ddddI")
 _EVEN, _SLIDING, _STREAMS = 0, 1, 2
@@ -36,7 +38,8 @@ class Told(NamedTuple):
 class Reply(NamedTuple):
     """The script's answer; `known` says whether the lease was there, `now` is the server's time.
 
-    `blocked_s` is how long the account stays blocked, 0 for one that is not.
+    `blocked_s` is how long the account stays blocked, 0 for one that is not; `band` is that in which an
+    operator has put it, empty where none has.
     """
 
     granted: bool
@@ -45,6 +48,8 @@ class Reply(NamedTuple):
     age_s: float
     requests: int
     blocked_s: float
+    risk: float = 0.0
+    band: str = ""
     buckets: tuple[Told, ...] = ()
 
 
@@ -55,7 +60,7 @@ def head(lease_id: bytes, now: float, lease_s: float, remembered_s: float, *, pr
 
 def packed(charges: Iterable[tuple[Limit, float]]) -> bytes:
     """Charges of one scope, as limits and units."""
-    return b"".join([_limit(limit) + _NUMBERS.pack(*_numbers(limit, amount)) for limit, amount in charges])
+    return b"".join([_text(limit.key) + _NUMBERS.pack(*_numbers(limit, amount)) for limit, amount in charges])
 
 
 def reply_of(raw: bytes) -> Reply:
@@ -64,14 +69,27 @@ def reply_of(raw: bytes) -> Reply:
     Raises:
         struct.error: that is no answer of the script.
     """
-    granted, known, now, age_s, requests, blocked_s = _REPLY.unpack_from(raw)
+    reply, at = _begun(raw)
     buckets = tuple(
         [
             Told(bool(fits), Spent(until, used, before), held)
-            for fits, until, used, before, held in _BUCKET.iter_unpack(raw[_REPLY.size :])
+            for fits, until, used, before, held in _BUCKET.iter_unpack(raw[at:])
         ]
     )
-    return Reply(bool(granted), bool(known), now, age_s, requests, blocked_s, buckets)
+    return reply._replace(buckets=buckets)
+
+
+def priced(units: Mapping[str, Iterable[float]]) -> bytes:
+    """What the charges of a call come to in each band, in the order in which the charges go."""
+    return b"".join(
+        [_text(band) + b"".join([_DOUBLE.pack(one) for one in every]) for band, every in units.items()]
+    )
+
+
+def flag_of(band: str, risk: float, for_s: float) -> bytes:
+    """The argument of a flag; for no time at all it takes one away."""
+    text = band.encode()
+    return _FLAG.pack(for_s, risk, len(text)) + text
 
 
 def block_of(reason: str, for_s: float) -> bytes:
@@ -80,14 +98,15 @@ def block_of(reason: str, for_s: float) -> bytes:
     return _BLOCK.pack(for_s, len(text)) + text
 
 
-def looked(raw: bytes, scopes: Sequence[str]) -> tuple[Reply, str, tuple[Kept, ...]]:
-    """The script's answer to an operator: the reason of the block, and every limit of these scopes.
+def looked(raw: bytes, scopes: Sequence[str]) -> tuple[Reply, str, float, tuple[Kept, ...]]:
+    """The script's answer to an operator: why it is blocked, how long it is in its band, every limit of these scopes.
 
     Raises:
         struct.error: that is no answer of the script.
     """
-    granted, known, now, age_s, requests, blocked_s = _REPLY.unpack_from(raw)
-    begin = _REPLY.size + 1
+    reply, at = _begun(raw)
+    (flagged_s,) = _DOUBLE.unpack_from(raw, at)
+    begin = at + _DOUBLE.size + 1
     at = begin + raw[begin - 1]
     reason, kept = raw[begin:at].decode(), []
     for scope in scopes:
@@ -99,13 +118,20 @@ def looked(raw: bytes, scopes: Sequence[str]) -> tuple[Reply, str, tuple[Kept, .
             until, used, before, held, leases = _KEPT.unpack_from(raw, at)
             kept.append(Kept(scope, raw[begin:at].decode(), Spent(until, used, before), held, leases))
             at += _KEPT.size
-    reply = Reply(bool(granted), bool(known), now, age_s, requests, blocked_s)
-    return reply, reason, tuple(one for one in kept if one.leases or one.spent.until > now)
+    return reply, reason, flagged_s, tuple(one for one in kept if one.leases or one.spent.until > reply.now)
 
 
-def _limit(limit: Limit) -> bytes:
-    key = limit.key.encode()
-    return len(key).to_bytes(1, "little") + key
+def _begun(raw: bytes) -> tuple[Reply, int]:
+    """What every answer begins with, and where that ends."""
+    granted, known, now, age_s, requests, blocked_s, risk, length = _REPLY.unpack_from(raw)
+    at = _REPLY.size + length
+    band = raw[_REPLY.size : at].decode()
+    return Reply(bool(granted), bool(known), now, age_s, requests, blocked_s, risk, band), at
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return len(data).to_bytes(1, "little") + data
 
 
 def _numbers(limit: Limit, amount: float) -> tuple[int, float, float, float, float]:

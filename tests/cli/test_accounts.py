@@ -30,6 +30,7 @@ limits:
   keyed: {tokens: 500, per: 30d, by: key}
   team: {tokens: 9000, per: 30d, by: org}
 defaults: {limits: [day, window, keyed, team]}
+risk: {bands: {watch: {enter: .5, leave: .4, charge: 2x}, harden: {enter: .8, leave: .7, charge: 25x}}}
 """
 ANNE = Account("acct_7")
 SCOPES = {"key": "key:acct_7\nkey_1", "org": "org:acme"}
@@ -78,7 +79,9 @@ def used(state: str, policy: Path, units: float, account: Account = ANNE, *, ope
     limits = load_policy(policy).limits.values()
 
     def charges(units: float) -> tuple[Charge, ...]:
-        return tuple(Charge(limit, SCOPES.get(limit.by, account.scope), units) for limit in limits)
+        return tuple(
+            Charge(limit, SCOPES.get(limit.by, account.scope), units, {"harden": 25.0}) for limit in limits
+        )
 
     async def run() -> None:
         store = open_store(state)
@@ -165,6 +168,23 @@ def test_a_block_is_kept_with_reason_and_end_until_it_is_lifted(state: str, poli
     assert admitted(state).granted
 
 
+def test_a_flag_puts_an_account_into_a_band_of_the_policy_until_it_is_lifted(
+    state: str, policy: Path
+) -> None:
+    used(state, policy, 1.0)
+    named = ("--policy", str(policy), "--state", state)
+    report = told("flag", "acct_7", "--band", "harden", "--until", "forever", *named)
+    assert report["flagged"] == {"band": "harden", "until": None}
+    assert admitted(state).standing[:2] == (0.8, "harden")
+    used(state, policy, 10.0)
+    assert limits_of(told("show", "acct_7", *named))["day"] == (251, 0, 749)
+    assert "in band harden until it is lifted" in ran("list", "--state", state).stdout
+    refused = ran("flag", "acct_7", "--band", "hard", "--until", "7d", *named)
+    assert (refused.exit_code, "watch, harden" in refused.stderr) == (2, True)
+    assert told("unflag", "acct_7", "--state", state)["flagged"] is None
+    assert admitted(state).standing[:2] == (0.0, None)
+
+
 def test_a_block_without_an_end_is_told_so_and_one_that_ended_is_gone(state: str, policy: Path) -> None:
     used(state, policy, 1.0)
     report = told("block", "acct_7", "--reason", "x", "--until", "forever", "--state", state)
@@ -217,6 +237,7 @@ def test_an_unknown_account_is_a_finding(state: str, act: str) -> None:
         (["show", "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789", "--state", "sqlite:///x.db"], "API key"),
         (["show", "a\nb", "--state", "sqlite:///x.db"], "printable"),
         (["grant", "a", "5", "--state", "sqlite:///x.db"], "give --policy"),
+        (["flag", "a", "--band", "b", "--until", "7d", "--state", "sqlite:///x.db"], "give --policy"),
         (
             ["grant", "a", "5", "--limit", "minutes", "--policy", "baseline", "--state", "sqlite:///x.db"],
             "all",

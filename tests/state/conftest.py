@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
+from inspect import isawaitable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hardening.state import MemoryStore
+from hardening.state import MemoryStore, SqliteAccounts
 from tests.state.on_a_clock import SetStore
 
 Factory = Callable[..., Any]
@@ -73,3 +74,40 @@ _FACTORIES: dict[str, Callable[[pytest.FixtureRequest], Factory]] = {
 def make_store(request: pytest.FixtureRequest) -> Factory:
     """Makes a store; takes `lease_s`."""
     return _FACTORIES[request.param](request)
+
+
+class Desk:
+    """The accounts of a store, each call run to its end."""
+
+    def __init__(self, accounts, run=None, clock=None) -> None:
+        self._accounts = accounts
+        self._run = run
+        self._clock = clock
+
+    def __getattr__(self, name: str):
+        def call(*arguments, **more):
+            if self._clock is not None:
+                self._clock.set(arguments[{"block": 3, "flag": 4}.get(name, -1)])
+            answer = getattr(self._accounts, name)(*arguments, **more)
+            return self._run(answer) if isawaitable(answer) else answer
+
+        return call
+
+
+@pytest.fixture
+def desk_of(request: pytest.FixtureRequest):
+    """The operators' side of a store that `make_store` made."""
+
+    def make(store) -> Desk:
+        if isinstance(store, MemoryStore):
+            return Desk(store)
+        if hasattr(store, "clock"):
+            return Desk(SqliteAccounts(store.inner._file.path, clock=store.clock), clock=store.clock)
+        from hardening.state.redis_accounts import RedisAccounts
+
+        runner = request.getfixturevalue("runner")
+        accounts = RedisAccounts(store.url, own_clock=False)
+        request.addfinalizer(lambda: runner.run(accounts.close()))
+        return Desk(accounts, runner.run)
+
+    return make

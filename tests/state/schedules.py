@@ -18,7 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from hardening.facts import Account, Admission, Charge, Lease, Limit
-from hardening.state import StateStore
+from hardening.state import Accounts, StateStore
 from tests.state.simulator import Ask, Bucket, Simulator
 
 LEASE_S = 40.0
@@ -78,9 +78,19 @@ class Settle:
     silent: int = 0
 
 
-_DEBT = 25
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An operator puts an account into a band, or with None out of it."""
 
-Step = Wait | Admit | Extend | Settle
+    account: int
+    band: str | None
+
+
+_DEBT = 25
+_FACTORS = {"watch": 2.0, "harden": 4.0}
+"""What a band pays."""
+
+Step = Wait | Admit | Extend | Settle | Place
 Schedule = tuple[Step, ...]
 
 
@@ -91,6 +101,7 @@ def _steps(limits: list[int]) -> st.SearchStrategy[Step]:
         st.builds(Admit, st.integers(0, len(ACCOUNTS) - 1), units, st.booleans()),
         st.builds(Extend, st.integers(0, 7), units, st.sampled_from((0, 0, _DEBT))),
         st.builds(Settle, st.integers(0, 7), st.integers(0, 9), st.sampled_from((0, 0, 1, 3))),
+        st.builds(Place, st.integers(0, len(ACCOUNTS) - 1), st.sampled_from((None, *_FACTORS))),
     )
 
 
@@ -113,11 +124,13 @@ class Subject:
         store: the store.
         at: tells it what time it is, before each call; for a store that keeps a clock of its own.
         wait: runs what an awaited store returns, to its end.
+        desk: the operators' side of the store; without one nobody is put into a band.
     """
 
     store: StateStore
     at: Callable[[float], object] = lambda now: None
     wait: Callable[[Awaitable[Any]], Any] | None = None
+    desk: Accounts | None = None
 
 
 def play(subject: Subject, schedule: Schedule) -> Simulator:
@@ -134,7 +147,8 @@ class _Play:
     subject: Subject
     simulator: Simulator = field(default_factory=lambda: Simulator(Fraction(LEASE_S)))
     now: Fraction = Fraction(4)
-    leases: list[tuple[Lease, tuple[Ask, ...]]] = field(default_factory=list)
+    leases: list[tuple[Lease, tuple[Ask, ...], str | None]] = field(default_factory=list)
+    bands: dict[str, str] = field(default_factory=dict)
 
     def step(self, step: Step) -> None:
         if isinstance(step, Wait):
@@ -142,6 +156,8 @@ class _Play:
             return
         if isinstance(step, Admit):
             self._admit(ACCOUNTS[step.account], step)
+        elif isinstance(step, Place):
+            self._place(ACCOUNTS[step.account], step.band)
         elif self.leases:
             number = step.lease % len(self.leases)
             if isinstance(step, Extend):
@@ -184,19 +200,37 @@ class _Play:
         self._begin()
         assert self._asked(account, asks).granted, "refused after the wait that was told"
 
+    def _place(self, account: Account, band: str | None) -> None:
+        if self.subject.desk is None:
+            return
+        self._begin()
+        if band is None:
+            self.bands.pop(account.id, None)
+            self._call(self.subject.desk.unflag, account.id)
+        else:
+            self.bands[account.id] = band
+            now = float(self.now)
+            flagged = self.subject.desk.flag(account.id, band, 0.5, float("inf"), now, account.org)
+            if isawaitable(flagged):
+                assert self.subject.wait is not None
+                self.subject.wait(flagged)
+
     def _asked(self, account: Account, asks: tuple[Ask, ...]) -> Admission:
+        band = self.bands.get(account.id)
         answer: Admission = self._call(self.subject.store.admit, account, _charges(asks))
-        self._judge(answer, asks)
+        assert answer.standing.band == band
+        priced = _priced(asks, band)
+        self._judge(answer, priced)
         if answer.granted:
             assert answer.lease is not None
-            self.leases.append((answer.lease, asks))
-            self.simulator.reserve(len(self.leases) - 1, asks)
-        self._same_states(answer, asks)
+            self.leases.append((answer.lease, asks, band))
+            self.simulator.reserve(len(self.leases) - 1, priced)
+        self._same_states(answer, priced)
         return answer
 
     def _extend(self, number: int, step: Extend) -> None:
         self._begin()
-        lease, held = self.leases[number]
+        lease, held, band = self.leases[number]
         own = {ask.scope for ask in held}
         account = next(one for one in ACCOUNTS if one.scope in own)
         asks = _asks(account, step.units, debt=step.debt)
@@ -204,16 +238,17 @@ class _Play:
         if number not in self.simulator.open:
             assert (answer.granted, answer.lease, answer.refused_by) == (False, None, None)
             return
-        self._judge(answer, asks)
+        priced = _priced(asks, band)
+        self._judge(answer, priced)
         if answer.granted:
             assert answer.lease is not None
-            self.leases[number] = (answer.lease, held + asks)
-            self.simulator.reserve(number, asks)
-        self._same_states(answer, asks)
+            self.leases[number] = (answer.lease, held + asks, band)
+            self.simulator.reserve(number, priced)
+        self._same_states(answer, priced)
 
     def _settle(self, number: int, step: Settle) -> None:
         self._begin()
-        lease, held = self.leases[number]
+        lease, held, band = self.leases[number]
         totals: dict[Bucket, Ask] = {}
         for ask in held:
             known = totals.get(ask.bucket)
@@ -223,7 +258,7 @@ class _Play:
             for ask in list(totals.values())[step.silent :]
         )
         self._call(self.subject.store.settle, lease, _charges(actual), {})
-        self.simulator.settle(number, actual)
+        self.simulator.settle(number, _priced(actual, band))
 
     def _judge(self, answer: Admission, asks: tuple[Ask, ...]) -> None:
         """The verdict is the simulator's, but for the width of a float; a refusal names who and tells how long."""
@@ -290,7 +325,14 @@ def _scope(account: Account, limit: Limit) -> str:
 
 
 def _charges(asks: tuple[Ask, ...]) -> tuple[Charge, ...]:
-    return tuple(Charge(ask.limit, ask.scope, float(ask.units)) for ask in asks)
+    return tuple(Charge(ask.limit, ask.scope, float(ask.units), _FACTORS) for ask in asks)
+
+
+def _priced(asks: tuple[Ask, ...], band: str | None) -> tuple[Ask, ...]:
+    """The asks as an account of this band pays them."""
+    if band is None:
+        return asks
+    return tuple(Ask(ask.limit, ask.scope, ask.units * Fraction(_FACTORS[band])) for ask in asks)
 
 
 def _never_passed(simulator: Simulator, bucket: Bucket, limit: Limit) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from inspect import isawaitable
 
 import pytest
 
 from hardening.facts import Account, Charge, Limit
-from hardening.state import MemoryStore, SqliteAccounts
 from hardening.state.buckets import state_of
 from tests.state.test_store import ANNE, CALLS, MINUTE, STREAMS
 
@@ -29,43 +27,6 @@ def left(store, limit: Limit, now: float, account: Account = ANNE) -> float:
     answer = store.admit(account, (of(limit, 0.0, account),), now)
     store.settle(answer.lease, (), {}, now)
     return answer.limits[0].remaining
-
-
-class Desk:
-    """The accounts of a store, each call run to its end."""
-
-    def __init__(self, accounts, run=None, clock=None) -> None:
-        self._accounts = accounts
-        self._run = run
-        self._clock = clock
-
-    def __getattr__(self, name: str):
-        def call(*arguments, **more):
-            if self._clock is not None:
-                self._clock.set(arguments[3 if name == "block" else -1])
-            answer = getattr(self._accounts, name)(*arguments, **more)
-            return self._run(answer) if isawaitable(answer) else answer
-
-        return call
-
-
-@pytest.fixture
-def desk_of(request: pytest.FixtureRequest):
-    """The operators' side of a store that `make_store` made."""
-
-    def make(store) -> Desk:
-        if isinstance(store, MemoryStore):
-            return Desk(store)
-        if hasattr(store, "clock"):
-            return Desk(SqliteAccounts(store.inner._file.path, clock=store.clock), clock=store.clock)
-        from hardening.state.redis_accounts import RedisAccounts
-
-        runner = request.getfixturevalue("runner")
-        accounts = RedisAccounts(store.url, own_clock=False)
-        request.addfinalizer(lambda: runner.run(accounts.close()))
-        return Desk(accounts, runner.run)
-
-    return make
 
 
 def test_a_blocked_account_is_refused_whatever_it_asks_until_the_block_ends(make_store, desk_of):

@@ -65,19 +65,24 @@ def test_scopes_that_are_forgotten_leave_their_blocks(tmp_path: Path) -> None:
 # -- an update
 
 
-def test_a_file_without_blocks_is_brought_up_to_date_and_keeps_what_it_knew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_knew(
+    tmp_path: Path, version: int
+) -> None:
     path = tmp_path / "state.db"
     store = SetStore(path)
     in_debt(store, ANNE)
     store.inner.close()
     connection = sqlite3.connect(path)
-    connection.execute("drop table blocks")
-    connection.execute("pragma user_version = 1")
+    for table in ("blocks", "flags")[version - 1 :]:
+        connection.execute(f"drop table {table}")
+    connection.execute(f"pragma user_version = {version}")
     connection.close()
     desk = SqliteAccounts(path, clock=SetClock())
     desk.block("anne", "x", 100.0, 0.0)
     again = SetStore(path)
     assert again.admit(ANNE, (), 1.0).blocked_s is not None
+    assert desk.flag("anne", "harden", 0.8, 100.0, 0.0).flag is not None
     assert desk.find("anne", 0.0).requests == 1
     again.inner.close()
 

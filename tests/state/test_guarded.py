@@ -281,6 +281,30 @@ def test_an_account_keeps_its_standing() -> None:
     assert share.admit(Account("new"), (), 0.0).standing.requests == 0
 
 
+def test_an_account_pays_the_price_of_the_band_that_it_was_last_seen_in() -> None:
+    """Catches an outage in which those who are flagged ask at the price of everybody."""
+
+    async def act() -> None:
+        shared = Shared()
+        store = guard(shared)
+        shared.inner.flag(ANNE.id, "harden", 0.9, 1000.0, 0.0)
+        dear = of(DAY, 10.0)._replace(by_band={"harden": 25.0})
+        lease = (await store.admit(ANNE, (dear,), 0.0)).lease
+        shared.away = True
+        await fail(store)
+        local = store.local.admit(ANNE, (dear,), 0.0)
+        assert round(local.limits[0].remaining) == 500
+        assert store.local.extend(local.lease, (dear,), 0.0).granted
+        longer = store.local.extend(lease, (dear,), 0.0)
+        assert round(longer.limits[0].remaining) == 0
+        store.local.settle(local.lease, (dear,), {}, 0.0)
+        shared.away = False
+        await heard(store)
+        assert shared.left() == 500
+
+    run(act())
+
+
 def test_a_stream_of_the_store_goes_on_within_the_share() -> None:
     async def act() -> None:
         shared = Shared()

@@ -17,6 +17,7 @@ from hardening.errors import StateError
 from hardening.facts import Account, Admission, Charge, Limit
 from hardening.state import open_store
 from hardening.state.redis import RedisStore
+from hardening.state.redis_accounts import RedisAccounts
 from tests.state.conftest import needs_valkey
 from tests.state.proxy import Proxy
 from tests.state.schedules import EFFORT, LEASE_S, Schedule, Subject, play, schedules
@@ -82,11 +83,14 @@ def test_it_does_what_the_simulator_does(valkey: Server, runner: asyncio.Runner)
     @given(schedules)
     @EFFORT
     def run(schedule: Schedule) -> None:
-        store = RedisStore(valkey.url, lease_s=LEASE_S, deadline_s=PATIENT_S, own_clock=False)
+        url = valkey.url
+        store = RedisStore(url, lease_s=LEASE_S, deadline_s=PATIENT_S, own_clock=False)
+        desk = RedisAccounts(url, own_clock=False)
         try:
-            play(Subject(Waited(store, runner)), schedule)
+            play(Subject(Waited(store, runner), wait=runner.run, desk=desk), schedule)
         finally:
             runner.run(store.close())
+            runner.run(desk.close())
 
     run()
 
@@ -507,7 +511,7 @@ def test_state_of_a_later_release_is_left_alone(valkey: Server, runner: asyncio.
             await store.admit(ANNE, (of(DAY, 100.0),), 0.0)
             with prefixed(valkey, url) as client:
                 state = next(key for key in client.own() if not key.endswith(b"leases"))
-                later = b"\x03" + client.get(state)[1:]
+                later = b"\x04" + client.get(state)[1:]
                 client.set(state, later)
                 with pytest.raises(StateError, match="later release"):
                     await store.admit(ANNE, (of(DAY, 1.0),), 0.0)

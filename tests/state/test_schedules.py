@@ -12,5 +12,5 @@ from tests.state.schedules import EFFORT, LEASE_S, Schedule, Subject, play, sche
 @EFFORT
 def test_memory_does_what_the_simulator_does(schedule: Schedule):
     store = MemoryStore(lease_s=LEASE_S)
-    play(Subject(store), schedule)
+    play(Subject(store, desk=store), schedule)
     assert store.open_leases == 0

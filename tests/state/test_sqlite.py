@@ -133,7 +133,7 @@ def a_folder(path: Path) -> None:
     [
         (a_text, "is not a SQLite database"),
         (of_another, "is a database of another program"),
-        (a_newer, "is of version 7, this hardening reads up to 2"),
+        (a_newer, "is of version 7, this hardening reads up to 3"),
         (a_folder, "cannot be opened"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import given
 
-from hardening.state import SqliteStore
+from hardening.state import SqliteAccounts, SqliteStore
 from tests.state.on_a_clock import SetClock
 from tests.state.schedules import EFFORT, LEASE_S, Schedule, Subject, play, schedules
 
@@ -44,6 +44,10 @@ def opened(workers: int) -> Iterator[tuple[list[SqliteStore], SetClock]]:
                 store.close()
 
 
+def desk_of(store: SqliteStore, clock: SetClock) -> SqliteAccounts:
+    return SqliteAccounts(store._file.path, clock=clock)
+
+
 def run(answer: Any) -> Any:
     async def wait() -> Any:
         return await answer
@@ -55,7 +59,7 @@ def run(answer: Any) -> Any:
 @EFFORT
 def test_one_worker_does_what_the_simulator_does(schedule: Schedule):
     with opened(1) as (stores, clock):
-        play(Subject(stores[0], at=clock.set, wait=run), schedule)
+        play(Subject(stores[0], at=clock.set, wait=run, desk=desk_of(stores[0], clock)), schedule)
 
 
 @given(schedules)
@@ -63,4 +67,5 @@ def test_one_worker_does_what_the_simulator_does(schedule: Schedule):
 def test_three_workers_that_take_turns_do_what_the_simulator_does(schedule: Schedule):
     """Catches what a process keeps for itself: leases that run out, ids of rows, tokens."""
     with opened(3) as (stores, clock):
-        play(Subject(TakingTurns(stores), at=clock.set, wait=run), schedule)
+        desk = desk_of(stores[0], clock)
+        play(Subject(TakingTurns(stores), at=clock.set, wait=run, desk=desk), schedule)

@@ -1,12 +1,13 @@
--- Limits of the scopes below one root: admit, extend, settle, undo; and for operators look, reset, grant, block.
+-- Limits of the scopes below one root: admit, extend, settle, undo; and for operators look, reset, grant, block, flag.
 -- All or nothing, in one call.
 --
 -- KEYS: for each scope its state (one packed string) and its open leases (a hash by lease id). The first
 -- scope is the home of the lease: that of the account, where standing and every lease is kept.
--- ARGV: the act, the head (HEAD), then for each scope its charges (CHARGE, one after another).
+-- ARGV: the act, the head (HEAD), then for each scope its charges (CHARGE, one after another); after them for
+-- admit what these charges come to in each band (a name, and a double for each charge), for block and flag what to say.
 -- The arithmetic is that of state/buckets.py and state/sliding.py; tests hold the two equal.
 
-local VERSION, WITH_BLOCK = 1, 2
+local VERSION, WITH_BLOCK, WITH_FLAG = 1, 2, 3 -- a flag stands behind a block, which may be none
 local DUST = 1e-6
 local NEVER = math.huge
 local LONGEST_MS = 3.2e12 -- a century: the server takes no number beyond its own
@@ -16,6 +17,7 @@ local CHARGE = '<Bc0Bdddd' -- limit key, kind, amount, per_s, burst, units
 local STATE = '<BddddI4B' -- version, clock, due, kept until, first seen, requests, buckets
 local BUCKET = '<Bc0ddddI4' -- limit key, until, used, before, held, open leases
 local BLOCK = '<dBc0' -- after the buckets where the version says so: blocked until, reason
+local FLAG = '<ddBc0' -- behind the block: in a band until, risk, band
 local LEASE = '<dB' -- expires at, and 1 for the mark of a lease that is over
 local PART = '<Bc0Bddd' -- limit key, kind, amount, per_s, units
 
@@ -114,11 +116,12 @@ local function read_scope(index)
   local scope = {
     key = KEYS[2 * index - 1], leases_key = KEYS[2 * index], buckets = {}, order = {},
     clock = 0, due = NEVER, kept = 0, seen = 0, requests = 0, blocked = 0, reason = '',
+    flagged = 0, risk = 0, band = '',
   }
   local text = redis.call('GET', scope.key)
   if not text then return scope end
   local version = string.byte(text)
-  if version ~= VERSION and version ~= WITH_BLOCK then return nil end
+  if version < VERSION or version > WITH_FLAG then return nil end
   local at, number, _
   _, scope.clock, scope.due, scope.kept, scope.seen, scope.requests, number, at = struct.unpack(STATE, text)
   for place = 1, number do
@@ -128,7 +131,8 @@ local function read_scope(index)
     scope.buckets[bucket.key] = bucket
     scope.order[place] = bucket
   end
-  if version == WITH_BLOCK then scope.blocked, scope.reason = struct.unpack(BLOCK, text, at) end
+  if version >= WITH_BLOCK then scope.blocked, scope.reason, at = struct.unpack(BLOCK, text, at) end
+  if version == WITH_FLAG then scope.flagged, scope.risk, scope.band = struct.unpack(FLAG, text, at) end
   return scope
 end
 
@@ -144,8 +148,8 @@ end
 
 local function write_scope(scope, now, remembered_s, expires)
   local texts, open = { '' }, false
-  local is_blocked = scope.blocked > now
-  local whole = math.max(scope.requests > 0 and now + remembered_s or now, scope.blocked)
+  local version = scope.flagged > now and WITH_FLAG or scope.blocked > now and WITH_BLOCK or VERSION
+  local whole = math.max(scope.requests > 0 and now + remembered_s or now, scope.blocked, scope.flagged)
   for _, bucket in ipairs(scope.order) do
     if bucket.leases > 0 or bucket.till > now then
       texts[#texts + 1] = struct.pack(
@@ -162,9 +166,11 @@ local function write_scope(scope, now, remembered_s, expires)
     redis.call('DEL', scope.key)
     return
   end
-  texts[1] = struct.pack(
-    STATE, is_blocked and WITH_BLOCK or VERSION, now, scope.due, scope.kept, scope.seen, scope.requests, #texts - 1)
-  if is_blocked then texts[#texts + 1] = struct.pack(BLOCK, scope.blocked, #scope.reason, scope.reason) end
+  texts[1] = struct.pack(STATE, version, now, scope.due, scope.kept, scope.seen, scope.requests, #texts - 1)
+  if version >= WITH_BLOCK then texts[#texts + 1] = struct.pack(BLOCK, scope.blocked, #scope.reason, scope.reason) end
+  if version == WITH_FLAG then
+    texts[#texts + 1] = struct.pack(FLAG, scope.flagged, scope.risk, #scope.band, scope.band)
+  end
   if not expires then
     redis.call('SET', scope.key, table.concat(texts))
     return
@@ -243,6 +249,21 @@ local function charges_of(text)
   return charges
 end
 
+-- Each charge as an account of this band pays it.
+local function price(scopes, band, prices)
+  local at = 1
+  while at <= #prices do
+    local name, units
+    name, at = struct.unpack('<Bc0', prices, at)
+    for _, scope in ipairs(scopes) do
+      for _, charge in ipairs(scope.charges) do
+        units, at = struct.unpack('<d', prices, at)
+        if name == band then charge.units = units end
+      end
+    end
+  end
+end
+
 -- All charges held, or nothing; without `keep` only asked. What the caller reads off each bucket is added to `told`.
 local function reserve(scopes, now, told, keep)
   local granted, held = true, {}
@@ -294,11 +315,14 @@ if found then _, _, is_over = parts_of(found) end
 local expires_at = now + lease_s
 local granted, told = false, { '' }
 local seen, requests = home.seen, home.requests
+local flagged_s = math.max(0, home.flagged - now)
+local risk, band = flagged_s > 0 and home.risk or 0, flagged_s > 0 and home.band or ''
 local blocked_s = act == 'admit' and not found and math.max(0, home.blocked - now) or 0
 
 if blocked_s > 0 then
   granted = false
 elseif act == 'admit' then
+  if band ~= '' then price(scopes, band, ARGV[3 + #scopes] or '') end
   -- An id that is known was sent twice, or was undone before it came: nothing is held again.
   granted = reserve(scopes, now, told, not found) and not is_over
   if granted and not found then
@@ -381,15 +405,18 @@ if act == 'reset' or act == 'grant' then
 elseif act == 'block' then
   local for_s, reason = struct.unpack(BLOCK, ARGV[3 + #scopes])
   home.blocked, home.reason, home.changed = for_s > 0 and now + for_s or 0, reason, true
+elseif act == 'flag' then
+  flagged_s, risk, band = struct.unpack(FLAG, ARGV[3 + #scopes])
+  home.flagged, home.risk, home.band, home.changed = flagged_s > 0 and now + flagged_s or 0, risk, band, true
 end
 
 for _, scope in ipairs(scopes) do
   if scope.changed then write_scope(scope, now, remembered_s, is_live) end
 end
 local standing = requests > 0 and now - seen or 0
-if act == 'look' or act == 'reset' or act == 'grant' or act == 'block' then
+if act == 'look' or act == 'reset' or act == 'grant' or act == 'block' or act == 'flag' then
   blocked_s = math.max(0, home.blocked - now)
-  told[2] = struct.pack('<Bc0', #home.reason, home.reason)
+  told[2] = struct.pack('<dBc0', flagged_s, #home.reason, home.reason)
   for _, scope in ipairs(scopes) do
     told[#told + 1] = struct.pack('<I4', #scope.order)
     for _, bucket in ipairs(scope.order) do
@@ -399,5 +426,6 @@ if act == 'look' or act == 'reset' or act == 'grant' or act == 'block' then
   end
 end
 told[1] = struct.pack(
-  '<BBddI4d', granted and 1 or 0, (found and not is_over) and 1 or 0, now, standing, requests, blocked_s)
+  '<BBddI4ddBc0', granted and 1 or 0, (found and not is_over) and 1 or 0, now, standing, requests, blocked_s,
+  risk, #band, band)
 return table.concat(told)

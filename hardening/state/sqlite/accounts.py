@@ -12,7 +12,7 @@ from typing import TypeVar
 from hardening.clock import Clock, SystemClock
 from hardening.facts import Limit
 from hardening.state import buckets
-from hardening.state.accounts import OWN, OWN_END, PARTS, AccountState, Block, Kept
+from hardening.state.accounts import OWN, OWN_END, PARTS, AccountState, Block, Flag, Kept
 from hardening.state.buckets import UNSPENT
 from hardening.state.claims import Bucket
 from hardening.state.sqlite.file import StateFile, clock_offset
@@ -63,6 +63,16 @@ class SqliteAccounts:
         """Refuse an account from now on; see `Accounts.block`."""
         return self._act(lambda desk: desk.block(id, reason, for_s))
 
+    def flag(
+        self, id: str, band: str, risk: float, for_s: float, now: float, org: str | None = None
+    ) -> AccountState:
+        """Put an account into a band from now on; see `Accounts.flag`."""
+        return self._act(lambda desk: desk.flag(id, band, risk, for_s))
+
+    def unflag(self, id: str, now: float) -> AccountState | None:
+        """Take an account out of its band; see `Accounts.unflag`."""
+        return self._act(lambda desk: desk.unflag(id))
+
     def unblock(self, id: str, now: float) -> AccountState | None:
         """Let an account ask again; see `Accounts.unblock`."""
         return self._act(lambda desk: desk.unblock(id))
@@ -97,10 +107,11 @@ class _Book(Ledger):
 
     def page(self, after: str, count: int) -> tuple[AccountState, ...]:
         now = self._swept()
-        # Both orders are those of an index; of each no more is read than is told.
+        # All three orders are those of an index; of each no more is read than is told.
         found = self._run(
             "select key from (select key from scopes where key > ?1 and key < ?2 order by key limit ?3) union"
-            " select key from (select key from blocks where key > ?1 and until > ?4 order by key limit ?3)"
+            " select key from (select key from blocks where key > ?1 and until > ?4 order by key limit ?3) union"
+            " select key from (select key from flags where key > ?1 and until > ?4 order by key limit ?3)"
             " order by key limit ?3",
             (OWN + after, OWN_END, count, now),
         )
@@ -109,7 +120,8 @@ class _Book(Ledger):
     def find(self, id: str) -> AccountState | None:
         now = self._swept()
         keys = self._own(id)
-        return self._state_of(id, keys, now) if keys or self._block_of(id, now) else None
+        known = keys or self._block_of(id, now) or self._flag_of(id, now)
+        return self._state_of(id, keys, now) if known else None
 
     def change(self, id: str, act: Callable[[str, Bucket, float], None]) -> AccountState | None:
         now = self._swept()
@@ -125,6 +137,17 @@ class _Book(Ledger):
         self._run("delete from blocks where until <= ?", (now,))
         self._run("insert or replace into blocks values (?, ?, ?)", (OWN + id, now + for_s, reason))
         return self._state_of(id, self._own(id), now)
+
+    def flag(self, id: str, band: str, risk: float, for_s: float) -> AccountState:
+        now = self._swept()
+        self._run("delete from flags where until <= ?", (now,))
+        self._run("insert or replace into flags values (?, ?, ?, ?)", (OWN + id, now + for_s, band, risk))
+        return self._state_of(id, self._own(id), now)
+
+    def unflag(self, id: str) -> AccountState | None:
+        known = self.find(id)
+        self._run("delete from flags where key = ?", (OWN + id,))
+        return known and known._replace(flag=None)
 
     def unblock(self, id: str) -> AccountState | None:
         known = self.find(id)
@@ -157,10 +180,17 @@ class _Book(Ledger):
             for limit_key, bucket in scope.buckets.items():
                 if not bucket.is_idle(now):
                     kept.append(Kept(key, limit_key, bucket.spent, bucket.held, bucket.leases))
-        return AccountState(id, requests, age_s, now, tuple(kept), self._block_of(id, now))
+        marks = self._block_of(id, now), self._flag_of(id, now)
+        return AccountState(id, requests, age_s, now, tuple(kept), *marks)
 
     def _block_of(self, id: str, now: float) -> Block | None:
         found = self._run(
             "select reason, until from blocks where key = ? and until > ?", (OWN + id, now)
         ).fetchone()
         return None if found is None else Block(found[0], found[1] - now)
+
+    def _flag_of(self, id: str, now: float) -> Flag | None:
+        found = self._run(
+            "select band, risk, until from flags where key = ? and until > ?", (OWN + id, now)
+        ).fetchone()
+        return None if found is None else Flag(found[0], found[1], found[2] - now)

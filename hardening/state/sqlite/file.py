@@ -13,8 +13,8 @@ from hardening.errors import StateError
 APPLICATION_ID = 0x68_64_6E_67
 """What `file` and SQLite's own tools know one of our databases by: "hdng"."""
 
-VERSION = 2
-"""Of the tables; 1 had no blocks, and is brought to this when it is opened."""
+VERSION = 3
+"""Of the tables; 1 had no blocks and 2 no flags, and both are brought to this when they are opened."""
 
 _OLDEST = (3, 37)  # strict tables, RETURNING
 _PAGE_BYTES = 1024  # a row or two change in a call, and whole pages are written
@@ -34,6 +34,9 @@ create table if not exists leases (
 create table if not exists facts (name text primary key, value any not null) strict, without rowid;
 create table if not exists blocks (
   key text primary key, until real not null, reason text not null
+) strict, without rowid;
+create table if not exists flags (
+  key text primary key, until real not null, band text not null, risk real not null
 ) strict, without rowid;
 create trigger if not exists scope_added after insert on scopes
   begin update facts set value = value + 1 where name = 'scopes'; end;

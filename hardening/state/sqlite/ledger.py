@@ -27,6 +27,12 @@ _NEW = Standing()
 _COLUMNS = "id, key, requests, first_seen, buckets"
 _UPDATE = "update scopes set requests = ?, seen_at = ?, whole_at = ?, leases = ?, buckets = ? where id = ?"
 
+# What an operator has said of an account: in which band it is, or that it is blocked.
+_MARKS = (
+    "select until, band, risk from flags where key = ?1 and until > ?2"
+    " union all select until, null, null from blocks where key = ?1 and until > ?2"
+)
+
 
 class _Scope:
     """One row of `scopes`; `id` is None until it is written."""
@@ -111,8 +117,11 @@ class Ledger:
         standing = _NEW
         if home is not None and home.key != OVERFLOW:
             standing = Standing(0.0, None, home.requests, max(0.0, now - home.first_seen))
-        if home is not None and (blocked_s := self._blocked_s(own, now)) is not None:
-            return Admission(False, None, standing, blocked_s=blocked_s)
+        if home is not None:
+            for until, band, risk in self._run(_MARKS, (own, now)):
+                if band is None:
+                    return Admission(False, None, standing, blocked_s=until - now)
+                standing = standing._replace(risk=risk, band=band)
         parts = claims.reserve(charges, scopes.bucket, standing, now)
         if isinstance(parts, Admission):
             return parts
@@ -164,14 +173,9 @@ class Ledger:
         missing = {charge.scope_key for charge in actual} - scopes.by_key.keys()
         if missing:
             scopes.by_key |= self._scopes(dict.fromkeys(missing), now).by_key
-        claims.settle(parts, actual, scopes.bucket, Standing(*known).band, now)
+        claims.settle(parts, actual, scopes.bucket, Standing(*known), now)
         self._save(scopes, now)
         return True
-
-    def _blocked_s(self, scope_key: str, now: float) -> float | None:
-        """How long an account stays blocked; None where it is not."""
-        found = self._run("select until from blocks where key = ?", (scope_key,)).fetchone()
-        return found[0] - now if found is not None and found[0] > now else None
 
     def _let_run_out(self, now: float) -> None:
         """Spend leases that have run out as reserved, the earliest first; a few in one call."""
