@@ -11,15 +11,18 @@ from typing import Literal
 
 from hardening.errors import WireError
 from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts, Usage
+from hardening.noise_key import NoiseKey
 from hardening.reply import Reply
 from hardening.transform.chain import Chain, Makers
 from hardening.transform.drift import Drift
+from hardening.transform.noise import RowNoise
 from hardening.transform.pace import Pace
 from hardening.transform.question import Question
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.json_array import JSON_ARRAY
 from hardening.wire.pins import Switch, Touch
+from hardening.wire.prefixes import prefixes
 from hardening.wire.requests import Edits
 from hardening.wire.resent import may_resend
 from hardening.wire.shapes import Shapes
@@ -75,19 +78,25 @@ class Exchange:
         bound: int | None = None,
         bytes_per_token: float = 4.0,
         began: float = 0.0,
+        noise_key: NoiseKey | None = None,
     ) -> None:
         """Prepare for one response to a request that came at `began`.
 
         `reserved_tokens` None means that nothing bounds its length. `bound` is the longest answer to ask
-        for, where that is less than the decision says.
+        for, where that is less than the decision says. Without `noise_key` nothing leaves that needs noise.
         """
         if facts.opens and decision.acts and decision.reasoning.show != "full":
             # No server tells a trace from the answer where the prompt has begun it.
             decision = replace(decision, reasoning=replace(decision.reasoning, inline="starts_open"))
+        if facts.scaled and decision.logprobs.noise:
+            # Of a server that scales values, their difference to those of another temperature holds no noise.
+            decision = replace(decision, logprobs=replace(decision.logprobs, top=0))
         self._codec = codec
         self._facts = facts
         self._decision = decision
         self._tools = tools
+        self._noise_key = noise_key
+        self._asked: bytes | None = None
         self._acts = decision.acts
         self._hides = self._acts and decision.reasoning.show != "full"
         self._watches = not decision.exempt and decision.reasoning.show != "full"
@@ -114,6 +123,8 @@ class Exchange:
             told["reasoning"] = self._decision.reasoning.show
         if self._acts and self._decision.logprobs.top is not None:
             told["logprobs"] = self._decision.logprobs.top
+        if self._acts and self._decision.logprobs.noise:
+            told["noise"] = self._decision.logprobs.noise
         if self.forced is not None:
             told["pins"] = "force"
         if self._pace is not None:
@@ -140,6 +151,8 @@ class Exchange:
             if self.forced is None and not switch.kept:
                 self.forced = switch
         self._question.take(body)
+        if self._noise_key is not None:
+            self._asked = body
         edits = Edits(
             max_tokens=self._decision.max_tokens if self._bound is None else self._bound,
             top_logprobs=self._decision.logprobs.top if self._facts.top_logprobs is not None else None,
@@ -163,6 +176,14 @@ class Exchange:
                 raise
             return ()
 
+    def _noise(self) -> RowNoise | None:
+        """The noise on rows; None where there shall be none, or nobody knows the question."""
+        size, asked = self._decision.logprobs.noise, self._asked
+        self._asked = None
+        if not size or self._noise_key is None or asked is None:
+            return None
+        return RowNoise(self._noise_key, size, lambda: prefixes(asked))
+
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""
         kind = b"".join(value for name, value in headers if name.lower() == b"content-type")
@@ -178,6 +199,7 @@ class Exchange:
                 self._question.values,
                 embeds=self._facts.embeds,
                 choices=self._facts.choices,
+                noise=self._noise(),
             ),
             self._tally,
             shapes=self._tools.shapes.setdefault(self._codec.name, Shapes()),

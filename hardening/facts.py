@@ -35,6 +35,10 @@ RefusalKind = Literal[
     "internal",
 ]
 Packing = Literal["floats", "bytes", "other"]
+NOISE_SIZES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Noise on log-probabilities, in nats: each size is a level, so that two of them differ by draws of their own."""
+NOISE_GRID = 1 / 4
+"""The grid of noised values to which no step is set, as a share of the noise."""
 BYTE_STEP = 1 / 128
 """The grid of embedding values that are packed as bytes, for a range from -1 to 1."""
 Outcome = Literal["complete", "cut", "disconnected", "refused", "error"]
@@ -75,7 +79,7 @@ class RequestFacts(NamedTuple):
     `top_logprobs` is None where no log-probabilities are asked. `max_tokens` is None where the
     caller names no bound. `choices` of an embeddings request are its inputs, and `packing` is the most
     packed form in which their values are asked. `switches` says that a switch may stand in it which moves, repeats or turns off what
-    a policy withholds, `opens` that its prompt ends in a trace. `headers` are lower-case names, for `match: {header: ...}` only.
+    a policy withholds, `opens` that its prompt ends in a trace, `scaled` that its values may be those of a temperature. `headers` are lower-case names, for `match: {header: ...}` only.
     """
 
     door: str
@@ -92,6 +96,7 @@ class RequestFacts(NamedTuple):
     switches: bool = False
     opens: bool = False
     packing: Packing = "floats"
+    scaled: bool = False
 
     @property
     def embeds(self) -> bool:
@@ -208,6 +213,11 @@ class LogprobTerms:
     top: int | None = None
     step: float = 0.0
     noise: float = 0.0
+
+    @property
+    def grid(self) -> float:
+        """The grid of values that leave: noise needs one, so without a step it brings a fine one."""
+        return self.step or self.noise * NOISE_GRID
 
 
 @dataclass(frozen=True, slots=True)

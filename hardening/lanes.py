@@ -285,13 +285,20 @@ class Lanes:
                 if spoken is None:
                     return None
                 visible = piece if spoken == text else write_string(spoken)[1:-1]
-        out = self._cut(data, span, rows, visible=visible, bare=bare)
+        out = self._cut(index, data, span, rows, visible=visible, bare=bare)
         if even and out is not None:
             self._passed(index, piece)
         return out
 
     def _cut(
-        self, data: bytes, span: tuple[int, int], rows: tuple[int, int], *, visible: bytes, bare: bytes | None
+        self,
+        index: int,
+        data: bytes,
+        span: tuple[int, int],
+        rows: tuple[int, int],
+        *,
+        visible: bytes,
+        bare: bytes | None,
     ) -> bytes | None:
         """`data` with `visible` as the inside of its text and with the rows that spell it."""
         start, end = span
@@ -302,7 +309,7 @@ class Lanes:
         if not visible:
             return b""
         given = data[first:last]
-        kept = bounded.cut(given, visible)
+        kept = bounded.cut(index, given, visible)
         if kept is None:
             if bare is None or not is_list(given):  # what stands behind them would go with them
                 return None

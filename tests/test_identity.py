@@ -50,10 +50,11 @@ def test_without_a_secret_every_process_has_its_own_keys():
     assert Keys.of(None).identity != Keys.of(None).identity
 
 
-def test_a_new_secret_keeps_accounts_and_still_opens_old_seals():
+def test_a_new_secret_keeps_accounts_and_vectors_draws_noise_anew_and_still_opens_old_seals():
     old, new = Keys.of(SECRET), Keys.of(b"n" * 32, previous=[SECRET])
-    assert (new.identity, new.sketch) == (old.identity, old.sketch)
+    assert (new.identity, new.sketch, new.embedding) == (old.identity, old.sketch, old.embedding)
     assert new.seal != old.seal
+    assert new.noise != old.noise
     assert new.previous_seals == (old.seal,)
 
 

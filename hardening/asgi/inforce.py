@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from hardening.asgi.entrance import Entrance
 from hardening.exchange import Tools
+from hardening.facts import Account, Decision, RequestFacts
 from hardening.identity import Identifier, Keys, ProvenLedger
+from hardening.noise_key import NoiseKey
 from hardening.policy import Policy, Runtime
 
 # Paths that are known to be no door, for each method; an app has some dozens, a scanner any number.
@@ -42,6 +44,7 @@ class InForce:
     policy: Policy
     entrance: Entrance
     identifier: Identifier
+    keys: Keys
     tools: Tools
     quiet: QuietPaths = field(default_factory=QuietPaths)
 
@@ -62,8 +65,16 @@ class InForce:
                 ledger=ledger,
                 by_key=any(limit.by == "key" for limit in policy.limits.values()),
             ),
+            keys=keys,
             tools=tools,
         )
+
+    def noise_key(self, decision: Decision, facts: RequestFacts, account: Account) -> NoiseKey | None:
+        """What noise on the answer of this request is a function of; None where the decision asks for none."""
+        if not (decision.logprobs.noise or decision.embeddings.noise):
+            return None
+        secret = self.keys.embedding if facts.embeds else self.keys.noise
+        return NoiseKey(secret, self.policy.key_group(account), facts.model)
 
 
 def runtime_changes(before: Runtime, after: Runtime) -> list[str]:

@@ -183,6 +183,7 @@ class Responder:
             # Learned from whole requests, which may be padded: nobody makes his own answers cheaper by that.
             bytes_per_token=min(service.ratio.of(case.account.scope), _TEXT_BYTES_PER_TOKEN),
             began=case.began,
+            noise_key=case.in_force.noise_key(case.decision, case.facts, case.account),
         )
 
     def _bound(self) -> int | None:

@@ -280,7 +280,7 @@ class Service:
             []
             if self._keys.durable
             else [
-                "no key: names of callers last as long as the process; set HARDENING_KEY or HARDENING_KEY_FILE"
+                "no key: names of callers and noise last as long as the process; set HARDENING_KEY or HARDENING_KEY_FILE"
             ]
         )
         if self._workers > 1 and isinstance(self.store, MemoryStore):

@@ -33,8 +33,8 @@ class Keys:
     def of(cls, secret: bytes | None = None, previous: Sequence[bytes] = ()) -> Keys:
         """The keys of `secret`; without one, of a random secret that lives as long as the process.
 
-        `previous` are older secrets, newest first. Identity and sketch stay with the oldest, so
-        that accounts keep their ids when the secret changes.
+        `previous` are older secrets, newest first. Identity, sketch and embedding stay with the oldest, so
+        that accounts keep their ids and stored vectors their neighbours when the secret changes.
 
         Raises:
             StartError: a secret has fewer than 32 bytes.
@@ -48,7 +48,7 @@ class Keys:
             sketch=_derive(chain[-1], "sketch"),
             seal=_derive(chain[0], "seal"),
             noise=_derive(chain[0], "noise"),
-            embedding=_derive(chain[0], "embedding"),
+            embedding=_derive(chain[-1], "embedding"),
             previous_seals=tuple(_derive(older, "seal") for older in chain[1:]),
             durable=secret is not None,
         )

@@ -14,15 +14,28 @@ from typing import Protocol
 
 from hardening.clock import Clock, SystemClock
 from hardening.kernels import plain
+from hardening.kernels.draws import Draws
 from hardening.kernels.grid import Grid
 
-__all__ = ["Grid", "WarmReport", "centrality", "cut_rows", "ready", "step_floats", "step_list", "warm"]
+__all__ = [
+    "Draws",
+    "Grid",
+    "WarmReport",
+    "centrality",
+    "cut_rows",
+    "ready",
+    "step_floats",
+    "step_list",
+    "warm",
+]
 
 
 class Twins(Protocol):
     """What `plain` and `compiled` both offer."""
 
-    def cut_rows(self, raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid) -> bytes:
+    def cut_rows(
+        self, raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid, draws: Draws | None = None
+    ) -> bytes:
         """The rows of a JSON array with at most `top` values a row, on the grid."""
         ...
 
@@ -70,13 +83,16 @@ def warm(clock: Clock | None = None) -> WarmReport:
     return WarmReport(clock.monotonic() - start, _kernels)
 
 
-def cut_rows(raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid) -> bytes:
+def cut_rows(
+    raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid, draws: Draws | None = None
+) -> bytes:
     """The rows of a JSON array with at most `top` values a row, on the grid; `[]` if it is no such array.
 
     With `visible` (UTF-8) only rows that spell it stay: all of them, or else the shortest run up to
-    the last one (before tokens that end an answer), or else none.
+    the last one (before tokens that end an answer), or else none. `draws` is noise on the values, for which
+    there must be a grid; it goes on behind the rows that stay.
     """
-    return _twins.cut_rows(raw, visible=visible, top=top, grid=grid)
+    return _twins.cut_rows(raw, visible=visible, top=top, grid=grid, draws=draws)
 
 
 def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:

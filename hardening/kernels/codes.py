@@ -13,6 +13,8 @@ WHOLE = -4
 
 LOWEST = -9999
 """The value that stands for "not among the alternatives" (OpenAI) and for -inf (vLLM)."""
+LOW_LEVEL = -(1 << 62)
+"""The level that stands for LOWEST."""
 SNAP = 1e-12
 """Relative error up to which a value counts as lying on the grid, so that stepping twice changes nothing."""
 MAX_ALTERNATIVES = 64

@@ -6,13 +6,17 @@ import itertools
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardening.kernels import plain
 from hardening.kernels.codes import MAX_ALTERNATIVES, NO_ROOM, WHOLE
+from hardening.kernels.draws import CHAIN_WORDS, KEY_WORDS, Draws
 from hardening.kernels.grid import Grid
+from hardening.kernels.keyed import SCRATCH_WORDS
+from hardening.kernels.logprobs import SPARE
 from hardening.kernels.logprobs import cut_rows as _cut_rows
 from hardening.kernels.ranking import centrality as _centrality
 from hardening.kernels.rows import WIDTH
@@ -24,40 +28,65 @@ from hardening.kernels.vectors import step_list as _step_list
 Bytes = NDArray[np.uint8]
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Words = NDArray[np.uint64]
 ROOM_BYTES = 1 << 16
 ENTRIES = MAX_ALTERNATIVES + 1
+_NO_SHARES = np.empty(0, np.float64)
+
+
+class Arrays(NamedTuple):
+    """Buffers of one call of `cut_rows`; `unkeyed` stands where there is no noise."""
+
+    room: Bytes
+    notes: Longs
+    numbers: Floats
+    moved: Words
+    unkeyed: Words
+
+    @classmethod
+    def of(cls, size: int) -> Arrays:
+        """Buffers with a room of `size` bytes."""
+        return cls(
+            np.empty(size, np.uint8),
+            np.empty(ENTRIES * WIDTH, np.int64),
+            np.empty(ENTRIES, np.float64),
+            np.empty(SCRATCH_WORDS, np.uint64),
+            np.empty(KEY_WORDS + CHAIN_WORDS, np.uint64),
+        )
 
 
 class Scratch(threading.local):
     """Buffers of one thread; what is in them matters only during one call."""
 
     def __init__(self) -> None:
-        self.arrays = _arrays(ROOM_BYTES)
-
-
-def _arrays(size: int) -> tuple[memoryview, Bytes, Longs, Floats]:
-    room = np.empty(size, np.uint8)
-    return room.data, room, np.empty(ENTRIES * WIDTH, np.int64), np.empty(ENTRIES, np.float64)
+        self.arrays = Arrays.of(ROOM_BYTES)
 
 
 _scratch = Scratch()
 
 
-def cut_rows(raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid) -> bytes:
+def cut_rows(
+    raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid, draws: Draws | None = None
+) -> bytes:
     """What `plain.cut_rows` gives, by one kernel call where the rows are in common form."""
     size = len(raw)
     end = size if visible is None else size + len(visible)
-    view, room, notes, numbers = _scratch.arrays
-    if end + 2 * size + 64 > ROOM_BYTES:
-        view, room, notes, numbers = _arrays(end + 2 * size + 64)
+    arrays = _scratch.arrays
+    if end + 2 * size + SPARE > ROOM_BYTES:
+        arrays = Arrays.of(end + 2 * size + SPARE)
+    room, notes, numbers, moved, words = arrays
+    view, shares = room.data, _NO_SHARES
+    if draws is not None:
+        shares, words = draws.shares, draws.words
     view[:size] = raw
     if visible:
         view[size:end] = visible
     length = -1 if visible is None else end - size
     kept = -1 if top is None else top
-    last = _cut_rows(room, size, length, kept, grid.step, grid.unit, grid.places, notes, numbers)
+    stepped = (grid.step, grid.unit, grid.places)
+    last = _cut_rows(room, size, length, kept, *stepped, notes, numbers, shares, words, moved)
     if last < 0:
-        return plain.cut_rows(raw, visible=visible, top=top, grid=grid)
+        return plain.cut_rows(raw, visible=visible, top=top, grid=grid, draws=draws)
     return view[end:last].tobytes()
 
 

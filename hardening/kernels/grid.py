@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import orjson
 
-from hardening.kernels.codes import LOWEST, SNAP
+from hardening.kernels.codes import LOW_LEVEL, LOWEST, SNAP
 
 MAX_PLACES = 12
 """Decimals of a step; a finer one is rounded up to them, that is coarser."""
@@ -32,12 +32,19 @@ class Grid:
         places = max(0, -int(exact.as_tuple().exponent))
         return cls(float(exact), int(exact.scaleb(places)), places)
 
-    def fragment(self, value: float) -> orjson.Fragment:
-        """`value` floored to the grid, as JSON: LOWEST for what is lower or NaN, 0.0 for what is above 0."""
+    def level(self, value: float, noise: float = 0.0) -> int:
+        """How many steps `value` with its noise is, downwards: LOW_LEVEL for LOWEST, what is lower, or NaN."""
         if not value > LOWEST:
-            return _fixed(LOWEST, 0)
-        steps = min(value, 0.0) / self.step
-        return _fixed(math.floor(steps - steps * SNAP) * self.unit, self.places)
+            return LOW_LEVEL
+        value = min(min(value, 0.0) + noise, 0.0)
+        if value <= LOWEST:
+            return LOW_LEVEL
+        steps = value / self.step
+        return math.floor(steps - steps * SNAP)
+
+    def fragment(self, level: int) -> orjson.Fragment:
+        """The value at a level as JSON, at least LOWEST."""
+        return _fixed(level * self.unit, self.places)
 
 
 @lru_cache(maxsize=4096)

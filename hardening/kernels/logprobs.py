@@ -11,8 +11,6 @@ an object of at least 24 bytes.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from hardening.kernels.atoms import (
@@ -34,12 +32,14 @@ from hardening.kernels.atoms import (
     skip,
     word,
 )
-from hardening.kernels.codes import LOWEST, MISALIGNED, NO_ROOM, NOT_UNDERSTOOD, SNAP
+from hardening.kernels.codes import LOW_LEVEL, MISALIGNED, NO_ROOM, NOT_UNDERSTOOD
+from hardening.kernels.draws import CHAIN_WORDS, DIGEST_WORDS, KEY_WORDS
 from hardening.kernels.jit import kernel, part, pointer
+from hardening.kernels.keyed import BLOCK, PREFIX, follow
+from hardening.kernels.levels import set_levels, set_places
 from hardening.kernels.rows import (
     BYTES,
     BYTES_END,
-    EXACT,
     HEAD_BYTES,
     HEAD_LOGPROB,
     HEAD_TOKEN,
@@ -48,9 +48,11 @@ from hardening.kernels.rows import (
     IS_LOGPROB,
     IS_TOKEN,
     KEPT,
+    LEVEL,
     NUMBER,
     NUMBER_END,
     ORDER,
+    PLACE,
     SAMPLED,
     TAIL_LOGPROB,
     TAIL_TOP,
@@ -62,23 +64,11 @@ from hardening.kernels.rows import (
     scan_row,
 )
 
-PARTS = "cca4136c45436ab7"
+PARTS = "2a0f4fe5c30a8443"
 """Digest of the files of the parts, which renews numba's cache with them."""
 PUT_LOWEST = word(b"-9999.0")
-LOW_LEVEL = np.iinfo(np.int64).min
-"""The level that stands for LOWEST."""
-
-
-@part
-def level(spans, values, at, step):
-    """How many steps the value of entry `at` is, downwards, and whether that is certain."""
-    value = min(values[at], 0.0)
-    if value <= LOWEST:
-        return LOW_LEVEL, True
-    steps = value / step
-    steps -= steps * SNAP
-    near = abs(steps - np.rint(steps)) <= 1e-13 * abs(steps)
-    return int(math.floor(steps)), spans[at * WIDTH + EXACT] == 1 or not near
+SPARE = 64 + PREFIX + BLOCK
+"""Bytes beyond what is read and written, for a token's digest and the end of the list."""
 
 
 @part
@@ -115,7 +105,7 @@ def put_level(count, unit, places, out, o):
 
 @part
 def put_value(raw, spans, values, at, grid, out, o):
-    """Write the value of entry `at` on the grid; the position after it, or -1 if it is not certain."""
+    """Write the value of entry `at`, on the grid if there is one; the position after it, or -1 if it is not certain."""
     step, unit, places = grid
     if step == 0.0:
         if (
@@ -128,8 +118,7 @@ def put_value(raw, spans, values, at, grid, out, o):
             out[o] = raw[j]
             o += 1
         return o
-    count, certain = level(spans, values, at, step)
-    return put_level(count, unit, places, out, o) if certain else -1
+    return put_level(spans[at * WIDTH + LEVEL], unit, places, out, o)
 
 
 @part
@@ -164,42 +153,44 @@ def put_entry(raw, spans, values, at, shown, order, grid, out, o):
 
 
 @part
-def put_row(raw, spans, values, count, top, grid, out, o):
-    """Write the row that was noted last; the position after it, or -1 if a value is not certain."""
-    shown = int(SAMPLED)
+def find_own(raw, spans, count, top, stepped):
+    """The alternative that the drawn token is, SAMPLED where its own value may leave, -1 where none may."""
     left = 0
-    found = False
     for j in range(count):
         if spans[j * WIDTH + KEPT]:
             left += 1
-            if top >= 0 and not found and same_token(raw, spans, SAMPLED, j):
-                shown, found = j, True
-    if top >= 0 and not found and left >= top:
-        shown = -1
+            if (stepped or top >= 0) and same_token(raw, spans, SAMPLED, j):
+                return np.int64(j)
+    return np.int64(-1) if 0 <= top <= left else SAMPLED
+
+
+@part
+def put_row(raw, spans, values, count, own, grid, out, o):
+    """Write the row that was noted last; the position after it, or -1 if a value is not certain."""
+    left = set_places(raw, spans, values, count, grid[0] > 0.0)
     out[o] = OPEN
-    o, order = put_entry(raw, spans, values, SAMPLED, shown, spans[SAMPLED * WIDTH + ORDER], grid, out, o + 1)
+    o, order = put_entry(raw, spans, values, SAMPLED, own, spans[SAMPLED * WIDTH + ORDER], grid, out, o + 1)
     if o < 0:
         return -1
     if order:
         o = put(TAIL_TOP, out, put(HEAD_TOP, out, o))
         out[o] = OPEN_LIST
         o += 1
-        for j in range(count):
-            if spans[j * WIDTH + KEPT]:
-                out[o] = OPEN
-                o, _ = put_entry(raw, spans, values, j, j, spans[j * WIDTH + ORDER], grid, out, o + 1)
-                if o < 0:
-                    return -1
-                out[o], out[o + 1] = CLOSE, COMMA
-                o += 2
-                left -= 1
+        for k in range(left):
+            j = spans[k * WIDTH + PLACE]
+            out[o] = OPEN
+            o, _ = put_entry(raw, spans, values, j, j, spans[j * WIDTH + ORDER], grid, out, o + 1)
+            if o < 0:
+                return -1
+            out[o], out[o + 1] = CLOSE, COMMA
+            o += 2
         if out[o - 1] == COMMA:
             o -= 1
         out[o] = CLOSE_LIST
         o += 1
         if order >> 4:
             out[o] = COMMA
-            o, _ = put_entry(raw, spans, values, SAMPLED, shown, order >> 4, grid, out, o + 1)
+            o, _ = put_entry(raw, spans, values, SAMPLED, own, order >> 4, grid, out, o + 1)
             if o < 0:
                 return -1
     out[o] = CLOSE
@@ -239,7 +230,7 @@ def spells(raw, spans, length, seen, o):
 
 
 @kernel
-def cut_rows(room, size, length, top, step, unit, places, notes, numbers):
+def cut_rows(room, size, length, top, step, unit, places, notes, numbers, shares, words, scratch):
     """Where in `room` the cut rows end, or NOT_UNDERSTOOD, MISALIGNED, NO_ROOM.
 
     Args:
@@ -247,13 +238,17 @@ def cut_rows(room, size, length, top, step, unit, places, notes, numbers):
         must spell (-1: they need not); after them the cut rows are written.
         top: alternatives kept a row, -1 for all. step: grid in nats, 0 for the numbers' own bytes;
         it is `unit / 10**places`. notes (int64), numbers (float64): scratch, WIDTH and one item for
-        each of MAX_ALTERNATIVES + 1 entries.
+        each of MAX_ALTERNATIVES + 1 entries. shares (float64): of noise, none without it; then `words`
+        (uint64) are its key and chain, which goes on behind the rows where they leave. scratch (uint64): SCRATCH_WORDS.
     """
-    raw, spans, values = pointer(room), pointer(notes), pointer(numbers)
+    raw, spans, values, moved = pointer(room), pointer(notes), pointer(numbers), pointer(scratch)
+    levels, keyed = pointer(shares), pointer(words)
     end = size + max(length, 0)
-    if room.size < end + 2 * size + 64:
+    if room.size < end + 2 * size + SPARE:
         return NO_ROOM
     grid = (step, unit, places)
+    for k in range(CHAIN_WORDS):
+        moved[DIGEST_WORDS + k] = keyed[KEY_WORDS + k]
     i = skip(raw, FIRST, size)
     if i >= size or raw[i] != OPEN_LIST:
         return NOT_UNDERSTOOD
@@ -268,9 +263,15 @@ def cut_rows(room, size, length, top, step, unit, places, notes, numbers):
             return NOT_UNDERSTOOD
         if length >= 0 and seen >= 0:
             seen = spells(raw, spans, end, seen, o)
-        o = put_row(raw, spans, values, count, top, grid, raw, o)
+        own = find_own(raw, spans, count, top, step > 0.0)
+        if step > 0.0 and not set_levels(
+            raw, spans, values, max(count, 0), own, step, levels, shares.size, keyed, moved, o
+        ):
+            return NOT_UNDERSTOOD
+        o = put_row(raw, spans, values, count, own, grid, raw, o)
         if o < 0 or i >= size:
             return NOT_UNDERSTOOD
+        follow(moved)
         i = skip(raw, i, size)
         if i < size and raw[i] == CLOSE_LIST:
             break
@@ -282,4 +283,8 @@ def cut_rows(room, size, length, top, step, unit, places, notes, numbers):
     raw[o] = CLOSE_LIST
     if skip(raw, i + 1, size) < size:
         return NOT_UNDERSTOOD
-    return o + 1 if length < 0 or seen == end else MISALIGNED
+    if length >= 0 and seen != end:
+        return MISALIGNED
+    for k in range(CHAIN_WORDS):
+        keyed[KEY_WORDS + k] = moved[DIGEST_WORDS + k]
+    return o + 1

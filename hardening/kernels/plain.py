@@ -10,7 +10,8 @@ from typing import TypeGuard
 import numpy as np
 import orjson
 
-from hardening.kernels.codes import LOWEST, SHARED_SCALE
+from hardening.kernels.codes import LOW_LEVEL, LOWEST, SHARED_SCALE
+from hardening.kernels.draws import Draws, over_one
 from hardening.kernels.grid import Grid
 from hardening.kernels.steps import step_floats, step_list
 
@@ -37,16 +38,21 @@ class Digits(str):
     __slots__ = ()
 
 
-def cut_rows(raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid) -> bytes:
+def cut_rows(
+    raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid, draws: Draws | None = None
+) -> bytes:
     """The rows of a JSON array with at most `top` values a row, on the grid; `[]` if it is no such array.
 
     With `visible` (UTF-8) only rows that spell it stay: all of them, or else the shortest run up to
-    the last one (before tokens that end an answer), or else none.
+    the last one (before tokens that end an answer), or else none. `draws` is noise on the values, for which
+    there must be a grid; it goes on behind the rows that stay.
     """
     rows = [row for row in _read(raw, verbatim=grid.step == 0.0) if _is_entry(row)]
     if visible is not None:
         rows = _spelling(rows, visible)
-    return _write([_cut(row, top, grid) for row in rows])
+    if grid.step:
+        return _write([_stepped(row, top, grid, draws) for row in rows])
+    return _write([_cut(row, top) for row in rows])
 
 
 def _read(raw: bytes, *, verbatim: bool) -> list[Json]:
@@ -104,7 +110,10 @@ def _spelled(row: Entry) -> bytes:
     numbers = row.get("bytes")
     if _are_bytes(numbers) and numbers:
         return bytes(numbers)
-    token = row["token"]
+    return _utf8(row["token"])
+
+
+def _utf8(token: Json) -> bytes:
     return token.encode("utf-8", "surrogatepass") if isinstance(token, str) else b""
 
 
@@ -128,23 +137,70 @@ def _value(entry: Entry) -> float:
     return -math.inf
 
 
-def _shown(entry: Entry, grid: Grid) -> orjson.Fragment:
-    """The value of an entry as it may leave."""
-    if grid.step:
-        return grid.fragment(_value(entry))
+def _shown(entry: Entry) -> orjson.Fragment:
+    """The value of an entry as it was spelled."""
     number = entry["logprob"]
     return orjson.Fragment(str(number)) if isinstance(number, Digits) or type(number) is int else HIDDEN
 
 
-def _cut(row: Entry, top: int | None, grid: Grid) -> Entry:
+def _cut(row: Entry, top: int | None) -> Entry:
     """A row with the `top` highest of its alternatives, and its own value if it is one of them."""
-    listed = row.get("top_logprobs")
-    entries = _highest(listed, top) if isinstance(listed, list) else []
-    shown = [_members(entry, ALTERNATIVE, _shown(entry, grid)) for entry in entries]
+    entries = _listed(row, top)
+    shown = [_members(entry, ALTERNATIVE, _shown(entry)) for entry in entries]
     own = next((cut["logprob"] for cut, entry in zip(shown, entries, strict=True) if _same(row, entry)), None)
     if top is None or (own is None and len(entries) < top):
-        own = _shown(row, grid)
-    cut = _members(row, ROW if isinstance(listed, list) else ALTERNATIVE, own or HIDDEN)
+        own = _shown(row)
+    return _row(row, own or HIDDEN, shown)
+
+
+def _stepped(row: Entry, top: int | None, grid: Grid, draws: Draws | None) -> Entry:
+    """As `_cut`, with values on the grid, in the order that `levels.py` states."""
+    entries = _listed(row, top)
+    own = next((at for at, entry in enumerate(entries) if _same(row, entry)), None)
+    if own is None and (top is None or len(entries) < top):
+        own = len(entries)
+    values = [_value(entry) for entry in [*entries, row]]
+    best = max(range(len(entries)), key=values.__getitem__, default=None)
+    if draws is None:
+        levels = [grid.level(value) for value in values]
+    else:
+        levels = _noised(row, entries, values, own=own, best=best, grid=grid, draws=draws)
+    order = sorted(
+        range(len(entries)), key=lambda at: (at != best, -levels[at], _utf8(entries[at]["token"]), at)
+    )
+    shown = [_members(entries[at], ALTERNATIVE, grid.fragment(levels[at])) for at in order]
+    return _row(row, HIDDEN if own is None else grid.fragment(levels[own]), shown)
+
+
+def _noised(
+    row: Entry,
+    entries: list[Entry],
+    values: list[float],
+    *,
+    own: int | None,
+    best: int | None,
+    grid: Grid,
+    draws: Draws,
+) -> list[int]:
+    """The levels of the alternatives and of the row itself under noise, which goes on behind its token."""
+    digests = [draws.digest(_utf8(entry["token"])) for entry in [*entries, row]]
+    levels = [grid.level(value, draws.nats(digest)) for value, digest in zip(values, digests, strict=True)]
+    draws.follow(digests[-1])
+    if best is not None:
+        levels = [min(level, levels[best]) for level in levels]
+    down = over_one(levels if own == len(entries) else levels[:-1], grid.step)
+    return [level if level == LOW_LEVEL else level - down for level in levels]
+
+
+def _listed(row: Entry, top: int | None) -> list[Entry]:
+    """The alternatives of a row that stay."""
+    listed = row.get("top_logprobs")
+    return _highest(listed, top) if isinstance(listed, list) else []
+
+
+def _row(row: Entry, own: Json, shown: list[Entry]) -> Entry:
+    """A row with this value and these alternatives."""
+    cut = _members(row, ROW if isinstance(row.get("top_logprobs"), list) else ALTERNATIVE, own)
     if "top_logprobs" in cut:
         cut["top_logprobs"] = list[Json](shown)
     return cut

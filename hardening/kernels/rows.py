@@ -29,8 +29,8 @@ from hardening.kernels.atoms import (
 from hardening.kernels.codes import MAX_ALTERNATIVES
 from hardening.kernels.jit import part
 
-WIDTH = 9
-TOKEN, TOKEN_END, NUMBER, NUMBER_END, BYTES, BYTES_END, ORDER, EXACT, KEPT = range(WIDTH)
+WIDTH = 11
+TOKEN, TOKEN_END, NUMBER, NUMBER_END, BYTES, BYTES_END, ORDER, EXACT, KEPT, LEVEL, PLACE = range(WIDTH)
 SAMPLED = np.int64(MAX_ALTERNATIVES)
 """The entry of the token that was drawn; those before it are its alternatives."""
 IS_TOKEN, IS_LOGPROB, IS_BYTES, IS_TOP = 1, 2, 3, 4

@@ -37,7 +37,7 @@ from hardening.kernels.codes import (
 )
 from hardening.kernels.jit import kernel, part, pointer
 
-PARTS = "19b2122f6561c73e"
+PARTS = "3cabedd135d16698"
 """Digest of the files of the parts, which renews numba's cache with them."""
 NULL = word(b"null")
 LETTER_N = 110

@@ -21,7 +21,17 @@ from hardening.policy.mounting import FORMATS
 from hardening.policy.nodes import Leaf, Listing, Mapping, Mark, Node, plain, quoted, read_nodes
 from hardening.policy.quantities import Amount, Count, Day, Factor, PerSecond, Seconds, TokenBound
 from hardening.policy.references import child, secret_faults
-from hardening.policy.settings import Embeddings, Grid, Logprobs, Name, Names, Reasoning, Strict, as_tuple
+from hardening.policy.settings import (
+    Embeddings,
+    Grid,
+    Logprobs,
+    Name,
+    Names,
+    Noise,
+    Reasoning,
+    Strict,
+    as_tuple,
+)
 
 _BEGINS = "a file of cases has `now`, `accounts` and `cases`"
 
@@ -145,7 +155,7 @@ class Treated(BaseModel):
     inline: Inline | None = None
     logprobs: Annotated[Logprobs, BeforeValidator(_short_for("top"))] | None = None
     step: Grid | None = None
-    noise: Grid | None = None
+    noise: Noise | None = None
     embeddings: Embeddings | None = None
     limits: Names | None = None
     pins: Pins | None = None

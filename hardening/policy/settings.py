@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from hardening.facts import AtLimit, Inline, Mode, Pins, Show, UsageTerms
+from hardening.facts import NOISE_SIZES, AtLimit, Inline, Mode, Pins, Show, UsageTerms
 from hardening.policy.quantities import Factor, PerSecond, Share, TokenBound, written
 from hardening.policy.terms import UNSAID, Terms, order_of
 
@@ -61,6 +61,7 @@ Patterns = Annotated[
 
 _GRID = "a number from 0 to 16"
 _TOP = "a whole number from 0 to 1000, or all"
+_NOISE = f"0, or one of {', '.join(f'{size:g}' for size in NOISE_SIZES)}"
 
 
 def _read_grid(value: object) -> float:
@@ -77,8 +78,17 @@ def _read_top(value: object) -> int | str:
     raise ValueError(_TOP)
 
 
+def _read_noise(value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value in (0, *NOISE_SIZES):
+        return float(value)
+    raise ValueError(_NOISE)
+
+
 Grid = Annotated[
     float, BeforeValidator(_read_grid), written(_GRID, {"type": "number", "minimum": 0, "maximum": 16})
+]
+Noise = Annotated[
+    float, BeforeValidator(_read_noise), written(_NOISE, {"type": "number", "enum": [0, *NOISE_SIZES]})
 ]
 Top = Annotated[
     int | Literal["all"],
@@ -142,10 +152,13 @@ class Logprobs(Strict):
         cost="Values are off by up to one step, and close alternatives become equal.",
         example=0.25,
     )
-    noise: Grid | None = treatment(
+    noise: Noise | None = treatment(
         "logprob_noise",
-        "The size, in nats, of keyed noise on values: the same question gets the same noise. Not built yet: where it is set, log-probabilities are withheld.",
-        cost="Perplexities and scores made from the values shift by about this much a position.",
+        "The size, in nats, of keyed noise on values, drawn within three standard deviations: the same question of the same"
+        " group gets the same noise. Twice the noise is the next level. Values then leave on a grid, a quarter of the noise"
+        " where no `step` is set, with the likeliest token first.",
+        cost="Perplexities and scores made from the values shift by about this much a position; who samples at another"
+        " temperature than 0 or 1 gets no values.",
         example=0.5,
     )
 

@@ -69,17 +69,14 @@ def every_settings(file: PolicyFile) -> Iterator[tuple[tuple[str, ...], Settings
 def _notes(terms: Terms) -> Iterator[tuple[tuple[str, ...], str]]:
     if terms.seal:
         yield ("reasoning", "seal"), "seals are not built yet, so traces leave without one"
-    if terms.logprob_noise:
-        yield ("logprobs", "noise"), "noise is not built yet, so log-probabilities are withheld there"
     if terms.embedding_noise:
         yield ("embeddings", "noise"), "noise is not built yet, so embeddings are refused there"
 
 
-CLOSED_BY = {"seal": "seal", "top": "logprob_noise"}
+CLOSED_BY = {"seal": "seal"}
 """By each field that `withheld` may change, the field whose mechanism is missing."""
 
 
 def withheld(terms: Terms) -> Terms:
     """The terms with everything closed that an unbuilt mechanism would have to soften."""
-    top = 0 if terms.logprob_noise else terms.top
-    return replace(terms, seal=False, top=top)
+    return replace(terms, seal=False)

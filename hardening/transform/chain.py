@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hardening.events import Event, Text
-from hardening.facts import Decision, EmbeddingTerms, Usage
+from hardening.facts import Decision, EmbeddingTerms, LogprobTerms, Usage
 from hardening.transform.embeddings import BoundedVectors, Stepping
 from hardening.transform.inline import InlineTraces
+from hardening.transform.noise import RowNoise
 from hardening.transform.reasoning import HeldReasoning, Summarising
 from hardening.transform.rows import BoundedRows, Cutting
 from hardening.transform.step import Step
@@ -41,8 +42,12 @@ class Chain:
         *,
         embeds: bool = False,
         choices: int = 1,
+        noise: RowNoise | None = None,
     ) -> None:
-        """`embeds` says that the response holds embeddings, `choices` how many answers were asked for."""
+        """`embeds` says that the response holds embeddings, `choices` how many answers were asked for.
+
+        Where the decision asks for noise on rows, none leaves without `noise`.
+        """
         reasoning, logprobs = decision.reasoning, decision.logprobs
         self._terms = reasoning
         self.hidden: HeldReasoning | None = None
@@ -60,10 +65,11 @@ class Chain:
             )
             if reasoning.inline != "never":
                 self.inline = InlineTraces(reasoning.inline)
-        bounded = decision.acts and logprobs.top is not None
+        bounded = decision.acts and logprobs != LogprobTerms()
         if bounded or self.hidden is not None:
-            cutter = None if bounded and logprobs.top == 0 else makers.cutter(logprobs.top, logprobs.step)
-            self.rows = BoundedRows(cutter, aligned=self.hidden is not None)
+            closed = bounded and (logprobs.top == 0 or (logprobs.noise > 0.0 and noise is None))
+            cutter = None if closed else makers.cutter(logprobs.top, logprobs.grid)
+            self.rows = BoundedRows(cutter, aligned=self.hidden is not None, noise=noise)
         if decision.acts and embeds:
             terms = decision.embeddings
             # Noise is not built yet, so what it would soften stays here.

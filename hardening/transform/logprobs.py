@@ -10,9 +10,10 @@ from hardening import kernels
 class LogprobCutter:
     """Cuts the raw JSON array of rows as OpenAI's `logprobs.content` holds it.
 
-    Of each row at most `top` alternatives stay: the highest, ties in the order given. The token that
+    Of each row at most `top` alternatives stay: the highest, of equal ones the first given. The token that
     was drawn keeps a value only where it is one of them, or where fewer than `top` are listed; else it
-    gets -9999.0. Values are floored to multiples of `step` nats; 0 leaves them as they are spelled.
+    gets -9999.0. Values are floored to multiples of `step` nats; 0 leaves them as they are spelled. On a
+    grid the likeliest token comes first, the others by what leaves of their values, then by their bytes.
     Members of a row that are not `token`, `logprob`, `bytes`, `top_logprobs` do not leave.
     """
 
@@ -23,19 +24,20 @@ class LogprobCutter:
         self._top = top
         self._grid = kernels.Grid.of(step)
 
-    def cut(self, raw: bytes, visible: str | bytes | None) -> bytes:
+    def cut(self, raw: bytes, visible: str | bytes | None, draws: kernels.Draws | None = None) -> bytes:
         """The rows that may leave, as a JSON array; `[]` where none may, or where `raw` is no array.
 
         With `visible`, the text that the client sees beside these rows, only rows that spell it stay;
         as `bytes` it is the content of a JSON string, escapes included. None asks for no such check.
+        `draws` is noise on their values, for which there must be a step.
         """
         if self._top == 0:
             return b"[]"
         text = None if visible is None else _utf8(visible)
-        if text is None:
-            return kernels.cut_rows(raw, visible=None, top=self._top, grid=self._grid)
-        # A row without visible text is a position inside what is hidden, or the end of the answer.
-        return kernels.cut_rows(raw, visible=text, top=self._top, grid=self._grid) if text else b"[]"
+        if text is not None and not text:
+            # A row without visible text is a position inside what is hidden, or the end of the answer.
+            return b"[]"
+        return kernels.cut_rows(raw, visible=text, top=self._top, grid=self._grid, draws=draws)
 
 
 def _utf8(visible: str | bytes) -> bytes:

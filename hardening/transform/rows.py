@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from hardening.events import Event, Logprobs, Reasoning, Text, TextCopy, UsageSeen, Withheld
+from hardening.kernels import Draws
+from hardening.transform.noise import RowNoise
 from hardening.transform.step import Step
 
 _NOTHING = b"[]"
@@ -14,7 +16,7 @@ _NOTHING = b"[]"
 class Cutting(Protocol):
     """What cuts raw rows; see `transform.logprobs`."""
 
-    def cut(self, raw: bytes, visible: str | bytes | None) -> bytes:
+    def cut(self, raw: bytes, visible: str | bytes | None, draws: Draws | None = None) -> bytes:
         """The rows that may leave, out of `raw`; of these only such as spell `visible`."""
         ...
 
@@ -23,24 +25,31 @@ class BoundedRows(Step):
     """Gives at most the policy's rows, and none for text that does not leave.
 
     With `aligned` the rows of a frame must spell the visible text of that frame, so that rows of
-    hidden tokens go with their tokens.
+    hidden tokens go with their tokens. With `noise` no row leaves without it.
     """
 
     lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
-    def __init__(self, cutter: Cutting | None, *, aligned: bool) -> None:
+    def __init__(self, cutter: Cutting | None, *, aligned: bool, noise: RowNoise | None = None) -> None:
         self._cutter = cutter
         self._aligned = aligned
+        self._noise = noise
         self._visible: dict[int, str] = {}
+        self._whole: set[int] = set()
 
     def start_frame(self) -> None:
         """A new frame: its rows belong to its own text."""
         self._visible.clear()
+        self._whole.clear()
+        if self._noise is not None:
+            self._noise.start_frame()
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event, rows cut; nothing where no row is left."""
         if isinstance(event, Text) or (isinstance(event, TextCopy) and event.whole):
             self._visible[event.index] = self._visible.get(event.index, "") + event.text
+            if event.whole:
+                self._whole.add(event.index)
         elif isinstance(event, Logprobs):
             yield from self._cut(event)
             return
@@ -48,19 +57,24 @@ class BoundedRows(Step):
             return  # in these nothing tells the tokens of a trace from others
         yield event
 
-    def cut(self, raw: bytes, piece: bytes) -> bytes | None:
-        """`feed` for rows beside `piece`, the inside of a JSON string; None where none is left."""
-        if self._cutter is None:
-            return None
-        rows = self._cutter.cut(raw, piece if self._aligned else None)
+    def cut(self, index: int, raw: bytes, piece: bytes) -> bytes | None:
+        """`feed` for rows of a text beside `piece`, the inside of a JSON string; None where none is left."""
+        rows = self._rows(index, "text", raw, piece if self._aligned else None, whole=False)
         return rows if rows != _NOTHING else None
 
     def _cut(self, event: Logprobs) -> Iterator[Event]:
-        visible = self._visible.get(event.index, "") if self._aligned and event.of == "text" else None
-        if self._cutter is None:
-            return
-        raw = self._cutter.cut(event.raw, visible)
+        index, of = event.index, event.of
+        visible = self._visible.get(index, "") if self._aligned and of == "text" else None
+        raw = self._rows(index, of, event.raw, visible, whole=index in self._whole)
         if raw == event.raw:
             yield event
         elif raw != _NOTHING:
-            yield Logprobs(event.index, raw, event.of)
+            yield Logprobs(index, raw, of)
+
+    def _rows(self, index: int, of: str, raw: bytes, visible: str | bytes | None, *, whole: bool) -> bytes:
+        if self._cutter is None:
+            return _NOTHING
+        if self._noise is None:
+            return self._cutter.cut(raw, visible)
+        draws = self._noise.draws(index, of, whole=whole)
+        return _NOTHING if draws is None else self._cutter.cut(raw, visible, draws)

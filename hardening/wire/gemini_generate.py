@@ -64,6 +64,7 @@ REQUEST = compile_questions(
         "model": Role.ASK_MODEL,
         _CONFIG: Role.ASK_TOKENS_IN,
         f"{_CONFIG}.{{maxOutputTokens,max_output_tokens}}": Role.ASK_TOKENS,
+        f"{_CONFIG}.temperature": Role.ASK_SCALE,
         f"{_CONFIG}.{{candidateCount,candidate_count}}": Role.ASK_CHOICES,
         f"{_CONFIG}.{{responseLogprobs,response_logprobs}}": Role.ASK_LOGPROBS,
         f"{_CONFIG}.logprobs": Role.ASK_TOP,

@@ -28,6 +28,8 @@ from hardening.wire.sites import Site
 from hardening.wire.tags import leaves_open
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
+_UNSCALED = (None, 0, 1)
+"""Temperatures at which values are the model's own: at 0 nothing is drawn, and nothing is divided by it."""
 _NUMBER_CHARS = 32
 _WHOLE = Half.SHAPE | Half.QUIET
 
@@ -81,6 +83,7 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
         asked.switches,
         asked.opens,
         asked.packing,
+        asked.scaled,
     )
 
 
@@ -98,6 +101,7 @@ class _Asked:
         "model",
         "opens",
         "packing",
+        "scaled",
         "switches",
         "top",
     )
@@ -111,7 +115,7 @@ class _Asked:
         self._bound: int | None = None
         self._boundless = False
         self._halves = Half(0)
-        self.logprobs = self.switches = self.opens = False
+        self.logprobs = self.switches = self.opens = self.scaled = False
         self.packing: Packing = "floats"
         self.top = 0
 
@@ -186,6 +190,8 @@ class _Asked:
         elif role is Role.ASK_LOGPROBS or role is Role.ASK_TOP or role is Role.ASK_COUNT:
             self._take_rows(value)
             self.logprobs = self.logprobs or (role is Role.ASK_COUNT and value == 0 and value is not False)
+        elif role is Role.ASK_SCALE:
+            self.scaled = self.scaled or value not in _UNSCALED
         elif role is Role.ASK_INCLUDE:
             named = value if isinstance(value, list) else [value]
             self.logprobs = self.logprobs or any(map(names_rows, named))

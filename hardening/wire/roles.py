@@ -80,6 +80,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
     ASK_TOP = enum.auto()  # request: alternatives a row
     ASK_COUNT = enum.auto()  # request: the same, and even 0 asks for rows
+    ASK_SCALE = enum.auto()  # request: a temperature, by which some servers scale the values of rows
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
     ASK_INCLUDE = enum.auto()  # request: names of what the answer shall hold beside its text
     ASK_PACKING = enum.auto()  # request: how the values of an embedding are packed

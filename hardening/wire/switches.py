@@ -104,5 +104,6 @@ ASKS: Mapping[str, Role] = {
     "{logprobs,n_probs}": Role.ASK_LOGPROBS,
     "{top_logprobs,top_logprobs_num,top_n_tokens}": Role.ASK_TOP,
     "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
+    "temperature": Role.ASK_SCALE,
 }
-"""What is asked by the names of any server: how many answers, how long, with which rows."""
+"""What is asked by the names of any server: how many answers, how long, with which rows, at which temperature."""

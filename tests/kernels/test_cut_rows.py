@@ -10,9 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hardening.facts import NOISE_SIZES
 from hardening.kernels import compiled, plain
 from hardening.kernels.codes import MISALIGNED, NO_ROOM, NOT_UNDERSTOOD
+from hardening.kernels.draws import Draws
 from hardening.kernels.grid import Grid
+from hardening.kernels.logprobs import SPARE
 from hardening.kernels.logprobs import cut_rows as kernel
 
 QUARTER = Grid.of(0.25)
@@ -44,6 +47,7 @@ numbers = ordinary.map(repr) | st.sampled_from(
         "true",
     ]
 )
+noises = st.sampled_from(NOISE_SIZES)
 steps = st.sampled_from([0.0, 0.25, 0.1, 0.3, 1.0, 1e-7, 9999.0])
 
 
@@ -78,6 +82,37 @@ def test_kernel_and_twin_give_equal_bytes(raw, top, step, visible):
     assert compiled.cut_rows(raw, **arguments) == plain.cut_rows(raw, **arguments)
 
 
+def draws(size: float) -> Draws:
+    return Draws(bytes(range(32)), size)
+
+
+@settings(max_examples=400, deadline=None)
+@given(arrays, st.none() | st.integers(1, 4), st.sampled_from([0.25, 0.1, 1.0]), st.none() | tokens, noises)
+@example(ROW, 1, 0.25, "a", 1.0)
+def test_under_noise_they_give_equal_bytes_and_go_on_from_one_place(raw, top, step, visible, size):
+    text = None if visible is None else visible.encode("utf-8", "surrogatepass")
+    arguments = {"visible": text, "top": top, "grid": Grid.of(step)}
+    one, other = draws(size), draws(size)
+    assert compiled.cut_rows(raw, **arguments, draws=one) == plain.cut_rows(raw, **arguments, draws=other)
+    assert one.words.tolist() == other.words.tolist()
+
+
+@pytest.mark.parametrize("token", ["", "a", " é\n", "x" * 79, "x" * 80, "x" * 81, "日本" * 200])
+def test_a_token_of_any_length_draws_the_same_in_both_however_it_is_spelled(token):
+    found = []
+    for text in (json.dumps(token), json.dumps(token, ensure_ascii=False)):
+        raw = b'[{"token":%b,"logprob":-9.0}]' % text.encode()
+        for twin in (compiled, plain):
+            moved = draws(1.0)
+            found.append(
+                (
+                    twin.cut_rows(raw, visible=None, top=1, grid=QUARTER, draws=moved)[-10:],
+                    moved.words.tolist(),
+                )
+            )
+    assert found == found[:1] * 4
+
+
 @settings(max_examples=200, deadline=None)
 @given(arrays, st.integers(0, 500), st.integers(0, 255))
 def test_a_cut_or_a_wrong_byte_makes_no_difference_between_them(raw, at, byte):
@@ -89,12 +124,14 @@ def test_a_cut_or_a_wrong_byte_makes_no_difference_between_them(raw, at, byte):
 
 def call(raw: bytes, *, visible: bytes = b"", length: int = -1, room: int | None = None) -> int:
     """The kernel's own answer, minus where its output begins."""
-    _, _, notes, numbers = compiled._arrays(0)
+    scratch = compiled.Arrays.of(0)
     size = len(raw) + max(length, 0)
-    array = np.zeros(room if room is not None else 3 * size + 100, np.uint8)
+    array = np.zeros(room if room is not None else 3 * size + SPARE, np.uint8)
     text = np.frombuffer(raw + visible, np.uint8)
     array[: len(text)] = text[: len(array)]
-    end = kernel(array, len(raw), length, 5, QUARTER.step, QUARTER.unit, QUARTER.places, notes, numbers)
+    grid = (QUARTER.step, QUARTER.unit, QUARTER.places)
+    noise = (compiled._NO_SHARES, scratch.unkeyed, scratch.moved)
+    end = kernel(array, len(raw), length, 5, *grid, scratch.notes, scratch.numbers, *noise)
     return end if end < 0 else end - size
 
 

@@ -14,7 +14,8 @@ from hardening.kernels.grid import Grid
 
 
 def text(value: float, step: float) -> str:
-    return orjson.dumps(Grid.of(step).fragment(value)).decode()
+    grid = Grid.of(step)
+    return orjson.dumps(grid.fragment(grid.level(value))).decode()
 
 
 @pytest.mark.parametrize(

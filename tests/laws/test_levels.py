@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "hardening"
 
 LEVELS = {
-    **dict.fromkeys(("errors", "clock", "facts", "events"), 0),
+    **dict.fromkeys(("errors", "clock", "facts", "events", "noise_key"), 0),
     **dict.fromkeys(("wire", "kernels", "policy", "state", "identity", "observe"), 1),
     **dict.fromkeys(("scoring", "transform"), 2),
     "exchange": 3,

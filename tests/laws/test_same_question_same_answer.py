@@ -26,6 +26,12 @@ LONG_TRACE = PLANS + " ".join(
     f"Basket {n} has {n} apples and {2 * n} pears, so {n} + {2 * n} = {3 * n}. Wait, did I count it twice? No."
     for n in range(2, 30)
 )
+NOISED = """\
+version: 1
+extends: baseline
+accounts: {groups: {partner: [acct_1, acct_2]}}
+defaults: {logprobs: {noise: 1}}
+"""
 WORKER = """
 import json, sys
 from hardening import kernels
@@ -74,8 +80,8 @@ def answers() -> dict[str, str]:
         "messages whole": (MESSAGES, [MESSAGES.whole]),
     }
     return {
-        f"{preset} {name}": hardened(format, pieces, preset).decode()
-        for preset in ("baseline", "strict")
+        f"{preset.split()[-1]} {name}": hardened(format, pieces, preset).decode()
+        for preset in ("baseline", "strict", NOISED)
         for name, (format, pieces) in upstream.items()
     }
 
@@ -130,3 +136,19 @@ def test_rows_do_not_depend_on_what_differs_from_call_to_call() -> None:
     assert frames != other
     back = hardened(CHAT, other, "baseline").replace(b"chatcmpl-7", b"chatcmpl-1")
     assert back.replace(b'"created": 2', b'"created": 1') == hardened(CHAT, frames, "baseline")
+
+
+def test_noise_is_that_of_the_group_and_of_nobody_in_it() -> None:
+    """Catches draws from an account, and one draw for all groups."""
+    first, second, stranger = (
+        hardened(CHAT, long_chat(), NOISED, who=who) for who in ("acct_1", "acct_2", "x")
+    )
+    assert first == second
+    assert first != stranger != hardened(CHAT, long_chat(), "baseline")
+    assert b"logprob" in first
+
+
+def test_without_a_key_noise_is_that_of_the_process_alone() -> None:
+    mounted = [harden(replies(long_chat(), kind=CHAT.kind), NOISED, environment={}) for _ in range(2)]
+    one, again, other = (run(ask(app, CHAT.asked)).body for app in (mounted[0], mounted[0], mounted[1]))
+    assert one == again != other

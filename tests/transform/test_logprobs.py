@@ -42,9 +42,16 @@ def test_the_highest_alternatives_stay_in_their_order():
     assert [(item["token"], item["logprob"]) for item in found["top_logprobs"]] == [("a", -1.0), ("b", -2.0)]
 
 
-def test_ties_stay_by_place():
+def test_of_ties_the_first_given_stay_in_the_order_of_their_bytes():
     (found,) = cut([row("a", -1.0, ("x", -2.0), ("a", -1.0), ("y", -2.0))])
-    assert spelled(found["top_logprobs"]) == "xa"
+    assert spelled(found["top_logprobs"]) == "ax"
+    (found,) = cut([row("b", -1.0, ("b", -1.0), ("z", -2.1), ("a", -2.2), ("é", -2.2))], top=4)
+    assert spelled(found["top_logprobs"]) == "bazé"
+
+
+def test_the_likeliest_token_comes_first_whatever_its_step_hides():
+    (found,) = cut([row("b", -1.1, ("a", -1.2), ("b", -1.1))], step=1.0)
+    assert spelled(found["top_logprobs"]) == "ba"
 
 
 def test_a_drawn_token_outside_the_kept_has_no_value():
