@@ -129,15 +129,6 @@ class Limit:
         object.__setattr__(self, "key", f"{self.name}/{self.unit}/{self.per_s}{sliding}")
 
 
-class Charge(NamedTuple):
-    """A claim on one limit; the store multiplies `amount` by `by_band[band]` for the band it reads."""
-
-    limit: Limit
-    scope_key: str
-    amount: float
-    by_band: Mapping[str, float] = MappingProxyType({})
-
-
 class Standing(NamedTuple):
     """What the store knows of an account: `risk` in 0..1, its band, how long and how often seen."""
 
@@ -145,6 +136,47 @@ class Standing(NamedTuple):
     band: str | None = None
     requests: int = 0
     age_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An account is new until both are passed."""
+
+    requests: int
+    age_s: float
+
+    def holds(self, standing: Standing) -> bool:
+        """Whether an account of this standing is new."""
+        return standing.requests < self.requests or standing.age_s < self.age_s
+
+
+@dataclass(frozen=True, slots=True)
+class NewPrice:
+    """How often a charge counts while its account is new: by band, `""` for none; `alone`: for others not at all."""
+
+    prior: Prior
+    by_band: Mapping[str, float]
+    alone: bool
+
+
+class Charge(NamedTuple):
+    """A claim on one limit; the store multiplies `amount` by its factor for the standing that it reads."""
+
+    limit: Limit
+    scope_key: str
+    amount: float
+    by_band: Mapping[str, float] = MappingProxyType({})
+    new: NewPrice | None = None
+
+    def factor(self, standing: Standing) -> float:
+        """How often each unit counts; 0 where the limit is not for accounts of this standing."""
+        band = standing.band
+        if self.new is not None:
+            if self.new.prior.holds(standing):
+                return self.new.by_band.get(band or "", self.new.by_band[""])
+            if self.new.alone:
+                return 0.0
+        return 1.0 if band is None else self.by_band.get(band, 1.0)
 
 
 class LimitState(NamedTuple):
@@ -233,7 +265,7 @@ class Decision:
     """What shall happen to one request; a refusal is one too.
 
     `enforced` is False in shadow: then nothing changes and the Decision is only reported.
-    `exempt` means that no term acts. `charge` multiplies what limits count.
+    `exempt` means that no term acts. `charge` multiplies what limits count, `scale` is the share of them that is left.
     """
 
     rule: str | None = None
@@ -251,6 +283,7 @@ class Decision:
     max_tokens: int | None = None
     pace_per_s: float | None = None
     charge: float = 1.0
+    scale: float = 1.0
     disclose: bool = True
 
     @property

@@ -22,7 +22,7 @@ from hardening.asgi.service import Service
 from hardening.errors import AccountError, WireError
 from hardening.facts import Account, Admission, Decision, EmbeddingTerms, Refusal, RequestFacts, Standing
 from hardening.identity import ANONYMOUS
-from hardening.policy import Charges, charges, decide
+from hardening.policy import Charges, charges, counting, decide
 from hardening.state import StateStore
 from hardening.wire.by_body import codec_of
 from hardening.wire.codec import Codec
@@ -202,6 +202,8 @@ async def admit(case: Case, service: Service) -> None:
     case.claim = charges(policy, facts, account, case.prompt_tokens, wall, usual_tokens=usual)
     if case.claim.refusal is None:
         await _reserve(case, service)
+        if case.claim.alone:
+            case.claim, case.admission = counting(case.claim, case.admission)
     standing = case.admission.standing
     case.decision = decide(policy, facts, account, standing, wall)
     if case.claim.completion_reserve < case.claim.wanted and not facts.stream:

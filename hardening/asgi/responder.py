@@ -24,7 +24,7 @@ from hardening.asgi.signed import body_is_signed
 from hardening.asgi.watched import Watched
 from hardening.errors import WireError
 from hardening.exchange import Exchange, Settlement
-from hardening.facts import Charge, Outcome, Refusal, Usage
+from hardening.facts import Outcome, Refusal, Usage
 from hardening.policy import bound, settled
 
 _TEXT_BYTES_PER_TOKEN = 4.0  # of English; other text has fewer
@@ -297,7 +297,7 @@ class Responder:
         actual = settled(case.claim, usage)
         if case.refusal is not None or (case.account.proven and status in (401, 403)):
             # Whoever is refused with a proven account's name may not be that account.
-            actual = tuple(Charge(one.limit, one.scope_key, 0.0, one.by_band) for one in actual)
+            actual = tuple(one._replace(amount=0.0) for one in actual)
         try:
             done = case.store.settle(lease, actual, {}, self.now())
         except Exception as fault:  # noqa: BLE001  as in case.py

@@ -223,6 +223,8 @@ def _said(key: str, value: Value) -> str:
         return "true" if value else "false"
     if value is None:
         return "all" if key == "logprobs.top" else "none"
+    if key == "scale" and isinstance(value, float):
+        return f"{100 * value:g}%"
     if isinstance(value, float):
         return f"{value:g}" + {"charge": "x", "pace": "/s"}.get(key, "")
     return str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hardening.policy.bounds import available, bound, lowered
+from hardening.policy.bounds import available, bound, counting, lowered
 from hardening.policy.charges import (
     RESERVE_TOKENS,
     Charges,
@@ -30,6 +30,7 @@ __all__ = [
     "available",
     "bound",
     "charges",
+    "counting",
     "decide",
     "extended",
     "find_preset",

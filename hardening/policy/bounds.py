@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import compress
 
 from hardening.facts import Admission, Charge, Decision, RequestFacts, Standing
 from hardening.policy.charges import COMPLETION_UNITS, FITS_ANY_MODEL, Charges
@@ -47,8 +48,11 @@ def available(reserved: Charges, admission: Admission, *, in_debt: bool = False)
     for charge, state in zip(reserved.charges, admission.limits, strict=True):
         if charge.limit.unit not in COMPLETION_UNITS:
             continue
+        factor = charge.factor(admission.standing)
+        if not factor:
+            continue
         units = state.remaining + (charge.limit.max_debt if in_debt else 0.0)
-        more = int(units / (_each(reserved, charge) * _price(charge, admission.standing)))
+        more = int(units / (_each(reserved, charge) * factor))
         most = more if most is None else min(most, more)
     return None if most is None else reserved.completion_reserve + most
 
@@ -57,10 +61,11 @@ def lowered(reserved: Charges, standing: Standing) -> Charges | None:
     """The claim of an answer of usual length, or of what full limits can grant in this standing; None where that is no less."""
     reserve = reserved.usual
     for charge in reserved.charges:
-        if charge.limit.unit in COMPLETION_UNITS:
+        factor = charge.factor(standing)
+        if factor and charge.limit.unit in COMPLETION_UNITS:
             each = _each(reserved, charge)
             beside = charge.amount - reserved.completion_reserve * each
-            reserve = min(reserve, int((charge.limit.burst / _price(charge, standing) - beside) / each))
+            reserve = min(reserve, int((charge.limit.burst / factor - beside) / each))
     if not 0 < reserve < reserved.completion_reserve:
         return None
     less = reserved.completion_reserve - reserve
@@ -73,11 +78,17 @@ def lowered(reserved: Charges, standing: Standing) -> Charges | None:
     return replace(reserved, charges=charges, completion_reserve=reserve)
 
 
+def counting(reserved: Charges, admission: Admission) -> tuple[Charges, Admission]:
+    """Both without the limits that are not for accounts of this standing."""
+    counts = [charge.factor(admission.standing) > 0.0 for charge in reserved.charges]
+    if all(counts):
+        return reserved, admission
+    states = admission.limits
+    if len(states) == len(counts):
+        admission = admission._replace(limits=tuple(compress(states, counts)))
+    return replace(reserved, charges=tuple(compress(reserved.charges, counts))), admission
+
+
 def _each(reserved: Charges, charge: Charge) -> float:
     """Units of a limit that each completion token comes to, before the band is known."""
     return reserved.factor * reserved.per_token(charge.limit.unit)
-
-
-def _price(charge: Charge, standing: Standing) -> float:
-    """How often each unit counts in this standing."""
-    return 1.0 if standing.band is None else charge.by_band.get(standing.band, 1.0)

@@ -19,7 +19,7 @@ from hardening.policy.faults import did_you_mean, fault_at, faults_of, listed
 from hardening.policy.model import HeaderName
 from hardening.policy.mounting import FORMATS
 from hardening.policy.nodes import Leaf, Listing, Mapping, Mark, Node, plain, quoted, read_nodes
-from hardening.policy.quantities import Amount, Count, Day, Factor, PerSecond, Seconds, TokenBound
+from hardening.policy.quantities import Amount, Count, Day, Factor, PerSecond, Scale, Seconds, TokenBound
 from hardening.policy.references import child, secret_faults
 from hardening.policy.settings import (
     Embeddings,
@@ -164,6 +164,7 @@ class Treated(BaseModel):
     max_tokens: TokenBound | None = None
     pace: PerSecond | None = None
     charge: Annotated[Factor, BeforeValidator(_read_factor)] | None = None
+    scale: Scale | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:

@@ -43,6 +43,7 @@ _DECIDED: dict[tuple[str, ...], Callable[[Decision], object]] = {
     ("max_tokens",): attrgetter("max_tokens"),
     ("pace",): attrgetter("pace_per_s"),
     ("charge",): attrgetter("charge"),
+    ("scale",): attrgetter("scale"),
 }
 
 
@@ -180,12 +181,15 @@ def _outcome(policy: Policy, way: Way, asked: _Asked | None) -> _Outcome:
         return _Outcome(way, None, None, {})
     request = (policy, asked.facts, asked.account)
     claim = charges(*request, asked.prompt_tokens, asked.now)
-    band = asked.standing.band or ""
     return _Outcome(
         way,
         decide(*request, asked.standing, asked.now),
         would(*request, asked.standing, asked.now),
-        {charge.limit.name: charge.amount * charge.by_band.get(band, 1.0) for charge in claim.charges},
+        {
+            charge.limit.name: charge.amount * factor
+            for charge in claim.charges
+            if (factor := charge.factor(asked.standing))
+        },
     )
 
 

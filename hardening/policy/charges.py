@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
-from hardening.facts import Account, Charge, CountedBy, Limit, Refusal, RequestFacts, Unit, Usage
-from hardening.policy.compiled import Claim, Plan, Policy
-from hardening.policy.matching import remember
-from hardening.policy.unbuilt import withheld
+from hardening.facts import (
+    Account,
+    Charge,
+    CountedBy,
+    Limit,
+    Refusal,
+    RequestFacts,
+    Unit,
+    Usage,
+)
+from hardening.policy.compiled import Plan, Policy
+from hardening.policy.pricing import plan_of
 
 RESERVE_TOKENS = 1024
 """Completion tokens reserved per choice of an account of which nothing is known; more are asked for as they come."""
@@ -25,7 +31,6 @@ COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning", "logprob_valu
 
 _GOING_ON = COMPLETION_UNITS | {"streams"}
 _MODEL_CHARS = 128
-_NO_BANDS: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Charges:
     `completion_reserve` is how many completion tokens the charges cover, `usual` with how many the request
     does where so many cannot be had, `wanted` how many it may use before the app answers, `factor` by how
     much the policy multiplies what this request counts, `rows` how many log-probabilities leave with each
-    token. Not `enforced`: what a limit says is only reported.
+    token. Not `enforced`: what a limit says is only reported. `alone`: some charges are for new accounts only.
     """
 
     refusal: Refusal | None
@@ -46,6 +51,7 @@ class Charges:
     rows: int = 0
     usual: int = 0
     wanted: int = 0
+    alone: bool = False
 
     def per_token(self, unit: Unit) -> int:
         """Units that each completion token spends."""
@@ -67,7 +73,7 @@ def charges(
     account stay within; `now` is in seconds since 1970. Requests of an account that nobody vouched for
     are charged to the pool of its network.
     """
-    plan = _plan(policy, facts, account, now)
+    plan = plan_of(policy, facts, account, now)
     enforced = policy.mode == "enforce"
     if plan.refusal is not None:
         return Charges(plan.refusal if enforced else None, (), 0, enforced=enforced)
@@ -82,11 +88,12 @@ def charges(
             scope if claim.limit.by == "account" else _scope(claim.limit.by, account, facts.model),
             amount * claim.factor,
             claim.by_band,
+            claim.new,
         )
         for claim in plan.claims
         if (amount := _amount(claim.limit.unit, facts, prompt_tokens, reserve, rows))
     )
-    return Charges(None, claimed, reserve, plan.factor, enforced, rows, usual, wanted)
+    return Charges(None, claimed, reserve, plan.factor, enforced, rows, usual, wanted, plan.alone)
 
 
 def settled(reserved: Charges, usage: Usage) -> tuple[Charge, ...]:
@@ -103,7 +110,7 @@ def settled(reserved: Charges, usage: Usage) -> tuple[Charge, ...]:
         "streams": 0,
     }
     return tuple(
-        Charge(charge.limit, charge.scope_key, used[unit] * reserved.factor, charge.by_band)
+        charge._replace(amount=used[unit] * reserved.factor)
         if (unit := charge.limit.unit) in used
         else charge
         for charge in reserved.charges
@@ -116,11 +123,9 @@ def extended(reserved: Charges, tokens: int, *, in_debt: bool = False) -> tuple[
     `in_debt` lets each limit be passed by its `max_debt`.
     """
     return tuple(
-        Charge(
-            _owing(charge.limit) if in_debt else charge.limit,
-            charge.scope_key,
-            tokens * reserved.per_token(charge.limit.unit) * reserved.factor,
-            charge.by_band,
+        charge._replace(
+            limit=_owing(charge.limit) if in_debt else charge.limit,
+            amount=tokens * reserved.per_token(charge.limit.unit) * reserved.factor,
         )
         for charge in reserved.charges
         if charge.limit.unit in COMPLETION_UNITS
@@ -206,7 +211,7 @@ def _reserves(
     reserve, counted = wanted, False
     for claim in plan.claims:
         unit = claim.limit.unit
-        if unit in COMPLETION_UNITS and (unit != "logprob_values" or rows):
+        if unit in COMPLETION_UNITS and not claim.alone and (unit != "logprob_values" or rows):
             counted = True
             room = int(claim.limit.burst / claim.factor)
             if unit == "logprob_values":
@@ -216,45 +221,3 @@ def _reserves(
         return usual, usual, usual
     reserve = max(reserve, 1)
     return min(usual, reserve), reserve, wanted
-
-
-def _plan(policy: Policy, facts: RequestFacts, account: Account, now: float) -> Plan:
-    """What the rules that this request hits charge, worked out once for each combination."""
-    rules, layers = policy.enforced_for(account)
-    key = (policy.hits(facts, account, now) & rules, layers, account.proven)
-    plan = policy.memory.plans.get(key)
-    if plan is None:
-        plan = _worked_out(policy, *key)
-        remember(policy.memory.plans, key, plan)
-    return plan
-
-
-def _worked_out(policy: Policy, hits: int, layers: int, proven: bool) -> Plan:
-    walk = policy.rulebook.walk(hits, proven=proven)
-    if walk.exempt or walk.refusal is not None:
-        return Plan(walk.refusal, walk.exempt)
-    terms = withheld(walk.terms)
-    factor = terms.charge or 1.0
-    names = (terms.limits or ()) if proven else policy.unproven_limits
-    return Plan(
-        refusal=None,
-        exempt=False,
-        claims=tuple(_claim(policy, policy.limits[name], factor, layers) for name in names),
-        factor=factor,
-        max_tokens=terms.max_tokens,
-        top=terms.top if isinstance(terms.top, int) else None,
-    )
-
-
-def _claim(policy: Policy, limit: Limit, factor: float, layers: int) -> Claim:
-    """The claim on one limit; a band pays at least what the walk and the bands below it pay."""
-    if limit.unit == "streams":
-        return Claim(limit, 1.0, _NO_BANDS)
-    highest = factor
-    by_band: dict[str, float] = {}
-    for index, layer in enumerate(policy.layers):
-        if layer.band is not None:
-            if layers >> index & 1:
-                highest = max(highest, layer.terms.charge or 0.0)
-            by_band[layer.band] = highest / factor
-    return Claim(limit, factor, MappingProxyType(by_band))

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import orjson
 
 from hardening.errors import PolicyFault
-from hardening.facts import Limit, Mode
+from hardening.facts import Limit, Mode, Prior
 from hardening.policy.compiled import (
     Compiled,
     DoorTerms,
@@ -19,7 +19,6 @@ from hardening.policy.compiled import (
     KeyPlace,
     Layer,
     Policy,
-    Prior,
     Runtime,
     Trial,
 )

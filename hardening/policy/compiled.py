@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Self, Unpack
 
 from hardening.errors import PolicyError, PolicyFault
-from hardening.facts import Account, Decision, Limit, Mode, Refusal, RequestFacts, Standing
+from hardening.facts import Account, Decision, Limit, Mode, NewPrice, Prior, Refusal, RequestFacts, Standing
 from hardening.policy.editions import Editions
 from hardening.policy.matching import PatternTable, Texts, remember
 from hardening.policy.rulebook import Rulebook, Walk
@@ -83,18 +83,6 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
-    """An account is new until both are passed."""
-
-    requests: int
-    age_s: float
-
-    def holds(self, standing: Standing) -> bool:
-        """Whether an account of this standing is new."""
-        return standing.requests < self.requests or standing.age_s < self.age_s
-
-
-@dataclass(frozen=True, slots=True)
 class Groups:
     """Which groups are declared, in file order, and who is in them."""
 
@@ -119,16 +107,25 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One limit that a walk charges: its pool's factor, and how much more each band pays."""
+    """One limit that a walk charges: its pool's factor, and how much more each band, and who is new, pays."""
 
     limit: Limit
     factor: float
     by_band: Mapping[str, float]
+    new: NewPrice | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is a limit of new accounts only."""
+        return self.new is not None and self.new.alone
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a walk charges, prepared: an end, or the claims with the bounds on what may be used."""
+    """What a walk charges, prepared: an end, or the claims with the bounds on what may be used.
+
+    `alone` says that some of the claims are those of new accounts only.
+    """
 
     refusal: Refusal | None
     exempt: bool
@@ -136,6 +133,7 @@ class Plan:
     factor: float = 1.0
     max_tokens: int | None = None
     top: int | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,4 +96,5 @@ def _from_terms(terms: Terms) -> Decision:
         max_tokens=terms.max_tokens,
         pace_per_s=terms.pace_per_s,
         charge=terms.charge or 1.0,
+        scale=terms.scale or 1.0,
     )

@@ -139,8 +139,8 @@ def _limits(reading: Reading) -> Iterator[PolicyFault]:
     """Limits of this very file that nobody is charged to."""
     file, root = reading.file, reading.root
     charged = {*(file.defaults.limits or ()), *(file.accounts.unproven.limits or ())}
-    for rule in file.rules:
-        charged.update(rule.limits or ())
+    for part in (*file.rules, *([file.risk.new] if file.risk.new is not None else [])):
+        charged.update(part.limits or ())
     for name in file.limits:
         mark = mark_of(root, "limits", name)
         if name not in charged and mark.file == root.mark.file:

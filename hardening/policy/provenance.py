@@ -40,6 +40,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "max_tokens": ("max_tokens",),
         "pace_per_s": ("pace",),
         "charge": ("charge",),
+        "scale": ("scale",),
     }
 )
 """By field of `Terms`, the keys under which operators write it."""

@@ -107,6 +107,7 @@ _AMOUNT = "a quantity from 1 to 1000000G, such as 500, 60k or 50M"
 _SPAN = "a duration from 1s to 3660d, such as 30s, 1m, 2h or 30d"
 _RATE = "a rate up to 1000000/s, such as 20/s or 30/m"
 _SHARE = "a share from 0% to 100%, such as 10%"
+_SCALE = "a share from 0.01% to 100%, such as 50%"
 _FACTOR = "a multiplier from 0.01x to 10000x, such as 4x"
 _TOKENS = "a whole number of tokens from 1 to 10M, such as 160 or 4k"
 _COUNT = "a whole number from 0 to 1000M, such as 50 or 10k"
@@ -120,6 +121,7 @@ Amount = Annotated[float, Quantity(_THOUSANDS, 1, 1e15, _AMOUNT)]
 Seconds = Annotated[float, Quantity(_SECONDS, 1, 3660 * 86400.0, _SPAN)]
 PerSecond = Annotated[float, Quantity(_PER, 1e-6, 1e6, _RATE)]
 Share = Annotated[float, Quantity(_PERCENT, 0, 1, _SHARE)]
+Scale = Annotated[float, Quantity(_PERCENT, 0.0001, 1, _SCALE)]
 Factor = Annotated[float, Quantity(_TIMES, 0.01, 1e4, _FACTOR)]
 TokenBound = Annotated[int, Quantity(_THOUSANDS, 1, 1e7, _TOKENS, whole=True)]
 Count = Annotated[int, Quantity(_THOUSANDS, 0, 1e9, _COUNT, whole=True)]

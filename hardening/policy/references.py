@@ -67,6 +67,7 @@ def reference_faults(root: Mapping) -> Iterator[PolicyFault]:
         yield from _undeclared(child(rule, "limits"), limits, "limit")
     yield from _undeclared(child(root, "defaults", "limits"), limits, "limit")
     yield from _undeclared(child(root, "accounts", "unproven", "limits"), limits, "limit")
+    yield from _undeclared(child(root, "risk", "new", "limits"), limits, "limit")
 
 
 def _undeclared(node: Node | None, declared: Collection[str], kind: str) -> Iterator[PolicyFault]:

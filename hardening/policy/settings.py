@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hardening.facts import NOISE_SIZES, AtLimit, Inline, Mode, Pins, Show, UsageTerms
-from hardening.policy.quantities import Factor, PerSecond, Share, TokenBound, written
+from hardening.policy.quantities import Factor, PerSecond, Scale, Share, TokenBound, written
 from hardening.policy.terms import UNSAID, Terms, order_of
 
 
@@ -100,7 +100,7 @@ Top = Annotated[
 def treatment(term: str, says: str, *, cost: str, example: object, unit: str = "") -> Any:
     """A field of treatment that may be left out; what is stricter and what holds unsaid come from its term."""
     value = getattr(UNSAID, term)
-    unsaid = f"{value:g}{unit}" if unit and value is not None else value
+    unsaid = f"{value * (100 if unit == '%' else 1):g}{unit}" if unit and value is not None else value
     extra: dict[str, Any] = {"x-strictness": order_of(term), "x-cost": cost}
     if unsaid is not None:
         extra["x-unsaid"] = list(unsaid) if isinstance(unsaid, tuple) else unsaid
@@ -235,6 +235,13 @@ class Settings(Strict):
         example="4x",
         unit="x",
     )
+    scale: Scale | None = treatment(
+        "scale",
+        "The share of each limit that is left, `streams` too; beside `charge`, which does not touch `streams`, both count.",
+        cost="With 50% every limit is half as large, and half as many streams run at once.",
+        example="50%",
+        unit="%",
+    )
 
     def terms(self) -> Terms:
         """The same settings as a flat record."""
@@ -258,6 +265,7 @@ class Settings(Strict):
             max_tokens=self.max_tokens,
             pace_per_s=self.pace,
             charge=self.charge,
+            scale=self.scale,
         )
 
 

@@ -23,16 +23,15 @@ Risk = Annotated[
 ]
 
 
-def _merged_band(schema: dict[str, Any]) -> None:
-    """The schema of a band: no `limits`, and what is required may stand in a parent."""
-    del schema["properties"]["limits"]
+def _merged_new(schema: dict[str, Any]) -> None:
+    """The schema of `new`, in which what is required may stand in a parent."""
     schema["x-whole"] = {"required": schema.pop("required")}
 
 
-def _merged_new(schema: dict[str, Any]) -> None:
-    """The schema of `new`: no `limits` and no `charge` either."""
-    _merged_band(schema)
-    del schema["properties"]["charge"]
+def _merged_band(schema: dict[str, Any]) -> None:
+    """The schema of a band: no `limits`, and what is required may stand in a parent."""
+    del schema["properties"]["limits"]
+    _merged_new(schema)
 
 
 class Threshold(Strict):
@@ -55,7 +54,7 @@ class Threshold(Strict):
 
 
 class New(Settings):
-    """What holds for accounts that are not known yet, on top of everything else."""
+    """What holds for accounts that are not known yet, on top of everything else; its `limits` are for them alone."""
 
     model_config = ConfigDict(json_schema_extra=_merged_new)
 
@@ -63,14 +62,6 @@ class New(Settings):
         description="How long an account counts as new: until both are passed. Required, here or in a parent.",
         examples=[{"requests": 50, "age": "1d"}],
     )
-
-    @model_validator(mode="after")
-    def _after_admission(self) -> New:
-        if self.limits is not None or self.charge is not None:
-            raise ValueError(
-                "no `limits` and no `charge` here: both are settled before the account's age is read"
-            )
-        return self
 
 
 class Band(Settings, Enforcement):

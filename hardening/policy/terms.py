@@ -68,6 +68,7 @@ class Terms:
     max_tokens: int | None = field(default=None, metadata=_smaller())
     pace_per_s: float | None = field(default=None, metadata=_smaller())
     charge: float | None = field(default=None, metadata=_larger())
+    scale: float | None = field(default=None, metadata=_smaller())
 
 
 _PICKS: tuple[tuple[str, Callable[[Any, Any], Any]], ...] = tuple(
@@ -91,6 +92,7 @@ UNSAID = Terms(
     usage="keep",
     at_limit="cut",
     charge=1.0,
+    scale=1.0,
 )
 """What holds for fields that not even `defaults` names; None is the loosest of the two that are left."""
 

@@ -56,6 +56,7 @@ class SettingKeys(TypedDict, total=False):
     pace: str
     max_tokens: Quantity
     charge: str
+    scale: str
 
 
 class LimitKeys(TypedDict, total=False):

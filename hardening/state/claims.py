@@ -48,8 +48,8 @@ Find = Callable[[Charge], Bucket]
 
 def units_of(charge: Charge, standing: Standing) -> float:
     """What a charge comes to for this standing; a negative amount or a NaN counts as nothing."""
-    band = standing.band
-    units = charge.amount if band is None else charge.amount * charge.by_band.get(band, 1.0)
+    plain = standing.band is None and charge.new is None
+    units = charge.amount if plain else charge.amount * charge.factor(standing)
     return min(max(0.0, units), _MOST)
 
 
@@ -63,7 +63,7 @@ def reserve(charges: Iterable[Charge], find: Find, standing: Standing, now: floa
         bucket.held += units
         bucket.leases += 1
         parts.append((charge, bucket, units))
-        if not buckets.fits(charge.limit, bucket.spent, bucket.held, now):
+        if not buckets.fits(charge.limit, bucket.spent, bucket.held, now) and charge.factor(standing):
             refusing.append(parts[-1])
     if not refusing:
         return parts

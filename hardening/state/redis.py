@@ -21,12 +21,12 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from hardening.errors import StateError
-from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState, Standing
+from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState, NewPrice, Standing
 from hardening.state import buckets
 from hardening.state.claims import units_of
 from hardening.state.redis_link import DEADLINE_S, Link
 from hardening.state.redis_url import read_url
-from hardening.state.redis_wire import Act, Reply, Told, head, packed, priced, reply_of
+from hardening.state.redis_wire import NEW, Act, Reply, Told, head, packed, priced, reply_of
 from hardening.state.store import Evidence
 
 REMEMBERED_S = 30 * 86_400.0
@@ -118,7 +118,7 @@ class RedisStore:
         if reply.blocked_s > 0.0:
             return Admission(False, None, standing, blocked_s=reply.blocked_s)
         lease = Lease(token._replace(standing=standing), charges, reply.now + self._lease_s)
-        if standing.band is not None:
+        if prices:
             claim = _merged(charges, standing)
         return _admission(reply, lease if reply.granted else None, standing, charges, claim, scopes)
 
@@ -127,6 +127,7 @@ class RedisStore:
         token = lease.token
         if not isinstance(token, Token):
             return Admission(False, None, _NEW)
+        charges = tuple([charge for charge in charges if charge.factor(token.standing)])
         claim, held = _merged(charges, token.standing), _merged(lease.charges, token.standing)
         totals = {at: (limit, held.get(at, (limit, 0.0))[1] + more) for at, (limit, more) in claim.items()}
         scopes = tuple(dict.fromkeys((*token.scopes, *(scope for scope, _ in claim))))
@@ -234,13 +235,37 @@ def _merged(charges: Iterable[Charge], standing: Standing) -> _Claim:
 
 
 def _prices(charges: Sequence[Charge], scopes: Sequence[str]) -> bytes:
-    """What the server needs to price a claim by the band that it reads: the units of each band that pays more."""
+    """What the server needs to price a claim by the standing that it reads: the units of each that pays otherwise.
+
+    The claim as it is sent is that of a new account in no band.
+    """
     bands = {band: None for charge in charges for band, factor in charge.by_band.items() if factor != 1.0}
-    units: dict[str, list[float]] = {}
-    for band in bands:
-        claim = _merged(charges, Standing(band=band))
-        units[band] = [asked for scope in scopes for (key, _), (_, asked) in claim.items() if key == scope]
-    return priced(units)
+    new = next((charge.new for charge in charges if charge.new is not None), None)
+    units = {band: _units(charges, scopes, _known(new, band)) for band in bands}
+    if new is None:
+        return priced(units)
+    new_bands = dict.fromkeys(band for band in (*bands, *new.by_band) if band)
+    units = {"": _units(charges, scopes, _known(new, None)), **units}
+    units |= {NEW + band: _units(charges, scopes, Standing(band=band)) for band in new_bands}
+    return priced(units, new.prior)
+
+
+def _known(new: NewPrice | None, band: str | None) -> Standing:
+    """The standing of an account in a band that is new by no measure."""
+    requests, age_s = (0, 0.0) if new is None else (new.prior.requests, new.prior.age_s)
+    return Standing(0.0, band, requests, age_s)
+
+
+def _units(charges: Sequence[Charge], scopes: Sequence[str], standing: Standing) -> list[float]:
+    """What a claim comes to for a standing, in the order of the scopes; below 0 where a limit is not for it."""
+    claim = _merged(charges, standing)
+    counts = {(one.scope_key, one.limit.key) for one in charges if one.factor(standing)}
+    return [
+        asked if at in counts else -1.0
+        for scope in scopes
+        for at, (_, asked) in claim.items()
+        if at[0] == scope
+    ]
 
 
 def _admission(

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from hardening.facts import Limit
+from hardening.facts import Limit, Prior
 from hardening.state.accounts import Kept
 from hardening.state.buckets import Spent
 
@@ -21,10 +21,15 @@ _REPLY = struct.Struct("<BBddIddB")
 _BUCKET = struct.Struct("<Bdddd")
 _BLOCK = struct.Struct("<dB")
 _FLAG = struct.Struct("<ddB")
+_UNTIL = struct.Struct("<dd")
 _DOUBLE = struct.Struct("<d")
 _COUNT = struct.Struct("<I")
 _KEPT = struct.Struct("<ddddI")
 _EVEN, _SLIDING, _STREAMS = 0, 1, 2
+
+
+NEW = "+"
+"""What begins the name under which the units of new accounts in a band are sent; no band is called so."""
 
 
 class Told(NamedTuple):
@@ -79,11 +84,16 @@ def reply_of(raw: bytes) -> Reply:
     return reply._replace(buckets=buckets)
 
 
-def priced(units: Mapping[str, Iterable[float]]) -> bytes:
-    """What the charges of a call come to in each band, in the order in which the charges go."""
-    return b"".join(
-        [_text(band) + b"".join([_DOUBLE.pack(one) for one in every]) for band, every in units.items()]
-    )
+def priced(units: Mapping[str, Iterable[float]], prior: Prior | None = None) -> bytes:
+    """What the charges of a call come to in each band, in the order in which the charges go; nothing for no band.
+
+    `prior` tells who is new, for whom what begins with `NEW` counts.
+    """
+    if not units:
+        return b""
+    until = (0.0, 0.0) if prior is None else (float(prior.requests), prior.age_s)
+    every = [_text(band) + b"".join([_DOUBLE.pack(one) for one in each]) for band, each in units.items()]
+    return _UNTIL.pack(*until) + b"".join(every)
 
 
 def flag_of(band: str, risk: float, for_s: float) -> bytes:

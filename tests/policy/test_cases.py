@@ -14,7 +14,7 @@ from tests.policy.loading import loaded
 POLICY = """version: 1
 accounts: {groups: {partner: [org_acme], beta: []}, unproven: {limits: [net]}}
 doors: {/api/chat: openai_chat, "/internal/*": pass, /x/converse: bedrock_converse, unknown: block}
-limits: {small: {requests: 5, per: 1m}, words: {tokens: 9k, per: 1m}, net: {requests: 9, per: 1m}}
+limits: {small: {requests: 5, per: 1m}, words: {tokens: 9k, per: 1m}, net: {requests: 9, per: 1m}, first: {requests: 3, per: 1h}}
 defaults: {reasoning: {show: summary}, logprobs: {top: 5, step: 0.25}, limits: [small, words], max_tokens: 4k}
 rules:
   - {name: closed, match: {model: "glass-*"}, except: {group: partner}, until: 2027-03-01, refuse: {status: 429}}
@@ -22,7 +22,7 @@ rules:
   - {name: quiet, match: {account: quiet}, mode: shadow, reasoning: {show: none}, pace: 20/s}
   - {name: open, match: {account: open}, logprobs: {top: all, step: 0}, usage: round}
 risk:
-  new: {until: {requests: 50, age: 1d}, logprobs: {top: 0}}
+  new: {until: {requests: 50, age: 1d}, logprobs: {top: 0}, limits: [first], charge: 2x, scale: 50%}
   bands:
     watch: {enter: 0.5, leave: 0.4, charge: 4x}
     harden: {enter: 0.8, leave: 0.7, reasoning: {show: none}}
@@ -66,6 +66,10 @@ HOLDS = {
     "the rest": f"{CHAT}}}, then: {{seal: false, inline: tagged, noise: 0, pins: allow, usage: keep, at_limit: cut, pace: null,"
     " max_tokens: 4k, enforced: true, exempt: false, charge: 1, limits: [words, small], would: null}",
     "an account is new": "when: {account: newcomer, door: openai_chat}, then: {logprobs: 0}",
+    "a newcomer pays more": "when: {account: newcomer, door: openai_chat}, then: {charge: 2x, scale: 50%,"
+    " limits: [words, small, first], charged: {small: 4, first: 4}}",
+    "a newcomer in a band": "when: {account: newcomer, door: openai_chat, band: watch}, then: {charged: {small: 8, first: 8}}",
+    "what newcomers pay nobody else does": f"{CHAT}}}, then: {{charged: {{small: 1, first: null}}}}",
     "a band, and its price": f"{CHAT}, band: watch}}, then: {{band: watch, charge: 4x, charged: {{small: 4}}}}",
     "a band includes those below": f"{CHAT}, band: harden}}, then: {{reasoning: none, charge: 4}}",
     "refused, by status": f"{CHAT}, model: GLASS-1}}, then: {{rule: closed, refused: 429, limits: []}}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hardening.facts import Account, Admission, LimitState, RequestFacts, Standing, Usage
-from hardening.policy import Charges, available, charges, extended, settled
+from hardening.policy import Charges, available, charges, counting, extended, lowered, settled
 from tests.policy.loading import loaded
 
 UNITS = ("tokens", "requests", "prompt", "completion", "reasoning", "logprob_values", "embeddings")
@@ -145,6 +145,54 @@ def test_the_walks_own_factor_is_in_the_amount_and_not_paid_twice() -> None:
     assert result.charges[0].by_band["watch"] == 2.0
     assert [charge.amount for charge in settled(result, Usage(10, 20, 5))] == [2, 60]
     assert [charge.amount for charge in extended(result, 100)] == [200]
+
+
+NEWCOMERS = BANDS.replace(
+    "risk: {bands",
+    "risk: {new: {until: {requests: 50}, limits: [net, requests], charge: 3x, scale: 50%}, bands",
+)
+NEW, KNOWN = Standing(requests=49), Standing(requests=50)
+
+
+def test_whoever_is_new_pays_more_and_has_limits_of_his_own() -> None:
+    result = charged(TEXT % "requests, streams" + NEWCOMERS, stream=True)
+    factors = {charge.limit.name: (charge.factor(NEW), charge.factor(KNOWN)) for charge in result.charges}
+    assert factors == {"requests": (6.0, 1.0), "streams": (2.0, 1.0), "net": (6.0, 0.0)}
+    watched = [
+        charge.factor(standing._replace(band="watch"))
+        for standing in (NEW, KNOWN)
+        for charge in result.charges
+    ]
+    assert watched == [8.0, 2.0, 8.0, 4.0, 1.0, 0.0]
+
+
+def test_only_the_limits_of_who_asks_are_bounds_and_are_told() -> None:
+    text = (TEXT % "tokens").replace("net: {requests: 9", "net: {tokens: 90")
+    text += NEWCOMERS.replace("[net, requests]", "[net]")
+    claim = charged(text, prompt=10, stream=True)
+    assert claim.completion_reserve == 1024
+    states = tuple(LimitState(charge.limit, 60.0, 0.0) for charge in claim.charges)
+    assert [len(states), claim.alone] == [2, True]
+    known = counting(claim, Admission(True, None, KNOWN, states))
+    assert [charge.limit.name for charge in known[0].charges] == ["tokens"]
+    assert [state.limit.name for state in known[1].limits] == ["tokens"]
+    assert available(*known) == 1024 + 60
+    new = Admission(True, None, NEW, states)
+    assert counting(claim, new) == (claim, new)
+    less = lowered(claim, NEW)
+    assert less is not None
+    assert less.completion_reserve == 90 / 6 - 10
+    assert lowered(claim, KNOWN) is None
+
+
+def test_strangers_are_new_and_keep_to_their_pool() -> None:
+    text = (TEXT % "requests").replace(
+        "unproven: {limits: [net]}", "unproven: {limits: [requests]}"
+    ) + NEWCOMERS
+    result = charged(text, STRANGER)
+    assert [(charge.limit.name, charge.amount, charge.new) for charge in result.charges] == [
+        ("requests", 6.0, None)
+    ]
 
 
 def test_settling_takes_the_true_usage_and_gives_streams_back() -> None:

@@ -77,6 +77,7 @@ VALUES: dict[str, list[object]] = {
     "max_tokens": [1, 50, 900],
     "pace": ["1/s", "5/s", "90/s"],
     "charge": ["0.5x", "1x", "2x", "30x"],
+    "scale": ["100%", "50%", "1%"],
 }
 MATCHES = (
     {},
@@ -125,7 +126,7 @@ def _policies(draw: st.DrawFn) -> dict:
         f"b{index}": {"enter": 0.2 + index / 5, "leave": 0.1, **band}
         for index, band in enumerate(draw(st.lists(_said("limits"), max_size=3)))
     }
-    new = {"until": {"requests": 5}, **draw(_said("limits", "charge"))}
+    new = {"until": {"requests": 5}, **draw(_said())}
     pool = draw(st.sampled_from([{}, {"unproven": {"limits": ["two"]}}]))
     return {
         "version": 1,

@@ -184,6 +184,8 @@ MISTAKES = [
     ("noise that is no number", "version: 1\ndefaults: {embeddings: {noise: §.nan}}\n", "from 0 to 16"),
     ("pace of a standstill", "version: 1\ndefaults: {pace: §0/s}\n", "such as 20/s"),
     ("pace in words", "version: 1\ndefaults: {pace: §20 per second}\n", "such as 20/s"),
+    ("scale of nothing", "version: 1\ndefaults: {scale: §0%}\n", "a share from 0.01% to 100%"),
+    ("scale as a number", "version: 1\ndefaults: {scale: §0.5}\n", "such as 50%"),
     ("charge of nothing", "version: 1\ndefaults: {charge: §0x}\n", "from 0.01x"),
     ("charge the wrong way round", "version: 1\ndefaults: {charge: §x4}\n", "such as 4x"),
     ("setting of a later release", "version: 1\ndefaults: {§above_max: block}\n", "unknown key"),
@@ -276,7 +278,11 @@ MISTAKES = [
     ),
     ("new without until", "version: 1\nrisk:\n  §new: {logprobs: {top: 0}}\n", "no `until`"),
     ("new until nothing", "version: 1\nrisk: {new: {§until: {}}}\n", "`requests`, `age` or both"),
-    ("new with charge", "version: 1\nrisk: {§new: {until: {requests: 5}, charge: 4x}}\n", "no `charge`"),
+    (
+        "limit of new accounts undeclared",
+        "version: 1\nrisk: {new: {until: {requests: 5}, limits: [§trial]}}\n",
+        "the undeclared limit `trial`",
+    ),
     ("band as a number", "version: 1\nrisk: {bands: {watch: §0.5}}\n", "a mapping with mode"),
     ("bands as a list", "version: 1\nrisk: {bands: §[watch]}\n", "allowed: a mapping"),
     (
@@ -290,11 +296,6 @@ MISTAKES = [
         "band that exempts",
         "version: 1\nrisk: {bands: {a: {enter: 1, leave: 1, §exempt: true}}}\n",
         "unknown key `exempt`",
-    ),
-    (
-        "new with limits",
-        LIMITS + "version: 1\nrisk: {§new: {until: {requests: 5}, limits: [minute]}}\n",
-        "no `limits`",
     ),
     ("new for a fraction", "version: 1\nrisk: {new: {until: {requests: §1.5}}}\n", "a whole number"),
     ("new for no request", "version: 1\nrisk: {new: {§until: {requests: 0}}}\n", "`requests`, `age` or both"),

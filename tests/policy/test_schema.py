@@ -26,12 +26,12 @@ VALIDATOR = jsonschema.Draft202012Validator(policy_schema())
 
 BEYOND = {
     # what a name refers to, and what two places say together
-    "unproven limit unknown", "limit undeclared", "group undeclared", "exception undeclared", "two rules of a name",
+    "unproven limit unknown", "limit undeclared", "limit of new accounts undeclared", "group undeclared", "exception undeclared", "two rules of a name",
     "door in two spellings", "header in two spellings", "band left before entered", "new for no request",
     "parent unknown", "parent misspelt", "parent that no file can be", "parent is itself",
     # what a pattern would say too late or not at all
     "proxy with host bits", "proxy of a wrong size", "no such day", "duration of a year too many",
-    "duration of no time", "share above all", "pace of a standstill", "charge of nothing",
+    "duration of no time", "share above all", "pace of a standstill", "charge of nothing", "scale of nothing",
     "door of no format", "a proxy's header in capitals",
     "variable unset", "variable without name", "variable with a bad name", "variable without end",
     # secrets, which the schema would have to quote

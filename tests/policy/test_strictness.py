@@ -43,7 +43,10 @@ SAID = {
     "pace": st.integers(1, 90).map("{}/s".format),
     "max_tokens": st.integers(1, 5000),
 }
-CHARGE = {"charge": st.integers(1, 30).map("{}x".format)}
+CHARGE = {
+    "charge": st.integers(1, 30).map("{}x".format),
+    "scale": st.integers(1, 100).map("{}%".format),
+}
 SHADOW = {"mode": st.sampled_from(["enforce", "shadow"]), "enforce": st.integers(0, 100).map("{}%".format)}
 PICKED = {"limits": st.lists(st.sampled_from(LIMITS), unique=True)}
 MATCH = _maybe(
@@ -78,7 +81,7 @@ POLICIES = st.fixed_dictionaries(
         "rules": rules(),
         "risk": st.fixed_dictionaries(
             {
-                "new": _maybe(**SAID).map(lambda new: {**new, "until": {"requests": 5}}),
+                "new": _maybe(**SAID, **CHARGE, **PICKED).map(lambda new: {**new, "until": {"requests": 5}}),
                 "bands": st.lists(_maybe(**SAID, **CHARGE, **SHADOW), max_size=3).map(
                     lambda bands: {
                         f"b{i}": {**band, "enter": 0.2 + i / 5, "leave": 0.1} for i, band in enumerate(bands)
@@ -100,9 +103,9 @@ FACTS = st.builds(
 def strictness(decision: Decision) -> list[float]:
     """One number for each field of a Decision; greater is stricter."""
     if decision.exempt:
-        return [float("-inf")] * 15
+        return [float("-inf")] * 16
     if decision.refusal is not None:
-        return [float("inf")] * 15
+        return [float("inf")] * 16
 
     def most(value: float | None) -> float:
         return -float("inf") if value is None else -value
@@ -123,6 +126,7 @@ def strictness(decision: Decision) -> list[float]:
         most(decision.max_tokens),
         most(decision.pace_per_s),
         decision.charge,
+        -decision.scale,
     ]
 
 
@@ -145,8 +149,12 @@ def test_bands_and_the_prior_only_tighten(data: dict, facts: RequestFacts, who: 
         assert at_least_as_strict(new, decision)
         last = decision
     for charge in charges(policy, facts, account, 10, 0).charges:
-        factors = [1.0, *charge.by_band.values()]
+        bands = [None, *data["risk"]["bands"]]
+        factors = [charge.factor(Standing(band=name, **known)) for name in bands]
+        as_new = [charge.factor(Standing(band=name)) for name in bands]
         assert factors == sorted(factors)
+        assert as_new == sorted(as_new)
+        assert all(more >= less for more, less in zip(as_new, factors, strict=True))
 
 
 @settings(max_examples=150, deadline=None)
@@ -206,6 +214,7 @@ WHOLE = st.builds(
     max_tokens=st.none() | st.integers(1, 9),
     pace_per_s=st.none() | st.floats(1, 9),
     charge=st.none() | st.floats(1, 9),
+    scale=st.none() | st.floats(0.1, 1),
 )
 
 
@@ -249,6 +258,7 @@ ORDERS = {
     "max_tokens": (100, 10),
     "pace_per_s": (20.0, 2.0),
     "charge": (1.0, 4.0),
+    "scale": (1.0, 0.5),
 }
 
 

@@ -4,7 +4,7 @@
 -- KEYS: for each scope its state (one packed string) and its open leases (a hash by lease id). The first
 -- scope is the home of the lease: that of the account, where standing and every lease is kept.
 -- ARGV: the act, the head (HEAD), then for each scope its charges (CHARGE, one after another); after them for
--- admit what these charges come to in each band (a name, and a double for each charge), for block and flag what to say.
+-- admit who is new, and what these charges come to in each band (a name, and a double for each charge), for block and flag what to say.
 -- The arithmetic is that of state/buckets.py and state/sliding.py; tests hold the two equal.
 
 local VERSION, WITH_BLOCK, WITH_FLAG = 1, 2, 3 -- a flag stands behind a block, which may be none
@@ -20,6 +20,8 @@ local BLOCK = '<dBc0' -- after the buckets where the version says so: blocked un
 local FLAG = '<ddBc0' -- behind the block: in a band until, risk, band
 local LEASE = '<dB' -- expires at, and 1 for the mark of a lease that is over
 local PART = '<Bc0Bddd' -- limit key, kind, amount, per_s, units
+
+local NEW = '+' -- begins what an account in a band pays while it is new
 
 local EVEN, SLIDING, STREAMS = 0, 1, 2
 
@@ -249,16 +251,21 @@ local function charges_of(text)
   return charges
 end
 
--- Each charge as an account of this band pays it.
-local function price(scopes, band, prices)
-  local at = 1
+-- Each charge as an account of this standing pays it; below 0 is a limit that is not for it.
+local function price(scopes, requests, age, band, prices)
+  local new_requests, new_age, at = struct.unpack('<dd', prices)
+  local is_new = requests < new_requests or age < new_age
+  if is_new then band = NEW .. band end
   while at <= #prices do
     local name, units
     name, at = struct.unpack('<Bc0', prices, at)
     for _, scope in ipairs(scopes) do
       for _, charge in ipairs(scope.charges) do
         units, at = struct.unpack('<d', prices, at)
-        if name == band then charge.units = units end
+        -- What stands for no band comes first, and holds in a band that the policy does not name.
+        if name == band or (name == '' and not is_new) then
+          charge.units, charge.is_excused = math.max(0, units), units < 0
+        end
       end
     end
   end
@@ -273,7 +280,7 @@ local function reserve(scopes, now, told, keep)
       held[#held + 1] = { bucket = bucket, before = bucket.held, leases = bucket.leases, charge = charge }
       bucket.held = bucket.held + charge.units
       bucket.leases = bucket.leases + 1
-      held[#held].fits = debt(charge, bucket, now) + bucket.held <= charge.burst + DUST
+      held[#held].fits = charge.is_excused or debt(charge, bucket, now) + bucket.held <= charge.burst + DUST
       granted = granted and held[#held].fits
     end
   end
@@ -322,7 +329,8 @@ local blocked_s = act == 'admit' and not found and math.max(0, home.blocked - no
 if blocked_s > 0 then
   granted = false
 elseif act == 'admit' then
-  if band ~= '' then price(scopes, band, ARGV[3 + #scopes] or '') end
+  local prices = ARGV[3 + #scopes]
+  if prices then price(scopes, requests, requests > 0 and now - seen or 0, band, prices) end
   -- An id that is known was sent twice, or was undone before it came: nothing is held again.
   granted = reserve(scopes, now, told, not found) and not is_over
   if granted and not found then
