@@ -24,8 +24,8 @@ _NEW = Standing()
 _SCOPES = 2 * _SEEN
 """Scopes that are counted here: of each limit that which was granted ever, and that which was granted since."""
 
-_SINCE = "since\n"
-"""What begins the scope of a limit as the store was last seen to have it."""
+_SINCE = ":\x01"
+"""What stands for the first colon in the scope of a limit as the store was last seen to have it."""
 
 _Place = tuple[str, str]
 """A scope and the key of a limit."""
@@ -139,7 +139,7 @@ class LocalShare:
         for charge in charges:
             seen = self._limits.pop((charge.scope_key, charge.limit.key), None)
             if seen is not None:
-                self._memory.saw_spent(charge.limit, _SINCE + charge.scope_key, _missing(*seen, now), now)
+                self._memory.saw_spent(charge.limit, _since(charge.scope_key), _missing(*seen, now), now)
         return _told(self._memory.admit(account, _twice(charges, standing), now))
 
     # -- what the store must be told
@@ -176,11 +176,15 @@ def _twice(charges: tuple[Charge, ...], standing: Standing) -> tuple[Charge, ...
     """Each charge at its price, on what this process granted ever and on what was granted since the store was seen."""
     return tuple(
         [
-            Charge(charge.limit, scope + charge.scope_key, units_of(charge, standing))
+            Charge(charge.limit, scope, units_of(charge, standing))
             for charge in charges
-            for scope in ("", _SINCE)
+            for scope in (charge.scope_key, _since(charge.scope_key))
         ]
     )
+
+
+def _since(scope_key: str) -> str:
+    return scope_key.replace(":", _SINCE, 1)
 
 
 def _told(answer: Admission) -> Admission:

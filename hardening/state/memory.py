@@ -16,6 +16,7 @@ from hardening.state import buckets, claims
 from hardening.state.accounts import OWN, AccountState, Block, Flag, Kept, belongs
 from hardening.state.buckets import UNSPENT
 from hardening.state.claims import Bucket, Part
+from hardening.state.models import MOST_MODELS, spare_of
 from hardening.state.store import Evidence
 
 _LOOKS = 8
@@ -74,6 +75,7 @@ class MemoryStore:
         self._tokens = itertools.count(1)
         self._scopes: OrderedDict[str, _Scope] = OrderedDict()
         self._overflow = _Scope(0.0)
+        self._models: dict[str, set[str]] = {}
         # All leases live equally long, so the order of their last extension is that of expiry.
         self._leases: OrderedDict[Hashable, _Open] = OrderedDict()
         self._blocks: dict[str, tuple[str, float]] = {}
@@ -256,8 +258,23 @@ class MemoryStore:
             return scope
         if len(self._scopes) >= self._max_accounts and not self._forget_one():
             return self._overflow
+        spare = spare_of(key)
+        if spare is not None and not self._count_model(key, spare):
+            return self._scope(spare)
         scope = self._scopes[key] = _Scope(self._now)
         return scope
+
+    def _count_model(self, key: str, spare: str) -> bool:
+        """Whether a new model of an account may be counted apart; if need be those that are whole make room."""
+        known = self._models.setdefault(spare, set())
+        if len(known) >= MOST_MODELS:
+            for other in [one for one in known if self._scopes[one].is_idle(self._now)]:
+                self._forget(other)
+            known = self._models.setdefault(spare, set())
+        if len(known) >= MOST_MODELS:
+            return False
+        known.add(key)
+        return True
 
     def _bucket(self, charge: Charge) -> Bucket:
         return self._scope(charge.scope_key).bucket(charge.limit.key)
@@ -267,10 +284,18 @@ class MemoryStore:
         for _ in range(min(_LOOKS, len(self._scopes))):
             key, scope = next(iter(self._scopes.items()))
             if scope.is_idle(self._now):
-                del self._scopes[key]
+                self._forget(key)
                 return True
             self._scopes.move_to_end(key)
         return False
+
+    def _forget(self, key: str) -> None:
+        del self._scopes[key]
+        if (spare := spare_of(key)) is not None:
+            known = self._models[spare]
+            known.discard(key)
+            if not known:
+                del self._models[spare]
 
     def _known_standing(self, account: Account) -> Standing:
         scope = self._scopes.get(account.scope)

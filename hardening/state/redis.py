@@ -24,6 +24,7 @@ from hardening.errors import StateError
 from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState, NewPrice, Standing
 from hardening.state import buckets
 from hardening.state.claims import units_of
+from hardening.state.models import spare_of
 from hardening.state.redis_link import DEADLINE_S, Link
 from hardening.state.redis_url import read_url
 from hardening.state.redis_wire import NEW, Act, Reply, Told, head, packed, priced, reply_of
@@ -59,12 +60,28 @@ def keys_of(prefix: str, root: str, scopes: Iterable[str]) -> list[str]:
 
 
 class Token(NamedTuple):
-    """What a lease of this store goes by: its id, the root and scopes of its keys, the home first."""
+    """What a lease of this store goes by: its id, the root and scopes of its keys, the home first.
+
+    `model` is the scope of a model, if there is one; where `is_spare`, another one is charged in its place.
+    """
 
     id: bytes
     root: str
     scopes: tuple[str, ...]
     standing: Standing
+    model: str = ""
+    is_spare: bool = False
+
+    def with_scopes(self, claim: Iterable[tuple[str, str]]) -> Token:
+        """The same lease with every scope of a claim on it, that of a model apart."""
+        known = dict.fromkeys(self.scopes)
+        known |= dict.fromkeys(scope for scope, _ in claim if scope != self.model)
+        return self._replace(scopes=tuple(known))
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The scopes in the order in which their charges go, by the names that charges have."""
+        return (*self.scopes, self.model) if self.model else self.scopes
 
 
 class RedisStore:
@@ -101,10 +118,12 @@ class RedisStore:
     async def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve all `charges` or none; see `StateStore.admit`."""
         claim = _merged(charges, _NEW)
-        scopes = tuple(dict.fromkeys((account.scope, *(scope for scope, _ in claim))))
-        token = Token(os.urandom(8), self._root(account), scopes, _NEW)
+        models = dict.fromkeys(scope for scope, _ in claim if spare_of(scope))
+        # Of several models in one request, which no policy makes, none is bounded.
+        model = next(iter(models)) if len(models) == 1 else ""
+        token = Token(os.urandom(8), self._root(account), (account.scope,), _NEW, model).with_scopes(claim)
         try:
-            prices = _prices(charges, scopes) if account.proven else b""
+            prices = _prices(charges, token.order) if account.proven else b""
             reply = await self._call("admit", token, claim, now, proven=account.proven, prices=prices)
         except (StateError, asyncio.CancelledError) as fault:
             # Whoever asked is gone, or goes on without an answer; the server may have reserved all the same.
@@ -117,10 +136,11 @@ class RedisStore:
             standing = Standing(reply.risk, reply.band or None, reply.requests, reply.age_s)
         if reply.blocked_s > 0.0:
             return Admission(False, None, standing, blocked_s=reply.blocked_s)
-        lease = Lease(token._replace(standing=standing), charges, reply.now + self._lease_s)
+        token = token._replace(standing=standing, is_spare=reply.is_spare)
+        lease = Lease(token, charges, reply.now + self._lease_s)
         if prices:
             claim = _merged(charges, standing)
-        return _admission(reply, lease if reply.granted else None, standing, charges, claim, scopes)
+        return _admission(reply, lease if reply.granted else None, standing, charges, claim, token.order)
 
     async def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
@@ -130,13 +150,13 @@ class RedisStore:
         charges = tuple([charge for charge in charges if charge.factor(token.standing)])
         claim, held = _merged(charges, token.standing), _merged(lease.charges, token.standing)
         totals = {at: (limit, held.get(at, (limit, 0.0))[1] + more) for at, (limit, more) in claim.items()}
-        scopes = tuple(dict.fromkeys((*token.scopes, *(scope for scope, _ in claim))))
-        token = token._replace(scopes=scopes)
+        token = token.with_scopes(claim)
         reply = await self._call("extend", token, totals, now)
         if not reply.known:
             return Admission(False, None, _NEW)
         longer = Lease(token, lease.charges + charges, reply.now + self._lease_s)
-        return _admission(reply, longer if reply.granted else None, token.standing, charges, claim, scopes)
+        granted = longer if reply.granted else None
+        return _admission(reply, granted, token.standing, charges, claim, token.order)
 
     async def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
         """Replace what the lease reserved by what was used, once; see `StateStore.settle`.
@@ -148,8 +168,7 @@ class RedisStore:
             self.late_settlements += 1
             return
         claim = _merged(actual, token.standing)
-        scopes = tuple(dict.fromkeys((*token.scopes, *(scope for scope, _ in claim))))
-        reply = await self._call("settle", token._replace(scopes=scopes), claim, now)
+        reply = await self._call("settle", token.with_scopes(claim), claim, now)
         if not reply.granted:
             self.late_settlements += 1
 
@@ -193,11 +212,19 @@ class RedisStore:
         self, act: Act, token: Token, claim: _Claim, now: float, *, proven: bool = False
     ) -> tuple[list[str], list[bytes | str]]:
         time = _SERVER_TIME if self._own_clock else now
-        by_scope: dict[str, list[tuple[Limit, float]]] = {scope: [] for scope in token.scopes}
+        by_scope: dict[str, list[tuple[Limit, float]]] = {scope: [] for scope in token.order}
         for (scope, _), asked in claim.items():
             by_scope[scope].append(asked)
         first = head(token.id, time, self._lease_s, REMEMBERED_S, proven=proven)
-        return self._keys(token.root, token.scopes), [act, first, *map(packed, by_scope.values())]
+        packs = [packed(charges) for charges in by_scope.values()]
+        if not token.model:
+            return self._keys(token.root, token.scopes), [act, first, *packs]
+        spare = spare_of(token.model) or ""
+        if token.is_spare:
+            return self._keys(token.root, (*token.scopes, spare)), [act, first, *packs]
+        keys = self._keys(token.root, (*token.order, spare))
+        register = self._keys(token.root, (f"models:{spare}",))[0]
+        return [*keys, register], [act, first, *packs, b""]
 
     def _root(self, account: Account) -> str:
         """The top of the hierarchy that an account's limits lie in."""

@@ -17,7 +17,7 @@ Act = Literal["admit", "extend", "settle", "undo", "look", "reset", "grant", "bl
 
 _HEAD = struct.Struct("<8sdddB")
 _NUMBERS = struct.Struct("<Bdddd")
-_REPLY = struct.Struct("<BBddIddB")
+_REPLY = struct.Struct("<BBBddIddB")
 _BUCKET = struct.Struct("<Bdddd")
 _BLOCK = struct.Struct("<dB")
 _FLAG = struct.Struct("<ddB")
@@ -43,12 +43,14 @@ class Told(NamedTuple):
 class Reply(NamedTuple):
     """The script's answer; `known` says whether the lease was there, `now` is the server's time.
 
+    `is_spare` says that the charges of the model went to the scope that models beyond the bound share.
     `blocked_s` is how long the account stays blocked, 0 for one that is not; `band` is that in which an
     operator has put it, empty where none has.
     """
 
     granted: bool
     known: bool
+    is_spare: bool
     now: float
     age_s: float
     requests: int
@@ -133,10 +135,10 @@ def looked(raw: bytes, scopes: Sequence[str]) -> tuple[Reply, str, float, tuple[
 
 def _begun(raw: bytes) -> tuple[Reply, int]:
     """What every answer begins with, and where that ends."""
-    granted, known, now, age_s, requests, blocked_s, risk, length = _REPLY.unpack_from(raw)
+    granted, known, spare, now, age_s, requests, blocked_s, risk, length = _REPLY.unpack_from(raw)
     at = _REPLY.size + length
     band = raw[_REPLY.size : at].decode()
-    return Reply(bool(granted), bool(known), now, age_s, requests, blocked_s, risk, band), at
+    return Reply(bool(granted), bool(known), bool(spare), now, age_s, requests, blocked_s, risk, band), at
 
 
 def _text(text: str) -> bytes:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hardening.errors import StateError
 from hardening.facts import Account, Admission, Charge, Limit
 from hardening.state import open_store
+from hardening.state.models import MOST_MODELS
 from hardening.state.redis import RedisStore
 from hardening.state.redis_accounts import RedisAccounts
 from tests.state.conftest import needs_valkey
@@ -222,6 +223,35 @@ def test_the_state_outlives_every_lease_that_it_must_still_charge(
                 assert min(client.ttl(key) for key in client.own()) > 86_400 * 300
             await asyncio.sleep(0.4)
             assert await left(store, DAY, stranger) == 600
+
+    runner.run(run())
+
+
+def test_made_up_models_leave_a_bounded_number_of_keys_and_none_when_all_is_whole(
+    valkey: Server, runner: asyncio.Runner
+) -> None:
+    stranger = Account("x", proven=False, network="net_9")
+    limit, url = Limit("model", "requests", amount=100.0, per_s=1.0, burst=1000.0), valkey.url
+
+    async def run() -> None:
+        async with opened(url) as store:
+            for number in range(3 * MOST_MODELS):
+                charge = Charge(limit, f"model:x\nm{number}", 1.0)
+                answer = await store.admit(stranger, (charge,), 0.0)
+                used = 400.0 if number < MOST_MODELS else 5.0
+                await store.settle(answer.lease, (charge._replace(amount=used),), {}, 0.0)
+            with prefixed(valkey, url) as client:
+                keys = client.own()
+                assert MOST_MODELS < len(keys) <= MOST_MODELS + 2
+                assert all(0 < client.pttl(key) <= 30_000 for key in keys)
+            lease = (await store.admit(stranger, (of(SECOND, 0.0, stranger),), 0.0)).lease
+            await store.settle(lease, (), {}, 0.0)
+            with prefixed(valkey, url) as client:
+                for _ in range(200):
+                    if not client.own():
+                        return
+                    await asyncio.sleep(0.1)
+                raise AssertionError(client.own())
 
     runner.run(run())
 

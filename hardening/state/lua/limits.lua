@@ -5,10 +5,13 @@
 -- scope is the home of the lease: that of the account, where standing and every lease is kept.
 -- ARGV: the act, the head (HEAD), then for each scope its charges (CHARGE, one after another); after them for
 -- admit who is new, and what these charges come to in each band (a name, and a double for each charge), for block and flag what to say.
+-- Where a limit counts by model the last two scopes are that of the model and the one that models beyond MODELS share,
+-- and behind them stands the key of the register: a hash of the account's models, and when each is whole.
 -- The arithmetic is that of state/buckets.py and state/sliding.py; tests hold the two equal.
 
 local VERSION, WITH_BLOCK, WITH_FLAG = 1, 2, 3 -- a flag stands behind a block, which may be none
 local DUST = 1e-6
+local MODELS = 32 -- as state/models.py says
 local NEVER = math.huge
 local LONGEST_MS = 3.2e12 -- a century: the server takes no number beyond its own
 
@@ -117,10 +120,11 @@ end
 local function read_scope(index)
   local scope = {
     key = KEYS[2 * index - 1], leases_key = KEYS[2 * index], buckets = {}, order = {},
-    clock = 0, due = NEVER, kept = 0, seen = 0, requests = 0, blocked = 0, reason = '',
+    clock = 0, due = NEVER, whole = 0, kept = 0, seen = 0, requests = 0, blocked = 0, reason = '',
     flagged = 0, risk = 0, band = '',
   }
   local text = redis.call('GET', scope.key)
+  scope.is_known = text and true
   if not text then return scope end
   local version = string.byte(text)
   if version < VERSION or version > WITH_FLAG then return nil end
@@ -163,6 +167,7 @@ local function write_scope(scope, now, remembered_s, expires)
   -- Open leases may still come to be spent; a mark or a lease of nothing leaves `due` alone.
   if open then whole = math.max(whole, scope.kept) else scope.kept = 0 end
   if scope.due < NEVER then whole = math.max(whole, scope.due) end
+  scope.whole = whole
   local idle_ms = math.min(math.ceil((whole - now) * 1000), LONGEST_MS)
   if idle_ms <= 0 then
     redis.call('DEL', scope.key)
@@ -180,6 +185,31 @@ local function write_scope(scope, now, remembered_s, expires)
   redis.call('SET', scope.key, table.concat(texts), 'PX', idle_ms)
   -- The leases live a little longer than the state that tells of them.
   if scope.due < NEVER then redis.call('PEXPIRE', scope.leases_key, idle_ms + 1000) end
+end
+
+-- Models of the account that are not whole, without the others; and when the last of them is.
+local function models_of(register, now)
+  local found, latest, entries = 0, 0, redis.call('HGETALL', register)
+  for place = 1, #entries, 2 do
+    local whole = struct.unpack('<d', entries[place + 1])
+    if whole > now then
+      found, latest = found + 1, math.max(latest, whole)
+    else
+      redis.call('HDEL', register, entries[place])
+    end
+  end
+  return found, latest
+end
+
+local function write_model(register, scope, now, expires)
+  local name = redis.sha1hex(scope.key)
+  if scope.whole <= now then
+    redis.call('HDEL', register, name)
+    return
+  end
+  redis.call('HSET', register, name, struct.pack('<d', scope.whole))
+  local _, latest = models_of(register, now)
+  if expires then redis.call('PEXPIRE', register, math.min(math.ceil((latest - now) * 1000), LONGEST_MS)) end
 end
 
 -- Leases.
@@ -302,7 +332,7 @@ end
 local act, _ = ARGV[1], nil
 local id, given, lease_s, remembered_s, proven = struct.unpack(HEAD, ARGV[2])
 local scopes = {}
-for index = 1, #KEYS / 2 do
+for index = 1, math.floor(#KEYS / 2) do
   local scope = read_scope(index)
   if not scope then return redis.error_reply('NEWER the state was written by a later release') end
   scope.charges = charges_of(ARGV[2 + index])
@@ -325,6 +355,17 @@ local seen, requests = home.seen, home.requests
 local flagged_s = math.max(0, home.flagged - now)
 local risk, band = flagged_s > 0 and home.risk or 0, flagged_s > 0 and home.band or ''
 local blocked_s = act == 'admit' and not found and math.max(0, home.blocked - now) or 0
+
+local register, model, spare = #KEYS % 2 == 1 and KEYS[#KEYS], scopes[#scopes - 1], scopes[#scopes]
+local is_spare = false
+if register and act == 'admit' and blocked_s == 0 then
+  if found then
+    is_spare = redis.call('HGET', spare.leases_key, id) and true or false
+  else
+    is_spare = not model.is_known and models_of(register, now) >= MODELS
+  end
+  if is_spare then spare.charges, model.charges = model.charges, {} end
+end
 
 if blocked_s > 0 then
   granted = false
@@ -421,6 +462,7 @@ end
 for _, scope in ipairs(scopes) do
   if scope.changed then write_scope(scope, now, remembered_s, is_live) end
 end
+if register and model.changed and not is_spare then write_model(register, model, now, is_live) end
 local standing = requests > 0 and now - seen or 0
 if act == 'look' or act == 'reset' or act == 'grant' or act == 'block' or act == 'flag' then
   blocked_s = math.max(0, home.blocked - now)
@@ -434,6 +476,6 @@ if act == 'look' or act == 'reset' or act == 'grant' or act == 'block' or act ==
   end
 end
 told[1] = struct.pack(
-  '<BBddI4ddBc0', granted and 1 or 0, (found and not is_over) and 1 or 0, now, standing, requests, blocked_s,
-  risk, #band, band)
+  '<BBBddI4ddBc0', granted and 1 or 0, (found and not is_over) and 1 or 0, is_spare and 1 or 0, now, standing,
+  requests, blocked_s, risk, #band, band)
 return table.concat(told)

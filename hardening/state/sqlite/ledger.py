@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 import secrets
@@ -12,10 +11,11 @@ from typing import Any
 
 import orjson
 
-from hardening.facts import Account, Admission, Charge, Lease, Limit, Standing
+from hardening.facts import Account, Admission, Charge, Lease, Standing
 from hardening.state import claims
-from hardening.state.buckets import Spent
-from hardening.state.claims import Bucket, Part
+from hardening.state.claims import Part
+from hardening.state.models import MOST_MODELS, spare_of
+from hardening.state.sqlite.rows import Scope, Scopes, claim_of, folded, limit_of, noted, read_scope, select
 
 OVERFLOW = "overflow"
 """The scope that newcomers share where there is no room for one more."""
@@ -24,7 +24,6 @@ _SWEPT = 16  # leases that one call lets run out; each takes some 20 us
 _TICKS_PER_S = 100_000
 _NUMBER_BITS = 15  # below 48 bits of ticks, until the year 2059
 _NEW = Standing()
-_COLUMNS = "id, key, requests, first_seen, buckets"
 _UPDATE = "update scopes set requests = ?, seen_at = ?, whole_at = ?, leases = ?, buckets = ? where id = ?"
 
 # What an operator has said of an account: in which band it is, or that it is blocked.
@@ -32,37 +31,8 @@ _MARKS = (
     "select until, band, risk from flags where key = ?1 and until > ?2"
     " union all select until, null, null from blocks where key = ?1 and until > ?2"
 )
-
-
-class _Scope:
-    """One row of `scopes`; `id` is None until it is written."""
-
-    __slots__ = ("buckets", "first_seen", "id", "key", "requests")
-
-    def __init__(
-        self, id: int | None, key: str, requests: int, first_seen: float, buckets: dict[str, Bucket]
-    ) -> None:
-        self.id = id
-        self.key = key
-        self.requests = requests
-        self.first_seen = first_seen
-        self.buckets = buckets
-
-    def bucket(self, limit_key: str) -> Bucket:
-        found = self.buckets.get(limit_key)
-        if found is None:
-            found = self.buckets[limit_key] = Bucket()
-        return found
-
-
-class _Scopes:
-    """The rows that one call touches, by the scope key that asked for them."""
-
-    def __init__(self) -> None:
-        self.by_key: dict[str, _Scope] = {}
-
-    def bucket(self, charge: Charge) -> Bucket:
-        return self.by_key[charge.scope_key].bucket(charge.limit.key)
+_MODELS = "select count(*) from scopes where key > ? and key < ?"
+_FORGET_MODELS = "delete from scopes where key > ? and key < ? and leases = 0 and whole_at <= ?"
 
 
 class Ledger:
@@ -131,7 +101,7 @@ class Ledger:
         token, expires_at = self._token(now), now + self._lease_s
         self._run(
             "insert into leases values (?, ?, ?)",
-            (token, expires_at, _claim(standing, _noted(parts, scopes))),
+            (token, expires_at, claim_of(standing, noted(parts, scopes))),
         )
         return Admission(True, Lease(token, charges, expires_at), standing, claims.states(parts, now))
 
@@ -147,12 +117,12 @@ class Ledger:
         parts = claims.reserve(charges, scopes.bucket, standing, now)
         if isinstance(parts, Admission):
             return parts
-        fresh = _folded(notes, parts, scopes)
+        fresh = folded(notes, parts, scopes)
         self._save(scopes, now)
         expires_at = now + self._lease_s
         self._run(
             "update leases set expires_at = ?, claim = ? where token = ?",
-            (expires_at, _claim(standing, notes + _noted(fresh, scopes)), lease.token),
+            (expires_at, claim_of(standing, notes + noted(fresh, scopes)), lease.token),
         )
         longer = Lease(lease.token, lease.charges + charges, expires_at)
         return Admission(True, longer, standing, claims.states(parts, now))
@@ -213,26 +183,48 @@ class Ledger:
 
     # -- rows
 
-    def _scopes(self, keys: dict[str, None], now: float) -> _Scopes:
+    def _scopes(self, keys: dict[str, None], now: float) -> Scopes:
         """The scopes of these keys; what is not known yet is new, or the overflow where there is no room."""
         scopes = self._known(keys)
         by_key = scopes.by_key
         if len(by_key) < len(keys):
-            missing = [key for key in keys if key not in by_key]
+            missing = self._counted_apart([key for key in keys if key not in by_key], scopes, now)
             for key in missing[: self._room(len(missing))]:
-                by_key[key] = _Scope(None, key, 0, now, {})
+                by_key[key] = Scope(None, key, 0, now, {})
             rest = [key for key in missing if key not in by_key]
             if rest:
                 overflow = self._overflow(now)
                 by_key.update(dict.fromkeys(rest, overflow))
         return scopes
 
-    def _known(self, keys: Collection[str]) -> _Scopes:
+    def _counted_apart(self, missing: list[str], scopes: Scopes, now: float) -> list[str]:
+        """Those of the missing that may have a scope; to others, models of an account that has too many, goes its spare one."""
+        left = []
+        for key in missing:
+            spare = spare_of(key)
+            if spare is None or self._models(spare, now) < MOST_MODELS:
+                left.append(key)
+            else:
+                by_key = scopes.by_key
+                by_key |= self._scopes({spare: None}, now).by_key if spare not in by_key else {}
+                by_key[key] = by_key[spare]
+        return left
+
+    def _models(self, spare: str, now: float) -> int:
+        """How many models of an account have a scope; where they are too many, of those that are not whole."""
+        within = (spare, spare[:-1] + "\x0b")
+        (known,) = self._run(_MODELS, within).fetchone()
+        if known < MOST_MODELS:
+            return int(known)
+        gone = self._run(_FORGET_MODELS, (*within, now))
+        return int(known - gone.rowcount)
+
+    def _known(self, keys: Collection[str]) -> Scopes:
         """Those of these keys that there are."""
-        scopes = _Scopes()
+        scopes = Scopes()
         if keys:
-            for row in self._run(_select("key", len(keys)), (*keys,)):
-                scope = _read(row)
+            for row in self._run(select("key", len(keys)), (*keys,)):
+                scope = read_scope(row)
                 scopes.by_key[scope.key] = scope
         return scopes
 
@@ -240,23 +232,23 @@ class Ledger:
         known: int = self._run("select value from facts where name = 'scopes'").fetchone()[0]
         return max(0, min(wanted, self._max_accounts - known))
 
-    def _overflow(self, now: float) -> _Scope:
-        row = self._run(_select("key", 1), (OVERFLOW,)).fetchone()
-        return _Scope(None, OVERFLOW, 0, now, {}) if row is None else _read(row)
+    def _overflow(self, now: float) -> Scope:
+        row = self._run(select("key", 1), (OVERFLOW,)).fetchone()
+        return Scope(None, OVERFLOW, 0, now, {}) if row is None else read_scope(row)
 
-    def _parts(self, notes: Iterable[list[Any]]) -> tuple[_Scopes, list[Part]]:
+    def _parts(self, notes: Iterable[list[Any]]) -> tuple[Scopes, list[Part]]:
         """The scopes and parts of a lease that was noted; they are all there, for a lease keeps its scopes."""
-        scopes, parts = _Scopes(), []
+        scopes, parts = Scopes(), []
         ids = {note[0] for note in notes}
-        by_id = {row[0]: _read(row) for row in self._run(_select("id", len(ids)), (*ids,))} if ids else {}
+        by_id = {row[0]: read_scope(row) for row in self._run(select("id", len(ids)), (*ids,))} if ids else {}
         for id, scope_key, *limit, amount_held in notes:
             scope = by_id[id]
             scopes.by_key[scope_key or scope.key] = scope
-            charge = Charge(_limit(*limit), scope_key or scope.key, amount_held)
+            charge = Charge(limit_of(*limit), scope_key or scope.key, amount_held)
             parts.append((charge, scope.bucket(charge.limit.key), amount_held))
         return scopes, parts
 
-    def _save(self, scopes: _Scopes, now: float) -> None:
+    def _save(self, scopes: Scopes, now: float) -> None:
         """Write what changed; of each scope only the limits that say something."""
         for scope in scopes.by_key.values():
             whole_at, leases, kept = 0.0, 0, {}
@@ -273,68 +265,3 @@ class Ledger:
             else:
                 new = (scope.key, scope.requests, scope.first_seen, now, whole_at, leases, text)
                 scope.id = self._run("insert into scopes values (null, ?, ?, ?, ?, ?, ?, ?)", new).lastrowid
-
-
-@functools.cache
-def _select(column: str, count: int) -> str:
-    """The statement that reads so many scopes, of which only a few kinds exist."""
-    return f"select {_COLUMNS} from scopes where {column} in ({', '.join('?' * count)})"  # noqa: S608
-
-
-def _read(row: tuple[int, str, int, float, str]) -> _Scope:
-    id, key, requests, first_seen, text = row
-    buckets = {
-        limit_key: Bucket(Spent(until, used, before), held, leases)
-        for limit_key, (until, used, before, held, leases) in orjson.loads(text).items()
-    }
-    return _Scope(id, key, requests, first_seen, buckets)
-
-
-def _noted(parts: list[Part], scopes: _Scopes) -> list[list[Any]]:
-    """Parts as a lease row keeps them: the scope's id, its key where that is the overflow's, limit, units."""
-    notes: list[list[Any]] = []
-    for charge, _, units in parts:
-        scope, limit = scopes.by_key[charge.scope_key], charge.limit
-        alias = None if scope.key == charge.scope_key else charge.scope_key
-        notes.append(
-            [
-                scope.id,
-                alias,
-                limit.name,
-                limit.unit,
-                limit.amount,
-                limit.per_s,
-                limit.burst,
-                limit.window,
-                units,
-            ]
-        )
-    return notes
-
-
-def _folded(notes: list[list[Any]], parts: list[Part], scopes: _Scopes) -> list[Part]:
-    """The parts that are new to a lease; the others join its notes, so it stays as small as it began."""
-    known = {}
-    for note in notes:
-        scope, _, name, unit, _, per_s, _, window, _ = note
-        known[scope, name, unit, per_s, window] = note
-    fresh = []
-    for part in parts:
-        charge, bucket, units = part
-        limit, id = charge.limit, scopes.by_key[charge.scope_key].id
-        joined = known.get((id, limit.name, limit.unit, limit.per_s, limit.window))
-        if joined is None:
-            fresh.append(part)
-        else:
-            joined[-1] += units
-            bucket.leases -= 1
-    return fresh
-
-
-def _claim(standing: Standing, notes: list[list[Any]]) -> str:
-    return orjson.dumps((tuple(standing), notes)).decode()
-
-
-@functools.lru_cache(maxsize=1024)
-def _limit(name: str, unit: str, amount: float, per_s: float, burst: float, window: str) -> Limit:
-    return Limit(name, unit, amount, per_s, burst, window)  # type: ignore[arg-type]

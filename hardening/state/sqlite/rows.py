@@ -1,0 +1,115 @@
+"""Rows of the tables as objects and back: scopes with their buckets, leases with their parts."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import orjson
+
+from hardening.facts import Charge, Limit, Standing
+from hardening.state.buckets import Spent
+from hardening.state.claims import Bucket, Part
+
+COLUMNS = "id, key, requests, first_seen, buckets"
+
+
+class Scope:
+    """One row of `scopes`; `id` is None until it is written."""
+
+    __slots__ = ("buckets", "first_seen", "id", "key", "requests")
+
+    def __init__(
+        self, id: int | None, key: str, requests: int, first_seen: float, buckets: dict[str, Bucket]
+    ) -> None:
+        self.id = id
+        self.key = key
+        self.requests = requests
+        self.first_seen = first_seen
+        self.buckets = buckets
+
+    def bucket(self, limit_key: str) -> Bucket:
+        """What is kept of a limit; what says nothing is made."""
+        found = self.buckets.get(limit_key)
+        if found is None:
+            found = self.buckets[limit_key] = Bucket()
+        return found
+
+
+class Scopes:
+    """The rows that one call touches, by the scope key that asked for them."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[str, Scope] = {}
+
+    def bucket(self, charge: Charge) -> Bucket:
+        """What is kept of the limit that a charge is on."""
+        return self.by_key[charge.scope_key].bucket(charge.limit.key)
+
+
+@functools.cache
+def select(column: str, count: int) -> str:
+    """The statement that reads so many scopes, of which only a few kinds exist."""
+    return f"select {COLUMNS} from scopes where {column} in ({', '.join('?' * count)})"  # noqa: S608
+
+
+def read_scope(row: tuple[int, str, int, float, str]) -> Scope:
+    """A scope as its row says, in the order of `COLUMNS`."""
+    id, key, requests, first_seen, text = row
+    buckets = {
+        limit_key: Bucket(Spent(until, used, before), held, leases)
+        for limit_key, (until, used, before, held, leases) in orjson.loads(text).items()
+    }
+    return Scope(id, key, requests, first_seen, buckets)
+
+
+def noted(parts: list[Part], scopes: Scopes) -> list[list[Any]]:
+    """Parts as a lease row keeps them: the scope's id, its key where that is the overflow's, limit, units."""
+    notes: list[list[Any]] = []
+    for charge, _, units in parts:
+        scope, limit = scopes.by_key[charge.scope_key], charge.limit
+        alias = None if scope.key == charge.scope_key else charge.scope_key
+        notes.append(
+            [
+                scope.id,
+                alias,
+                limit.name,
+                limit.unit,
+                limit.amount,
+                limit.per_s,
+                limit.burst,
+                limit.window,
+                units,
+            ]
+        )
+    return notes
+
+
+def folded(notes: list[list[Any]], parts: list[Part], scopes: Scopes) -> list[Part]:
+    """The parts that are new to a lease; the others join its notes, so it stays as small as it began."""
+    known = {}
+    for note in notes:
+        scope, _, name, unit, _, per_s, _, window, _ = note
+        known[scope, name, unit, per_s, window] = note
+    fresh = []
+    for part in parts:
+        charge, bucket, units = part
+        limit, id = charge.limit, scopes.by_key[charge.scope_key].id
+        joined = known.get((id, limit.name, limit.unit, limit.per_s, limit.window))
+        if joined is None:
+            fresh.append(part)
+        else:
+            joined[-1] += units
+            bucket.leases -= 1
+    return fresh
+
+
+def claim_of(standing: Standing, notes: list[list[Any]]) -> str:
+    """What a lease row keeps: the standing that it was priced by, and its notes."""
+    return orjson.dumps((tuple(standing), notes)).decode()
+
+
+@functools.lru_cache(maxsize=1024)
+def limit_of(name: str, unit: str, amount: float, per_s: float, burst: float, window: str) -> Limit:
+    """A limit as a note has it."""
+    return Limit(name, unit, amount, per_s, burst, window)  # type: ignore[arg-type]
