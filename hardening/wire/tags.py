@@ -56,14 +56,14 @@ def cuts_tag(stop: str) -> bool:
     piece = stop.lower()
     if _SIGNS.isdisjoint(piece):
         return False  # a word, as it stands anywhere
-    if any(piece in tag.lower() for tag in BARE) and _says(piece):
+    if any(_cuts(piece, tag.lower()) for tag in BARE):
         return True
     return len(piece) >= _LEAST and any(piece in tag for tag in _CLOSES)
 
 
-def _says(piece: str) -> bool:
-    """Whether a piece of a closing tag is more than brackets, at which people stop for other reasons."""
-    return any(map(str.isalpha, piece))
+def _cuts(piece: str, tag: str) -> bool:
+    """Whether a piece of a closing tag begins it, or is more than signs, at which people stop for other reasons."""
+    return piece in tag and (any(map(str.isalpha, piece)) or len(piece) > 1 and tag.startswith(piece))
 
 
 def holds_tag(text: str) -> bool:

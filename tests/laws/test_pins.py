@@ -153,7 +153,7 @@ HARMLESS: tuple[tuple[str, object], ...] = (
     ("reasoning_effort", "high"),
     ("thinking", {"type": "enabled", "budget_tokens": 1024}),
     ("stream_options", {"include_usage": True}),
-    ("stop", ["\n\n", "</s>", "<|im_end|>", "<|end|>", "</", "think"]),
+    ("stop", ["\n\n", "</s>", "<|im_end|>", "<|end|>", "<", "think"]),
     ("chat_template_kwargs", {"enable_thinking": True, "thinking": True, "reasoning_effort": "low"}),
     ("chat_template_kwargs", {}),
     ("reasoning", {"effort": "high", "exclude": False, "enabled": True}),
