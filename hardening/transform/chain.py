@@ -75,6 +75,10 @@ class Chain:
             # Noise is not built yet, so what it would soften stays here.
             stepper = None if terms.noise else makers.stepper(terms.step)
             self.vectors = BoundedVectors(stepper, packed=terms == EmbeddingTerms())
+        elif decision.acts and self.rows is None and decision.embeddings != EmbeddingTerms():
+            self.vectors = BoundedVectors(
+                None, packed=False
+            )  # some doors answer a chat with what a model computed
         self._lay()
 
     def _lay(self) -> None:

@@ -9,8 +9,11 @@ from typing import Protocol
 
 from hardening import kernels
 from hardening.errors import WireError
-from hardening.events import Event, Vector, Withheld
+from hardening.events import Event, Logprobs, Reasoning, Text, UsageSeen, Vector, Withheld
 from hardening.transform.step import Step
+
+
+_PACKED = ("vectors", "states")
 
 
 class Stepping(Protocol):
@@ -73,6 +76,8 @@ def _packed(raw: bytes) -> bytes | None:
 class BoundedVectors(Step):
     """Gives vectors on the policy's grid, and none where they are withheld or no grid fits them."""
 
+    lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
+
     def __init__(self, stepper: Stepping | None, *, packed: bool) -> None:
         """`stepper` None withholds them; `packed` says whether what no grid fits may leave."""
         self._stepper = stepper
@@ -85,5 +90,5 @@ class BoundedVectors(Step):
                 return
             raw = self._stepper.step(event.raw)
             yield event if raw == event.raw else Vector(event.index, raw)
-        elif self._lets_packed or not (isinstance(event, Withheld) and event.kind == "vectors"):
+        elif self._lets_packed or not (isinstance(event, Withheld) and event.kind in _PACKED):
             yield event

@@ -32,7 +32,7 @@ from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Walk, read_json, read_string
 from hardening.wire.sites import Site
 from hardening.wire.traces import holds_numbers, is_readable, is_settings, signatures_of, trace_of, with_text
 from hardening.wire.usage import read_count, usage_seen, with_counts
-from hardening.wire.vectors import with_vectors
+from hardening.wire.vectors import pooled, with_vectors
 
 _ROWS = {Role.LOGPROBS: "text", Role.LOGPROBS_REASONING: "reasoning", Role.LOGPROBS_REFUSAL: "refusal"}
 _WITHHELD = {
@@ -141,6 +141,8 @@ class Frame:
         self.sites = walk.sites
         if table.embeds:  # a parse of all the numbers would cost as much as all the rest
             self.sites = with_vectors(raw, start, end, walk.sites, format=format)
+        elif states := pooled(raw, start, end):  # of a door that answers by the body
+            self.sites = sorted([*self.sites, *states], key=lambda site: site.start)
         self.strings = walk.unknown
         self.unknown = [span for span in walk.unknown if span[1] - span[0] > UNKNOWN_TEXT_BYTES]
         self.numbers: list[Site] = []

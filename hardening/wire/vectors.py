@@ -23,6 +23,7 @@ _decimal = re.compile(rb"\d\.\d{4}|\d[eE]-?\d").findall
 _ascii_escape = re.compile(rb"\\u00([2-7][0-9a-fA-F])").sub
 _MOST_DECIMALS = 16  # prices and times; more of them are a vector
 
+_POOLED = b'"pooling"'  # vLLM's name for the object; inside of a string its quotes are escaped
 _QUOTE = 34
 _FIXED = frozenset({Role.VECTOR, Role.VECTOR_BITS})
 
@@ -42,6 +43,13 @@ def with_vectors(raw: bytes, start: int, end: int, sites: list[Site], *, format:
     if len(_decimal(_spelled_out(b" ".join(rest)))) > _MOST_DECIMALS:
         raise WireError(format, start, "expected fewer numbers outside of vectors")
     return sorted([*sites, *found], key=_start) if found else sites
+
+
+def pooled(raw: bytes, start: int, end: int) -> list[Site]:
+    """What an answer that calls itself pooled holds in place of text: lists of numbers, and what may be packed ones."""
+    if raw.find(_POOLED, start, end) < 0:
+        return []
+    return [Site(Role.STATES, one.start, one.end, one.owner) for one in _between(raw, start, end)]
 
 
 def _spelled_out(text: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -74,6 +75,43 @@ def test_an_embedding_that_a_chat_is_answered_with_does_not_leave() -> None:
     app = replies([json.dumps(value).encode()], kind=b"application/json")
     answer = run(ask(harden(app, HIDE), json.dumps(CHAT).encode(), path=PATH))
     assert json.loads(answer.body)["data"][0]["embedding"] == []
+
+
+POOLED = (
+    [0.12345678, -0.5],
+    [[0.12345678, 0.25], [0.12345678, 2]],
+    base64.b64encode(bytes(range(97))).decode(),
+)
+VECTORS = """\
+version: 1
+limits: {calls: {requests: 1k, per: 1m}}
+defaults: {limits: [calls], reasoning: {show: full}, embeddings: {step: 0.1}}
+"""
+
+
+@pytest.mark.parametrize("data", POOLED)
+@pytest.mark.parametrize("policy", [HIDE, VECTORS])
+def test_what_a_pooler_answers_a_chat_with_does_not_leave(data: object, policy: str) -> None:
+    """Catches an embedding that leaves beside the grid, because a chat asked a pooling model for it."""
+    one = {"index": 0, "object": "pooling", "data": data}
+    value = {"id": "pool-1", "object": "list", "model": "m", "data": [one], "usage": {"prompt_tokens": 3}}
+    app = replies([json.dumps(value).encode()], kind=b"application/json")
+    hardened = harden(app, policy)
+    answer = run(ask(hardened, json.dumps(CHAT).encode(), path=PATH))
+    assert answer.status == 200
+    assert b"12345678" not in answer.body
+    assert str(data).encode() not in answer.body
+    left = json.loads(answer.body)
+    assert (left["data"][0]["object"], left["usage"]) == ("pooling", {"prompt_tokens": 3})
+    assert hardened.receipts[0].tokens.prompt == 3
+
+
+def test_a_chat_about_pooling_is_left_alone() -> None:
+    said = '{"object": "pooling", "data": [0.12345678]}'
+    value = {"choices": [{"index": 0, "message": {"role": "assistant", "content": said}}]}
+    body = json.dumps(value).encode()
+    app = replies([body], kind=b"application/json")
+    assert run(ask(harden(app, HIDE), json.dumps(CHAT).encode(), path=PATH)).body == body
 
 
 def test_an_input_is_answered_with_embeddings_on_the_grid() -> None:

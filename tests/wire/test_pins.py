@@ -101,14 +101,17 @@ def test_every_tag_and_its_pieces_cut_a_trace(tag: str) -> None:
         assert cuts_tag(tag[1:])
 
 
-@pytest.mark.parametrize("stop", ["/think", "/thi", "</", "</t", "k>", "NK>", "[/", "[/THINK", "/THINK]", "<|"])
+@pytest.mark.parametrize(
+    "stop", ["/think", "/thi", "</", "</t", "k>", "NK>", "[/", "[/THINK", "/THINK]", "<|"]
+)
 def test_a_piece_of_a_closing_tag_with_a_sign_of_it_cuts(stop: str) -> None:
     """Catches a stop in mid-tag, behind which no trace closes."""
     assert cuts_tag(stop)
 
 
 @pytest.mark.parametrize(
-    "stop", ["", "<", ">", "/", "think", "</s>", "</answer>", "<|im_end|>", "<|end|>", "<|eot_id|>", "\n\n", "]"]
+    "stop",
+    ["", "<", ">", "/", "think", "</s>", "</answer>", "<|im_end|>", "<|end|>", "<|eot_id|>", "\n\n", "]"],
 )
 def test_what_honest_clients_stop_at_cuts_none(stop: str) -> None:
     assert not cuts_tag(stop)
