@@ -26,6 +26,12 @@ SHARED_SCALE = 1_000_000
 LARGEST = float(1 << 20)
 """No embedding has a larger value: what reads as one is something else."""
 SMALLEST = 1 / LARGEST
-"""Nor is any embedding, but the zero vector, so small in all of its values."""
+"""Nor so small in more than one of TINY_SHARE of its values that are not zero."""
+
+TINY_SHARE = 16
+PAIRED = 16
+"""From so many values on it is looked at whether they hold two values of two bytes, or half of one of eight."""
+BFLOAT_LEAST, BFLOAT_MOST = 112, 133
+"""Exponents of a bfloat16 as embeddings have them, 2**-15 to 2**7; bits that mean nothing look so one time in twelve."""
 MOST_STEPS = float(1 << 52)
 """Up to this many steps a count is exact in binary64."""

@@ -129,7 +129,8 @@ def step_floats(packed: bytes, grid: Grid) -> bytes | None:
         return None
     values = np.frombuffer(packed, "<f4")
     stepped = np.empty(values.size, np.float32)
-    done = _step_floats(values, grid.step, grid.unit, 10**grid.places, stepped)
+    words = np.frombuffer(packed, "<u4")
+    done = _step_floats(values, words, grid.step, grid.unit, 10**grid.places, stepped)
     return stepped.tobytes() if done == 0 else None
 
 

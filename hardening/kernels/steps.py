@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hardening.facts import BYTE_STEP
-from hardening.kernels.codes import LARGEST, MOST_STEPS, SMALLEST
+from hardening.kernels.codes import (
+    BFLOAT_LEAST,
+    BFLOAT_MOST,
+    LARGEST,
+    MOST_STEPS,
+    PAIRED,
+    SMALLEST,
+    TINY_SHARE,
+)
 from hardening.kernels.grid import Grid
 
 _CANONICAL_NAN = np.float32(np.nan)
@@ -64,6 +73,16 @@ def spell(amount: int, places: int) -> str:
     return f"{number}.{decimals or '0'}"
 
 
+def _is_paired(words: NDArray[np.uint32]) -> bool:
+    """Whether the words are halves of values of eight bytes, or hold two values of two bytes each."""
+    if words.size < PAIRED:
+        return False
+    is_half = bool((words[1::2] << 1).any()) and not (words[::2] << 1).any()
+    exponents = words >> 7 & 255  # of the lower halves, read as bfloat16
+    bfloats = np.count_nonzero((exponents >= BFLOAT_LEAST) & (exponents <= BFLOAT_MOST))
+    return is_half or 2 * bfloats > words.size
+
+
 def step_floats(packed: bytes, grid: Grid) -> bytes | None:
     """Little-endian binary32 values on the grid; None where the bytes are none, or none that an embedding is.
 
@@ -78,7 +97,9 @@ def step_floats(packed: bytes, grid: Grid) -> bytes | None:
     known = np.abs(values[finite])
     if known.size and (known.max() > LARGEST or np.abs(counts[finite]).max() > MOST_STEPS):
         return None
-    if 0.0 < known.max(initial=0.0) < SMALLEST:
+    if TINY_SHARE * np.count_nonzero((known > 0.0) & (known < SMALLEST)) > np.count_nonzero(known):
+        return None
+    if _is_paired(np.frombuffer(packed, "<u4")):
         return None
     with np.errstate(invalid="ignore"):
         stepped = ((counts + 0.0) * grid.unit / 10**grid.places).astype("<f4")

@@ -27,12 +27,16 @@ from hardening.kernels.atoms import (
     word,
 )
 from hardening.kernels.codes import (
+    BFLOAT_LEAST,
+    BFLOAT_MOST,
     EXACT_POWERS,
     LARGEST,
     MOST_STEPS,
     NO_ROOM,
     NOT_UNDERSTOOD,
+    PAIRED,
     SMALLEST,
+    TINY_SHARE,
     WHOLE,
 )
 from hardening.kernels.jit import kernel, part, pointer
@@ -230,15 +234,21 @@ def step_list(source, target, step, unit, places, texts, sizes):
 
 
 @kernel
-def step_floats(values, step, unit, scale, out):
+def step_floats(values, words, step, unit, scale, out):
     """Fill `out` (float32, D) with `values` (float32, D) on the grid; 0, or NOT_UNDERSTOOD if they are none.
 
-    NaN becomes the plain NaN, infinities stay. Too large a value, or none of a size that an embedding
-    has, tells that the bytes are packed in another way.
+    `words` (uint32, D) are their bits. NaN becomes the plain NaN, infinities stay. Too large a value, too many
+    that are smaller than an embedding's, or pairs in the bits tell that the bytes are packed in another way.
     """
-    largest = 0.0
+    some = tiny = bfloats = firsts = seconds = 0
     for j in range(values.size):
         value = float(values[j])
+        word = words[j]
+        exponent = word >> np.uint32(7) & np.uint32(255)  # of the lower half, read as bfloat16
+        bfloats += BFLOAT_LEAST <= exponent <= BFLOAT_MOST
+        if word << np.uint32(1) & np.uint32(0xFFFFFFFF) != np.uint32(0):
+            seconds += j & 1
+            firsts += 1 - (j & 1)
         if value != value:
             out[j] = np.nan
         elif abs(value) == np.inf:
@@ -247,6 +257,11 @@ def step_floats(values, step, unit, scale, out):
             count, certain = steps_of(value, True, step)
             if not certain:
                 return NOT_UNDERSTOOD
-            largest = max(largest, abs(value))
+            some += value != 0.0
+            tiny += 0.0 < abs(value) < SMALLEST
             out[j] = (count + 0.0) * unit / scale  # no negative zero: it would tell a sign
-    return NOT_UNDERSTOOD if 0.0 < largest < SMALLEST else 0
+    if TINY_SHARE * tiny > some:
+        return NOT_UNDERSTOOD
+    if values.size >= PAIRED and (2 * bfloats > values.size or (seconds > 0 and firsts == 0)):
+        return NOT_UNDERSTOOD
+    return 0

@@ -12,7 +12,6 @@ from hardening.errors import WireError
 from hardening.events import Event, Logprobs, Reasoning, Text, UsageSeen, Vector, Withheld
 from hardening.transform.step import Step
 
-
 _PACKED = ("vectors", "states")
 
 

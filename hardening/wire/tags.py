@@ -63,7 +63,7 @@ def cuts_tag(stop: str) -> bool:
 
 def _cuts(piece: str, tag: str) -> bool:
     """Whether a piece of a closing tag begins it, or is more than signs, at which people stop for other reasons."""
-    return piece in tag and (any(map(str.isalpha, piece)) or len(piece) > 1 and tag.startswith(piece))
+    return piece in tag and (any(map(str.isalpha, piece)) or (len(piece) > 1 and tag.startswith(piece)))
 
 
 def holds_tag(text: str) -> bool:

@@ -61,15 +61,23 @@ def test_the_kernel_for_lists_equals_its_twin() -> None:
     assert read > ROWS / 3
 
 
+def _otherwise(draw: random.Random, size: int) -> bytes:
+    """Values of eight bytes, or of two, as many as fit into `size` of four."""
+    values = np.array([draw.gauss(0, 0.05) for _ in range(2 * size)], "<f4")
+    halves = (values.view("<u4") >> 16).astype("<u2").tobytes()
+    double = values[: size // 2].astype("<f2").astype("<f8").tobytes()
+    return draw.choice((halves, double, values.astype("<f2").tobytes()))
+
+
 def test_the_kernel_for_floats_equals_its_twin() -> None:
     """Catches -inf, NaN, denormals, ties and empty vectors that one treats otherwise."""
     draw = random.Random(12)
     odd = (0.0, -0.0, math.nan, math.inf, -math.inf, 1e-42, 0.0005, 0.0015, -0.0005, 1e6, 2e6)
     for _ in range(ROWS):
-        size = draw.randint(0, 6)
+        size = draw.choice((draw.randint(0, 6), draw.randint(14, 40)))
         bits = draw.randbytes(4 * size + (draw.random() < 0.05))
         values = [draw.choice(odd) if draw.random() < 0.3 else draw.gauss(0, 0.05) for _ in range(size)]
-        packed = draw.choice((bits, struct.pack(f"<{size}f", *values)))
+        packed = draw.choice((bits, struct.pack(f"<{size}f", *values), _otherwise(draw, size)))
         grid = Grid.of(draw.choice(STEPS))
         assert compiled.step_floats(packed, grid) == plain.step_floats(packed, grid), (packed, grid)
 
@@ -138,13 +146,40 @@ def test_what_becomes_of_packed_floats(
             assert twin.step_floats(stepped, Grid.of(step)) == stepped
 
 
-@pytest.mark.parametrize("kind", ["<f2", "i1", ">f4"])
-def test_another_packing_is_not_taken_for_binary32(kind: str) -> None:
-    """Catches a vector that would leave falsified because its bytes mean something else."""
-    values = np.random.default_rng(3).standard_normal(384) / 384**0.5
-    packed = (values * 127 * 8 if kind == "i1" else values).astype(kind).tobytes()
+def _packed(values: np.ndarray, kind: str) -> bytes:
+    if kind == "bfloat16":
+        return (values.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes()
+    if kind in ("<f8 of f4", "<f8 of f2"):
+        return values.astype(f"<{kind[-2:]}").astype("<f8").tobytes()
+    return (values * 127 if kind == "i1" else values).astype(kind).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["<f2", "bfloat16", "i1", ">f4", "<f8", ">f8", "<f8 of f4", "<f8 of f2"])
+@pytest.mark.parametrize("size", [64, 384, 1536])
+@pytest.mark.parametrize("scale", [1.0, 8.0, 60.0])
+def test_another_packing_is_not_taken_for_binary32(kind: str, size: int, scale: float) -> None:
+    """Catches a vector that would leave falsified, or finer than the grid, because its bytes mean something else."""
+    values = scale * np.random.default_rng(3).standard_normal(size) / size**0.5
+    packed = _packed(values, kind)
     assert plain.step_floats(packed, Grid.of(0.001)) is None
     assert compiled.step_floats(packed, Grid.of(0.001)) is None
+
+
+@pytest.mark.parametrize("size", [1, 3, 16, 64, 1536])
+@pytest.mark.parametrize("made", ["<f4", "<f2", "bfloat16", "sparse", "decimals"])
+def test_binary32_is_taken_for_what_it_is_however_its_values_were_made(made: str, size: int) -> None:
+    values = np.random.default_rng(4).standard_normal(size).astype("<f4") / size**0.5
+    if made == "bfloat16":
+        values = (values.view("<u4") >> 16 << 16).view("<f4")
+    elif made == "sparse":
+        values = np.maximum(values, 0.0)
+    elif made == "decimals":
+        values = np.round(values, 3).astype("<f4")
+    packed = values.astype(made if made[0] == "<" else "<f4").astype("<f4").tobytes()
+    stepped = plain.step_floats(packed, Grid.of(0.001))
+    assert stepped is not None
+    assert np.abs(np.frombuffer(stepped, "<f4") - np.frombuffer(packed, "<f4")).max() <= 0.00051
+    assert compiled.step_floats(packed, Grid.of(0.001)) == stepped
 
 
 def test_a_list_that_grows_finds_room() -> None:
