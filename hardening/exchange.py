@@ -198,6 +198,7 @@ class Exchange:
                 self._tools.makers,
                 self._question.values,
                 embeds=self._facts.embeds,
+                in_bytes=self._facts.packing == "packed_bytes",
                 choices=self._facts.choices,
                 noise=self._noise(),
             ),

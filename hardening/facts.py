@@ -34,7 +34,7 @@ RefusalKind = Literal[
     "unavailable",
     "internal",
 ]
-Packing = Literal["floats", "bytes", "other"]
+Packing = Literal["floats", "bytes", "packed_bytes", "other"]
 NOISE_SIZES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Noise on log-probabilities, in nats: each size is a level, so that two of them differ by draws of their own."""
 NOISE_GRID = 1 / 4

@@ -16,6 +16,7 @@ from hardening.clock import Clock, SystemClock
 from hardening.kernels import plain
 from hardening.kernels.draws import Draws
 from hardening.kernels.grid import Grid
+from hardening.kernels.steps import step_bytes
 
 __all__ = [
     "Draws",
@@ -24,6 +25,7 @@ __all__ = [
     "centrality",
     "cut_rows",
     "ready",
+    "step_bytes",
     "step_floats",
     "step_list",
     "warm",

@@ -20,6 +20,7 @@ from hardening.kernels.codes import (
 from hardening.kernels.grid import Grid
 
 _CANONICAL_NAN = np.float32(np.nan)
+_LEAST_BYTE, _LARGEST_SIGNED, _MOST_BYTE = -128, 127, 255
 
 
 class Constant(str):
@@ -31,8 +32,8 @@ class Constant(str):
 def step_list(raw: bytes, grid: Grid) -> bytes | None:
     """The JSON list of numbers on the grid; None where `raw` is no such list, or one that no embedding is.
 
-    Whole numbers, some beyond one, are values packed as bytes: they stay as they are where their own grid
-    is the coarser one, else the list is empty. null, NaN and infinities tell nothing, and stay.
+    Whole numbers, some beyond one, are values packed as bytes, with a grid of their own: see `step_bytes`.
+    null, NaN and infinities tell nothing, and stay.
     """
     try:
         values = json.loads(raw, parse_constant=Constant)
@@ -52,8 +53,31 @@ _KINDS = frozenset({int, float, Constant, type(None)})
 
 
 def whole(raw: bytes, grid: Grid) -> bytes:
-    """What leaves of a list of values packed as bytes."""
-    return raw if grid.step <= BYTE_STEP else b"[]"
+    """What leaves of a list of values packed as bytes: on a coarser grid than their own nothing that is no byte."""
+    if grid.step <= BYTE_STEP:
+        return raw
+    values = json.loads(raw)
+    if any(value is not None and not _LEAST_BYTE <= value <= _MOST_BYTE for value in values):
+        return b"[]"
+    most = _MOST_BYTE if min(value or 0 for value in values) >= 0 else _LARGEST_SIGNED
+    texts = ["null" if value is None else str(_coarser(value, grid, most)) for value in values]
+    return f"[{','.join(texts)}]".encode()
+
+
+def _coarser(value: int, grid: Grid, most: int) -> int:
+    """The byte nearest to the multiple of the step that is nearest to a byte."""
+    width = grid.step / BYTE_STEP
+    return max(_LEAST_BYTE, min(round(round(value / width) * width), most))
+
+
+def step_bytes(packed: bytes, grid: Grid) -> bytes:
+    """Signed bytes, each 1/128 of a value, on the grid where it is coarser than their own."""
+    if grid.step <= BYTE_STEP:
+        return packed
+    table = bytes(
+        _coarser(value - 256 * (value > _LARGEST_SIGNED), grid, _LARGEST_SIGNED) & 255 for value in range(256)
+    )
+    return packed.translate(table)
 
 
 def _stepped(value: float | Constant | None, grid: Grid) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hardening.facts import BYTE_STEP, EmbeddingTerms, Packing, Refusal
+from hardening.facts import EmbeddingTerms, Packing, Refusal
 
 _WITHHELD = Refusal(403, "forbidden", "embeddings are not given here")
 _PACKED = Refusal(
@@ -21,9 +21,8 @@ REFUSED_BY: Mapping[Refusal, str] = MappingProxyType(
 def refused(terms: EmbeddingTerms, packing: Packing) -> Refusal | None:
     """Why embeddings in this packing are not given under these terms; None where they are.
 
-    Noise is not built yet. A grid cannot be laid over bits, nor over bytes that are finer than it.
+    Noise is not built yet. A grid cannot be laid over bits.
     """
     if terms.noise:
         return _WITHHELD
-    finer = packing == "other" or (packing == "bytes" and terms.step > BYTE_STEP)
-    return _PACKED if terms.step and finer else None
+    return _PACKED if terms.step and packing == "other" else None

@@ -41,11 +41,13 @@ class Chain:
         question_values: Callable[[], frozenset[str]],
         *,
         embeds: bool = False,
+        in_bytes: bool = False,
         choices: int = 1,
         noise: RowNoise | None = None,
     ) -> None:
-        """`embeds` says that the response holds embeddings, `choices` how many answers were asked for.
+        """`embeds` says that the response holds embeddings, `in_bytes` that they were asked for as base64 of bytes.
 
+        `choices` is how many answers were asked for.
         Where the decision asks for noise on rows, none leaves without `noise`.
         """
         reasoning, logprobs = decision.reasoning, decision.logprobs
@@ -74,7 +76,7 @@ class Chain:
             terms = decision.embeddings
             # Noise is not built yet, so what it would soften stays here.
             stepper = None if terms.noise else makers.stepper(terms.step)
-            self.vectors = BoundedVectors(stepper, packed=terms == EmbeddingTerms())
+            self.vectors = BoundedVectors(stepper, packed=terms == EmbeddingTerms(), in_bytes=in_bytes)
         elif decision.acts and self.rows is None and decision.embeddings != EmbeddingTerms():
             self.vectors = BoundedVectors(
                 None, packed=False

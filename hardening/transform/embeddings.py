@@ -22,6 +22,10 @@ class Stepping(Protocol):
         """The vector that may leave, out of `raw`. Raises WireError where that is none."""
         ...
 
+    def step_bytes(self, raw: bytes) -> bytes:
+        """The same for `raw` that may be a string of bytes."""
+        ...
+
 
 class VectorStepper:
     """Rounds each value of a vector to the nearest multiple of `step`; a step of 0 leaves it as it is.
@@ -44,6 +48,20 @@ class VectorStepper:
             raise WireError("embeddings", 0, "expected a vector as a list of numbers or base64 of binary32")
         return stepped
 
+    def step_bytes(self, raw: bytes) -> bytes:
+        """`step` for an answer to a request that asks for base64 of signed bytes; what reads as binary32 is that.
+
+        Raises WireError as `step` does.
+        """
+        try:
+            return self.step(raw)
+        except WireError:
+            packed = _packed(raw) if raw.startswith(b'"') else None
+            if packed is None:
+                raise
+        stepped = kernels.step_bytes(packed, self._grid)
+        return raw if stepped == packed else _in_base64(stepped)
+
     def _stepped(self, raw: bytes) -> bytes | None:
         if not raw.startswith(b'"'):
             return kernels.step_list(raw, self._grid)
@@ -51,7 +69,7 @@ class VectorStepper:
         stepped = None if packed is None else kernels.step_floats(packed, self._grid)
         if stepped is None:
             return None
-        return raw if stepped == packed else b'"%b"' % binascii.b2a_base64(stepped, newline=False)
+        return raw if stepped == packed else _in_base64(stepped)
 
 
 def _unpacked(raw: bytes) -> bytes | None:
@@ -61,6 +79,10 @@ def _unpacked(raw: bytes) -> bytes | None:
     except (ValueError, RecursionError):
         return None
     return raw
+
+
+def _in_base64(packed: bytes) -> bytes:
+    return b'"%b"' % binascii.b2a_base64(packed, newline=False)
 
 
 def _packed(raw: bytes) -> bytes | None:
@@ -77,17 +99,20 @@ class BoundedVectors(Step):
 
     lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
-    def __init__(self, stepper: Stepping | None, *, packed: bool) -> None:
-        """`stepper` None withholds them; `packed` says whether what no grid fits may leave."""
-        self._stepper = stepper
+    def __init__(self, stepper: Stepping | None, *, packed: bool, in_bytes: bool = False) -> None:
+        """`stepper` None withholds them; `packed` says whether what no grid fits may leave.
+
+        `in_bytes` says that strings of signed bytes were asked for.
+        """
+        self._step = None if stepper is None else stepper.step_bytes if in_bytes else stepper.step
         self._lets_packed = packed
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event, values stepped; nothing where none may leave."""
         if isinstance(event, Vector):
-            if self._stepper is None:
+            if self._step is None:
                 return
-            raw = self._stepper.step(event.raw)
+            raw = self._step(event.raw)
             yield event if raw == event.raw else Vector(event.index, raw)
         elif self._lets_packed or not (isinstance(event, Withheld) and event.kind in _PACKED):
             yield event

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hardening.facts import Packing
 
-_FROM_LEAST: tuple[Packing, ...] = ("floats", "bytes", "other")
+_FROM_LEAST: tuple[Packing, ...] = ("floats", "bytes", "packed_bytes", "other")
 _FLOATS = frozenset({"float", "base64", "float32", "native", "little"})
 _BYTES = frozenset({"int8", "uint8"})
+_PACKED_BYTES = frozenset({"base64_int8"})  # Perplexity's
 
 
 def packing_of(value: object) -> Packing:
@@ -20,6 +21,8 @@ def _of_name(name: object) -> Packing:
     word = name.lower() if isinstance(name, str) else ""
     if word in _FLOATS:
         return "floats"
+    if word in _PACKED_BYTES:
+        return "packed_bytes"
     return "bytes" if word in _BYTES else "other"
 
 

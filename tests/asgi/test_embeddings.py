@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+import struct
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hardening import DEFERRED
@@ -104,6 +107,8 @@ PACKINGS = [
     ("/v2/embed", {"embedding_types": ["float", "binary"]}, False),
     ("/v2/embed", {"embedding_types": ["float", "int8", "base64"]}, True),
     ("/v1/embeddings", {"output_dtype": "int8"}, True),
+    ("/v1/embeddings", {"encoding_format": "base64_int8"}, True),
+    ("/v1/embeddings", {"encoding_format": "base64_binary"}, False),
     ("/v1/embeddings", {"encoding_format": "Base64", "output_dtype": "float", "embed_dtype": None}, True),
 ]
 
@@ -124,9 +129,32 @@ def test_a_packing_that_no_grid_fits_is_refused_before_the_app(
     assert asked({**ASKED, "model": "as-it-is", **more}, path=path)[2] == 1
 
 
-def test_bytes_that_are_finer_than_the_grid_are_refused_too() -> None:
-    coarse = {**ASKED, "model": "coarse", "output_dtype": "int8"}
-    assert asked(coarse)[0].status == 403
+@pytest.mark.parametrize("model", ["m", "coarse", "as-it-is"])
+def test_bytes_in_base64_leave_on_the_grid_where_they_are_asked_for(model: str) -> None:
+    """Catches bytes that are read as floats, and bytes that are finer than the grid."""
+    given = np.random.default_rng(5).integers(-90, 90, 96).astype("i1")
+    body = json.dumps({"data": [{"embedding": base64.b64encode(given.tobytes()).decode()}]}).encode()
+    asked_for = {**ASKED, "model": model, "encoding_format": "base64_int8"}
+    answer, hardened, _ = asked(asked_for, body=body)
+    assert answer.status == 200
+    left = np.frombuffer(base64.b64decode(json.loads(answer.body)["data"][0]["embedding"]), "i1")
+    if model == "coarse":
+        assert len(set(left.tolist())) <= 256 / (0.1 * 128) + 2
+        assert hardened.receipts[0].changed == ("embeddings",)
+    else:
+        assert answer.body == body
+    if model != "as-it-is":
+        unasked, _, _ = asked({**ASKED, "model": model}, body=body)
+        assert unasked.status == 502
+
+
+def test_floats_leave_on_the_grid_though_bytes_were_asked_for() -> None:
+    """Catches a server that passes over the name of a packing, and values that leave as they are for it."""
+    given = struct.pack(f"<{len(VECTOR)}f", *VECTOR)
+    body = json.dumps({"data": [{"embedding": base64.b64encode(given).decode()}]}).encode()
+    answer, _, _ = asked({**ASKED, "encoding_format": "base64_int8"}, body=body)
+    left = base64.b64decode(json.loads(answer.body)["data"][0]["embedding"])
+    assert struct.unpack(f"<{len(VECTOR)}f", left) == pytest.approx([round(v, 3) for v in VECTOR], abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hardening.kernels import compiled, plain
 from hardening.kernels.grid import Grid
+from hardening.kernels.steps import step_bytes
 
 STEPS = (0.001, 0.004, 0.016, 0.25, 1e-6, 1 / 128, 0.3, 2.0, 16.0, 1e-12, 0.123456789012)
 ODD = (
@@ -93,7 +94,10 @@ def test_the_kernel_for_floats_equals_its_twin() -> None:
         (b"[7.9]", 2.0, b"[8.0]"),
         (b"[ ]", 0.1, b"[]"),
         (b"[-4,127,0]", 0.001, b"[-4,127,0]"),  # packed as bytes, which is the coarser grid
-        (b"[-4,127,0]", 0.016, b"[]"),
+        (b"[-4,127,0,null,1]", 0.015625, b"[-4,127,0,null,0]"),
+        (b"[-128, 127,60,-61,5]", 0.0625, b"[-128,127,64,-64,8]"),
+        (b"[255,2,0]", 0.0625, b"[255,0,0]"),
+        (b"[-4,300]", 0.016, b"[]"),
         (b"[0.1,2000000.5]", 0.001, None),
         (b"[0.1,[0.2]]", 0.001, None),
         (b'[0.1,"0.2"]', 0.001, None),
@@ -180,6 +184,21 @@ def test_binary32_is_taken_for_what_it_is_however_its_values_were_made(made: str
     assert stepped is not None
     assert np.abs(np.frombuffer(stepped, "<f4") - np.frombuffer(packed, "<f4")).max() <= 0.00051
     assert compiled.step_floats(packed, Grid.of(0.001)) == stepped
+
+
+@pytest.mark.parametrize("step", [0.001, 1 / 128, 0.01, 0.03, 0.0625, 0.3, 1.0, 4.0])
+def test_signed_bytes_lie_on_the_coarser_grid(step: float) -> None:
+    """Catches bytes that leave finer than the policy, or change when they are stepped twice, or their order."""
+    grid = Grid.of(step)
+    every = np.arange(-128, 128).astype("i1")
+    stepped = np.frombuffer(step_bytes(every.tobytes(), grid), "i1")
+    assert step_bytes(stepped.tobytes(), grid) == stepped.tobytes()
+    assert (np.diff(stepped.astype(int)) >= 0).all()
+    width = max(1.0, grid.step * 128)
+    assert np.abs(stepped.astype(int) - every).max() <= max(width, 1) / 2 + 1 - (width == 1)
+    assert len(set(stepped.tolist())) <= 256 / width + 2
+    listed = json.loads(plain.step_list(json.dumps(every.tolist()).encode(), grid) or b"")
+    assert listed == stepped.tolist()
 
 
 def test_a_list_that_grows_finds_room() -> None:
