@@ -6,7 +6,10 @@ only where the name is one of lengths.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from operator import itemgetter
 
 from hardening.wire.roles import Role
 
@@ -34,13 +37,15 @@ LENGTH_NAMES = (
 )
 _speaks_of_length = re.compile(LENGTH_NAMES).match
 # Names that mean one thing wherever they stand, before a string, an object or a list, and those of lengths.
-told_anywhere = re.compile(
+_told_anywhere = re.compile(
     rb'"(reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought'
     rb"|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids|(?:pooled_)?hidden_states"
     rb"|routed_experts|indexer_topk"
     rb'|(?:[a-z]{1,16}_)?usage(?:_?metadata)?|timings|completion_tokens_details)"%b:%b(?=["\[{])'
     rb'|"((?=[^"\\]{1,64}"%b:%b["\-\[{0-9])%b[^"]*)"%b:%b' % (_WS, _WS, _WS, _WS, LENGTH_NAMES, _WS, _WS)
 ).finditer
+
+_escaped_key = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)++")%b:%b' % (_WS, _WS), re.DOTALL).finditer
 
 
 def role_of(name: bytes, first: int) -> Role | None:
@@ -58,12 +63,34 @@ def role_of(name: bytes, first: int) -> Role | None:
     return Role.REASONING
 
 
-def told_by(found: re.Match[bytes], value: bytes) -> Role | None:
-    """What a value, by its first bytes, is under a name that `told_anywhere` found."""
+def _told_by(found: re.Match[bytes], value: bytes) -> Role | None:
+    """What a value, by its first bytes, is under a name that `_told_anywhere` found."""
     name = found[1] or found[2]
     if found[1] or value[:1] in (b"[", b"{"):
         return role_of(name, value[0])
     return Role.LENGTH if tells_length(name, value) else None
+
+
+def told_inside(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, Role]]:
+    """What stands in `raw[at:end]` under names that need no table: where the key and the value begin, and the role."""
+    found = [
+        (one.start(), one.end(), _told_by(one, raw[one.end() : one.end() + 3]))
+        for one in _told_anywhere(raw, at, end)
+    ]
+    if raw.find(b"\\u", at, end) >= 0:
+        found += _spelt_out(raw, at, end)
+        found.sort(key=itemgetter(0))
+    return ((start, value, role) for start, value, role in found if role is not None)
+
+
+def _spelt_out(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, Role | None]]:
+    """The same for keys in which characters are escaped."""
+    for one in _escaped_key(raw, at, end):
+        key: str = json.loads(one[1])
+        value = raw[one.end() : one.end() + 3]
+        spelt = b'"%b":%b' % (key.encode("utf-8", "surrogatepass"), value)
+        for told in _told_anywhere(spelt):
+            yield one.start(), one.end(), _told_by(told, value)
 
 
 def tells_length(name: bytes, value: bytes) -> bool:

@@ -16,7 +16,7 @@ import orjson
 
 from hardening.errors import WireError
 from hardening.wire.line_ends import escaped
-from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_anywhere, told_by
+from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_inside
 from hardening.wire.roles import Node, Role
 from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning, retold
 
@@ -256,13 +256,9 @@ class Walk:
         """
         raw = self._raw
         known = end if of is Role.LENGTH else at  # up to where all lengths go
-        for found in told_anywhere(raw, at, end):
-            start = found.end()
-            if found.start() < at:
+        for key, start, role in told_inside(raw, at, end):
+            if key < at or (role is Role.LENGTH and start < known):
                 continue  # inside what was found before
-            role = told_by(found, raw[start : start + 3])
-            if role is None or (role is Role.LENGTH and start < known):
-                continue
             if of in _NOTED and (role is not Role.LENGTH or raw[start] == _QUOTE):
                 continue
             stop = self._end(start, unknown=False)

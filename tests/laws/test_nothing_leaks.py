@@ -175,6 +175,7 @@ BODIES: dict[str, bytes] = {
     "a body in a list": b"[" + REASONED + b"]",
     "a list of kept answers": json.dumps({"object": "list", "data": [TOLD]}).encode(),
     "a body under a key that nobody knows": json.dumps({"result": {"again": TOLD}}).encode(),
+    "a body under a key that nobody knows, its names escaped": json.dumps({"result": {"again": TOLD}}).replace("reasoning", "reas\\u006fning").encode(),
     "choices that are an object": json.dumps({"choices": TOLD["choices"][0]}).encode(),
     "a message that is a list": json.dumps({"choices": [{"message": [TOLD["choices"][0]["message"]]}]}).encode(),
     "content that is an object": body({"content": {"type": "thinking", "thinking": TRACE}}),

@@ -33,6 +33,25 @@ def test_duplicate_and_escaped_keys_are_all_seen() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("member", "role", "value"),
+    [
+        (b'"usa\\u0067e":{"completion_tokens":40}', Role.LENGTH, b'{"completion_tokens":40}'),
+        (b'"eval\\u005fcount" : 40', Role.LENGTH, b"40"),
+        (b'"\\u0072easoning_content":"secret"', Role.REASONING, b'"secret"'),
+        (b'"x\\u005flogprobs":[1]', Role.ROWS, b"[1]"),
+        (b'"\\u0074oken_ids":[7]', Role.IDS, b"[7]"),
+    ],
+)
+def test_an_escaped_name_is_told_inside_of_what_nobody_knows(member: bytes, role: Role, value: bytes) -> None:
+    assert found(b'{"new":{"a":"\\u0061\\":","b":[{%b,"c":1}]}}' % member) == [(role, value, 0)]
+
+
+def test_a_length_in_what_goes_is_not_told_again_however_it_is_spelt() -> None:
+    member = b'"usa\\u0067e":{"eval_count":1,"eval\\u005fcount":1}'
+    assert found(b'{"new":{%b}}' % member) == [(Role.LENGTH, member.partition(b":")[2], 0)]
+
+
 def test_an_owner_has_its_own_number_wherever_it_stands_else_its_position() -> None:
     raw = b'{"c":[{"t":"x","i":7},{"t":"y"}]}'
     assert found(raw) == [(Role.TEXT, b'"x"', 7), (Role.TEXT, b'"y"', 1)]
