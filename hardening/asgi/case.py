@@ -159,7 +159,7 @@ def _told_by_body(case: Case, service: Service) -> bool:
     """Take the codec of the format that the body is of; a body that is of none that is read finds a closed door."""
     codec = codec_of(case.body)
     if codec is None:
-        service.closed(case.door.name)
+        service.notices.closed(case.door.name)
         _refuse(case, service, _OF_NO_FORMAT)
         return False
     case.codec = codec
@@ -167,7 +167,7 @@ def _told_by_body(case: Case, service: Service) -> bool:
 
 
 def _unread(case: Case, service: Service, fault: WireError) -> None:
-    service.unread(case.door.name)
+    service.notices.unread(case.door.name)
     case.reasons.append("unreadable_request")
     if case.in_force.policy.on_failure.unreadable == "block":
         _refuse(case, service, Refusal(400, "unreadable", f"the request cannot be read: {fault}"))

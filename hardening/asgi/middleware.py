@@ -133,7 +133,7 @@ class HardeningMiddleware:
             await self.app(scope, receive, send)
         else:
             # A door whose format is not built: closed, for what leaves there cannot be read.
-            service.closed(door.name)
+            service.notices.closed(door.name)
             await _say(send, None, _NO_DOOR)
 
     async def _not_ready(self, door: Door | None, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,10 +156,11 @@ class HardeningMiddleware:
         if is_asked_only(method) or in_force.entrance.leaves_alone(path, root):
             seen()
         elif policy.doors.unknown == "block" and policy.mode == "enforce":
+            service.notices.blocked(path)
             await _say(send, None, _NO_DOOR)
             return
         else:
-            send = Sniffing(send, report=lambda: service.unclaimed(route_of(scope)), seen=seen).send
+            send = Sniffing(send, report=lambda: service.notices.unclaimed(route_of(scope)), seen=seen).send
         await self.app(scope, receive, send)
 
     def _expect_admit(self, scope: Scope) -> None:

@@ -91,7 +91,7 @@ class Responder:
 
     async def _too_large(self, app: ASGIApp, fault: BodyTooLarge) -> None:
         limit = self._case.in_force.policy.runtime.max_body
-        self._service.unread(self._case.door.name)
+        self._service.notices.unread(self._case.door.name)
         if self._case.in_force.policy.mode == "enforce":
             message = f"the request body is larger than {limit:,} bytes"
             await self._refuse(Refusal(413, "too_large", message))
@@ -228,7 +228,7 @@ class Responder:
         """Whether the policy lets what follows `fault` leave unhardened; counts and reports the fault."""
         service = self._service
         if isinstance(fault, WireError):
-            service.unread(self._case.door.name)
+            service.notices.unread(self._case.door.name)
             self._case.reasons.append("unreadable_response")
             return self._case.in_force.policy.on_failure.unreadable == "pass"
         service.faulted(fault)
@@ -266,7 +266,7 @@ class Responder:
         case, service = self._case, self._service
         settlement = _UNTOLD if self._exchange is None else self._exchange.settlement()
         if settlement.unknown:
-            service.drifted(case.codec.name, settlement.unknown)
+            service.notices.drifted(case.codec.name, settlement.unknown)
         sent = 0 if self._response is None else self._response.status
         status = (sent or 500) if case.refusal is None else case.refusal.status
         if self._response is not None and self._response.answered is not None:

@@ -6,11 +6,10 @@ import asyncio
 import logging
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry
 from starlette.types import Scope
@@ -19,6 +18,7 @@ from hardening import __version__
 from hardening.asgi.admission import Deferred
 from hardening.asgi.estimate import PromptRatio, UsualLength
 from hardening.asgi.inforce import InForce, runtime_changes
+from hardening.asgi.notices import Notices
 from hardening.asgi.secret import forbid_without_key, read_keys, worker_count
 from hardening.asgi.tools import Toolbox
 from hardening.clock import Clock
@@ -44,8 +44,6 @@ OnReceipt = Callable[[Receipt], None]
 
 _CLOSING_S = 2.0
 _CLOSING_LOOKS = 100
-_MOST_SAID = 64  # warnings that are written once: more of them tell nobody anything
-_ROUTE_CHARS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +92,8 @@ class Service:
         self.ratio = PromptRatio()
         self.lengths = UsualLength()
         self.metrics: Metrics = metrics_in(options.registry)
-        self.audit = _audit(policy.runtime.audit, self._receipts_lost)
+        self.notices = Notices(self.metrics)
+        self.audit = _audit(policy.runtime.audit, self.notices.receipts_lost)
         self._runtime = policy.runtime
         self._ledger = ProvenLedger()
         self._toolbox = Toolbox()
@@ -104,7 +103,6 @@ class Service:
         self._numbers = count(1)
         self._answering = 0
         self._away = 0
-        self._said: set[str] = set()
         self._kernels_s: float | None = None
         self._guessing: StartError | None = None
         self._stale: Stale | None = None
@@ -170,48 +168,6 @@ class Service:
                 self._on_receipt(receipt)
             except Exception as fault:  # noqa: BLE001  the app's callback must not end the app's answer
                 LOG.error("on_receipt failed: %s", where(fault))
-
-    def unread(self, door: str) -> None:
-        """Count a body that could not be read."""
-        self.metrics.body_unread(door)
-
-    def drifted(self, format: str, paths: Iterable[str]) -> None:
-        """Count an answer with text in fields that no table knows, and name each of these once."""
-        self.metrics.alarm("unknown_text")
-        for path in paths:
-            self._say_once(
-                f"text in {path} of {format}, which this version does not know: it may be reasoning under a "
-                f"new name; on_failure: {{unknown_text: hide}} keeps such text back, report lets it leave"
-            )
-
-    def closed(self, door: str) -> None:
-        """Say once that a door was asked for that is closed, and how to open it."""
-        self._say_once(
-            f"closed {door}: what leaves there is not read by this version; "
-            f"to open it unread, let the policy say doors: {{{door}: pass}} with the app's own path"
-        )
-
-    def unclaimed(self, route: str) -> None:
-        """Count what looks like a model's answer on a path that is no door, and name each route once."""
-        self.metrics.output_unclaimed()
-        # A caller may have chosen it, and writes no line of his own; some servers leave surrogates in a path.
-        place = quote(route[:_ROUTE_CHARS], safe="/{}:*", errors="replace")
-        self._say_once(
-            f"model output on {place}, which is no door: declare its format or `pass` under the "
-            f"policy's doors, or close such paths with doors: {{unknown: block}}"
-        )
-
-    def _receipts_lost(self, count: int) -> None:
-        self.metrics.receipts_dropped(count)
-        self._say_once(
-            "receipts are lost: the audit's file cannot be written, or not as fast as they come; "
-            "hardening_receipts_dropped_total counts them"
-        )
-
-    def _say_once(self, warning: str) -> None:
-        if warning not in self._said and len(self._said) < _MOST_SAID:
-            self._said.add(warning)
-            LOG.warning("%s", warning)
 
     def store_failed(self, act: str, fault: Exception) -> None:
         """Count and log a call that the store did not answer; a text that is not ours may hold its address."""
@@ -296,7 +252,7 @@ class Service:
             store=self._store_name,
             has_key=self._keys.durable,
             kernels_s=self._kernels_s,
-            doors=in_force.entrance.names,
+            doors=len(in_force.entrance.names),
             not_enforced=policy.unenforced(),
             warnings=(*standing, *map(str, policy.old_names), *warnings),
         )

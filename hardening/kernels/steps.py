@@ -101,10 +101,10 @@ def _is_paired(words: NDArray[np.uint32]) -> bool:
     """Whether the words are halves of values of eight bytes, or hold two values of two bytes each."""
     if words.size < PAIRED:
         return False
-    is_half = bool((words[1::2] << 1).any()) and not (words[::2] << 1).any()
+    is_half = bool((words[1::2] << 1).any()) and not bool((words[::2] << 1).any())
     exponents = words >> 7 & 255  # of the lower halves, read as bfloat16
     bfloats = np.count_nonzero((exponents >= BFLOAT_LEAST) & (exponents <= BFLOAT_MOST))
-    return is_half or 2 * bfloats > words.size
+    return is_half or bool(2 * bfloats > words.size)
 
 
 def step_floats(packed: bytes, grid: Grid) -> bytes | None:

@@ -90,6 +90,7 @@ class Metrics:
         self._changes = series("hardening_changes", "Responses changed.", "door", "mechanism")
         self._tokens = series("hardening_tokens", "Tokens settled; completion includes reasoning.", "kind")
         self._unread = series("hardening_unread_bodies", "Bodies that could not be read.", "door")
+        self._closed = series("hardening_closed", "Requests for closed doors and blocked paths.", "door")
         self._reloads = series("hardening_policy_reloads", "Attempts to load a changed policy.", "outcome")
         self._alarms = series("hardening_alarms", "What an operator should look at.", "kind")
         self._store_errors = Counter("hardening_store_errors", "Failed store calls.", registry=registry)
@@ -200,6 +201,10 @@ class Metrics:
     def body_unread(self, door: str) -> None:
         """Count a body that could not be read as its door's format."""
         self._unread.add(1, (door,))
+
+    def request_closed(self, door: str) -> None:
+        """Count a request for a door that is closed, or for a path that is none and that nobody may ask."""
+        self._closed.add(1, (door,))
 
     def output_unclaimed(self) -> None:
         """Count a response on a path that is no door and that looks like model output."""

@@ -334,6 +334,31 @@ def test_unknown_paths_that_take_a_request_follow_the_policy(unknown: str, statu
     assert run(ask(hardened, BODY, path="/raw/generate", method=method)).status == 200
 
 
+def test_what_is_blocked_is_counted_and_the_first_paths_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    """Catches an operator who hears nothing of an app of his that `block` has closed, and a flood of lines."""
+    hardened = harden(leaking(), HIDE + "doors: {unknown: block}\n")
+    for path in (
+        "/app/v1/ask",
+        "/app/v1/ask",
+        "/users/sk-4711/ask",
+        "/x\nERROR: forged",
+        *map("/p{}".format, "abcdef"),
+    ):
+        assert run(ask(hardened, BODY, path=path)).status == 403
+    counted = hardened.options.registry.get_sample_value
+    assert counted("hardening_closed_total", {"door": "unknown"}) == 10
+    assert caplog.text.count("blocked /app/v1/ask, which is no door") == 1
+    assert "blocked /users/*/ask, which" in caplog.text
+    assert "blocked /*, which" in caplog.text
+    for at in range(40):
+        run(ask(hardened, BODY, path=f"/{'abcdefghij'[at % 10]}{'klmnop'[at // 10]}"))
+    assert len([one for one in caplog.records if "blocked" in one.message]) == 16
+    assert "further paths are only counted" in caplog.records[-1].message
+    assert counted("hardening_closed_total", {"door": "unknown"}) == 50
+    run(ask(hardened, BODY, path="/generate"))
+    assert counted("hardening_closed_total", {"door": "/generate"}) == 1
+
+
 def test_model_output_on_an_unknown_path_is_counted_once_a_path() -> None:
     hardened = harden(leaking(), HIDE)
     for _ in range(3):
@@ -376,7 +401,7 @@ def test_the_name_of_such_a_path_forges_no_line(caplog: pytest.LogCaptureFixture
     run(ask(hardened, BODY, path="/x\nERROR: forged\x1b[31m"))
     assert "model output on /x%0AERROR:%20forged%1B%5B31m, which" in caplog.text
     assert hardened.service is not None
-    hardened.service.unclaimed("/\udc80")
+    hardened.service.notices.unclaimed("/\udc80")
     assert "model output on /%3F, which" in caplog.text
 
 

@@ -69,6 +69,7 @@ def test_every_other_series(registry):
     metrics.store_failed()
     metrics.body_unread(DOOR)
     metrics.output_unclaimed()
+    metrics.request_closed("unknown")
     metrics.receipts_dropped(3)
     metrics.alarm("bare_close_tag")
     metrics.policy_reloaded("rejected")
@@ -76,6 +77,7 @@ def test_every_other_series(registry):
     assert value(registry, "hardening_store_errors_total") == 1
     assert value(registry, "hardening_unread_bodies_total", door=DOOR) == 1
     assert value(registry, "hardening_unclaimed_output_total") == 1
+    assert value(registry, "hardening_closed_total", door="unknown") == 1
     assert value(registry, "hardening_receipts_dropped_total") == 3
     assert value(registry, "hardening_alarms_total", kind="bare_close_tag") == 1
     assert value(registry, "hardening_policy_reloads_total", outcome="rejected") == 1
