@@ -25,8 +25,10 @@ def level(spans, values, at, step, noise):
     value = min(values[at], 0.0)
     if value <= LOWEST:
         return LOW_LEVEL, True
-    value = min(value + noise, 0.0)
+    value += noise
     exact = spans[at * WIDTH + EXACT] == 1
+    if value >= 0.0:
+        return 0, exact or value > 1e-9
     if value <= LOWEST:
         return LOW_LEVEL, exact
     steps = value / step
