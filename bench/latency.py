@@ -123,14 +123,16 @@ async def _ways_to_send(rig: Rig, rounds: int) -> list[Row]:
         "Starlette + empty BaseHTTPMiddleware": (EmptyBaseHttp(base), base),
         "Starlette + hardening": (rig.hardened_routed, base),
     }
-    ways: dict[str, Way] = {"one orjson parse + serialise": _parsing("content")}
+    ways: dict[str, Way] = {"one orjson parse + serialise": parsing("content")}
     for name, (app, source) in apps.items():
-        ways[name] = _streaming("content", app, source)
+        ways[name] = streaming("content", app, source)
     samples = await interleave(ways, rounds)
     return [Row("content chunk, all of its way", name, us(column(samples, name, 1))) for name in samples]
 
 
-def _parsing(stream: str) -> Way:
+def parsing(stream: str) -> Way:
+    """Reads and writes each chunk of a stream once."""
+
     async def parse(number: int) -> Figures:
         texts = streams.texts(streams.STREAMS[stream](SEED + number))
         mean = parse_s(texts) / len(texts)
@@ -139,7 +141,9 @@ def _parsing(stream: str) -> Way:
     return parse
 
 
-def _streaming(stream: str, app: ASGIApp, source: Playback | Routed) -> Way:
+def streaming(stream: str, app: ASGIApp, source: Playback | Routed) -> Way:
+    """Plays a stream of `source` through `app`."""
+
     async def play(number: int) -> Figures:
         source.chunks = streams.STREAMS[stream](SEED + number)
         await Player(f"sk-bench-{number}", streams.request(2_000)).play(app)
@@ -171,10 +175,10 @@ async def _chunks(rig: Rig, rounds: int) -> list[Row]:
     rows = []
     for stream, (what, claim) in _CHUNKS.items():
         ways = {
-            "parse": _parsing(stream),
-            "empty": _streaming(stream, EmptyAsgi(rig.plain), rig.plain),
-            "hardened": _streaming(stream, rig.hardened, rig.plain),
-            "base_http": _streaming(stream, EmptyBaseHttp(rig.plain), rig.plain),
+            "parse": parsing(stream),
+            "empty": streaming(stream, EmptyAsgi(rig.plain), rig.plain),
+            "hardened": streaming(stream, rig.hardened, rig.plain),
+            "base_http": streaming(stream, EmptyBaseHttp(rig.plain), rig.plain),
         }
         samples = await interleave(ways, rounds)
         for which, words in enumerate(("median chunk", "mean, first and odd ones included")):
