@@ -6,11 +6,12 @@ into events; transforms act on events; what nothing touched leaves as the bytes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hardening.errors import WireError
 from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts, Usage
+from hardening.lanes import NO_LANE, ElementLane, Lane, NoLane
 from hardening.noise_key import NoiseKey
 from hardening.reply import Reply
 from hardening.transform.chain import Chain, Makers
@@ -20,12 +21,10 @@ from hardening.transform.pace import Pace
 from hardening.transform.question import Question
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
-from hardening.wire.json_array import JSON_ARRAY
 from hardening.wire.pins import Switch, Touch
 from hardening.wire.prefixes import prefixes
 from hardening.wire.requests import Edits
 from hardening.wire.resent import may_resend
-from hardening.wire.shapes import Shapes
 
 _BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and of the rows
 
@@ -39,7 +38,6 @@ class Tools:
     makers: Makers
     pass_unreadable: bool = False
     hide_unknown: bool = False
-    shapes: dict[str, Shapes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +112,8 @@ class Exchange:
         self._drift: Drift | None = None
         self.forced: Switch | None = None
         self.wake_at: float | None = None
+        self.lane: Lane | ElementLane | NoLane = NO_LANE
+        """What the next piece may be compared with, in place of `receive`: asked first, it spares most calls."""
 
     @property
     def treatment(self) -> dict[str, str | int | float | bool]:
@@ -203,7 +203,6 @@ class Exchange:
                 noise=self._noise(),
             ),
             self._tally,
-            shapes=self._tools.shapes.setdefault(self._codec.name, Shapes()),
             reasons=self._reasons,
             drift=self._drift,
             hides_drift=self._tools.hide_unknown,
@@ -212,9 +211,7 @@ class Exchange:
             framing=framing,
         )
         self._started = True
-        self._chain, self._framer, self._lanes = self._reply.chain, self._reply.framer, self._reply.lanes
-        # A piece of an array holds a comma beside its element, and is never compared as it comes.
-        self._by_piece = framing is not JSON_ARRAY
+        self._chain = self._reply.chain
         whole = framing is None or framing.opens == b"["  # a JSON text, by what its head says
         return Start(headers, hold=self._acts and whole)
 
@@ -223,24 +220,16 @@ class Exchange:
 
         Raises WireError where the policy acts and the body cannot be read.
         """
-        if self._by_piece and not self._framer.pending:
-            lane = self._lanes.lane
-            known = (
-                self._lanes.take(lane, data) if lane is not None and data.startswith(lane.prefix) else None
-            )
-            if known:
-                return known
-            if known is None:
-                known = self._lanes.change(data)
-            if known is not None:
-                if not known and self.wake_at is None and self._chain.holding:
-                    self.wake_at = now + BEAT_S
-                return known
+        out = self.lane.take(data)
+        return self.read(data, now) if out is None else out
+
+    def read(self, data: bytes, now: float) -> bytes:
+        """As `receive`, for a piece that is not of the lane."""
         if self._closed:
             return b""
-        if not self._acts:
-            return self._watch(data)
-        out = self._reply.read(data)
+        self.lane = NO_LANE  # until it is read
+        out = self._reply.read(data) if self._acts else self._watch(data)
+        self.lane = self._reply.lane
         self.wake_at = (self.wake_at or now + BEAT_S) if self._chain.holding else None
         return out
 
@@ -259,8 +248,9 @@ class Exchange:
         if self._closed:
             return b""
         self._closed = True
+        self.lane = NO_LANE
         out = self._reply.end()
-        self._lanes.close()
+        self._reply.lanes.close()
         return out if self._acts else b""
 
     @property
@@ -325,7 +315,8 @@ class Exchange:
     def _close(self, last: bytes) -> bytes:
         self.wake_at = None
         self._closed = True
-        self._lanes.close()
+        self.lane = NO_LANE
+        self._reply.lanes.close()
         return self._reply.close(last)
 
     def settlement(self) -> Settlement:

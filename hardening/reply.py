@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hardening.errors import WireError
-from hardening.lanes import Lanes
+from hardening.lanes import NO_LANE, ElementLane, Lane, Lanes, NoLane
 from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain
 from hardening.transform.drift import Drift
@@ -15,7 +15,6 @@ from hardening.wire.framing import BOM, Envelope, Framing
 from hardening.wire.json_array import JSON_ARRAY, ArrayJoint, is_between
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.scan import read_json
-from hardening.wire.shapes import Shapes
 from hardening.wire.sse import SSE
 
 _WHITE = b" \t\r\n"
@@ -35,6 +34,7 @@ class Reply:
         "_body_bytes",
         "_border",
         "_codec",
+        "_comma",
         "_cut",
         "_declared",
         "_envelope",
@@ -57,7 +57,6 @@ class Reply:
         chain: Chain,
         tally: Tally,
         *,
-        shapes: Shapes,
         reasons: set[str],
         drift: Drift | None,
         hides_drift: bool,
@@ -79,9 +78,10 @@ class Reply:
         self.rewriter = Rewriter(chain, tally, drift=drift, hides_drift=hides_drift)
         cut = framing or SSE
         self._joint = ArrayJoint() if cut is JSON_ARRAY else None
+        self._comma = b""  # and white space, before the only element of the last piece of an array
         self._cut_by(cut)
         grammar = codec.grammar if codec.grammar is not None and codec.grammar.framing is cut else None
-        self.lanes = Lanes(chain, tally, self.rewriter, grammar=grammar, shapes=shapes)
+        self.lanes = Lanes(chain, tally, self.rewriter, grammar=grammar)
 
     def _cut_by(self, framing: Framing) -> None:
         self._cut = framing
@@ -89,8 +89,18 @@ class Reply:
         self.stream = self._codec.stream(framing)
         self.rewriter.glue = framing.glue
 
+    @property
+    def lane(self) -> Lane | ElementLane | NoLane:
+        """What the next piece may be compared with: none where it goes on with an event that has begun."""
+        lane, joint = self.lanes.lane, self._joint
+        if self._mode != "frames" or self.framer.pending or isinstance(lane, NoLane):
+            return NO_LANE
+        if joint is None:
+            return lane
+        return ElementLane(self._comma, lane, joint) if self._comma and joint.some else NO_LANE
+
     def read(self, data: bytes) -> bytes:
-        """What leaves for a piece. Raises WireError where it cannot be read and must not pass."""
+        """What leaves for a piece that is not of the lane. Raises WireError where it cannot be read and must not pass."""
         if self._mode == "frames":
             return self._frames(data)
         if self._mode in ("gather", "words"):
@@ -162,6 +172,8 @@ class Reply:
     def _frames(self, data: bytes) -> bytes:
         if self._joint is not None:
             return self._elements(data, self._joint)
+        if not self.framer.pending and (known := self.lanes.change(data)) is not None:
+            return known
         self._taken = taken = self.framer.feed(data)
         out = [self._whole_event(raw) if raw == data else self._event(raw) for raw in taken]
         self._taken = []
@@ -176,20 +188,17 @@ class Reply:
         out: list[bytes] = []
         for piece in pieces:
             if not is_between(piece):
-                out.append(joint.element(self._element(piece)))
+                out.append(joint.element(self._event(piece)))
                 continue
             if piece == b"]":
                 out.append(joint.own(self.rewriter.rest()))
             out.append(joint.between(piece))
         self._taken = []
+        # What stood before the one element of a piece; nothing is known where a piece ended otherwise.
+        comma = data[: -len(pieces[-1])] if pieces and not is_between(pieces[-1]) else b""
+        self._comma = comma if comma.strip(_WHITE) == b"," else b""
         left = b"".join(out)
         return data if left == data else left
-
-    def _element(self, raw: bytes) -> bytes:
-        """What leaves for one whole element of an array."""
-        lane = self.lanes.lane
-        known = self.lanes.take(lane, raw) if lane is not None and raw.startswith(lane.prefix) else None
-        return self._event(raw) if known is None else known
 
     def beat(self) -> bytes:
         """A frame that says nothing, where one may stand now; else nothing."""
@@ -204,7 +213,7 @@ class Reply:
 
     def _event(self, raw: bytes) -> bytes:
         """What leaves for one whole event."""
-        known = self.lanes.change(raw)
+        known = self.lanes.take(raw)
         return self._whole_event(raw) if known is None else known
 
     def _whole_event(self, raw: bytes) -> bytes:

@@ -74,8 +74,7 @@ def test_with_and_without_lanes_the_same_leaves(pieces: list[tuple[str, str]], i
     chunks = [chunk(kind, text, number, ids=ids) for number, (kind, text) in enumerate(pieces)]
     with_lanes, settled = run(DECISIONS[which], chunks)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lanes, "take", lambda *_: None)
-        patch.setattr(Lanes, "change", lambda *_: None)
+        patch.setattr(Lanes, "learn", lambda *_, **__: None)
         without, expected = run(DECISIONS[which], chunks)
     assert with_lanes == without
     assert (settled.changed, settled.reasons) == (expected.changed, expected.reasons)
@@ -162,8 +161,7 @@ def test_a_gap_holds_one_string_and_nothing_else(old: bytes, new: bytes) -> None
     def left(*, compared: bool) -> bytes:
         with pytest.MonkeyPatch.context() as patch:
             if not compared:
-                patch.setattr(Lanes, "take", lambda *_: None)
-                patch.setattr(Lanes, "change", lambda *_: None)
+                patch.setattr(Lanes, "learn", lambda *_, **__: None)
             exchange = Exchange(CODECS["ollama_chat"], FACTS, DECISIONS[1], TOOLS)
             exchange.start(200, [(b"content-type", b"application/x-ndjson")])
             return b"".join(exchange.receive(data, 0.0) for data in [*good, odd, *good]) + exchange.end(0.0)

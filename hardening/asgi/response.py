@@ -90,25 +90,49 @@ class Response:
 
     def send(self, message: Message) -> Awaitable[None]:
         """Take one message of the app; what is awaited is what leaves for it."""
-        if not self._flowing or not message.get("more_body"):
+        try:
+            data = message["body"] if self._flowing and message["more_body"] else None
+        except KeyError:  # ASGI lets both be left out
+            data = None
+        if type(data) is not bytes:
             return self._take(message)
-        data = message.get("body", b"")
-        if type(data) is not bytes:  # ASGI allows whatever is like bytes
-            data = bytes(data)
-        exchange = self._exchange
         self._pieces = pieces = self._pieces + 1
+        if not pieces & _SAMPLED:
+            return self._timed(message, data)
+        exchange = self._exchange
+        try:
+            out = exchange.lane.take(data)
+        except Exception as fault:  # noqa: BLE001  our fault, not the app's: the policy says what follows
+            return self._fault(fault, message, exchange.surrender(data))
+        if out is data and exchange.wake_at is None and not self._beats.busy:
+            return self._send(message)
+        return self._read(message, data) if out is None else self._left(message, data, out)
+
+    def _timed(self, message: Message, data: bytes) -> Awaitable[None]:
+        """As `send`, for a piece that is timed, and asked what is owed."""
+        exchange = self._exchange
         began = self._clock()
         try:
             out = exchange.receive(data, began)
-        except Exception as fault:  # noqa: BLE001  our fault, not the app's: the policy says what follows
+        except Exception as fault:  # noqa: BLE001  as in send
             return self._fault(fault, message, exchange.surrender(data))
-        if not pieces & _SAMPLED:
-            self.body_s += (_SAMPLED + 1) * (self._clock() - began)
-            if exchange.owed:
-                return self._carefully(out)
-        elif len(data) > _LARGE_BYTES and exchange.owed:
+        self.body_s += (_SAMPLED + 1) * (self._clock() - began)
+        return self._carefully(out) if exchange.owed else self._left(message, data, out)
+
+    def _read(self, message: Message, data: bytes) -> Awaitable[None]:
+        """As `send`, for a piece that nothing is known of: it may hold many frames."""
+        exchange = self._exchange
+        try:
+            out = exchange.read(data, self._clock())
+        except Exception as fault:  # noqa: BLE001  as in send
+            return self._fault(fault, message, exchange.surrender(data))
+        if len(data) > _LARGE_BYTES and exchange.owed:
             return self._carefully(out)
-        if exchange.wake_at is None and not self._beats.busy:
+        return self._left(message, data, out)
+
+    def _left(self, message: Message, data: bytes, out: bytes) -> Awaitable[None]:
+        """Send what left of a piece."""
+        if self._exchange.wake_at is None and not self._beats.busy:
             if out is data:
                 return self._send(message)
             return self._send({"type": _BODY, "body": out, "more_body": True}) if out else _nothing()

@@ -14,7 +14,6 @@ from hardening.transform.chain import Makers
 from hardening.transform.embeddings import VectorStepper
 from hardening.transform.logprobs import LogprobCutter
 from hardening.transform.summary import Summariser
-from hardening.wire.shapes import Shapes
 
 _CUTTERS = 64  # terms are those of the policy's rules and bands
 _CHARS_PER_TOKEN = 4  # of English prose
@@ -35,17 +34,14 @@ class Toolbox:
             stepper=lru_cache(maxsize=_CUTTERS)(VectorStepper),
             summariser=lambda budget: Summariser(budget, self.count_tokens),
         )
-        # Shapes say what an upstream writes, not what a policy does: a new policy need not learn them anew.
-        self._shapes: dict[str, Shapes] = {}
 
     def tools(self, policy: Policy) -> Tools:
-        """The tools of a policy's exchanges; what was learned of frames is common to all policies."""
+        """The tools of a policy's exchanges."""
         failure = policy.on_failure
         return Tools(
             makers=self._makers,
             pass_unreadable=failure.unreadable == "pass",
             hide_unknown=failure.unknown_text == "hide",
-            shapes=self._shapes,
         )
 
     def count_tokens(self, text: str) -> int:

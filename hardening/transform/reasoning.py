@@ -30,9 +30,11 @@ _HELD_CHARS = 1 << 18  # of a trace, for telling copies of it in unknown fields
 _SEARCHED_CHARS = 1 << 16  # of an unknown field
 _PIECE = 20  # characters of a trace that are one too many
 _RUN = 10  # half of it
-_PIECES_AT_ONCE = 32  # that are kept before anybody looks at them
 _PLACES = 32  # of one run in a trace that are looked at; a run that stands oftener is searched for
 _SEARCHES = 64  # of a whole trace, for one text; where these are not enough, the text counts as a copy
+
+MOST_PIECES = 32
+"""Of a trace, that are kept before anybody looks at them: per piece that would cost more than all the rest."""
 
 
 class Summarising(Protocol):
@@ -64,12 +66,11 @@ class HeldReasoning(Step):
     ) -> None:
         self._summariser = summariser if show == "summary" else None
         self._question_values = question_values
-        self._traces: dict[int, _Trace] = {}
+        self._traces: dict[int, Trace] = {}
         self._open = 0
         self._said: dict[int, str] = {}
         self._given: dict[int, str] = {}
         self._given_in_text: dict[int, list[str]] = {}
-        self.chars = 0
         self.summaries = 0
         self._pieces = _Pieces()
 
@@ -78,37 +79,41 @@ class HeldReasoning(Step):
         """Whether a trace is open, so that the stream is silent."""
         return self._open > 0
 
+    @property
+    def chars(self) -> int:
+        """Characters that were hidden."""
+        self._digest()
+        return self._pieces.chars
+
     def take(self, index: int, text: str, tags: tuple[str, str] | None = None) -> None:
         """Hold a piece of the trace of `index`."""
         trace = self._traces.get(index)
         if trace is None or not trace.open:
             trace = self._opened(index, tags)
-        self.chars += len(text)
-        new = trace.new
-        new.append(text)
-        if len(new) >= _PIECES_AT_ONCE:
-            self._digest(trace)
+        trace.take(text)
+
+    def open_trace(self, index: int) -> Trace | None:
+        """The trace of `index` that is open: more of it may be put into it, as long as it is."""
+        trace = self._traces.get(index)
+        return trace if trace is not None and trace.open else None
 
     def learn(self, text: str) -> None:
         """Count text that was hidden elsewhere as a trace, and know copies of it; no summary tells of it."""
-        self.chars += len(text)
         self._pieces.add(text)
 
-    def _opened(self, index: int, tags: tuple[str, str] | None) -> _Trace:
-        trace = self._traces.setdefault(index, _Trace())
+    def _opened(self, index: int, tags: tuple[str, str] | None) -> Trace:
+        trace = self._traces.get(index)
+        if trace is None:
+            trace = self._traces[index] = Trace(self._pieces)
         trace.open = True
         self._open += 1
         trace.tags = tags
         trace.summary = self._summariser() if self._summariser else None
         return trace
 
-    def _digest(self, trace: _Trace) -> None:
-        """Hand on what was only kept; per piece that would cost more than all the rest of it."""
-        text = "".join(trace.new)
-        trace.new.clear()
-        if trace.summary is not None:
-            trace.summary.feed(text)
-        self._pieces.add(text)
+    def _digest(self) -> None:
+        for trace in self._traces.values():
+            trace.digest()
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event, unless it tells the trace; a Summary before what follows a trace."""
@@ -147,7 +152,7 @@ class HeldReasoning(Step):
             return
         trace.open = False
         self._open -= 1
-        self._digest(trace)
+        trace.digest()
         summary, trace.summary = trace.summary, None
         if summary is None:
             return
@@ -171,9 +176,7 @@ class HeldReasoning(Step):
 
     def repeats(self, text: str) -> bool:
         """Whether `text` holds a piece of a trace seen so far that is long enough to matter."""
-        for trace in self._traces.values():
-            if trace.new:
-                self._digest(trace)
+        self._digest()
         return self._pieces.stand_in(text)
 
 
@@ -183,9 +186,10 @@ class _Pieces:
     Every 20 characters in a row hold one aligned run of 10; the index tells where each run stands.
     """
 
-    __slots__ = ("_held", "_new", "_places", "_trace")
+    __slots__ = ("_held", "_new", "_places", "_trace", "chars")
 
     def __init__(self) -> None:
+        self.chars = 0  # that came, kept or not
         self._trace = ""
         self._new: list[str] = []
         self._held = 0
@@ -193,6 +197,7 @@ class _Pieces:
 
     def add(self, text: str) -> None:
         """Take a piece of the trace; what comes after its first 262,144 characters is not kept."""
+        self.chars += len(text)
         if self._held < _HELD_CHARS:
             self._held += len(text)
             self._new.append(text)
@@ -239,11 +244,44 @@ class _Pieces:
         )
 
 
-class _Trace:
-    __slots__ = ("new", "open", "summary", "tags")
+class Trace:
+    """One trace as it comes.
 
-    def __init__(self) -> None:
-        self.new: list[str] = []
+    `pieces` are what was put here as it stood on the wire: insides of JSON strings without an escape, at most
+    MOST_PIECES of them before `digest` is called.
+    """
+
+    __slots__ = ("_all", "_new", "open", "pieces", "summary", "tags")
+
+    def __init__(self, all_pieces: _Pieces) -> None:
+        self._all = all_pieces
+        self._new: list[str] = []
+        self.pieces: list[bytes] = []
         self.open = False
         self.tags: tuple[str, str] | None = None
         self.summary: Summarising | None = None
+
+    def take(self, text: str) -> None:
+        """Hold the next piece."""
+        if self.pieces:
+            self._read()
+        new = self._new
+        new.append(text)
+        if len(new) >= MOST_PIECES:
+            self.digest()
+
+    def _read(self) -> None:
+        self._new.append(b"".join(self.pieces).decode("utf-8", "replace"))
+        self.pieces.clear()
+
+    def digest(self) -> None:
+        """Hand on what was only kept."""
+        if self.pieces:
+            self._read()
+        if not self._new:
+            return
+        text = "".join(self._new)
+        self._new.clear()
+        if self.summary is not None:
+            self.summary.feed(text)
+        self._all.add(text)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from hardening.wire.framing import Framing
-from hardening.wire.names import LENGTH_NAMES
+from hardening.wire.names import LENGTH_NAMES, tells_length
 from hardening.wire.roles import Node, Role
 
 INDEX, TEXT_KEY = 1, 2
@@ -46,7 +46,7 @@ class Grammar:
     Neither says anything about the other, so that bytes known from an earlier frame may stand for one.
     """
 
-    __slots__ = ("_heads", "_tails", "framing")
+    __slots__ = ("_closing", "_heads", "_keys", "_tails", "framing")
 
     def __init__(self, table: Node, path: str, framing: Framing) -> None:
         self.framing = framing
@@ -57,6 +57,8 @@ class Grammar:
         ]
         self._heads = [re.compile(head).match for head, _ in spellings]
         self._tails = [re.compile(tail).fullmatch for _, tail in spellings]
+        self._closing = re.compile(rb"\}" + framing.around[1]).fullmatch
+        self._keys = frozenset({*table.keys, *table.switches, b"type"})
 
     def head(self, raw: bytes) -> re.Match[bytes] | None:
         """The head of one whole event."""
@@ -67,6 +69,29 @@ class Grammar:
         """The tail that begins at `at`, where a head ends."""
         compact, spaced = self._tails
         return compact(raw, at) or spaced(raw, at)
+
+    def ends(self, raw: bytes, at: int, *, lengths: bool) -> bool:
+        """Whether the end of the event stands at `at`, inside the root object behind a member, and nothing before it that matters.
+
+        What may stand there are members that no table knows and that are no strings, objects or lists; with
+        `lengths` none under whose name lengths are told.
+        """
+        while (member := _new_member(raw, at)) is not None:
+            name = member[1]
+            if name in self._keys or (lengths and tells_length(name, member[2])):
+                return False
+            at = member.end()
+        return self._closing(raw, at) is not None
+
+    def open_end(self, tail: bytes, *, lengths: bool) -> bytes:
+        """What of a tail stands before its `ends`."""
+        at = tail.find(b",")
+        while at >= 0 and not self.ends(tail, at, lengths=lengths):
+            at = tail.find(b",", at + 1)
+        return tail[: at if at >= 0 else tail.rindex(b"}")]
+
+
+_new_member = re.compile(b', ?"(' + PLAIN + b'*+)": ?(' + _NUMBER + b"|true|false|null)").match
 
 
 class _Pattern:

@@ -169,28 +169,31 @@ class ArrayJoint:
     What stood between two elements leaves as it came where both leave; a comma waits for what follows it.
     """
 
-    __slots__ = ("_closed", "_held", "_opened", "_some")
+    __slots__ = ("_closed", "_opened", "some", "waiting")
 
     def __init__(self) -> None:
-        self._held = b""  # from a comma on
-        self._opened = self._some = self._closed = False
+        self.waiting = b""
+        """What came from a comma on, until the next element leaves."""
+        self.some = False
+        """Whether an element has left."""
+        self._opened = self._closed = False
 
     @property
     def held(self) -> bytes:
         """What came and waits for the next element: from a comma on, itself only behind one that left."""
-        return self._held if self._some else self._held.lstrip(b",")
+        return self.waiting if self.some else self.waiting.lstrip(b",")
 
     def between(self, piece: bytes) -> bytes:
         """What leaves for a piece that is no element. Raises WireError where white space grows over the limit."""
         if piece == b",":
-            self._held = piece
+            self.waiting = piece
             return b""
         if piece == b"]":
-            piece, self._held = self._held.lstrip(b",") + piece, b""
+            piece, self.waiting = self.waiting.lstrip(b",") + piece, b""
             self._closed = True
-        elif self._held:
-            self._held += piece
-            if len(self._held) > MAX_BLANK_BYTES:
+        elif self.waiting:
+            self.waiting += piece
+            if len(self.waiting) > MAX_BLANK_BYTES:
                 raise WireError("json_array", MAX_BLANK_BYTES, f"more than {MAX_BLANK_BYTES} blanks")
             return b""
         self._opened = self._opened or piece == b"["
@@ -200,7 +203,7 @@ class ArrayJoint:
         """What leaves for an element of which `out` is left."""
         if not out:
             return b""
-        comma, self._held = self._held, b""
+        comma, self.waiting = self.waiting, b""
         return self._after(comma, out)
 
     def own(self, out: bytes) -> bytes:
@@ -212,8 +215,8 @@ class ArrayJoint:
         return b"" if self._closed else self._begun() + self.between(b"]")
 
     def _after(self, comma: bytes, out: bytes) -> bytes:
-        before = comma or GLUE if self._some else self._begun() + comma.lstrip(b",")
-        self._some = True
+        before = comma or GLUE if self.some else self._begun() + comma.lstrip(b",")
+        self.some = True
         return before + out
 
     def _begun(self) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from operator import itemgetter
 
 from hardening.wire.roles import Role
@@ -35,7 +36,12 @@ LENGTH_NAMES = (
     rb'[^"]*(?:usage|token|duration|timing|metrics|latenc|time_info|elapsed|throughput|(?<![a-z])cost'
     rb'|cost(?=$|")|time_?to_|eval_?count|n_decode|predicted_n|time(?=$|")|(?:seconds|_secs?|_[mnu]s)(?=$|")))'
 )
-_speaks_of_length = re.compile(LENGTH_NAMES).match
+_is_of_length = re.compile(LENGTH_NAMES).match
+# A part of every such name, in lower case: to look for it costs a tenth of looking for all of the name.
+_may_be_of_length = re.compile(
+    rb"usage|t(?:oken|im|hroughput)|d(?:uration|ecode)|metrics|latenc|e(?:lapsed|val)|cost|predicted_n|sec|_[mnu]s"
+).search
+_SHORT = 64  # bytes of a name; what was found out about a longer one is not kept
 # Names that mean one thing wherever they stand, before a string, an object or a list, and those of lengths.
 _told_anywhere = re.compile(
     rb'"(reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought'
@@ -46,6 +52,15 @@ _told_anywhere = re.compile(
 ).finditer
 
 _escaped_key = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)++")%b:%b' % (_WS, _WS), re.DOTALL).finditer
+
+
+def _speaks_of_length(name: bytes) -> bool:
+    return _known_to(name) if len(name) <= _SHORT else _is_of_length(name) is not None
+
+
+@lru_cache(maxsize=1024)
+def _known_to(name: bytes) -> bool:
+    return _may_be_of_length(name.lower()) is not None and _is_of_length(name) is not None
 
 
 def role_of(name: bytes, first: int) -> Role | None:
@@ -97,4 +112,4 @@ def tells_length(name: bytes, value: bytes) -> bool:
     """Whether a number, also one in a string, by its first bytes, stands under a name of lengths."""
     if name == b"token" and value[:1] == b'"':
         return False  # the text of one
-    return value.lstrip(b'-"')[:1].isdigit() and _speaks_of_length(name) is not None
+    return value.lstrip(b'-"')[:1].isdigit() and _speaks_of_length(name)

@@ -11,9 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hardening.facts import Decision, LogprobTerms, ReasoningTerms
-from hardening.lanes import Lanes
+from hardening.lanes import NO_LANE, Lanes
 from hardening.wire.frame import Frame
-from hardening.wire.shapes import Lane
 from tests.exchanges import (
     DONE,
     HIDDEN,
@@ -111,13 +110,8 @@ class ReadInFull(Lanes):
 
     __slots__ = ()
 
-    def take(self, lane: Lane, data: bytes) -> bytes | None:
-        """Never."""
-        return None
-
-    def change(self, raw: bytes) -> bytes | None:
-        """Never."""
-        return None
+    def learn(self, frame: Frame, out: bytes, *, same: bool, masked: bool) -> None:
+        """Nothing."""
 
 
 def through(
@@ -130,7 +124,7 @@ def through(
 ) -> tuple[bytes, tuple[str, ...]]:
     made = exchange(format, decision, sse=sse)
     if not compared:
-        made._lanes.__class__ = ReadInFull
+        made._reply.lanes.__class__ = ReadInFull
     out = b"".join(made.receive(piece, 0.0) for piece in pieces) + made.end(0.0)
     return out, made.settlement().changed
 
@@ -485,7 +479,7 @@ def test_the_last_count_of_a_lane_is_the_count() -> None:
     made = exchange("gemini_generate", SUMMARISED)
     for number in range(1, 30):
         made.receive(gemini_event(spoke({"text": f"word{number} "}, candidatesTokenCount=number)), 0.0)
-    assert made._lanes.lane is not None
+    assert made.lane is not NO_LANE
     last = gemini_event(spoke({"text": ""}, finish="STOP"))
     made.receive(last, 0.0)
     assert made.settlement().usage.completion == 29

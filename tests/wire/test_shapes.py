@@ -1,4 +1,4 @@
-"""Shapes: what compares equal around the payload is proven, everything else is read."""
+"""Shapes: what stands around a payload, and what of it may change."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from hardening.wire.around import Around
 from hardening.wire.codec import CODECS
-from hardening.wire.shapes import Kind, Lane, Shapes, Skeleton, lane_of, skeleton_of, string_text
+from hardening.wire.shapes import Kind, Shape, shape_of, string_text, text_of
 from hardening.wire.sse import SseFrame
 
 CHAT = CODECS["openai_chat"]
@@ -16,7 +17,7 @@ CHAT = CODECS["openai_chat"]
 def frame(text: str = "x", *, field: str = "content", **more: object):  # type: ignore[no-untyped-def]
     chunk = {
         "id": "c1",
-        "created": 1,
+        "created": 17,
         "choices": [{"index": 2, "delta": {field: text}, "finish_reason": None}],
         **more,
     }
@@ -24,62 +25,95 @@ def frame(text: str = "x", *, field: str = "content", **more: object):  # type: 
     return CHAT.frame(event.raw, event.data_at, event.data_end, source=event.source)
 
 
-def lane(kind: Kind = Kind.TEXT, **more: str) -> Lane:
-    found = lane_of(frame(**more), kind)
+def shape(kind: Kind = Kind.TEXT, **more: object) -> Shape:
+    found = shape_of(frame(**more), kind)  # type: ignore[arg-type]
     assert found is not None
     return found
 
 
-def test_a_lane_is_the_bytes_around_the_payload() -> None:
-    text = lane()
-    assert text.prefix + b"x" + text.suffix == frame().raw
-    assert text.index == 2
-    assert lane(Kind.REASONING, field="reasoning").kind is Kind.REASONING
+def around(found: Shape, opened: frozenset[int] = frozenset()) -> Around:
+    sites = [found.sites[place] for place in opened]
+    return Around(found.frame.raw, found.payload, slot=found.slot, opened=sites)
+
+
+def test_a_shape_is_the_bytes_around_the_payload() -> None:
+    found = around(shape())
+    assert found.prefix + b"x" + found.suffix == frame().raw
+    assert shape().index == 2
+    assert shape(Kind.REASONING, field="reasoning").kind is Kind.REASONING
 
 
 @pytest.mark.parametrize(
     "more",
     [{"usage": {"prompt_tokens": 1, "completion_tokens": 1}}, {"note": "a long string of an unknown kind"}],
 )
-def test_frames_with_more_to_say_have_no_lane(more: dict[str, object]) -> None:
-    assert lane_of(frame("x", **more), Kind.TEXT) is None  # type: ignore[arg-type]
+def test_frames_with_more_to_say_have_no_shape(more: dict[str, object]) -> None:
+    assert shape_of(frame("x", **more), Kind.TEXT) is None
 
 
-def test_a_frame_of_another_kind_has_no_lane() -> None:
-    assert lane_of(frame(), Kind.REASONING) is None
-    assert lane_of(frame(), Kind.ROWS) is None
+def test_a_frame_of_another_kind_has_no_shape() -> None:
+    assert shape_of(frame(), Kind.REASONING) is None
+    assert shape_of(frame(), Kind.ROWS) is None
 
 
-def skeleton(**more: object) -> Skeleton:
-    found = skeleton_of(frame(**more), Kind.TEXT)  # type: ignore[arg-type]
-    assert found is not None
-    return found
-
-
-def test_a_shape_leaves_identifiers_open_and_nothing_else() -> None:
-    match = Shapes().find(Kind.TEXT, 2, skeleton()).match
-    again = frame('yes \\ "no"').raw.replace(b'"c1"', b'"another"').replace(b'"created": 1', b'"created": 77')
-    found = match(again)
-    assert found is not None
-    assert found[1] == json.dumps('yes \\ "no"')[1:-1].encode()
-    for other in (
-        again.replace(b'"index": 2', b'"index": 3'),
-        again.replace(b'"finish_reason": null', b'"finish_reason": "stop"'),
-        again.replace(b'"delta": {', b'"delta": {"reasoning": "T", '),
-        again.replace(b'"another"', b'"a", "reasoning": "T"'),
-        again.replace(b'"another"', b'"a\nb"'),
+def test_what_means_nothing_may_change_and_nothing_else() -> None:
+    found = shape()
+    again = frame('yes \\ "no"').raw
+    assert found.changed(again) == frozenset()
+    assert found.changed(again.replace(b'"c1"', b'"another"')) == {0}
+    assert found.changed(again.replace(b'"created": 17', b'"created": 1977')) == {1}
+    for old, new in (
+        (b'"index": 2', b'"index": 3'),
+        (b'"finish_reason": null', b'"finish_reason": "stop"'),
+        (b'"delta": {', b'"delta": {"reasoning": "T", '),
+        (b'"c1"', b'"a", "reasoning": "T"'),
+        (b'"c1"', b'"a\nb"'),
+        (b'"c1"', b'"a\\"'),
+        (b'"created": 17', b'"created": 017'),
+        (b'"created": 17', b'"created": 1e9'),
+        (b'"created": 17', b'"created": "17"'),
+        (b"}\n\n", b'}, "reasoning": "T"}\n\n'),
+        (b"}\n\n", b"}\n\ndata: {}\n\n"),
+        (b"data: ", b"event: x\ndata: "),
     ):
-        assert match(other) is None
+        assert found.changed(again.replace(old, new)) is None
 
 
-def test_the_shapes_of_a_process_are_bounded_and_shared() -> None:
-    shapes = Shapes()
-    for number in range(100):
-        shapes.find(Kind.TEXT, 2, skeleton(model=f"m{number}"))
-    assert len(shapes._known) == Shapes._MOST
-    assert shapes.find(Kind.TEXT, 2, skeleton(model="m99")) is shapes.find(
-        Kind.TEXT, 2, skeleton(model="m99")
-    )
+def test_only_what_is_opened_may_differ() -> None:
+    found, other = shape(), frame().raw.replace(b'"c1"', b'"c2"')
+    assert around(found).read(other) is None
+    assert around(found, frozenset({1})).read(other) is None
+    read = around(found, frozenset({0})).read(other)
+    assert read is not None
+    assert read.values == [b"c2"]
+    assert other[slice(*read.payload)] == b"x"
+
+
+ROW = {"token": "x", "logprob": -0.5, "bytes": None, "top_logprobs": []}
+
+
+def rows(**more: object) -> bytes:
+    choice = {
+        "index": 2,
+        "delta": {"content": "x"},
+        "logprobs": {"content": [ROW]},
+        "finish_reason": None,
+    }
+    chunk = {"id": "c1", "choices": [choice], "obfuscation": "abc", "created": 17, **more}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+def test_behind_a_slot_strings_may_change() -> None:
+    raw = rows()
+    found = shape_of(CHAT.frame(raw, 6, len(raw) - 2), Kind.ROWS)
+    assert found is not None
+    assert found.changed(rows(id="c2", obfuscation="")) == {0, 1}
+    read = around(found, frozenset({0, 1})).read(rows(id="c77", obfuscation="?"))
+    assert read is not None
+    assert read.values == [b"c77", b"?"]
+    assert json.loads(rows(id="c77", obfuscation="?")[slice(*read.slot)]) == [ROW]
+    for odd in (rows(created=18), rows(obfuscation="a\\n"), rows(x=1)):
+        assert found.changed(odd) is None
 
 
 @pytest.mark.parametrize(
@@ -87,7 +121,7 @@ def test_the_shapes_of_a_process_are_bounded_and_shared() -> None:
     [(b"a\\nb", "a\nb"), (b'say \\"hi\\"', 'say "hi"'), (b"\\u003c", "<"), (b"caf\xc3\xa9", "café")],
 )
 def test_the_inside_of_one_string(piece: bytes, text: str) -> None:
-    assert string_text(piece) == text
+    assert string_text(piece) == text_of(piece) == text
 
 
 @pytest.mark.parametrize("piece", [b'a","reasoning":"T', b"a\\", b'a\\\\"', b"\xff", b"\\q", b"a\nb"])
@@ -95,19 +129,15 @@ def test_what_is_not_the_inside_of_exactly_one_string(piece: bytes) -> None:
     assert string_text(piece) is None
 
 
-def counted(usage: dict[str, object]) -> bytes:
-    chunk = {"choices": [{"index": 2, "delta": {"content": "x"}}], "usage": usage, "model": "m"}
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
-
-
-def test_a_lane_with_a_usage_leaves_its_numbers_open_and_nothing_else() -> None:
-    raw = counted({"prompt_tokens": 9, "completion_tokens": 10, "details": [{"kind": "TEXT", "n": 1}]})
-    found = lane_of(CHAT.frame(raw, 6, len(raw) - 2), Kind.TEXT_COUNTED)
-    assert found is not None
-    assert found.counts == b'{"prompt_tokens": , "completion_tokens": , "details": [{"kind": "TEXT", "n": }]}'
-    usage = raw[len(found.prefix) + 1 + len(found.middle) : -len(found.suffix)]
-    assert raw == found.prefix + b"x" + found.middle + usage + found.suffix
-    assert usage.translate(None, b"0123456789") == found.counts
-    for odd in ({"completion_tokens": 1, "note": "a long string that no table knows"}, {"other": 1}):
-        raw = counted(odd)
-        assert lane_of(CHAT.frame(raw, 6, len(raw) - 2), Kind.TEXT_COUNTED) is None
+def test_a_shape_with_a_usage_needs_one_that_can_be_read() -> None:
+    for usage, kind in (
+        ({"prompt_tokens": 9, "completion_tokens": 10}, True),
+        ({"completion_tokens": 1, "note": "a long string that no table knows"}, False),
+        ({"other": 1}, False),
+    ):
+        chunk = {"choices": [{"index": 2, "delta": {"content": "x"}}], "usage": usage, "model": "m"}
+        raw = b"data: " + json.dumps(chunk).encode() + b"\n\n"
+        found = shape_of(CHAT.frame(raw, 6, len(raw) - 2), Kind.TEXT_COUNTED)
+        assert (found is not None) is kind
+        if found is not None:
+            assert json.loads(raw[slice(*found.slot)]) == usage

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hardening.wire.around import NOWHERE
 from hardening.wire.codec import CODECS
-from hardening.wire.shapes import Kind, Shapes, string_text
-from hardening.wire.sse import SseFrame
-from hardening.wire.strays import NOWHERE, Strays
+from hardening.wire.shapes import Kind, string_text
+from hardening.wire.strays import Strays
 
 CHAT = CODECS["openai_chat"]
 
@@ -22,16 +22,11 @@ def raw(text: str = "x", *, field: str = "content", index: int = 0, id: str = "c
     )
 
 
-def learnt(*kinds: tuple[Kind, str, int]) -> Strays:
-    strays = Strays(CHAT.grammar, Shapes())
-    for kind, field, index in kinds or ((Kind.TEXT, "content", 0),):
-        learn(strays, raw(field=field, index=index), kind, index)
+def learnt(*kinds: tuple[Kind, int]) -> Strays:
+    strays = Strays(CHAT.grammar)
+    for kind, index in kinds or ((Kind.TEXT, 0),):
+        strays.learn(kind, index)
     return strays
-
-
-def learn(strays: Strays, data: bytes, kind: Kind = Kind.TEXT, index: int = 0) -> None:
-    event = SseFrame(data)
-    strays.learn(CHAT.frame(event.raw, event.data_at, event.data_end, source=data), kind, index)
 
 
 def piece(strays: Strays, data: bytes) -> bytes | None:
@@ -40,14 +35,14 @@ def piece(strays: Strays, data: bytes) -> bytes | None:
 
 
 def test_a_stream_that_taught_nothing_places_nothing() -> None:
-    assert Strays(CHAT.grammar, Shapes()).place(raw()) is None
+    assert Strays(CHAT.grammar).place(raw()) is None
     strays = learnt()
     strays.forget()
     assert strays.place(raw()) is None
 
 
 def test_only_kinds_and_numbers_that_were_read_are_placed() -> None:
-    strays = learnt((Kind.TEXT, "content", 0), (Kind.REASONING, "reasoning", 1))
+    strays = learnt((Kind.TEXT, 0), (Kind.REASONING, 1))
     assert strays.place(raw(field="reasoning", index=0)) is None
     assert strays.place(raw(index=1)) is None
     assert strays.place(raw(field="reasoning", index=1))[:2] == (Kind.REASONING, 1)  # type: ignore[index]
@@ -67,28 +62,3 @@ def test_a_known_head_and_tail_do_not_vouch_for_what_is_between() -> None:
     assert piece(strays, data) == b"yes"
     between = piece(strays, data.replace(b'"yes"}', b'"yes","reasoning":"T"}'))
     assert between is None or string_text(between) is None
-
-
-def test_frames_that_come_in_numbers_get_a_shape() -> None:
-    shapes = Shapes()
-    strays = Strays(CHAT.grammar, shapes)
-    learn(strays, raw())
-    full = 0
-    for number in range(40):
-        data = raw("yes", id=f"c{number}", obfuscation="p" * (number % 7))
-        if strays.place(data) is None:
-            full += 1
-            learn(strays, data)
-    assert full == 2
-    assert len(shapes._known) == 1
-
-
-def test_frames_that_share_nothing_get_no_shape() -> None:
-    shapes = Shapes()
-    strays = Strays(CHAT.grammar, shapes)
-    learn(strays, raw())
-    for number in range(40):
-        data = raw("yes", id=f"c{number}", **{f"x_{number}": 1})
-        if strays.place(data) is None:
-            learn(strays, data)
-    assert shapes._known == []

@@ -1,0 +1,111 @@
+"""The lane of frames in which rows of log-probabilities stand beside their payload."""
+
+from __future__ import annotations
+
+from hardening.lanes.slot import SlotLane
+from hardening.lanes.speech import EVEN, Speech
+from hardening.lanes.trace import Thought
+from hardening.transform.chain import Chain
+from hardening.wire.around import Span
+from hardening.wire.scan import write_string
+from hardening.wire.shapes import Kind, Shape, is_list, text_of
+
+
+class Rows:
+    """What becomes of rows: they go with a trace, and beside a text they are cut to what leaves of it."""
+
+    __slots__ = ("_chain", "_changed", "_speech", "_thought")
+
+    def __init__(self, chain: Chain, changed: set[str], *, speech: Speech, thought: Thought) -> None:
+        self._chain = chain
+        self._changed = changed
+        self._speech = speech
+        self._thought = thought
+
+    def of_trace(self, index: int, data: bytes, span: Span, rows: Span) -> bytes | None:
+        """What leaves for `data`, where the rows go with their trace or nothing acts on either; else None."""
+        if self._chain.hidden is None and self._chain.rows is not None:
+            return None
+        if not is_list(data[slice(*rows)]):  # another choice, which has an answer, may stand behind them
+            return None
+        return self._thought.take(index, data, data[slice(*span)])
+
+    def of_text(self, index: int, data: bytes, span: Span, rows: Span, *, bare: bytes | None) -> bytes | None:
+        """What leaves for `data`, in which rows stand beside a text; without `bare` only where some of both stay.
+
+        `bare` is what follows the text where no row is left.
+        """
+        start, end = span
+        piece = data[start:end]
+        if not piece:
+            return None
+        visible = piece
+        speech = self._speech
+        even = speech.calm and not piece.strip(EVEN)
+        if not even:
+            text = text_of(piece)
+            if not text or (not speech.calm and self._chain.holding):
+                return None
+            even = speech.calm and self._chain.passes(index, text)
+            if not even:
+                if bare is None or not is_list(data[slice(*rows)]):  # asked before a tag hears of the text
+                    return None
+                spoken = speech.spoken(index, text, piece)
+                if spoken is None:
+                    return None
+                visible = piece if spoken == text else write_string(spoken)[1:-1]
+        out = self._cut(index, data, span, rows, visible=visible, bare=bare)
+        if even and out is not None:
+            speech.passed(index, piece)
+        return out
+
+    def _cut(
+        self, index: int, data: bytes, span: Span, rows: Span, *, visible: bytes, bare: bytes | None
+    ) -> bytes | None:
+        """`data` with `visible` as the inside of its text and with the rows that spell it."""
+        start, end = span
+        first, last = rows
+        bounded = self._chain.rows
+        if bounded is None:
+            return data
+        if not visible:
+            return b""
+        given = data[first:last]
+        kept = bounded.cut(index, given, visible)
+        if kept is None:
+            if bare is None or not is_list(given):  # what stands behind them would go with them
+                return None
+            self._changed.add("logprobs")
+            return b"".join((data[:start], visible, bare))
+        if kept == given and visible == data[start:end]:
+            return data
+        self._changed.add("logprobs")
+        return b"".join((data[:start], visible, data[end:first], kept, data[last:]))
+
+
+class RowsLane(SlotLane):
+    """Frames that say a piece of text or of a trace, and the rows of its log-probabilities."""
+
+    __slots__ = ("_bare", "_is_trace", "_rows")
+
+    def __init__(self, shape: Shape, opened: frozenset[int], *, rows: Rows) -> None:
+        super().__init__(shape, opened)
+        self._rows = rows
+        self._is_trace = shape.kind is Kind.TRACE_ROWS
+        frame = shape.frame
+        # What is left where no row is, as far as nothing in it changes from frame to frame.
+        fixed = not self._is_trace and not self.after and not self.behind
+        self._bare = frame.render({frame.events[1][1]: b"[]"})[shape.payload[1] :] if fixed else None
+
+    def take(self, data: bytes) -> bytes | None:
+        """As `Lane.take`."""
+        parts = self._parts(data)
+        if parts is None:
+            return None
+        span, rows, _ = parts
+        first, last = rows
+        if first == last or data.find(b"\n", first, last) >= 0 or data.find(b"\r", first, last) >= 0:
+            return None  # none, or several events
+        if self._is_trace:
+            return self._came(self._rows.of_trace(self.index, data, span, rows))
+        return self._came(self._rows.of_text(self.index, data, span, rows, bare=self._bare))

@@ -1,0 +1,96 @@
+"""The lane of a reasoning trace."""
+
+from __future__ import annotations
+
+from hardening.lanes.lane import Lane
+from hardening.lanes.speech import Speech
+from hardening.transform.chain import Chain
+from hardening.transform.reasoning import MOST_PIECES, Trace
+from hardening.transform.tally import Tally
+from hardening.wire.around import PLAIN
+from hardening.wire.shapes import Shape, text_of
+
+
+class Thought:
+    """What becomes of a piece of a trace: it is counted, and held where traces are hidden."""
+
+    __slots__ = ("_chain", "_speech", "_tally")
+
+    def __init__(self, chain: Chain, tally: Tally, speech: Speech) -> None:
+        self._chain = chain
+        self._tally = tally
+        self._speech = speech
+
+    def take(self, index: int, data: bytes, piece: bytes) -> bytes | None:
+        """What leaves for `data`, in which `piece` stands; None where it must be read in full."""
+        text = text_of(piece)
+        if not text:
+            return None
+        size = len(piece)
+        tally = self._tally
+        tally.bytes += size
+        tally.reasoning_bytes += size
+        hidden = self._chain.hidden
+        if hidden is None:
+            return data
+        hidden.take(index, text)
+        self._speech.calm = False
+        return b""
+
+
+class TraceLane(Lane):
+    """Frames that say a piece of a trace and nothing else that matters."""
+
+    __slots__ = ("_tally", "_thought", "_trace")
+
+    def __init__(
+        self,
+        shape: Shape,
+        opened: frozenset[int],
+        *,
+        thought: Thought,
+        tally: Tally,
+        trace: Trace | None,
+    ) -> None:
+        """`trace` is where the pieces go as long as it is open; None where they pass."""
+        super().__init__(shape, opened)
+        self._thought = thought
+        self._tally = tally
+        self._trace = trace
+
+    def take(self, data: bytes) -> bytes | None:
+        """As `Lane.take`; every chunk of a trace comes here, so what can be written out is not called."""
+        rest = data.removeprefix(self.prefix)
+        if len(rest) == len(data):
+            return None
+        for run, literal in self.before:
+            cut = rest.lstrip(run)
+            rest = cut.removeprefix(literal)
+            if len(rest) == len(cut):
+                return None
+        tail = rest.lstrip(PLAIN)
+        size = len(rest) - len(tail)
+        for literal, run in self.after:
+            cut = tail.removeprefix(literal)
+            if len(cut) == len(tail):
+                return self._slowly(data)
+            tail = cut.lstrip(run)
+        trace = self._trace
+        if tail != self.suffix or not size or trace is None or not trace.open:
+            return self._slowly(data)
+        tally = self._tally
+        tally.bytes += size
+        tally.reasoning_bytes += size
+        pieces = trace.pieces
+        pieces.append(rest[:size])
+        if len(pieces) >= MOST_PIECES:
+            trace.digest()
+        return b"" if self.sequel is None else self.sequel.came(self, b"")
+
+    def _slowly(self, data: bytes) -> bytes | None:
+        """`take` for a piece with escapes, or one that passes."""
+        read = self.read(data)
+        if read is None or (self._trace is not None and not self._trace.open):
+            return None
+        start, end = read.payload
+        return self._came(self._thought.take(self.index, data, data[start:end]))
