@@ -41,7 +41,7 @@ from hardening.kernels.codes import (
 )
 from hardening.kernels.jit import kernel, part, pointer
 
-PARTS = "3cabedd135d16698"
+PARTS = "30c0ac93edcb59f5"
 """Digest of the files of the parts, which renews numba's cache with them."""
 NULL = word(b"null")
 LETTER_N = 110
