@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from hardening.errors import StartError
-from hardening.identity import Keys
+from hardening.identity import SECRET_BYTES, Keys
 from hardening.policy import KeyPlace, Runtime
 
 _SERVERS = (
@@ -68,8 +68,15 @@ def _secret(place: KeyPlace, environment: Mapping[str, str]) -> bytes:
     if place.kind == "env":
         if place.name not in environment:
             raise StartError(f"key: the variable {place.name} is not set")
-        return environment[place.name].encode()
-    try:
-        return Path(place.name).read_bytes().strip(b"\r\n")
-    except OSError as fault:
-        raise StartError(f"key: {place.name} cannot be read: {fault.strerror}") from fault
+        secret = environment[place.name].encode()
+    else:
+        try:
+            secret = Path(place.name).read_bytes().strip(b"\r\n")
+        except OSError as fault:
+            raise StartError(f"key: {place.name} cannot be read: {fault.strerror}") from fault
+    if len(secret) < SECRET_BYTES:
+        raise StartError(
+            f"key: found {len(secret)} bytes in {place.name}, at least {SECRET_BYTES} are needed;"
+            " `openssl rand -base64 48` makes such a key"
+        )
+    return secret

@@ -216,17 +216,30 @@ class Service:
         """Open the store, make the tools fast and exact, and write the one line that says what started.
 
         Raises:
-            StartError: there is no tokenizer, and the policy lets nothing be guessed.
+            StartError: there is no tokenizer, and the policy lets nothing be guessed; or receipts have no place.
             StateError: the store cannot be opened.
         """
         if isinstance(self.store, HeldStore) and not self._own_store:
             self.store.open()
+        self._check_audit()
         try:
             self._kernels_s = self._toolbox.warm()
         except StartError as fault:
             self._guessing = fault
             self._check_guessing(self.in_force.policy)
         self._announce()
+
+    def _check_audit(self) -> None:
+        if self.audit is None:
+            return
+        try:
+            self.audit.check()
+        except OSError as fault:
+            place = self._runtime.audit.removeprefix("file:")
+            raise StartError(
+                f"audit: {place} cannot be written: {fault.strerror}; make its folder, or name stdout, none or"
+                " another file in `runtime.audit` or HARDENING_AUDIT"
+            ) from fault
 
     def _announce(self, news: str = "", warnings: Sequence[str] = ()) -> None:
         """Say in one line what is in force; at the level of a warning where there is a new one."""

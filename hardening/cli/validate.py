@@ -13,10 +13,13 @@ from rich.console import Console
 
 from hardening.cli.schema import print_schema
 from hardening.clock import SystemClock
-from hardening.errors import PolicyError, PolicyFault
+from hardening.errors import PolicyError, PolicyFault, StateError
 from hardening.policy import Policy, find_preset, preset_names
+from hardening.policy.faults import fault_at
 from hardening.policy.load import open_policy
+from hardening.policy.provenance import mark_of
 from hardening.policy.warnings import warnings
+from hardening.state import check_address
 from hardening.wire.doors import Doors
 
 FINDINGS = 1
@@ -87,6 +90,10 @@ def _judged(source: str) -> Verdict:
         reading = open_policy(source, os.environ)
     except PolicyError as error:
         return Verdict(source, None, error.faults, ())
+    try:
+        check_address(reading.policy.runtime.state)
+    except StateError as error:
+        return Verdict(source, None, (fault_at(mark_of(reading.root, "runtime", "state"), str(error)),), ())
     doors = Doors(reading.policy.doors.own).names
     return Verdict(source, reading.policy, (), warnings(reading, SystemClock().wall(), doors))
 

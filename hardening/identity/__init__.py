@@ -8,7 +8,7 @@ accepted him, from that network; the app and trusted proxies are believed at onc
 from __future__ import annotations
 
 from hardening.identity.callers import ANONYMOUS, CONSUMER_HEADER, Identifier
-from hardening.identity.keys import Keys
+from hardening.identity.keys import SECRET_BYTES, Keys
 from hardening.identity.proven import ProvenLedger
 
-__all__ = ["ANONYMOUS", "CONSUMER_HEADER", "Identifier", "Keys", "ProvenLedger"]
+__all__ = ["ANONYMOUS", "CONSUMER_HEADER", "SECRET_BYTES", "Identifier", "Keys", "ProvenLedger"]

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hardening.errors import StartError
 
-_SECRET_BYTES = 32
+SECRET_BYTES = 32
+"""The least that a secret may have."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,10 +40,10 @@ class Keys:
         Raises:
             StartError: a secret has fewer than 32 bytes.
         """
-        chain = (secrets.token_bytes(_SECRET_BYTES) if secret is None else secret, *previous)
+        chain = (secrets.token_bytes(SECRET_BYTES) if secret is None else secret, *previous)
         for given in chain:
-            if len(given) < _SECRET_BYTES:
-                raise StartError(f"key: found {len(given)} bytes, at least {_SECRET_BYTES} are needed")
+            if len(given) < SECRET_BYTES:
+                raise StartError(f"key: found {len(given)} bytes, at least {SECRET_BYTES} are needed")
         return cls(
             identity=_derive(chain[-1], "identity"),
             sketch=_derive(chain[-1], "sketch"),

@@ -82,6 +82,10 @@ class AuditWriter:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def check(self) -> None:
+        """Raise OSError where nothing could be written now; makes the file where there is none."""
+        self._open().close()
+
     def put(self, receipt: Receipt) -> None:
         """Hand over a receipt; never waits and never raises."""
         if (self._pid != os.getpid() and not self._start()) or self._queue.qsize() >= self._max_pending:

@@ -41,7 +41,11 @@ def mode_of(environment: Env[str, str], faults: list[PolicyFault]) -> Mode | Non
     if value == "shadow":
         return "shadow"
     if value:
-        faults.append(fault_at(Mark("HARDENING_MODE", 1, 1), "found another value (allowed: shadow)"))
+        message = (
+            "found another value (allowed: shadow, or not set; to enforce, unset it and write `mode: enforce`"
+            " in the policy)"
+        )
+        faults.append(fault_at(Mark("HARDENING_MODE", 1, 1), message))
     return None
 
 

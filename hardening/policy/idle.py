@@ -4,6 +4,7 @@
 - a rule whose `except` takes out all that its `match` lets in
 - a rule whose day has come, one that acts for no account, one that says nothing
 - a door, a client network or an account that no request can have: mostly a spelling
+- a debt that nobody may make: an answer owes only where it is finished
 - a limit that nobody is charged to: mostly a rule that lost its `limits`
 - a band, or a value of one, that adds nothing: bands only tighten
 
@@ -42,6 +43,7 @@ def idle(reading: Reading, now: float, doors: tuple[str, ...]) -> Iterator[Polic
             yield from _clients(node_at(node, side, "client"))
     yield from _behind(reading)
     yield from _limits(reading)
+    yield from _debts(reading)
     yield from _bands(reading)
     yield from _loose_layers(reading)
 
@@ -145,6 +147,18 @@ def _limits(reading: Reading) -> Iterator[PolicyFault]:
         mark = mark_of(root, "limits", name)
         if name not in charged and mark.file == root.mark.file:
             text = f"limit `{name}` is charged by nobody; name it in `limits` of defaults or a rule, or remove it"
+            yield fault_at(mark, text)
+
+
+def _debts(reading: Reading) -> Iterator[PolicyFault]:
+    """Limits of this very file that say how much may be owed, where no answer is finished in debt."""
+    file, root = reading.file, reading.root
+    if any(part.at_limit == "finish" for part in (file.defaults, *file.rules)):
+        return
+    for name, limit in file.limits.items():
+        mark = mark_of(root, "limits", name, "max_debt")
+        if limit.max_debt is not None and mark.file == root.mark.file:
+            text = f"`max_debt` of limit `{name}` says nothing: no answer is finished in debt; write `at_limit: finish`, or remove it"
             yield fault_at(mark, text)
 
 

@@ -4,6 +4,7 @@
 - a rule that loosens, or lets out, on a header: any caller sends what he likes, also one with a good key
 - a group whose members nobody vouches for: in it is who says so, or nobody can be
 - a rule about to end: what holds from that day on is what stands without it
+- a pool of strangers without limits, an unproven caller being whoever says so
 - a list of limits that all go by what the caller names: new names are new allowances
 """
 
@@ -44,6 +45,7 @@ def loosening(reading: Reading, now: float) -> Iterator[PolicyFault]:
     yield from _nobody(reading)
     yield from _unvouched(reading)
     yield from _renamed(reading)
+    yield from _unlimited(reading)
 
 
 def _exemption(reading: Reading, rule: Rule, node: Node) -> Iterator[PolicyFault]:
@@ -188,3 +190,13 @@ def _renamed(reading: Reading) -> Iterator[PolicyFault]:
                 " check it; name one by `account` or `org` beside them"
             )
             yield fault_at(mark_of(node, "limits"), text)
+
+
+def _unlimited(reading: Reading) -> Iterator[PolicyFault]:
+    """A pool of strangers that nothing bounds."""
+    if reading.file.accounts.unproven.limits == ():
+        text = (
+            "callers that nobody vouched for have no limit at all, so a made-up key is worth more than a good one;"
+            " name a limit, or leave `limits` out for those of `defaults`"
+        )
+        yield fault_at(mark_of(reading.root, "accounts", "unproven", "limits"), text)

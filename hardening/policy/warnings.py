@@ -5,7 +5,7 @@ would want to hear before callers do, stands at the line that he has to edit, an
 
 - `idle`: what can never act
 - `loosening`: what loosens more than may be meant, or will soon end
-- here: former names of keys, secrets that are missing, and settings whose mechanism is not built yet
+- here: former names of keys, secrets that are missing, newcomers in a store that forgets, and settings whose mechanism is not built yet
 """
 
 from __future__ import annotations
@@ -36,8 +36,19 @@ def warnings(reading: Reading, now: float, doors: tuple[str, ...]) -> tuple[Poli
         *islice(idle(reading, now, doors), MAX_FAULTS),
         *islice(loosening(reading, now), MAX_FAULTS),
         *islice(_keys(reading), MAX_FAULTS),
+        *_forgotten(reading),
     ]
     return tuple(sorted(set(found)))
+
+
+def _forgotten(reading: Reading) -> Iterator[PolicyFault]:
+    """What holds for new accounts, where each start makes everybody new."""
+    if reading.file.risk.new is not None and reading.policy.runtime.state.startswith("memory://"):
+        text = (
+            "memory:// forgets who is known, so after each start every account is new;"
+            " name another store under `runtime.state` or in HARDENING_STATE"
+        )
+        yield fault_at(mark_of(reading.root, "risk", "new"), text)
 
 
 def _place(reading: Reading, path: tuple[str, ...]) -> Mark:

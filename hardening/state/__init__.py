@@ -7,6 +7,7 @@ from hardening.state.accounts import Accounts, AccountState, Block, Flag, Kept
 from hardening.state.guarded import FOREIGN_DEADLINE_S, GuardedStore
 from hardening.state.local import LocalShare
 from hardening.state.memory import MemoryStore
+from hardening.state.redis_url import read_url
 from hardening.state.sqlite import SqliteAccounts, SqliteStore
 from hardening.state.store import Evidence, HeldStore, StateStore
 
@@ -25,6 +26,7 @@ __all__ = [
     "SqliteAccounts",
     "SqliteStore",
     "StateStore",
+    "check_address",
     "open_accounts",
     "open_store",
 ]
@@ -53,6 +55,18 @@ def open_store(url: str) -> StateStore:
     found = f"{scheme}://..." if separator else "an address without ://"
     allowed = ", ".join(("memory://", "sqlite:///PATH", *(f"{one}://HOST" for one in _REDIS)))
     raise StateError(f"state: found {found}, allowed are {allowed}")
+
+
+def check_address(url: str) -> None:
+    """Raise what `open_store` would raise for this address, whichever client libraries are installed.
+
+    Raises:
+        StateError: no store is known by it, or it says what cannot be kept.
+    """
+    if url.partition("://")[0] in _REDIS:
+        read_url(url)
+    else:
+        open_store(url)
 
 
 def open_accounts(url: str) -> Accounts:

@@ -26,7 +26,7 @@ from tests.asgi.chat import BODY, HIDE, TRACE, stream, whole
 from tests.asgi.driver import ask, replies, run
 
 KEYS = [
-    ({"HARDENING_KEY": "short"}, "at least 32"),
+    ({"HARDENING_KEY": "short"}, "found 5 bytes in HARDENING_KEY, at least 32 are needed; `openssl rand"),
     ({"HARDENING_KEY_FILE": "/nowhere/key"}, "cannot be read"),
     ({"WEB_CONCURRENCY": "4"}, "4 workers"),
 ]
@@ -69,6 +69,27 @@ def bad_policy(tmp_path: Path) -> Path:
     path = tmp_path / "policy.yaml"
     path.write_text("version: 1\nname: bad\nmode: loud\ndefaults: {reasonings: {}}\n")
     return path
+
+
+@pytest.mark.parametrize("place", ["no-folder/audit.jsonl", ""])
+def test_receipts_that_have_no_place_are_told_at_the_start_and_not_lost_in_silence(
+    tmp_path: Path, place: str
+) -> None:
+    target = tmp_path / place
+    hardened = harden(
+        leaking(), HIDE, environment={"HARDENING_KEY": "k" * 32, "HARDENING_AUDIT": str(target)}
+    )
+    (failed,) = run(lifespan(hardened, "startup"))
+    assert failed["type"] == "lifespan.startup.failed"
+    assert f"audit: {target} cannot be written: " in failed["message"]
+    assert "HARDENING_AUDIT" in failed["message"]
+
+
+def test_a_database_without_a_folder_names_the_folder(tmp_path: Path) -> None:
+    state = f"sqlite:///{tmp_path}/none/state.db"
+    hardened = harden(leaking(), HIDE, environment={"HARDENING_KEY": "k" * 32, "HARDENING_STATE": state})
+    (failed,) = run(lifespan(hardened, "startup"))
+    assert f"there is no folder {tmp_path}/none; make it" in failed["message"]
 
 
 def test_making_one_never_raises_and_starts_nothing(bad_policy: Path) -> None:

@@ -120,6 +120,24 @@ def test_the_environment_is_validated_too() -> None:
     assert "geheim" not in result.output
 
 
+@pytest.mark.parametrize(("address", "allowed"), [
+    ("redis://:geheim@h/x", "allowed is the number of a database"),
+    ("redis://:geheim@h/0?foo=1", "allowed is client_name, prefix"),
+    ("redis+cluster://:geheim@h/1", "allowed is none"),
+    ("sqlite:///", "allowed is sqlite:///PATH"),
+])  # fmt: skip
+def test_a_store_that_could_not_be_started_is_a_fault_at_its_place(
+    address: str, allowed: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(f"version: 1\nruntime: {{state: '{address}', keys: {{current: {{env: KEY}}}}}}\n")
+    result = ran("validate", str(path))
+    assert result.exit_code == 1
+    assert f"{path}:2:18: state: found " in result.stdout
+    assert allowed in result.stdout
+    assert "geheim" not in result.output
+
+
 def test_the_version_is_printed() -> None:
     assert ran("--version").stdout == f"hardening {__version__}\n"
 

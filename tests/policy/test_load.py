@@ -129,7 +129,9 @@ def test_the_environment_wins_over_runtime_and_leaves_the_digest() -> None:
 def test_faults_of_the_environment_name_the_variable() -> None:
     both = faults("version: 1\n", {"HARDENING_KEY": "a", "HARDENING_KEY_FILE": "b"})
     assert both[0].file == "HARDENING_KEY_FILE"
-    assert faults("version: 1\n", {"HARDENING_MODE": "enforce"})[0].file == "HARDENING_MODE"
+    (fault,) = faults("version: 1\n", {"HARDENING_MODE": "enforce"})
+    assert fault.file == "HARDENING_MODE"
+    assert "allowed: shadow, or not set; to enforce, unset it" in fault.message
     assert faults("version: 1\n", {"HARDENING_STATE": "mysql://x"})[0].file == "HARDENING_STATE"
 
 

@@ -17,7 +17,7 @@ from hardening.wire.doors import Doors
 NOW = start_of("2027-01-01") + 3600
 HEAD = "version: 1\naccounts: {groups: {partner: [org_acme], all: ['*'], beta: []}}\n"
 IN_G = "rules: [{name: a, match: {group: g}, max_tokens: 9}]\n"
-KEY = {"HARDENING_KEY": "k" * 32}
+KEY = {"HARDENING_KEY": "k" * 32, "HARDENING_STATE": "sqlite:///state.db"}
 
 
 def found(text: str, environment: dict[str, str] | None = None, **parents: str) -> tuple[PolicyFault, ...]:
@@ -134,7 +134,15 @@ FIRES = {
         HEAD + "defaults: {reasoning: {show: none}}\nrisk: {new: {until: {age: 1d}, reasoning: {show: §summary}}}\n",
         "`reasoning.show` of risk.new adds nothing",
     ),
+    "a debt that nobody may make": (
+        HEAD + "limits: {a: {tokens: 9k, per: 1m, max_debt: §1k}}\ndefaults: {limits: [a]}\n",
+        "`max_debt` of limit `a` says nothing",
+    ),
     # what loosens
+    "strangers without a limit": (
+        "version: 1\naccounts: {unproven: {limits: §[]}}\n",
+        "have no limit at all",
+    ),
     "limits by made-up names": (BY + "defaults: {limits: §[m, k]}\nrules: [{name: r, limits: [a]}]\n", "by key, model"),
     "everybody is exempt": (rules("{name: a, exempt: §true}"), "exempts every request"),
     "everybody is exempt by a star": (
@@ -346,11 +354,11 @@ SECRETS = {
 @pytest.mark.parametrize("text", SECRETS)
 def test_what_needs_a_key_says_so_where_there_is_none(text: str) -> None:
     clean, places = marked("version: 1\n" + text)
-    (fault,) = found(clean, NO_KEY)
+    (fault,) = [one for one in found(clean, NO_KEY) if "forgets who is known" not in one.message]
     assert [(fault.line, fault.column)] == places
     assert SECRETS[text] in fault.message
     assert found(clean, KEY) == ()
-    assert found(clean, {"HARDENING_KEY_FILE": "key"}) == ()
+    assert found(clean, {**KEY, "HARDENING_KEY": "", "HARDENING_KEY_FILE": "key"}) == ()
 
 
 def test_what_needs_no_key_is_silent_without_one() -> None:
@@ -392,3 +400,11 @@ def test_what_is_not_built_has_a_place() -> None:
 
 def test_the_headers_that_carry_keys_are_those_of_identity() -> None:
     assert {name.decode() for name in callers._CREDENTIAL_HEADERS} == CREDENTIAL_HEADERS | {"authorization"}
+
+
+def test_newcomers_in_a_store_that_forgets_everybody_are_warned_about() -> None:
+    text, places = marked("version: 1\nrisk:\n  §new: {until: {age: 1d}, max_tokens: 9}\n")
+    (fault,) = found(text, {"HARDENING_KEY": "k" * 32})
+    assert (fault.line, fault.column) == places[0]
+    assert "after each start every account is new" in fault.message
+    assert not found(text)

@@ -90,6 +90,11 @@ class StateFile(NamedTuple):
                 raise
         except sqlite3.Error as fault:
             raise self.explained(fault) from fault
+        except FileNotFoundError as fault:
+            folder = self.path.parent
+            raise self.fault(
+                f"cannot be made: there is no folder {folder}; make it, or name another"
+            ) from fault
         except OSError as fault:
             raise self.fault(f"cannot be made: {fault.strerror}") from fault
         return connection
