@@ -17,7 +17,7 @@ from hardening.asgi.body import read_body
 from hardening.asgi.encoding import unpack
 from hardening.asgi.holding import with_all_that_is_left, with_less
 from hardening.asgi.inforce import InForce
-from hardening.asgi.refusals import limit_refusal
+from hardening.asgi.refusals import BLOCKED, limit_refusal
 from hardening.asgi.service import Service
 from hardening.errors import AccountError, WireError
 from hardening.facts import Account, Admission, Decision, EmbeddingTerms, Refusal, RequestFacts, Standing
@@ -37,7 +37,6 @@ _BODILESS = frozenset({"GET", "DELETE"})
 _NO_ADMISSION = Admission(True, None, Standing())
 _NOBODY = Account(ANONYMOUS, proven=False)
 _OF_NO_FORMAT = Refusal(403, "forbidden", "this path is not open for a body of this shape")
-_BLOCKED = Refusal(403, "forbidden", "this account is blocked")
 _NO_CLAIM = Charges(None, (), 0)
 _UNDECIDED = Decision()
 _NO_VECTORS = EmbeddingTerms(noise=math.inf)
@@ -224,7 +223,7 @@ def _not_admitted(case: Case) -> Refusal:
         limits = tuple(charge.limit for charge in case.claim.charges)
         return limit_refusal(case.admission, limits, hides_lengths=case.in_force.policy.hides_lengths)
     case.reasons.append("blocked")
-    return _BLOCKED
+    return BLOCKED
 
 
 async def _reserve(case: Case, service: Service) -> None:

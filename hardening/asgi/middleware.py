@@ -14,6 +14,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hardening.asgi import own_limits
 from hardening.asgi.admission import DEFERRED, SEATS, Deferred
 from hardening.asgi.case import MARK, Case
 from hardening.asgi.deferred import DeferredResponder
@@ -116,7 +117,11 @@ class HardeningMiddleware:
             return
         in_force = service.in_force
         door, shadow = _door(scope, in_force), in_force.policy.mode == "shadow"
-        if door is None:
+        if door is None and own_limits.is_asked(in_force, scope):
+            await own_limits.tell(
+                service, in_force, scope, bodiless(send) if scope["method"] == "HEAD" else send
+            )
+        elif door is None:
             await self._no_door(service, in_force, scope, receive, send)
         elif scope["method"] == "OPTIONS" or in_force.policy.digest in scope.get(MARK, ()):
             # The same policy further out acts already: two would charge twice.

@@ -19,6 +19,8 @@ _WORTH_WAITING_S = 60.0
 _QUOTA_S = 86_400.0
 _SPANS = ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))
 
+BLOCKED = Refusal(403, "forbidden", "this account is blocked")
+
 TELL_LENGTH = frozenset({"tokens", "completion", "reasoning"})
 """Units of limits that hidden tokens spend."""
 _COARSE_TOKENS = 1024  # a wait tells how many were spent; told in steps of so many it tells little

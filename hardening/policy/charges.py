@@ -30,6 +30,7 @@ COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning", "logprob_valu
 """Units that an answer spends as it grows."""
 
 _GOING_ON = COMPLETION_UNITS | {"streams"}
+_OWN = frozenset(("org", "account", "key"))
 _MODEL_CHARS = 128
 
 
@@ -94,6 +95,16 @@ def charges(
         if (amount := _amount(claim.limit.unit, facts, prompt_tokens, reserve, rows))
     )
     return Charges(None, claimed, reserve, plan.factor, enforced, rows, usual, wanted, plan.alone)
+
+
+def claimed(policy: Policy, facts: RequestFacts, account: Account, now: float) -> tuple[Charge, ...]:
+    """A charge of nothing on each limit that is the account's own, or its organisation's: what a look at them asks."""
+    plan = plan_of(policy, facts, account, now)
+    return tuple(
+        Charge(claim.limit, _scope(claim.limit.by, account, facts.model), 0.0, claim.by_band, claim.new)
+        for claim in plan.claims
+        if claim.limit.by in _OWN
+    )
 
 
 def settled(reserved: Charges, usage: Usage) -> tuple[Charge, ...]:

@@ -70,6 +70,7 @@ def compile_policy(
         enforced_layers=_enforced([*(band.mode for _, band in _bands(file.risk)), None]),
         trials=tuple(_trials(file)),
         unproven_limits=unproven if unproven is not None else defaults.limits or (),
+        limits_path=file.accounts.limits_path,
         notes=tuple(map(str, notes(file))),
         hides_lengths=any(part.usage not in (None, "keep") for _, part in every_settings(file)),
         old_names=old_names,

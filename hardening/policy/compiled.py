@@ -172,6 +172,7 @@ class Compiled:
     enforced_layers: int
     trials: tuple[Trial, ...]
     unproven_limits: tuple[str, ...]
+    limits_path: str | None
     notes: tuple[str, ...]
     hides_lengths: bool = False  # of answers of some account, by some part of it
     old_names: tuple[PolicyFault, ...] = ()

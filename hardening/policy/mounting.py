@@ -42,6 +42,7 @@ _VARIABLE = {"type": "string", "pattern": r"\$\{"}
 
 _IDENTITY = "app, bearer, client or header:<name>"
 _PATH = "a path that begins with /, without query, with * as its last part only, or `unknown`"
+_LIMITS_PATH = "a path that begins with / and ends with a name, without query and *, such as /v1/limits"
 _DOOR = f"pass or a format ({', '.join(FORMATS)})"
 _STORE = f"an address that begins with {', '.join(_STORES)}"
 _AUDIT = "stdout, none or {file: PATH}"
@@ -63,6 +64,12 @@ def _read_path(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(r"/[^?#*]*|/(?:[^?#*]*/)?\*", value):
         return value
     raise ValueError(_PATH)
+
+
+def _read_limits_path(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"/[^?#*]*[^?#*/]", value):
+        return value
+    raise ValueError(_LIMITS_PATH)
 
 
 def _read_door(value: object) -> str:
@@ -87,6 +94,11 @@ Identity = Annotated[
     ),
 ]
 Path = Annotated[str, BeforeValidator(_read_path)]
+LimitsPath = Annotated[
+    str,
+    BeforeValidator(_read_limits_path),
+    written(_LIMITS_PATH, {"type": "string", "pattern": r"^/[^?#*]*[^?#*/]$"}),
+]
 DoorFormat = Annotated[str, BeforeValidator(_read_door), written(_DOOR, {"enum": ["pass", *FORMATS]})]
 Store = Annotated[
     str,
@@ -136,6 +148,12 @@ class Accounts(Strict):
         examples=[["10.0.0.0/8"]],
     )
     unproven: Unproven = Field(default=Unproven(), description="What callers spend before they are proven.")
+    limits_path: LimitsPath | None = Field(
+        default=None,
+        description="A path at which a proven account reads, by GET, what is left of its own limits and those of its"
+        " organisation; left out, there is none. It is answered here, and tells nothing where `disclose` is false.",
+        examples=["/v1/limits"],
+    )
     groups: dict[Name, Annotated[tuple[Pattern, ...], BeforeValidator(as_tuple)]] = Field(
         default_factory=dict,
         description="Groups by name: ids of accounts or organisations, globs with `*`, key fingerprints; never keys. "

@@ -157,6 +157,7 @@ class AccountKeys(TypedDict, total=False):
 
     identify: Sequence[str]
     trusted_proxies: Sequence[str]
+    limits_path: str
     unproven: UnprovenKeys
     groups: Mapping[str, Sequence[str]]
 

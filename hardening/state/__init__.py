@@ -9,7 +9,7 @@ from hardening.state.local import LocalShare
 from hardening.state.memory import MemoryStore
 from hardening.state.redis_url import read_url
 from hardening.state.sqlite import SqliteAccounts, SqliteStore
-from hardening.state.store import Evidence, HeldStore, StateStore
+from hardening.state.store import Evidence, HeldStore, ReadableStore, StateStore
 
 __all__ = [
     "FOREIGN_DEADLINE_S",
@@ -23,6 +23,7 @@ __all__ = [
     "Kept",
     "LocalShare",
     "MemoryStore",
+    "ReadableStore",
     "SqliteAccounts",
     "SqliteStore",
     "StateStore",

@@ -6,7 +6,7 @@ Pure over buckets that a store finds for it; a store keeps them, and keeps two c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hardening.facts import Admission, Charge, Limit, LimitState, Standing
 from hardening.state import buckets
@@ -44,6 +44,10 @@ Part = tuple[Charge, Bucket, float]
 """One reservation of a lease: a charge, its bucket, and the units that it came to in the band."""
 
 Find = Callable[[Charge], Bucket]
+
+
+Buckets = Callable[[str], Mapping[str, Bucket]]
+"""The buckets of a scope, by key of limit."""
 
 
 def units_of(charge: Charge, standing: Standing) -> float:
@@ -104,6 +108,13 @@ def run_out(parts: Iterable[Part], expires_at: float) -> None:
 def states(parts: Iterable[Part], now: float) -> tuple[LimitState, ...]:
     """What is left of each limit that was asked."""
     return tuple([buckets.state_of(c.limit, b.spent, b.held, now) for c, b, _ in parts])
+
+
+def seen(charges: Iterable[Charge], buckets_of: Buckets, now: float) -> tuple[LimitState, ...]:
+    """What is left of each limit; a scope of which nothing is kept, or not of this limit, is whole."""
+    whole = Bucket()
+    found = [(charge, buckets_of(charge.scope_key).get(charge.limit.key, whole), 0.0) for charge in charges]
+    return states(found, now)
 
 
 def _wait_s(part: Part, parts: list[Part], now: float) -> float | None:

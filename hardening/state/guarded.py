@@ -16,7 +16,7 @@ from hardening.errors import StateError, StoreAway
 from hardening.facts import Account, Admission, Charge, Lease
 from hardening.state.breaker import Breaker
 from hardening.state.local import LocalShare
-from hardening.state.store import Evidence, StateStore
+from hardening.state.store import Evidence, ReadableStore, StateStore
 
 FOREIGN_DEADLINE_S = 3.0
 """How long a store that an app brings may take to answer; those of ours have deadlines of their own."""
@@ -93,6 +93,17 @@ class GuardedStore:
         admission: Admission = await self._ended(breaker, answer)
         self.local.saw(account, charges, admission, self._now())
         return admission
+
+    def look(
+        self, account: Account, charges: tuple[Charge, ...], now: float
+    ) -> Admission | Awaitable[Admission]:
+        """What is left of these limits; see `ReadableStore.look`. Raises StateError where the store cannot tell."""
+        inner = self.inner
+        if not isinstance(inner, ReadableStore):
+            raise StateError("the store does not tell limits")
+        breaker = self._asking(account, now)
+        answer = self._begun(breaker, lambda: inner.look(account, charges, now))
+        return self._ended(breaker, answer) if isawaitable(answer) else answer
 
     def extend(
         self, lease: Lease, charges: tuple[Charge, ...], now: float

@@ -136,6 +136,19 @@ class MemoryStore:
             return
         claims.settle(opened.parts, actual, self._bucket, opened.standing, now)
 
+    def look(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        """What is left of these limits; see `ReadableStore.look`."""
+        now = self._pass_time(now)
+        standing = self._known_standing(account) if account.proven else _NEW
+        if account.proven and (block := self._block_of(account.id)):
+            return Admission(False, None, standing, blocked_s=block.left_s)
+
+        def buckets_of(key: str) -> Mapping[str, Bucket]:
+            scope = self._scopes.get(key)
+            return {} if scope is None else scope.buckets
+
+        return Admission(True, None, standing, claims.seen(charges, buckets_of, now))
+
     def saw_spent(self, limit: Limit, scope_key: str, units: float, now: float) -> None:
         """Take so much of a limit for spent, whatever was: another store says so."""
         now = self._pass_time(now)

@@ -27,7 +27,8 @@ from hardening.state.claims import units_of
 from hardening.state.models import spare_of
 from hardening.state.redis_link import DEADLINE_S, Link
 from hardening.state.redis_url import read_url
-from hardening.state.redis_wire import NEW, Act, Reply, Told, head, packed, priced, reply_of
+from hardening.state.redis_wire import NEW, Act, Reply, Told, head, looked, packed, priced, reply_of
+from hardening.state.spent import UNSPENT
 from hardening.state.store import Evidence
 
 REMEMBERED_S = 30 * 86_400.0
@@ -141,6 +142,31 @@ class RedisStore:
         if prices:
             claim = _merged(charges, standing)
         return _admission(reply, lease if reply.granted else None, standing, charges, claim, token.order)
+
+    async def look(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        """What is left of these limits; see `ReadableStore.look`."""
+        scopes = tuple(dict.fromkeys((account.scope, *(charge.scope_key for charge in charges))))
+        token = Token(bytes(8), self._root(account), scopes, _NEW)
+        raw = await self._link.call(*self._arguments("look", token, {}, now))
+        reply, _, _, kept = looked(raw, scopes)
+        standing = _NEW
+        if account.proven:
+            standing = Standing(reply.risk, reply.band or None, reply.requests, reply.age_s)
+            if reply.blocked_s > 0.0:
+                return Admission(False, None, standing, blocked_s=reply.blocked_s)
+        found = {(one.scope, one.key): Told(True, one.spent, one.held) for one in kept}
+        whole = Told(True, UNSPENT, 0.0)
+        return Admission(
+            True,
+            None,
+            standing,
+            tuple(
+                [
+                    _state(charge, found.get((charge.scope_key, charge.limit.key), whole), reply.now)
+                    for charge in charges
+                ]
+            ),
+        )
 
     async def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve more on a lease, all or nothing; see `StateStore.extend`."""

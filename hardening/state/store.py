@@ -64,6 +64,23 @@ class StateStore(Protocol):
 
 
 @runtime_checkable
+class ReadableStore(Protocol):
+    """What a store has besides that can tell limits without touching them."""
+
+    def look(
+        self, account: Account, charges: tuple[Charge, ...], now: float
+    ) -> Admission | Awaitable[Admission]:
+        """What is left of the limits of `charges`, whatever their amounts, and the standing; nothing is counted.
+
+        Not for limits of models, or of all accounts. An account that is blocked gets `blocked_s` and nothing of its limits.
+
+        Raises:
+            StateError: the store did not answer.
+        """
+        ...
+
+
+@runtime_checkable
 class HeldStore(Protocol):
     """What a store has besides that holds something open: a file, connections, a thread."""
 

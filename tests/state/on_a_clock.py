@@ -39,6 +39,10 @@ class SetStore:
         self.clock.set(now)
         return awaited(self.inner.admit(account, charges, now))
 
+    def look(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        self.clock.set(now)
+        return awaited(self.inner.look(account, charges, now))
+
     def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         self.clock.set(now)
         return awaited(self.inner.extend(lease, charges, now))

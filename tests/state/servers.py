@@ -112,6 +112,9 @@ class Waited:
     def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         return self._run(self.store.admit(account, charges, now))
 
+    def look(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        return self._run(self.store.look(account, charges, now))
+
     def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         return self._run(self.store.extend(lease, charges, now))
 

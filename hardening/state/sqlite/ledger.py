@@ -6,14 +6,14 @@ import itertools
 import math
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
 
 from hardening.facts import Account, Admission, Charge, Lease, Standing
 from hardening.state import claims
-from hardening.state.claims import Part
+from hardening.state.claims import Bucket, Part
 from hardening.state.models import MOST_MODELS, spare_of
 from hardening.state.sqlite.rows import Scope, Scopes, claim_of, folded, limit_of, noted, read_scope, select
 
@@ -84,14 +84,11 @@ class Ledger:
             keys[own] = None
         scopes = self._scopes(keys, now)
         home = scopes.by_key[own] if account.proven else None
-        standing = _NEW
-        if home is not None and home.key != OVERFLOW:
-            standing = Standing(0.0, None, home.requests, max(0.0, now - home.first_seen))
+        standing, blocked_s = _NEW, None
         if home is not None:
-            for until, band, risk in self._run(_MARKS, (own, now)):
-                if band is None:
-                    return Admission(False, None, standing, blocked_s=until - now)
-                standing = standing._replace(risk=risk, band=band)
+            standing, blocked_s = self._standing(home, own, now)
+        if blocked_s is not None:
+            return Admission(False, None, standing, blocked_s=blocked_s)
         parts = claims.reserve(charges, scopes.bucket, standing, now)
         if isinstance(parts, Admission):
             return parts
@@ -104,6 +101,22 @@ class Ledger:
             (token, expires_at, claim_of(standing, noted(parts, scopes))),
         )
         return Admission(True, Lease(token, charges, expires_at), standing, claims.states(parts, now))
+
+    def look(self, account: Account, charges: tuple[Charge, ...]) -> Admission:
+        """What is left of these limits; see `ReadableStore.look`."""
+        now, own = self._now(), account.scope
+        known = self._known({own: None, **dict.fromkeys(charge.scope_key for charge in charges)}).by_key
+        standing, blocked_s = _NEW, None
+        if account.proven:
+            standing, blocked_s = self._standing(known.get(own), own, now)
+        if blocked_s is not None:
+            return Admission(False, None, standing, blocked_s=blocked_s)
+
+        def buckets_of(key: str) -> Mapping[str, Bucket]:
+            scope = known.get(key)
+            return {} if scope is None else scope.buckets
+
+        return Admission(True, None, standing, claims.seen(charges, buckets_of, now))
 
     def extend(self, lease: Lease, charges: tuple[Charge, ...]) -> Admission:
         """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
@@ -146,6 +159,17 @@ class Ledger:
         claims.settle(parts, actual, scopes.bucket, Standing(*known), now)
         self._save(scopes, now)
         return True
+
+    def _standing(self, home: Scope | None, key: str, now: float) -> tuple[Standing, float | None]:
+        """How an account stands, and for how long it is blocked, None where it is not."""
+        standing = _NEW
+        if home is not None and home.key != OVERFLOW:
+            standing = Standing(0.0, None, home.requests, max(0.0, now - home.first_seen))
+        for until, band, risk in self._run(_MARKS, (key, now)):
+            if band is None:
+                return standing, until - now
+            standing = standing._replace(risk=risk, band=band)
+        return standing, None
 
     def _let_run_out(self, now: float) -> None:
         """Spend leases that have run out as reserved, the earliest first; a few in one call."""

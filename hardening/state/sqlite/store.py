@@ -74,6 +74,14 @@ class SqliteStore:
         answer: Admission | object = desk.at_once(Ledger.admit, account, charges)
         return answer if isinstance(answer, Admission) else self._admitted(desk, account, charges)
 
+    def look(
+        self, account: Account, charges: tuple[Charge, ...], now: float
+    ) -> Admission | Awaitable[Admission]:
+        """What is left of these limits; see `ReadableStore.look`."""
+        desk = self._at_desk()
+        answer: Admission | object = desk.at_once(Ledger.look, account, charges)
+        return answer if isinstance(answer, Admission) else self._looked(desk, account, charges)
+
     def extend(
         self, lease: Lease, charges: tuple[Charge, ...], now: float
     ) -> Admission | Awaitable[Admission]:
@@ -123,6 +131,10 @@ class SqliteStore:
         if lease is not None:
             nothing = tuple([charge._replace(amount=0.0) for charge in lease.charges])
             desk.put(call_of(Ledger.settle, lease, nothing))
+
+    async def _looked(self, desk: Desk, account: Account, charges: tuple[Charge, ...]) -> Admission:
+        answer: Admission = await desk.in_line(call_of(Ledger.look, account, charges), _PATIENCE_S)
+        return answer
 
     async def _extended(self, desk: Desk, lease: Lease, charges: tuple[Charge, ...]) -> Admission:
         answer: Admission = await desk.in_line(call_of(Ledger.extend, lease, charges), _PATIENCE_S)
