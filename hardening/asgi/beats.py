@@ -34,8 +34,8 @@ class Beats:
         "_sleeper",
         "_stopped",
         "_task",
-        "_timer",
         "busy",
+        "timer",
     )
 
     def __init__(
@@ -51,7 +51,8 @@ class Beats:
         self._send = send
         self._on_fault = on_fault
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        """The beat that is planned."""
         self._task: asyncio.Task[None] | None = None
         self._sending = False
         self._stopped = False
@@ -61,9 +62,9 @@ class Beats:
     def arm(self) -> None:
         """Plan the next beat, where the sleeper wants one."""
         wake_at = self._sleeper.wake_at
-        if wake_at is not None and self._timer is None and self._task is None and not self._stopped:
+        if wake_at is not None and self.timer is None and self._task is None and not self._stopped:
             self.busy = True
-            self._timer = self._loop.call_later(max(0.0, wake_at - self._clock()), self._ring)
+            self.timer = self._loop.call_later(max(0.0, wake_at - self._clock()), self._ring)
 
     def stop(self) -> None:
         """Plan nothing more; a beat that is under way ends by itself."""
@@ -71,9 +72,9 @@ class Beats:
         self._forget()
 
     def _forget(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
         self.busy = self._task is not None
 
     async def ended(self) -> None:
@@ -94,7 +95,7 @@ class Beats:
             self.arm()
 
     def _ring(self) -> None:
-        self._timer = None
+        self.timer = None
         wake_at, now = self._sleeper.wake_at, self._clock()
         if self._sending or wake_at is None:
             return  # the end of the send, or the next chunk, arms again

@@ -104,9 +104,14 @@ class Response:
             out = exchange.lane.take(data)
         except Exception as fault:  # noqa: BLE001  our fault, not the app's: the policy says what follows
             return self._fault(fault, message, exchange.surrender(data))
-        if out is data and exchange.wake_at is None and not self._beats.busy:
-            return self._send(message)
-        return self._read(message, data) if out is None else self._left(message, data, out)
+        if out is None:
+            return self._read(message, data)
+        beats = self._beats
+        if exchange.wake_at is None and not beats.busy:
+            if out is data:
+                return self._send(message)
+            return self._send({"type": _BODY, "body": out, "more_body": True}) if out else _nothing()
+        return self._beside_beats(out) if out or beats.timer is None else _nothing()
 
     def _timed(self, message: Message, data: bytes) -> Awaitable[None]:
         """As `send`, for a piece that is timed, and asked what is owed."""

@@ -68,7 +68,8 @@ class Numbering:
 
     def expect(self, lane: Lane) -> None:
         """Begin or end as the next frame does."""
-        literal = self._next.of(self._numbers.came + 1)
+        number = self._numbers.came + 1
+        literal = self._next.turn(number // 10)[number % 10]
         self._size = len(literal)
         if self._ahead:
             lane.prefix = literal
@@ -76,16 +77,27 @@ class Numbering:
             lane.suffix = literal
 
     def came(self, lane: Lane, out: bytes) -> bytes:
-        """Count the frame; one that leaves does so under the number that is next."""
+        """Count the frame; one that leaves does so under the number that is next.
+
+        Every frame comes here, so what can be written out is not called.
+        """
         numbers = self._numbers
         came = numbers.came + 1
         numbers.came = came
         if not out:
             numbers.shift -= 1
         elif numbers.shift:
-            left, size = self._left.of(max(0, came + numbers.shift)), self._size
-            out = left + out[size:] if self._ahead else out[:-size] + left
-        self._size = len(literal := self._next.of(came + 1))
+            number, left = came + numbers.shift, self._left
+            if number < 0:
+                number = 0
+            tens = number // 10
+            literal = (left.values if tens == left.tens else left.turn(tens))[number % 10]
+            out = literal + out[self._size :] if self._ahead else out[: -self._size] + literal
+        came += 1
+        following = self._next
+        tens = came // 10
+        literal = (following.values if tens == following.tens else following.turn(tens))[came % 10]
+        self._size = len(literal)
         if self._ahead:
             lane.prefix = literal
         else:

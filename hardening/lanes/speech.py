@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from hardening.transform.chain import Chain
-from hardening.transform.inline import FIRST_BYTES, FIRST_CHARACTERS
+from hardening.transform.inline import FIRST_BYTES
 from hardening.transform.tally import Tally
 from hardening.wire.around import PLAIN
 from hardening.wire.scan import write_string
@@ -58,10 +58,10 @@ class Speech:
         return data[:start] + write_string(spoken)[1:-1] + data[end:] if spoken else b""
 
     def _goes_on(self, index: int, piece: bytes, tags: tuple[str, str]) -> bytes | None:
-        """Nothing, for a text inside of a trace between `tags`; None where one of them may stand in it."""
+        """Nothing, for a text inside of a trace between `tags`; None where the closing one may stand in it."""
         hidden = self._chain.hidden
         text = text_of(piece)
-        if not text or hidden is None or not FIRST_CHARACTERS.isdisjoint(text):
+        if not text or hidden is None or not self._chain.stays_inside(index, text):
             return None
         self._tally.bytes += len(piece)
         hidden.take(index, text, tags)

@@ -150,6 +150,10 @@ class Chain:
         """The tags between which a trace of `index` is open in the visible text, with nothing held back."""
         return None if self.inline is None else self.inline.open_tags(index)
 
+    def stays_inside(self, index: int, text: str) -> bool:
+        """Whether the visible `text` is of a trace between tags that is open, and closes it neither now nor later."""
+        return self.inline is not None and self.inline.stays_inside(index, text)
+
     def passes(self, index: int, text: str) -> bool:
         """Whether the visible `text` leaves at once and as it is, where no trace is open."""
         return self.inline is None or self.inline.passes(index, text)

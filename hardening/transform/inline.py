@@ -81,6 +81,13 @@ class InlineTraces(Step):
         choice = self._choice(index)
         return None if choice.held else choice.tags
 
+    def stays_inside(self, index: int, text: str) -> bool:
+        """Whether a trace is open and goes on in all of `text`, no end of which may become its closing tag."""
+        choice = self._choice(index)
+        if choice.tags is None or choice.held:
+            return False
+        return choice.closing.search(text) is None and not _could_begin(text)
+
     def spares(self, index: int, text: str) -> bool:
         """Whether no trace is open or opens with `text`; an end of it may still be held back."""
         choice = self._choice(index)
@@ -161,6 +168,12 @@ class _Choice:
         self.hid = tags is not None
         self.before = ""  # the last character that left, to tell a quoted tag
 
+    @property
+    def closing(self) -> re.Pattern[str]:
+        """What closes the trace that is open."""
+        tags = self.tags or _STARTS_OPEN
+        return _any_close if tags is _STARTS_OPEN else _close_of[tags[0].lower()]
+
     def feed(self, event: Text, traces: InlineTraces) -> Iterator[Event]:
         text = self.held + event.text
         if not self.held and self.tags is None and not MARK.search(text) and not _could_begin(text):
@@ -175,8 +188,7 @@ class _Choice:
 
     def _in_trace(self, index: int, text: str, at: int, traces: InlineTraces) -> tuple[int, list[Event]]:
         tags = self.tags or _STARTS_OPEN
-        pattern = _any_close if tags is _STARTS_OPEN else _close_of[tags[0].lower()]
-        closed = pattern.search(text, at)
+        closed = self.closing.search(text, at)
         end = closed.start() if closed else max(at, len(text) - _could_begin(text))
         found: list[Event] = [Reasoning(index, text[at:end], tags)] if end > at else []
         if closed is None:

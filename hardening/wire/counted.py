@@ -6,20 +6,21 @@ _DIGITS = tuple(b"%d" % digit for digit in range(10))
 
 
 class Numbered:
-    """A literal in which one number stands; of ten in a row the common part is written once."""
+    """A literal in which one number stands, written for ten numbers at a time.
 
-    __slots__ = ("_before", "_ends", "_stem", "_tens")
+    `values` are those of `tens`, by their last digit.
+    """
+
+    __slots__ = ("_before", "_ends", "tens", "values")
 
     def __init__(self, before: bytes, after: bytes) -> None:
         self._before = before
         self._ends = [digit + after for digit in _DIGITS]
-        self._tens = 0
-        self._stem = before
+        self.turn(0)
 
-    def of(self, number: int) -> bytes:
-        """The literal with this number, which is not negative."""
-        tens = number // 10
-        if tens != self._tens:
-            self._tens = tens
-            self._stem = self._before + b"%d" % tens if tens else self._before
-        return self._stem + self._ends[number - 10 * tens]
+    def turn(self, tens: int) -> list[bytes]:
+        """Write the literals of the numbers from ten times `tens`, which is not negative, on."""
+        stem = self._before + b"%d" % tens if tens else self._before
+        self.tens = tens
+        self.values = [stem + end for end in self._ends]
+        return self.values
