@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -18,12 +19,13 @@ from hardening.wire.codec import CODECS
 from hardening.wire.doors import Doors
 
 POLICIES = ("baseline", "strict", "observe")
-SPLITS = ("whole", "byte", "boundary", "random")
-DEFAULT_SPLITS = ("whole", "byte", "random")
+SPLITS = ("whole", "byte", "boundary", "random", "event")
+DEFAULT_SPLITS = ("whole", "byte", "random", "event")
 
 _ACCOUNT = Account("acct_ordinary")
 _DOORS = Doors()
 _STANDING = Standing(requests=1_000, age_s=30 * 86_400.0)
+_event = re.compile(rb".+?(?:(?<=\n)\r?\n|(?<=\})\r?\n(?!\r?\n)|\Z)", re.DOTALL).finditer
 _EVERY_BOUNDARY_BYTES = 512  # of a longer body as many boundaries are drawn
 _PIECE_BYTES = 64  # largest random piece, about half an event
 
@@ -53,6 +55,8 @@ def pieces_of(body: bytes, split: str, seed: str) -> Iterator[Callable[[], Piece
         yield lambda: (body[at : at + 1] for at in range(len(body)))
     elif split == "random":
         yield lambda: _random_pieces(body, random.Random(seed))
+    elif split == "event":  # as most servers send them
+        yield lambda: (found[0] for found in _event(body))
     else:
         places: list[int] | range = range(1, len(body))
         if len(places) > _EVERY_BOUNDARY_BYTES:
