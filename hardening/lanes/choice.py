@@ -161,7 +161,7 @@ class Lanes:
     def _of_kind(self, shape: Shape) -> Lane:
         kind, opened, hidden = shape.kind, self._opened, self._chain.hidden
         if kind in _WITH_ROWS:
-            return RowsLane(shape, opened, rows=self._rows)
+            return RowsLane(shape, opened, rows=self._rows, speech=self._speech, bounded=self._chain.rows)
         trace = None if hidden is None else hidden.open_trace(shape.index)
         inside = trace if kind in _OF_TRACES or self._chain.tags(shape.index) is not None else None
         if kind in _WITH_USAGE:

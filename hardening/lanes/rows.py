@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from hardening.lanes.slot import SlotLane
+from hardening.lanes.lane import Lane
 from hardening.lanes.speech import EVEN, Speech
 from hardening.lanes.trace import Thought
 from hardening.transform.chain import Chain
+from hardening.transform.rows import BoundedRows
 from hardening.wire.around import Span
 from hardening.wire.scan import write_string
 from hardening.wire.shapes import Kind, Shape, is_list, text_of
+
+_LINE_FEED, _RETURN = 10, 13
 
 
 class Rows:
     """What becomes of rows: they go with a trace, and beside a text they are cut to what leaves of it."""
 
-    __slots__ = ("_chain", "_changed", "_speech", "_thought")
+    __slots__ = ("_chain", "_speech", "_thought", "changed")
 
     def __init__(self, chain: Chain, changed: set[str], *, speech: Speech, thought: Thought) -> None:
         self._chain = chain
-        self._changed = changed
+        self.changed = changed
         self._speech = speech
         self._thought = thought
 
@@ -75,22 +78,32 @@ class Rows:
         if kept is None:
             if bare is None or not is_list(given):  # what stands behind them would go with them
                 return None
-            self._changed.add("logprobs")
+            self.changed.add("logprobs")
             return b"".join((data[:start], visible, bare))
         if kept == given and visible == data[start:end]:
             return data
-        self._changed.add("logprobs")
+        self.changed.add("logprobs")
         return b"".join((data[:start], visible, data[end:first], kept, data[last:]))
 
 
-class RowsLane(SlotLane):
+class RowsLane(Lane):
     """Frames that say a piece of text or of a trace, and the rows of its log-probabilities."""
 
-    __slots__ = ("_bare", "_is_trace", "_rows")
+    __slots__ = ("_bare", "_bounded", "_is_trace", "_rows", "_speech")
 
-    def __init__(self, shape: Shape, opened: frozenset[int], *, rows: Rows) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        opened: frozenset[int],
+        *,
+        rows: Rows,
+        speech: Speech,
+        bounded: BoundedRows | None,
+    ) -> None:
         super().__init__(shape, opened)
         self._rows = rows
+        self._speech = speech
+        self._bounded = bounded
         self._is_trace = shape.kind is Kind.TRACE_ROWS
         frame = shape.frame
         # What is left where no row is, as far as nothing in it changes from frame to frame.
@@ -98,11 +111,37 @@ class RowsLane(SlotLane):
         self._bare = frame.render({frame.events[1][1]: b"[]"})[shape.payload[1] :] if fixed else None
 
     def take(self, data: bytes) -> bytes | None:
-        """As `Lane.take`."""
-        parts = self._parts(data)
-        if parts is None:
+        """As `Lane.take`; what most chunks need is written out and not called."""
+        bounded, speech = self._bounded, self._speech
+        if self._bare is None or self.before or bounded is None or not speech.calm:
+            return self._slowly(data)
+        rest = data.removeprefix(self.prefix)
+        tail = rest.lstrip(EVEN)
+        size = len(rest) - len(tail)
+        from_rows = tail.removeprefix(self.suffix)
+        rows = from_rows.removesuffix(self.ending)
+        if not (size and len(rest) < len(data) and len(rows) < len(from_rows) < len(tail)):
+            return self._slowly(data)
+        if _LINE_FEED in rows or _RETURN in rows:
+            return None  # several events
+        piece = rest[:size]
+        kept = bounded.cut(self.index, rows, piece)
+        if kept is None and not is_list(rows):  # what stands behind them would go with them
             return None
-        span, rows, _ = parts
+        speech.passed(self.index, piece)
+        if kept == rows:
+            return self._came(data)
+        self._rows.changed.add("logprobs")
+        if kept is None:
+            return self._came(data[: len(data) - len(tail)] + self._bare)
+        return self._came(b"".join((data[: len(data) - len(from_rows)], kept, self.ending)))
+
+    def _slowly(self, data: bytes) -> bytes | None:
+        """`take` for a payload that needs a look, or for surroundings that change."""
+        read = self.read(data)
+        if read is None:
+            return None
+        span, rows = read.payload, read.slot
         first, last = rows
         if first == last or data.find(b"\n", first, last) >= 0 or data.find(b"\r", first, last) >= 0:
             return None  # none, or several events

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hardening.lanes.slot import SlotLane
+from hardening.lanes.lane import Lane
 from hardening.lanes.speech import EVEN, Speech
 from hardening.lanes.trace import Thought
 from hardening.transform.reasoning import MOST_PIECES, Trace
@@ -14,7 +14,7 @@ from hardening.wire.usage import fixed_in
 _ZEROS = bytes.maketrans(DIGITS, b"0" * len(DIGITS))
 
 
-class UsageLane(SlotLane):
+class UsageLane(Lane):
     """Frames that say a piece of text or of a trace, and a usage of which only the numbers grow.
 
     Of the counts only the last of a lane are read.
@@ -104,10 +104,10 @@ class UsageLane(SlotLane):
 
     def _slowly(self, data: bytes) -> bytes | None:
         """`take` for a payload that needs a look, or a usage that does not leave as it came."""
-        parts = self._parts(data)
-        if parts is None:
+        read = self.read(data)
+        if read is None:
             return None
-        (start, end), (first, last), _ = parts
+        (start, end), (first, last) = read.payload, read.slot
         usage = data[first:last]
         if not self._counts(usage):
             return None
