@@ -14,7 +14,8 @@ from rich.console import Console
 from bench.corpus.table import print_claims
 from bench.servers import litellm_doors, llama_doors, started, vllm_doors
 from bench.servers.asks import Ask, chat, completion, whole_and_stream
-from bench.servers.check import Sides, added_ms, check_attacks, check_doors
+from bench.servers.check import HIDDEN, Sides, added_ms, check_attacks, check_doors
+from bench.servers.clients import Address, check_clients, versions
 from bench.servers.homes import BUILD, LITELLM, LLAMA, ROOT, VLLM, Home, InstallError
 from bench.servers.judge import Trace
 from bench.servers.pattern import ANSWER, TRACE, pieces
@@ -72,6 +73,7 @@ def _behind_vllm(chosen: tuple[str, ...], results: Results, *, attacked: bool) -
                 say("asking vLLM at every door")
                 asks = list(vllm_doors.doors([ids[piece] for piece in pieces(TRACE)][:1]))
                 results.doors += check_doors(sides, asks, trace)
+                _call(results, sides, vllm_doors.MODEL, trace)
                 results.notes.append(_latency(sides, chat(vllm_doors.MODEL)))
                 if attacked:
                     _attack(results, sides, ids, trace)
@@ -87,6 +89,7 @@ def _behind_vllm(chosen: tuple[str, ...], results: Results, *, attacked: bool) -
                 _note(results, LITELLM, plain, mounted)
                 say("asking LiteLLM at every door")
                 results.doors += check_doors(sides, list(litellm_doors.doors()), trace)
+                _call(results, sides, litellm_doors.MODEL, trace, key=started.LITELLM_KEY)
                 results.notes.append(_latency(sides, chat(litellm_doors.MODEL)))
 
 
@@ -105,6 +108,16 @@ def _llama(results: Results) -> None:
             say("asking it through hardening serve")
             sides = Sides("proxy", bare.base, before.base)
             results.doors += check_doors(sides, asks, llama_doors.TRACE)
+
+
+def _call(results: Results, sides: Sides, model: str, trace: Trace, *, key: str = "none") -> None:
+    """The official clients, with the trace hidden."""
+    say(f"calling {sides.name} with {versions()}")
+    bare, hardened = Address(sides.bare, key), Address(sides.hardened, key, HIDDEN)
+    calls = check_clients(sides.name, model, bare, hardened, trace)
+    results.calls += calls
+    names = ", ".join(call.name for call in calls)
+    results.notes.append(f"{sides.name} by {versions()}: {len(calls)} ways of calling: {names}")
 
 
 def _attack(results: Results, sides: Sides, ids: Mapping[str, int], trace: Trace) -> None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.servers.check import HIDDEN_TOP, Attacks, Door, leaked
+from bench.servers.clients import Call
 from hardening.redteam.claims import Claim, Measured, goals, judge
 
 REPORT = "servers"
@@ -19,6 +20,7 @@ class Results:
     """What was measured so far."""
 
     doors: list[Door] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     attacks: list[Attacks] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -38,6 +40,14 @@ def _measured(results: Results) -> dict[str, Measured]:
         "servers_trace_chars": Measured(leaked(doors), len(doors), bare),
         "servers_rows_beyond": Measured(rows, len(doors), sum(door.bare.rows for door in doors)),
         "servers_answers_changed": Measured(sum(door.changed for door in doors), len(doors)),
+        "servers_client_faults": Measured(
+            sum(bool(call.fault) for call in results.calls), len(results.calls)
+        ),
+        "servers_client_trace_chars": Measured(
+            sum(call.hidden_chars for call in results.calls),
+            len(results.calls),
+            sum(call.bare_chars for call in results.calls),
+        ),
         "servers_attacks_leak": Measured(
             sum(len(each.leaked) for each in attacks),
             sum(each.tried for each in attacks),
@@ -62,6 +72,13 @@ def print_results(console: Console, results: Results, *, most: int = 20) -> None
             console.print(f"leaks  {each.server}  {name}", markup=False, highlight=False, soft_wrap=True)
         if len(each.leaked) > most:
             console.print(f"and {len(each.leaked) - most} more at {each.door} of {each.server}")
+    for call in results.calls:
+        if call.fault or call.hidden_chars:
+            console.print(
+                f"client  {call.server}  {call.name}  {call.fault}  {call.hidden_chars} characters of the trace",
+                markup=False,
+                highlight=False,
+            )
     silent = [f"{door.server} {door.ask.name}" for door in results.doors if door.statuses[0] == 0]
     if silent:
         console.print(
