@@ -19,7 +19,7 @@ AtLimit = Literal["cut", "slow", "finish"]
 Pins = Literal["allow", "force", "refuse"]
 Mode = Literal["enforce", "shadow"]
 Window = Literal["even", "sliding"]
-CountedBy = Literal["org", "account", "key", "model"]
+CountedBy = Literal["all", "org", "account", "key", "model"]
 Unit = Literal[
     "requests", "tokens", "prompt", "completion", "reasoning", "streams", "logprob_values", "embeddings"
 ]
@@ -71,6 +71,10 @@ class Account:
     def scope(self) -> str:
         """What its own limits and its standing are kept under: of an unproven one those of its network."""
         return f"account:{self.id}" if self.proven else f"network:{self.network}"
+
+
+EVERYBODY = Account("", proven=False, network="all")
+"""All callers together, as far as stores keep something of them: its scope is that of limits `by: all`."""
 
 
 class RequestFacts(NamedTuple):

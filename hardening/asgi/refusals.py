@@ -66,7 +66,8 @@ def limit_refusal(admission: Admission, limits: tuple[Limit, ...], *, hides_leng
         step_s = _COARSE_TOKENS * limit.per_s / limit.amount
         wait_s = math.ceil(wait_s / step_s) * step_s
     kind: RefusalKind = "rate_limit" if limit.per_s < _QUOTA_S and wait_s is not None else "quota"
-    return Refusal(429, kind, f"the limit of {_amount(limit)} is used up", wait_s)
+    what = "a limit that all callers share" if limit.by == "all" else f"the limit of {_amount(limit)}"
+    return Refusal(429, kind, f"{what} is used up", wait_s)
 
 
 def _retry(refusal: Refusal) -> Headers:

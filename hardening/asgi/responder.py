@@ -211,7 +211,8 @@ class Responder:
         case = self._case
         if not (case.account.proven and case.claim.enforced and case.decision.disclose):
             return []
-        states = case.admission.limits
+        # What all callers share tells of the others, as the pool of a network does.
+        states = tuple([state for state in case.admission.limits if state.limit.by != "all"])
         # What is left now, less what was left before, is what an answer came to: one of any rule, of any account
         # that shares the limit.
         if case.in_force.policy.hides_lengths:

@@ -245,7 +245,7 @@ def _asked(place: Place, act: Callable[[Accounts, float], Any]) -> Any:
 
 def _chosen(place: Place, names: Sequence[str]) -> list[Limit]:
     """The limits of these names, or all that are an account's own."""
-    own = {limit.name: limit for limit in place.limits.values() if limit.by != "org"}
+    own = {limit.name: limit for limit in place.limits.values() if limit.by not in ("all", "org")}
     if not place.has_policy:
         raise typer.BadParameter("give --policy: it says what a unit of a limit is")
     for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hardening.facts import (
+    EVERYBODY,
     Account,
     Charge,
     CountedBy,
@@ -173,6 +174,8 @@ def _amount(unit: Unit, facts: RequestFacts, prompt_tokens: int, reserve: int, r
 
 def _scope(by: CountedBy, account: Account, model: str) -> str:
     """Whose allowance it is; no name that a caller chooses can make it another account's."""
+    if by == "all":
+        return EVERYBODY.scope
     if not account.proven:
         return account.scope
     if by == "org" and account.org:

@@ -182,9 +182,9 @@ def _renamed(reading: Reading) -> Iterator[PolicyFault]:
     limits, root = reading.file.limits, reading.root
     nodes = [node_at(root, "defaults"), *rule_nodes(root)]
     for part, node in zip((reading.file.defaults, *reading.file.rules), nodes, strict=True):
-        by = {name: limits[name].by for name in part.limits or ()}
-        if by and not {"org", "account"} & set(by.values()):
-            names = listed(sorted(set(by.values())))
+        by = {limits[name].by for name in part.limits or ()} - {"all"}
+        if by and not {"org", "account"} & by:
+            names = listed(sorted(by))
             text = (
                 f"all of these limits are counted by {names}, which a caller may make up where the app does not"
                 " check it; name one by `account` or `org` beside them"

@@ -112,7 +112,7 @@ class LimitSpec(Strict):
     )
     by: CountedBy = Field(
         default="account",
-        description="Who shares it: all accounts of an organisation, one account, one key of an account, or one account"
+        description="Who shares it: all callers, all accounts of an organisation, one account, one key of an account, or one account"
         " for each model that it names. Where there is no organisation or no key, the account.",
         examples=["org"],
     )

@@ -84,6 +84,8 @@ def _claim(
 ) -> Claim:
     """The claim on one limit, and how often it counts in each standing."""
     factor = _price(limit.unit, terms)
+    if limit.by == "all":
+        return Claim(limit, factor, _NO_BANDS)  # whoever is flagged must not use up sooner what all share
     known = {band: _price(limit.unit, held) / factor for band, held in standings.known.items()}
     new = {band: _price(limit.unit, held) / factor for band, held in standings.new.items()}
     del known[""]

@@ -68,6 +68,7 @@ def reference_faults(root: Mapping) -> Iterator[PolicyFault]:
     yield from _undeclared(child(root, "defaults", "limits"), limits, "limit")
     yield from _undeclared(child(root, "accounts", "unproven", "limits"), limits, "limit")
     yield from _undeclared(child(root, "risk", "new", "limits"), limits, "limit")
+    yield from _shared_by_all(root)
 
 
 def _undeclared(node: Node | None, declared: Collection[str], kind: str) -> Iterator[PolicyFault]:
@@ -77,6 +78,17 @@ def _undeclared(node: Node | None, declared: Collection[str], kind: str) -> Iter
             hint = did_you_mean(leaf.value, declared)
             yield fault_at(
                 leaf.mark, f"found the undeclared {kind} {quoted(leaf.value)}{hint} (allowed: {known})"
+            )
+
+
+def _shared_by_all(root: Mapping) -> Iterator[PolicyFault]:
+    """Limits of new accounts that all callers share: those are counted where nobody's standing is known."""
+    for leaf in _leaves(child(root, "risk", "new", "limits")):
+        by = child(root, "limits", str(leaf.value), "by")
+        if isinstance(by, Leaf) and by.value == "all":
+            yield fault_at(
+                leaf.mark,
+                f"found {quoted(str(leaf.value))}, which is `by: all` (allowed: limits of accounts)",
             )
 
 

@@ -100,6 +100,7 @@ def _redis(url: str) -> StateStore:
     """The store on Redis; its client library is only imported where it is used."""
     try:
         from hardening.state.redis import RedisStore
+        from hardening.state.shared import SharedLimits
     except ModuleNotFoundError as fault:
         if fault.name != "redis":
             raise
@@ -107,4 +108,4 @@ def _redis(url: str) -> StateStore:
         raise StateError(
             f"state: {scheme}:// needs the package redis: pip install 'hardening[redis]'"
         ) from None
-    return RedisStore(url)
+    return SharedLimits(RedisStore(url))

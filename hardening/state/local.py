@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TypeVar
 
-from hardening.facts import Account, Admission, Charge, Lease, LimitState, Standing
+from hardening.facts import EVERYBODY, Account, Admission, Charge, Lease, LimitState, Standing
 from hardening.state.claims import units_of
 from hardening.state.memory import MemoryStore
 from hardening.state.store import Evidence
@@ -153,6 +153,9 @@ class LocalShare:
         """Keep for the store what an account spent."""
         owed = self._owed.get(account)
         for charge in charges:
+            if charge.scope_key == EVERYBODY.scope and account != EVERYBODY:
+                self.owe(EVERYBODY, (charge,))
+                continue
             if charge.limit.unit == "streams" or not charge.amount > 0.0:
                 continue
             if owed is None:

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from hardening.errors import StateError
 from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState, NewPrice, Standing
 from hardening.state import buckets
+from hardening.state.accounts import OWN
 from hardening.state.claims import units_of
 from hardening.state.models import spare_of
 from hardening.state.redis_link import DEADLINE_S, Link
@@ -197,6 +198,14 @@ class RedisStore:
         reply = await self._call("settle", token.with_scopes(claim), claim, now)
         if not reply.granted:
             self.late_settlements += 1
+
+    def take_back(self, lease: Lease) -> None:
+        """Make a reservation that nobody heard of, or wants, as if it had not been; what fails is done later."""
+        token = lease.token
+        if isinstance(token, Token):
+            proven = token.scopes[0].startswith(OWN)
+            answer = self._link.call(*self._arguments("release", token, {}, 0.0, proven=proven))
+            answer.add_done_callback(partial(self._undone, token, self.lane(lease)))
 
     def lane(self, asked: Account | Lease) -> str:
         """Which server answers for an account or a lease: what fails together."""

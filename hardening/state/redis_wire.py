@@ -13,7 +13,7 @@ from hardening.facts import Limit, Prior
 from hardening.state.accounts import Kept
 from hardening.state.buckets import Spent
 
-Act = Literal["admit", "extend", "settle", "undo", "look", "reset", "grant", "block", "flag"]
+Act = Literal["admit", "extend", "settle", "undo", "release", "look", "reset", "grant", "block", "flag"]
 
 _HEAD = struct.Struct("<8sdddB")
 _NUMBERS = struct.Struct("<Bdddd")

@@ -30,6 +30,15 @@ def test_the_limit_is_named_in_plain_words(unit: Unit, amount: float, per_s: flo
     assert refused(unit, amount, per_s)[1] == f"the limit of {words} is used up"
 
 
+def test_what_all_callers_share_is_refused_without_a_figure() -> None:
+    """Catches a caller who reads off what an operator sells to all of them together."""
+    limit = Limit("l", "requests", 5000, 60.0, 5000, by="all")
+    admission = Admission(False, None, Standing(), refused_by="l", retry_after_s=5.0)
+    refusal = limit_refusal(admission, (limit,))
+    assert refusal.message == "a limit that all callers share is used up"
+    assert (refusal.kind, refusal.retry_after_s) == ("rate_limit", 5.0)
+
+
 def test_a_long_window_is_a_quota_and_a_short_one_a_rate() -> None:
     assert refused("tokens", 9, 60)[0] == "rate_limit"
     assert refused("tokens", 9, 30 * 86_400)[0] == "quota"

@@ -165,6 +165,23 @@ def test_what_is_left_is_told_with_each_answer_and_each_no() -> None:
     assert (third.status, "retry-after" in third.headers) == (429, True)
 
 
+def test_what_all_callers_share_is_not_told() -> None:
+    """Catches a caller who reads off how much others ask."""
+    policy = LIMITED.replace("limits:\n", "limits:\n  all: {requests: 1, per: 1m, by: all}\n", 1)
+    policy = policy.replace("limits: [", "limits: [all, ")
+    hardened = harden(
+        replies([PLAIN_JSON], kind=JSON), policy, clock=LoopClock(), identify=lambda scope: "acct_7"
+    )
+
+    async def twice() -> list[Answer]:
+        return [await ask(hardened, BODY) for _ in range(2)]
+
+    first, second = run(twice())
+    assert first.headers["x-ratelimit-limit-requests"] == "2"
+    assert (second.status, second.headers["x-ratelimit-remaining-requests"]) == (429, "1")
+    assert b"all callers share" in second.body
+
+
 @pytest.mark.parametrize("body", [PLAIN_JSON, whole()], ids=["untouched", "changed"])
 @pytest.mark.parametrize("usage", ["keep", "round", "drop"])
 def test_no_header_tells_how_long_an_answer_was_where_its_counts_do_not(usage: str, body: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hardening.facts import Account, Admission, LimitState, RequestFacts, Standing, Usage
+from hardening.facts import EVERYBODY, Account, Admission, LimitState, RequestFacts, Standing, Usage
 from hardening.policy import Charges, available, charges, counting, extended, lowered, settled
 from tests.policy.loading import loaded
 
@@ -246,6 +246,18 @@ def test_where_there_is_no_organisation_and_no_key_the_account_counts() -> None:
 def test_who_is_not_vouched_for_reaches_no_pool_by_what_he_names() -> None:
     claimed = Account("a", org="acme", key="key_1", proven=False, network="n1")
     assert set(scopes(claimed).values()) == {"network:n1"}
+
+
+def test_what_all_share_is_one_pool_for_strangers_too_and_no_band_pays_more_of_it() -> None:
+    text = (
+        "version: 1\nlimits: {all: {tokens: 9k, per: 1m, by: all}}\ndefaults: {limits: [all], charge: 2x}\n"
+    )
+    text += "accounts: {unproven: {limits: [all]}}\n" + BANDS
+    known, stranger = charged(text), charged(text, Account("x", proven=False, network="n1"))
+    for claim in (known, stranger):
+        (charge,) = claim.charges
+        assert (charge.scope_key, dict(charge.by_band)) == (EVERYBODY.scope, {})
+    assert [charge.amount for charge in settled(known, Usage(10, 20, 5))] == [60]
 
 
 @pytest.mark.parametrize("model", ["GLASS-2", "x" * 100_000, "\ud800", "b\nglass-2", ""])

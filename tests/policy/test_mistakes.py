@@ -54,6 +54,11 @@ MISTAKES = [
         "version: 1\naccounts: {groups: {§sk-abcdefghijklmnop: []}}\n",
         "shaped like an API key",
     ),
+    (
+        "new limit of all",
+        "version: 1\nlimits: {all: {requests: 9, per: 1m, by: all}}\nrisk: {new: {until: {requests: 5}, limits: [§all]}}\n",
+        "which is `by: all`",
+    ),
     ("unproven limit unknown", "version: 1\naccounts: {unproven: {limits: [§trial]}}\n", "undeclared limit"),
     ("nobody is identified", "version: 1\naccounts: {identify: §[]}\n", "at least one value"),
     ("header name with a blank", "version: 1\naccounts: {identify: [§'header:x y']}\n", "header:<name>"),

@@ -590,7 +590,7 @@ def test_the_client_library_is_only_imported_where_it_is_used() -> None:
 def test_a_store_serves_one_event_loop_after_the_other(valkey: Server) -> None:
     """Catches a connection of a loop that is over; nothing is opened before the first call."""
     store = open_store(valkey.url)
-    store._link._deadline_s = PATIENT_S
+    store._store._link._deadline_s = PATIENT_S
 
     async def run() -> float:
         try:

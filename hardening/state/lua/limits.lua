@@ -1,4 +1,4 @@
--- Limits of the scopes below one root: admit, extend, settle, undo; and for operators look, reset, grant, block, flag.
+-- Limits of the scopes below one root: admit, extend, settle, undo, release; and for operators look, reset, grant, block, flag.
 -- All or nothing, in one call.
 --
 -- KEYS: for each scope its state (one packed string) and its open leases (a hash by lease id). The first
@@ -415,7 +415,7 @@ elseif act == 'extend' and found and not is_over then
       if place == 1 or #olds[place] > 0 then write_lease(scope, id, expires_at, olds[place]) end
     end
   end
-elseif (act == 'settle' or act == 'undo') and found then
+elseif (act == 'settle' or act == 'undo' or act == 'release') and found then
   granted = not is_over
   for _, scope in ipairs(scopes) do
     local text = redis.call('HGET', scope.leases_key, id)
@@ -436,6 +436,7 @@ elseif (act == 'settle' or act == 'undo') and found then
     end
   end
 end
+if act == 'release' and granted and proven == 1 then home.requests = math.max(0, home.requests - 1) end
 if act == 'undo' then
   -- The call that reserves may still be under way.
   home.changed = true
