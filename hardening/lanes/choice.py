@@ -121,8 +121,8 @@ class Lanes:
         for event, _ in frame.events:
             if isinstance(event, ReasoningEnd):  # the frame in whose shape its summary left is held no longer
                 self._strays.forget_trace(event.index)
-        if self._chain.counts_told:
-            self.close()  # what follows a count, by which all later ones stay hidden, must be seen
+        if self._chain.counts_listen:
+            self.close()  # what follows a count, or the end of a choice, must be seen
             return
         kind = None if masked else self._kind(frame, out, same=same)
         shape = None if kind is None else shape_of(frame, kind)

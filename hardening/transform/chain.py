@@ -105,9 +105,9 @@ class Chain:
             self.usage.close()
 
     @property
-    def counts_told(self) -> bool:
-        """Whether a coarse count has left, so that it matters what still follows it."""
-        return self.usage is not None and self.usage.has_told
+    def counts_listen(self) -> bool:
+        """Whether what still follows decides which counts may leave."""
+        return self.usage is not None and self.usage.listens
 
     def told(self, usage: Usage) -> Usage:
         """What may leave of the counts of an answer that ends here."""

@@ -61,9 +61,9 @@ class CoarseUsage(Step):
         self._closed = True
 
     @property
-    def has_told(self) -> bool:
-        """Whether a count has left that is none of a part."""
-        return bool(self._told)
+    def listens(self) -> bool:
+        """Whether it matters what else is said: a count has left that is none of a part, or a choice is over."""
+        return bool(self._told or self._finished)
 
     def told(self, usage: Usage) -> Usage:
         """What may be told of the counts of a whole answer."""

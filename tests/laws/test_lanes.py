@@ -148,6 +148,19 @@ def test_compared_and_read_frames_leave_alike(decision: Decision, stream: list[b
     assert through(pieces, decision, compared=True) == through(pieces, decision, compared=False)
 
 
+def test_a_choice_that_goes_on_after_its_end_is_seen_by_the_counts() -> None:
+    """Catches a piece that was compared, of a choice that was called finished: the count of a part then left."""
+    row = {"token": "a", "logprob": -1.3, "bytes": None, "top_logprobs": []}
+    rows = {"content": [row]}
+    over = chunk({"content": "a"}, index=1, finish="stop", logprobs=rows)
+    more = chunk({"content": "a"}, index=1, logprobs=rows)
+    count = {"prompt_tokens": 2, "completion_tokens": 3}
+    last = chunk({"content": "a"}, finish="stop", logprobs=rows, usage=count)
+    pieces = [more, over, more, last, DONE]
+    rounded = Decision(usage="round")
+    assert through(pieces, rounded, compared=True) == through(pieces, rounded, compared=False)
+
+
 @pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN])
 @pytest.mark.parametrize("field", ["content", "reasoning_content"])
 def test_an_answer_behind_rows_that_go_is_read(field: str, decision: Decision) -> None:
