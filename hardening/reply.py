@@ -30,11 +30,11 @@ class Reply:
     """
 
     __slots__ = (
+        "_between",
         "_body",
         "_body_bytes",
         "_border",
         "_codec",
-        "_comma",
         "_cut",
         "_declared",
         "_envelope",
@@ -78,7 +78,7 @@ class Reply:
         self.rewriter = Rewriter(chain, tally, drift=drift, hides_drift=hides_drift)
         cut = framing or SSE
         self._joint = ArrayJoint() if cut is JSON_ARRAY else None
-        self._comma = b""  # and white space, before the only element of the last piece of an array
+        self._between = b""  # a comma in white space before the only element of the last piece of an array
         self._cut_by(cut)
         grammar = codec.grammar if codec.grammar is not None and codec.grammar.framing is cut else None
         self.lanes = Lanes(chain, tally, self.rewriter, grammar=grammar)
@@ -97,7 +97,7 @@ class Reply:
             return NO_LANE
         if joint is None:
             return lane
-        return ElementLane(self._comma, lane, joint) if self._comma and joint.some else NO_LANE
+        return ElementLane(self._between, lane, joint) if self._between and joint.some else NO_LANE
 
     def read(self, data: bytes) -> bytes:
         """What leaves for a piece that is not of the lane. Raises WireError where it cannot be read and must not pass."""
@@ -195,8 +195,8 @@ class Reply:
             out.append(joint.between(piece))
         self._taken = []
         # What stood before the one element of a piece; nothing is known where a piece ended otherwise.
-        comma = data[: -len(pieces[-1])] if pieces and not is_between(pieces[-1]) else b""
-        self._comma = comma if comma.strip(_WHITE) == b"," else b""
+        between = data[: -len(pieces[-1])] if pieces and not is_between(pieces[-1]) else b""
+        self._between = between if between.strip(_WHITE) == b"," else b""
         left = b"".join(out)
         return data if left == data else left
 

@@ -440,12 +440,16 @@ def test_chunks_of_gemini_alike(decision: Decision, stream: list[bytes]) -> None
 
 
 @pytest.mark.parametrize("decision", [SUMMARISED, HIDDEN, Decision(), ROUNDED])
-@given(stream=st.lists(gemini_chunks(), min_size=1, max_size=25), size=st.integers(1, 3))
+@given(
+    stream=st.lists(gemini_chunks(), min_size=1, max_size=25),
+    size=st.integers(1, 3),
+    comma=st.sampled_from([b"\n,\r\n", b",\r\n", b","]),
+)
 @settings(max_examples=150, deadline=None)
-def test_elements_of_an_array_alike(decision: Decision, stream: list[bytes], size: int) -> None:
+def test_elements_of_an_array_alike(decision: Decision, stream: list[bytes], size: int, comma: bytes) -> None:
     """Catches a comma that is lost or doubled, and an element that is compared with less than all of it."""
     said = [chunk[6:].strip() for chunk in (*stream, *stream[:6])]
-    whole = [b"[" + said[0], *(b"\n,\r\n" + one for one in said[1:]), b"\n]"]
+    whole = [b"[" + said[0], *(comma + one for one in said[1:]), b"\n]"]
     pieces = [b"".join(whole[at : at + size]) for at in range(0, len(whole), size)]
     compared = through(pieces, decision, compared=True, format="gemini_generate", sse=False)
     assert compared == through(pieces, decision, compared=False, format="gemini_generate", sse=False)
