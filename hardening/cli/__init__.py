@@ -10,6 +10,7 @@ from hardening import __version__
 from hardening.cli.accounts import accounts
 from hardening.cli.cases import check
 from hardening.cli.explain import explain_command
+from hardening.cli.redteam import redteam
 from hardening.cli.routes import routes
 from hardening.cli.serve import serve
 from hardening.cli.validate import validate
@@ -24,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(accounts)
+app.add_typer(redteam)
 app.command("explain")(explain_command)
 app.command()(routes)
 app.command()(serve)

@@ -61,3 +61,14 @@ def finish(attack: Callable[[], Report], *, json: bool) -> NoReturn:
     else:
         report.show(Console(highlight=False))
     raise typer.Exit(0 if report.holds else FINDINGS)
+
+
+@redteam.command("logprobs")
+def logprobs(
+    data: Data = None, out: Out = None, seed: Seed = 7, quick: Quick = False, json: Json = False
+) -> None:
+    """Rebuild the output layer, average noise away, price a row: on a toy model, with and without us."""
+    from hardening.redteam import logprobs as attacks
+
+    asked = options(data, out, seed, quick=quick)
+    finish(lambda: attacks.attack(asked), json=json)

@@ -1,0 +1,209 @@
+"""Attacks on log-probabilities: a layer that is rebuilt, noise that is averaged away, rows that are worth too much."""
+
+from __future__ import annotations
+
+from hardening import kernels
+from hardening.redteam.claims import Measured, goals, judge
+from hardening.redteam.logprobs import averaging, structure, worth
+from hardening.redteam.logprobs.client import Caller, mounted
+from hardening.redteam.logprobs.model import ToyModel
+from hardening.redteam.logprobs.paths import cells
+from hardening.redteam.logprobs.server import ToyServer
+from hardening.redteam.options import Options
+from hardening.redteam.report import Report, Table
+
+NAME = "redteam logprobs"
+PRESETS = ("baseline", "strict")
+
+Found = dict[str, Measured]
+_GRID = ((0.25, 0.0), (0.25, 0.5), (1.0, 0.0), (1.0, 0.5), (1.0, 1.0))
+"""Steps and sizes of noise that the attacks on them meet."""
+_WORTHS = (
+    ("baseline", "baseline"),
+    ("baseline, watch", "watch"),
+    ("top 5, step 1", averaging.policy(step=1.0, noise=0.0)),
+    ("top 5, step 0.25, noise 0.5", averaging.policy(step=0.25, noise=0.5)),
+    ("top 5, step 1, noise 1", averaging.policy(step=1.0, noise=1.0)),
+    ("top 3, step 1, noise 1", averaging.policy(step=1.0, noise=1.0, top=3)),
+)
+
+
+def attack(options: Options) -> Report:
+    """Run every attack against the toy server, bare and behind presets."""
+    kernels.warm()
+    found: Found = {}
+    tables = [
+        part(options, found)
+        for part in (_layers, _bisections, _rankings, _averages, _bands, _worths, _honest, _paths)
+    ]
+    return Report(NAME, tuple(judge(goals(NAME), found, seed=options.seed)), tuple(tables))
+
+
+def _layers(options: Options, found: Found) -> Table:
+    options.say("the layer, through bias and through alternatives")
+    model = ToyModel(hidden=16 if options.quick else 64, seed=options.seed)
+    server, rows = ToyServer(model), 8 * model.hidden
+    table, gaps = [], dict[str, float]()
+    for name, caller in _callers(server).items():
+        # Without us so few rows are enough, and each is all of the vocabulary.
+        enough = model.hidden + 16 if name == "bare" else rows
+        biased = structure.through_bias(caller, model, rows=rows, seed=options.seed)
+        listed = structure.from_alternatives(caller, model, rows=enough, seed=options.seed)
+        for way, layer in (("logit_bias", biased), ("all alternatives", listed)):
+            table.append((f"{name}: {way}", layer.gap, float(layer.questions), layer.known))
+        gaps[name] = min(biased.gap, listed.gap) if name == "bare" else max(biased.gap, listed.gap)
+    found["logprobs_gap_ratio"] = Measured(max(gaps[name] for name in PRESETS), rows, gaps["bare"])
+    title = f"Size of the layer, h = {model.hidden}, {model.vocabulary:,} tokens, n = 8h"
+    return Table(title, ("rows through", "gap within h +- 2", "questions", "share known"), tuple(table))
+
+
+def _bisections(options: Options, found: Found) -> Table:
+    options.say("rows by bisection, without log-probabilities")
+    model = ToyModel(hidden=4 if options.quick else 8, seed=options.seed)
+    rows = 8 * model.hidden
+    found_by = {
+        name: structure.by_bisection(caller, model, rows=rows, seed=options.seed)
+        for name, caller in _callers(ToyServer(model)).items()
+    }
+    worst = max(found_by[name].gap for name in PRESETS)
+    found["logprobs_bisection_gap"] = Measured(worst, rows, found_by["bare"].gap)
+    table = tuple((name, layer.gap, float(layer.questions), layer.known) for name, layer in found_by.items())
+    title = f"Rows by greedy bisection, h = {model.hidden}"
+    return Table(title, ("who", "gap within h +- 2", "questions", "share known"), table)
+
+
+def _rankings(options: Options, found: Found) -> Table:
+    options.say("the layer's space from rankings")
+    model = ToyModel(hidden=16 if options.quick else 64, seed=options.seed)
+    server, rows = ToyServer(model), (4 if options.quick else 8) * model.hidden
+    overlaps = {
+        name: structure.from_rankings(
+            caller, model, rows=2 * model.hidden if name == "bare" else rows, seed=options.seed
+        )
+        for name, caller in _callers(server).items()
+    }
+    answers = structure.from_rankings(
+        Caller(server), model, rows=2 * model.hidden, seed=options.seed, first=1
+    )
+    worst = max(overlaps[name].overlap for name in PRESETS)
+    found["logprobs_ranking_overlap"] = Measured(worst, rows, overlaps["bare"].overlap)
+    table = [(name, one.overlap) for name, one in overlaps.items()]
+    table += [("the answers alone", answers.overlap), ("chance", answers.chance)]
+    return Table("Space of the layer from rankings", ("who", "overlap"), tuple(table))
+
+
+def _averages(options: Options, found: Found) -> Table:
+    model = ToyModel(seed=options.seed)
+    server = ToyServer(model)
+    prompts = structure.prompts(model, 6 if options.quick else 16, options.seed, words=10)
+    table, moved, anew = [], [0.0], [0.0]
+    for step, noise in _GRID:
+        options.say(f"averaging, step {step:g}, noise {noise:g}")
+        caller = mounted(server, averaging.policy(step=step, noise=noise), account="member0")
+        ways = {**averaging.EXACT, **averaging.OTHERS, "a group for each question": averaging.drawn_anew}
+        for name, way in ways.items():
+            left = averaging.average(
+                caller, model, way, prompts=prompts, count=16 if options.quick else 64, step=step
+            )
+            table.append((name, step, noise, float(left.draws), *left[1:]))
+            gained = abs(left.divergence_all - left.divergence_one)
+            if name in averaging.EXACT:
+                moved.append(gained)
+            elif noise and way is averaging.drawn_anew:
+                anew.append(gained)
+        if not options.quick:
+            left = averaging.average(
+                caller, model, averaging.near, prompts=prompts[:3], count=1000, step=step
+            )
+            table.append(("near-duplicates", step, noise, float(left.draws), *left[1:]))
+    found["logprobs_repeats_kl"] = Measured(max(moved), len(table), max(anew))
+    columns = (
+        "asked again as",
+        "step",
+        "noise",
+        "draws",
+        "error of one",
+        "of all",
+        "divergence of one",
+        "of all",
+    )
+    return Table("What asking again gains (nats)", columns, tuple(table))
+
+
+def _bands(options: Options, found: Found) -> Table:
+    options.say("two bands together")
+    model = ToyModel(seed=options.seed)
+    server = ToyServer(model)
+    prompts = structure.prompts(model, 60 if options.quick else 250, options.seed)
+    fine, coarse = (mounted(server, averaging.policy(step=0.01, noise=size)) for size in (0.5, 1.0))
+    ours, naive = averaging.combined(fine, coarse, model, prompts=prompts)
+    found["logprobs_bands_difference"] = Measured(ours, len(prompts), naive)
+    table = (("levels, each with a draw of its own", ours), ("one draw, two sizes", naive))
+    return Table("Error of noise 0.5 and 1 together, to noise 0.5 alone", ("noise", "ratio"), table)
+
+
+def _worths(options: Options, found: Found) -> Table:
+    options.say("sample equivalents of a row")
+    model = ToyModel(seed=options.seed)
+    server = ToyServer(model)
+    scale = worth.Scale(model, contexts=40 if options.quick else 150, seed=options.seed)
+    table, known = [], dict[str, float]()
+    callers = [(f"bare, top {top}", Caller(server), top) for top in (20, 5)]
+    callers += [(name, _behind(server, policy), 20) for name, policy in _WORTHS]
+    for name, caller, top in callers:
+        told = [caller.first(prompt, top_logprobs=top, temperature=0) for prompt in scale.prompts]
+        step = 0.0 if name.startswith("bare") else 1.0 if "step 1" in name else 0.25
+        known[name], left = scale.equivalents(told, step)
+        table.append((name, known[name], left, sum(map(len, told)) / len(told)))
+    found["logprobs_sample_equivalents"] = Measured(
+        known["baseline, watch"], len(scale.prompts), known["bare, top 20"]
+    )
+    columns = ("row of", "sampled tokens that it is worth", "divergence left (nats)", "values")
+    return Table("What one row is worth", columns, tuple(table))
+
+
+def _honest(options: Options, found: Found) -> Table:
+    options.say("what a user keeps")
+    model = ToyModel(seed=options.seed)
+    server, table = ToyServer(model), []
+    texts = 40 if options.quick else 200
+    for name in ("baseline", "watch"):
+        kept = worth.honest(Caller(server), _behind(server, name), model, seed=options.seed, texts=texts)
+        table.append((name, kept.first, kept.ranks, kept.ranks_sampled))
+        if name == "baseline":
+            found["logprobs_perplexity_rank"] = Measured(kept.ranks, texts)
+            found["logprobs_top1"] = Measured(kept.first, texts)
+    columns = ("band", "likeliest token first", "ranks of texts at temperature 0", "sampled at 1")
+    return Table("What a user keeps", columns, tuple(table))
+
+
+def _paths(options: Options, found: Found) -> Table:
+    options.say("pairs of parameters")
+    model = ToyModel(hidden=16, seed=options.seed)
+    server = ToyServer(model)
+    table, most, control, count = [], 0, 0, 0
+    for preset in PRESETS:
+        told = list(
+            cells(
+                Caller(server), mounted(server, preset), model, chosen=lambda a, b: not (options.quick and b)
+            )
+        )
+        worst = max(told, key=lambda cell: cell.mounted)
+        most, control, count = (
+            max(most, worst.mounted),
+            max(control, *(cell.bare for cell in told)),
+            count + len(told),
+        )
+        table.append((preset, float(len(told)), float(worst.mounted), float(max(cell.bare for cell in told))))
+    found["logprobs_distinct_tokens"] = Measured(most, count, control)
+    columns = ("preset", "pairs, endpoints, streamed or not", "tokens of a position", "bare")
+    return Table("Tokens of one position that get a value", columns, tuple(table))
+
+
+def _callers(server: ToyServer) -> dict[str, Caller]:
+    return {"bare": Caller(server), **{preset: mounted(server, preset) for preset in PRESETS}}
+
+
+def _behind(server: ToyServer, policy: str) -> Caller:
+    """A caller behind a policy, or in baseline's band `watch`."""
+    return mounted(server, "baseline", band=policy) if policy == "watch" else mounted(server, policy)

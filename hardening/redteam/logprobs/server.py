@@ -1,0 +1,209 @@
+"""The toy model behind the paths and parameters of model servers, obeying whatever it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import orjson
+from starlette.types import Message, Receive, Scope, Send
+
+from hardening.redteam.logprobs.model import Floats, ToyModel, log_softmax
+
+Asked = dict[str, Any]
+_JSON, _EVENTS = b"application/json", b"text/event-stream"
+
+
+class ToyServer:
+    """An ASGI app: chat completions and text completions.
+
+    It is as careless as servers have been: values follow `logit_bias`, allowed tokens and the temperature;
+    any number of alternatives is given; values of chosen tokens and of the prompt are told.
+    """
+
+    def __init__(self, model: ToyModel, *, seed: int = 7) -> None:
+        self.model = model
+        self._drawn = np.random.default_rng(seed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        asked: Asked = orjson.loads(body)
+        chat = scope["path"].endswith("/chat/completions")
+        answers = list(self._answers(asked, chat=chat))
+        if asked.get("stream"):
+            for part in _streamed(answers, chat=chat):
+                await send(part)
+        else:
+            for part in _whole(answers, chat=chat):
+                await send(part)
+
+    def _answers(self, asked: Asked, *, chat: bool) -> Iterator[Asked]:
+        """The choices: the text of each in words, its rows, and what else was asked for."""
+        prompt = _said(asked["messages"]) if chat else asked["prompt"]
+        for number in range(int(asked.get("n") or 1)):
+            tokens, words, rows = list(self.model.tokens(prompt)), [], []
+            before = self._prompt_rows(tokens, asked)
+            for _ in range(int(asked.get("max_tokens") or 1)):
+                token, row = self._next(tuple(tokens), asked, number)
+                words.append(self.model.word(token))
+                rows += row
+                tokens.append(token)
+            yield {
+                "words": words,
+                "rows": rows,
+                "prompt_rows": before,
+                "echo": prompt if asked.get("echo") else "",
+            }
+
+    def _next(self, tokens: tuple[int, ...], asked: Asked, number: int) -> tuple[int, list[Asked]]:
+        """The next token, and its row where rows are asked for."""
+        logits = self._steered(self.model.logits(tokens), tokens, asked)
+        heat = 1.0 if asked.get("temperature") is None else float(asked["temperature"])
+        if heat == 0 and not _wants_rows(asked):
+            return int(logits.argmax()), []
+        row = log_softmax(logits / heat if heat > 0 else logits)
+        if heat > 0:
+            random = (
+                self._drawn
+                if asked.get("seed") is None
+                else np.random.default_rng([asked["seed"], number, len(tokens)])
+            )
+            token = int(random.choice(len(row), p=np.exp(row)))
+        else:
+            token = int(row.argmax())
+        return token, [self._told(token, row, asked)] if _wants_rows(asked) else []
+
+    def _steered(self, logits: Floats, tokens: tuple[int, ...], asked: Asked) -> Floats:
+        """The logits under bias, bans and penalties."""
+        steered = logits.copy()
+        for key, bias in (asked.get("logit_bias") or {}).items():
+            steered[int(key)] += bias
+        if asked.get("allowed_token_ids"):
+            kept = np.full_like(steered, -np.inf)
+            kept[asked["allowed_token_ids"]] = steered[asked["allowed_token_ids"]]
+            steered = kept
+        for word in asked.get("bad_words") or ():
+            steered[list(self.model.tokens(word))] = -np.inf
+        for token in set(tokens):
+            steered[token] -= float(asked.get("presence_penalty") or 0.0)
+        return steered
+
+    def _told(self, token: int, row: Floats, asked: Asked) -> Asked:
+        """A row as chat completions have it."""
+        chosen = asked.get("logprob_token_ids")
+        if chosen is None:
+            count = _count(asked)
+            chosen = best_of(row, len(row) if count < 0 else min(count, len(row)))
+        return {**self._entry(token, row), "top_logprobs": [self._entry(one, row) for one in chosen]}
+
+    def _entry(self, token: int, row: Floats) -> Asked:
+        word = self.model.word(token)
+        return {"token": word, "logprob": max(float(row[token]), -9999.0), "bytes": list(word.encode())}
+
+    def _prompt_rows(self, tokens: list[int], asked: Asked) -> list[Asked]:
+        count = int(asked.get("prompt_logprobs") or 0)
+        if not count:
+            return []
+        told = []
+        for at in range(1, len(tokens)):
+            row = self.model.row(tuple(tokens[:at]))
+            best = best_of(row, count)
+            told.append(
+                {
+                    str(one): {"logprob": float(row[one]), "rank": place}
+                    for place, one in enumerate([tokens[at], *best])
+                }
+            )
+        return told
+
+
+def best_of(row: Floats, count: int) -> list[int]:
+    """The `count` likeliest tokens, in their order."""
+    if count == 0:
+        return []
+    near = np.argpartition(-row, count - 1)[:count]
+    found: list[int] = near[np.argsort(-row[near])].tolist()
+    return found
+
+
+def _count(asked: Asked) -> int:
+    """How many alternatives are asked for."""
+    if "top_logprobs" in asked:
+        return int(asked["top_logprobs"] or 0)
+    logprobs = asked.get("logprobs")
+    return 0 if isinstance(logprobs, bool) else int(logprobs or 0)
+
+
+def _wants_rows(asked: Asked) -> bool:
+    logprobs = asked.get("logprobs")
+    return bool(logprobs) or (logprobs == 0 and logprobs is not False)
+
+
+def _said(messages: list[Asked]) -> str:
+    """The texts of a conversation, one after the other."""
+    said = []
+    for message in messages:
+        content = message.get("content") or ""
+        said += [content] if isinstance(content, str) else [part.get("text", "") for part in content]
+    return " ".join(said)
+
+
+def _choice(answer: Asked, index: int, piece: slice, *, chat: bool, streamed: bool) -> Asked:
+    text, rows = "".join(answer["words"][piece]), answer["rows"][piece]
+    choice: Asked = {"index": index, "finish_reason": None if streamed else "stop", "logprobs": None}
+    if chat:
+        choice["delta" if streamed else "message"] = {"role": "assistant", "content": text}
+        choice["logprobs"] = {"content": rows} if rows else None
+    else:
+        choice["text"] = (answer["echo"] if not streamed else "") + text
+        if rows:
+            choice["logprobs"] = {
+                "tokens": [row["token"] for row in rows],
+                "token_logprobs": [row["logprob"] for row in rows],
+                "top_logprobs": [
+                    {one["token"]: one["logprob"] for one in row["top_logprobs"]} for row in rows
+                ],
+            }
+    return choice
+
+
+def _frame(choices: list[Asked], *, chat: bool, streamed: bool) -> Asked:
+    kind = "text_completion" if not chat else "chat.completion.chunk" if streamed else "chat.completion"
+    return {"id": "toy-1", "object": kind, "created": 1, "model": "toy", "choices": choices}
+
+
+def _whole(answers: list[Asked], *, chat: bool) -> Iterator[Message]:
+    choices = [
+        _choice(one, index, slice(None), chat=chat, streamed=False) for index, one in enumerate(answers)
+    ]
+    told = _frame(choices, chat=chat, streamed=False)
+    if answers[0]["prompt_rows"]:
+        told["prompt_logprobs"] = [None, *answers[0]["prompt_rows"]]
+    yield _start(_JSON)
+    yield {"type": "http.response.body", "body": orjson.dumps(told)}
+
+
+def _streamed(answers: list[Asked], *, chat: bool) -> Iterator[Message]:
+    yield _start(_EVENTS)
+    for index, answer in enumerate(answers):
+        for at in range(len(answer["words"])):
+            choice = _choice(answer, index, slice(at, at + 1), chat=chat, streamed=True)
+            frame = _frame([choice], chat=chat, streamed=True)
+            yield {
+                "type": "http.response.body",
+                "body": b"data: %b\n\n" % orjson.dumps(frame),
+                "more_body": True,
+            }
+    yield {"type": "http.response.body", "body": b"data: [DONE]\n\n"}
+
+
+def _start(kind: bytes) -> Message:
+    return {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]}

@@ -1,0 +1,89 @@
+"""The attacks on log-probabilities themselves: each succeeds where nothing is in its way, and the toy is what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hardening.cli import app
+from hardening.redteam.logprobs import averaging, structure, worth
+from hardening.redteam.logprobs.client import TEXT, Caller, mounted
+from hardening.redteam.logprobs.model import ToyModel
+from hardening.redteam.logprobs.server import ToyServer
+
+MODEL = ToyModel(hidden=6, vocabulary=300, seed=3)
+SERVER = ToyServer(MODEL)
+PROMPT = "w1 w22 w3"
+
+
+@pytest.fixture
+def bare() -> Caller:
+    return Caller(SERVER)
+
+
+def test_the_toy_tells_the_values_of_its_model(bare: Caller) -> None:
+    truth = MODEL.row(MODEL.tokens(PROMPT))
+    told = bare.first(PROMPT, top_logprobs=4, temperature=0)
+    assert list(told.values()) == pytest.approx(sorted(truth, reverse=True)[:4])
+    assert np.exp(truth).sum() == pytest.approx(1)
+    asked = bare.ask(TEXT, prompt=PROMPT, logprobs=4, max_tokens=1, temperature=0)
+    streamed = bare.ask(TEXT, prompt=PROMPT, logprobs=4, max_tokens=1, temperature=0, stream=True)
+    assert asked.rows == streamed.rows == ((told,),)
+
+
+def test_the_gap_is_at_the_size_of_the_layer() -> None:
+    random = np.random.default_rng(1)
+    rows = random.standard_normal((60, 6)) @ random.standard_normal((6, 40)) + random.standard_normal((60, 1))
+    assert structure.gap_ratio(rows, 6) > 1e6
+    assert structure.gap_ratio(rows, 20) < 10
+    assert structure.gap_ratio(random.standard_normal((60, 40)), 6) < 1.2
+    assert structure.gap_ratio(np.zeros((9, 9)), 6) == 1.0
+
+
+@pytest.mark.parametrize(
+    "attack", [structure.through_bias, structure.from_alternatives, structure.by_bisection]
+)
+def test_each_way_to_the_layer_succeeds_without_us_and_finds_nothing_behind_a_preset(attack, bare) -> None:
+    assert attack(bare, MODEL, rows=24, seed=1).gap > 1000
+    for preset in ("baseline", "strict"):
+        assert attack(mounted(SERVER, preset), MODEL, rows=24, seed=1).gap < 2
+
+
+def test_rankings_of_all_tokens_give_the_space_of_the_layer(bare: Caller) -> None:
+    assert structure.from_rankings(bare, MODEL, rows=40, seed=1).overlap > 0.9
+    told = structure.from_rankings(mounted(SERVER, "strict"), MODEL, rows=40, seed=1)
+    assert told.overlap == told.chance
+
+
+@pytest.mark.parametrize("name", averaging.EXACT)
+def test_what_is_the_same_question_gains_nothing(name: str) -> None:
+    caller = mounted(SERVER, averaging.policy(step=0.25, noise=1.0), account="member0")
+    left = averaging.average(caller, MODEL, averaging.EXACT[name], prompts=[PROMPT], count=12, step=0.25)
+    assert left.draws >= 12
+    assert left.divergence_all == left.divergence_one > 0
+
+
+def test_what_is_drawn_anew_is_averaged_away() -> None:
+    """Catches a measure that would see no gain where there is one."""
+    caller = mounted(SERVER, averaging.policy(step=0.25, noise=1.0))
+    prompts = structure.prompts(MODEL, 5, 1)
+    left = averaging.average(caller, MODEL, averaging.drawn_anew, prompts=prompts, count=60, step=0.25)
+    assert left.error_all < left.error_one / 2
+
+
+def test_a_row_is_worth_what_it_holds(bare: Caller) -> None:
+    scale = worth.Scale(MODEL, contexts=30, seed=2)
+    whole, some, none = (
+        scale.equivalents(
+            [bare.first(prompt, top_logprobs=top, temperature=0) for prompt in scale.prompts], 0.0
+        )[0]
+        for top in (150, 5, 1)
+    )
+    assert whole > some > none
+
+
+@pytest.mark.slow
+def test_every_claim_holds_in_a_short_run() -> None:
+    result = CliRunner().invoke(app, ["redteam", "logprobs", "--quick", "--json"])
+    assert result.exit_code == 0, result.output
