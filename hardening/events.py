@@ -6,6 +6,7 @@ vendor. `index` is the choice (OpenAI) or the content block (Anthropic) that an 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,6 +79,21 @@ class Seal:
     index: int
     data: str
     apart: bool = False
+
+
+THE_TRACE = "\0"
+"""In values that are sealed, a string in place of the trace itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A trace, ready to be sealed: `finish` makes the blob, of the JSON values in which it stood, by name.
+
+    THE_TRACE in them stands for its text; in place of a blob None stands for a trace that no seal holds.
+    """
+
+    index: int
+    finish: Callable[[Mapping[str, object]], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +176,7 @@ Event = (
     | ReasoningEnd
     | Summary
     | Seal
+    | Sealed
     | Logprobs
     | Vector
     | Withheld

@@ -14,17 +14,22 @@ from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts, Usage
 from hardening.lanes import NO_LANE, ElementLane, Lane, NoLane
 from hardening.noise_key import NoiseKey
 from hardening.reply import Reply
+from hardening.restoring import Restoring
+from hardening.sealed import Seals
 from hardening.transform.chain import Chain, Makers
 from hardening.transform.drift import Drift
 from hardening.transform.noise import RowNoise
 from hardening.transform.pace import Pace
 from hardening.transform.question import Question
+from hardening.transform.seal import Sealer
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Codec
 from hardening.wire.pins import Switch, Touch
 from hardening.wire.prefixes import prefixes
 from hardening.wire.requests import Edits
 from hardening.wire.resent import may_resend
+from hardening.wire.seals import without_seals
+from hardening.wire.unseal import carries_seals
 
 _BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and of the rows
 
@@ -36,6 +41,7 @@ class Tools:
     """What the exchanges of a process share; the rest as the policy's `on_failure` says."""
 
     makers: Makers
+    sealer: Sealer | None = None
     pass_unreadable: bool = False
     hide_unknown: bool = False
 
@@ -77,8 +83,9 @@ class Exchange:
         bytes_per_token: float = 4.0,
         began: float = 0.0,
         noise_key: NoiseKey | None = None,
+        owner: str = "",
     ) -> None:
-        """Prepare for one response to a request that came at `began`.
+        """Prepare for one response to a request that came at `began`; only `owner` can use the seals in it.
 
         `reserved_tokens` None means that nothing bounds its length. `bound` is the longest answer to ask
         for, where that is less than the decision says. Without `noise_key` nothing leaves that needs noise.
@@ -100,6 +107,7 @@ class Exchange:
         self._watches = not decision.exempt and decision.reasoning.show != "full"
         self._pass_unreadable = tools.pass_unreadable or not self._acts
         self._question = Question()
+        self._restoring = Restoring(facts, owner)
         self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
         self._bytes_per_token = bytes_per_token
         self._bound = bound
@@ -110,6 +118,7 @@ class Exchange:
         self._started = self._closed = False
         self._reasons: set[str] = set()
         self._drift: Drift | None = None
+        self._seals: Seals | None = None
         self.forced: Switch | None = None
         self.wake_at: float | None = None
         self.lane: Lane | ElementLane | NoLane = NO_LANE
@@ -121,6 +130,8 @@ class Exchange:
         told: dict[str, str | int | float | bool] = {}
         if self._hides:
             told["reasoning"] = self._decision.reasoning.show
+        if self._seals is not None:
+            told["sealed"] = True
         if self._acts and self._decision.logprobs.top is not None:
             told["logprobs"] = self._decision.logprobs.top
         if self._acts and self._decision.logprobs.noise:
@@ -140,46 +151,60 @@ class Exchange:
 
         `forced` is then the first switch that was set to something else.
         """
-        switches = self._switches(body) if self._facts.switches else ()
+        carries = carries_seals(body)
+        switches = self._switches(body, Touch.GIVEN if carries else Touch(0)) if self._facts.switches else ()
         if switches:
             self._reasons.add("pins")
         if not self._acts:
-            return body
+            shown = any(switch.pin.touches & Touch.GIVEN for switch in switches)
+            return self._restored(body) if carries and not shown else body
         for switch in switches:
-            if switch.new is None or self._decision.pins == "refuse":
+            shown = carries and bool(switch.pin.touches & Touch.GIVEN)
+            if switch.new is None or self._decision.pins == "refuse" or shown:
                 return not_allowed(switch)
             if self.forced is None and not switch.kept:
                 self.forced = switch
-        self._question.take(body)
-        if self._noise_key is not None:
-            self._asked = body
+        self._question.take(without_seals(body) if carries else body)
+        self._asked = body
         edits = Edits(
             max_tokens=self._decision.max_tokens if self._bound is None else self._bound,
             top_logprobs=self._decision.logprobs.top if self._facts.top_logprobs is not None else None,
             drop_resent=self._hides and self._codec.resends and may_resend(body),
         )
-        if edits == Edits() and self.forced is None:
-            return body
-        return self._codec.edit_request(body, edits, switches)
+        if edits != Edits() or self.forced is not None:
+            body = self._codec.edit_request(body, edits, switches)
+        return self._restored(body) if carries else body
 
-    def _switches(self, body: bytes) -> tuple[Switch, ...]:
-        """The switches of the request that touch what is withheld."""
+    @property
+    def restored(self) -> tuple[str, ...]:
+        """The traces that were put back into the request, which only the model may read."""
+        return self._restoring.traces
+
+    def _restored(self, body: bytes) -> bytes | Refusal:
+        """The body with its seals opened, where the policy lets traces be sealed."""
+        closed = self._hides and not self._decision.reasoning.seal
+        return self._restoring.request(body, None if closed else self._tools.sealer)
+
+    def _switches(self, body: bytes, touches: Touch) -> tuple[Switch, ...]:
+        """The switches of the request that touch what is withheld, or one of `touches`."""
         decision = self._decision
-        if decision.pins == "allow" or decision.exempt:
+        if decision.pins != "allow" and not decision.exempt:
+            if decision.reasoning.show != "full":
+                touches |= Touch.TRACE | _BESIDE
+            if decision.logprobs != LogprobTerms():
+                touches |= Touch.ROWS | _BESIDE
+        if not touches:
             return ()
-        trace = Touch.TRACE | _BESIDE if decision.reasoning.show != "full" else Touch(0)
-        rows = Touch.ROWS | _BESIDE if decision.logprobs != LogprobTerms() else Touch(0)
         try:
-            return self._codec.switches(body, trace | rows)
+            return self._codec.switches(body, touches)
         except WireError:
             if self._acts:
                 raise
             return ()
 
-    def _noise(self) -> RowNoise | None:
+    def _noise(self, asked: bytes | None) -> RowNoise | None:
         """The noise on rows; None where there shall be none, or nobody knows the question."""
-        size, asked = self._decision.logprobs.noise, self._asked
-        self._asked = None
+        size = self._decision.logprobs.noise
         if not size or self._noise_key is None or asked is None:
             return None
         return RowNoise(self._noise_key, size, lambda: prefixes(asked))
@@ -191,17 +216,23 @@ class Exchange:
         # Only now are the parts of a response made: the app was called in the meantime.
         if self._watches and status < 400:  # an error is told in words, by whom and wherever it arose
             self._drift = Drift()
+        asked, self._asked = self._asked, None
+        self._seals = seals = self._sealing(asked) if status < 400 else None
+        chain = Chain(
+            self._decision,
+            self._tools.makers,
+            self._question.values,
+            embeds=self._facts.embeds,
+            in_bytes=self._facts.packing == "packed_bytes",
+            choices=self._facts.choices,
+            noise=self._noise(asked),
+            sealing=seals.begin if seals is not None and seals.place.alone else None,
+        )
+        if self.restored and chain.hidden is not None:
+            chain.hidden.know(self.restored)
         self._reply = Reply(
             self._codec,
-            Chain(
-                self._decision,
-                self._tools.makers,
-                self._question.values,
-                embeds=self._facts.embeds,
-                in_bytes=self._facts.packing == "packed_bytes",
-                choices=self._facts.choices,
-                noise=self._noise(),
-            ),
+            chain,
             self._tally,
             reasons=self._reasons,
             drift=self._drift,
@@ -209,11 +240,19 @@ class Exchange:
             passes_unreadable=self._pass_unreadable,
             status=status,
             framing=framing,
+            seals=seals,
         )
         self._started = True
         self._chain = self._reply.chain
         whole = framing is None or framing.opens == b"["  # a JSON text, by what its head says
         return Start(headers, hold=self._acts and whole)
+
+    def _sealing(self, asked: bytes | None) -> Seals | None:
+        """What seals the traces of the answer, where the policy says so, there is a key and the request was read."""
+        sealer = self._tools.sealer
+        if not (asked is not None and self._hides and self._decision.reasoning.seal and sealer is not None):
+            return None
+        return self._restoring.response(asked, sealer)
 
     def receive(self, data: bytes, now: float) -> bytes:
         """What leaves for a piece of the response; the same object where it is untouched.

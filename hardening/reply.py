@@ -7,6 +7,7 @@ from typing import Literal
 from hardening.errors import WireError
 from hardening.lanes import NO_LANE, ElementLane, Lane, Lanes, NoLane
 from hardening.rewrite import Rewriter
+from hardening.sealed import Seals
 from hardening.transform.chain import Chain
 from hardening.transform.drift import Drift
 from hardening.transform.tally import Tally
@@ -63,6 +64,7 @@ class Reply:
         passes_unreadable: bool,
         status: int,
         framing: Framing | None,
+        seals: Seals | None = None,
     ) -> None:
         """Prepare for a body of an answer with `status`; `framing` is how it says that it is cut, if it does."""
         self._codec = codec
@@ -75,7 +77,7 @@ class Reply:
         self._body_bytes = 0
         self._taken: list[bytes] = []  # the events of a piece, while they are read
         self.chain = chain
-        self.rewriter = Rewriter(chain, tally, drift=drift, hides_drift=hides_drift)
+        self.rewriter = Rewriter(chain, tally, drift=drift, hides_drift=hides_drift, seals=seals)
         cut = framing or SSE
         self._joint = ArrayJoint() if cut is JSON_ARRAY else None
         self._between = b""  # a comma in white space before the only element of the last piece of an array
@@ -87,7 +89,7 @@ class Reply:
         self._cut = framing
         self.framer, self._envelope, self._border = framing.framer(), framing.envelope, framing.border
         self.stream = self._codec.stream(framing)
-        self.rewriter.glue = framing.glue
+        self.rewriter.glue, self.rewriter.voice = framing.glue, self.stream
 
     @property
     def lane(self) -> Lane | ElementLane | NoLane:
@@ -157,10 +159,11 @@ class Reply:
             plain = b"\0" not in body and body.decode().lstrip("\ufeff \t\r\n")[:1] not in ("{", "[")
         except UnicodeDecodeError:
             plain = False
-        if not self._passes_unreadable and (not plain or not self._may_be_words):
+        tells = self._tells(body)  # an error may quote the request, and what was restored in it
+        if not self._passes_unreadable and (not plain or not self._may_be_words or tells):
             raise self._unlike()
         self._reasons.add("unreadable_body")
-        return body
+        return b"" if tells else body
 
     def _gather(self, data: bytes) -> bytes:
         self._body.append(data)

@@ -11,6 +11,7 @@ from hardening.events import (
     ReasoningCopy,
     ReasoningEnd,
     Seal,
+    Sealed,
     Summary,
     Text,
     TextCopy,
@@ -20,9 +21,11 @@ from hardening.events import (
     Withheld,
 )
 from hardening.numbers import Numbers
+from hardening.sealed import Seals
 from hardening.transform.chain import Chain
 from hardening.transform.drift import Drift
 from hardening.transform.tally import Tally
+from hardening.wire.codec import Stream
 from hardening.wire.frame import Frame
 from hardening.wire.roles import LENGTHS, SEALS, Role
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES
@@ -38,7 +41,8 @@ class Rewriter:
 
     `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `embeddings`, `usage`,
     `copies`; `same` says of the last frame whether it left with what it came with, but for its number and its counts, `masked`
-    whether a string was taken out that no table knows. `glue` stands between two frames that leave for one.
+    whether a string was taken out that no table knows. `glue` stands between two frames that leave for one; `voice` writes
+    what has no frame to be written like, which are seals alone.
     """
 
     __slots__ = (
@@ -47,6 +51,7 @@ class Rewriter:
         "_drift",
         "_heard",
         "_hides_drift",
+        "_seals",
         "_tally",
         "_templates",
         "changed",
@@ -54,11 +59,22 @@ class Rewriter:
         "masked",
         "numbers",
         "same",
+        "voice",
     )
 
-    def __init__(self, chain: Chain, tally: Tally, *, drift: Drift | None, hides_drift: bool) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        tally: Tally,
+        *,
+        drift: Drift | None,
+        hides_drift: bool,
+        seals: Seals | None = None,
+    ) -> None:
         """`drift` finds text in places that no table knows; with `hides_drift` it is taken out as a trace."""
         self._chain = chain
+        self._seals = seals
+        self.voice: Stream | None = None
         self._drift = drift
         self._hides_drift = hides_drift
         self.glue = b""
@@ -87,6 +103,8 @@ class Rewriter:
         worth = self._events(frame, edits, before, whole=whole)
         if whole or final:
             self._flush(frame, edits, before)
+        if self._seals is not None and (whole or not self._seals.place.alone):
+            edits |= self._seals.inside(frame, edits)
         edited = any(site.role not in LENGTHS for site in edits)
         self.same = not edited
         self.masked = False
@@ -121,6 +139,8 @@ class Rewriter:
             if isinstance(came, Text | Reasoning | Tool):
                 heard.add((came.index, type(came)))
             outs = self._outs(event, whole=whole)
+            if isinstance(event, Seal) and not outs and self._seals is not None:
+                self._seals.heard(frame, event, site)
             if isinstance(event, ReasoningCopy):
                 self._repeat(frame, event, site, outs, edits)
             else:
@@ -176,7 +196,10 @@ class Rewriter:
     def _written(
         self, frame: Frame, event: Event, out: Event, edits: dict[Site, bytes], before: list[bytes]
     ) -> bool:
-        """Put what belongs elsewhere into its place: a summary, or text held back from earlier frames."""
+        """Put what belongs elsewhere into its place: a summary, a seal, or text held back from earlier frames."""
+        if isinstance(out, Sealed):
+            self._seal(frame, out, edits, before)
+            return True
         if isinstance(out, Summary) and out.tags is None:
             traces = [(own, site) for own, site in frame.events if isinstance(own, Reasoning)]
             traces = [(own, site) for own, site in traces if own.index == out.index]
@@ -196,6 +219,15 @@ class Rewriter:
                     edits[said] = frame.written(said, text)
             return True
         return False
+
+    def _seal(self, frame: Frame, out: Sealed, edits: dict[Site, bytes], before: list[bytes]) -> None:
+        """Give a seal in a frame of its own, or in this one where all of the trace stands in it."""
+        if self._seals is None or not self._seals.place.alone:
+            return  # it stands in the object that tells all of the trace
+        if self._templates.get((out.index, Reasoning)):
+            before.append(self._new(out))
+        else:
+            edits |= self._seals.inside(frame, edits)
 
     def _repeat(
         self, frame: Frame, event: Event, site: Site, outs: list[Event], edits: dict[Site, bytes]
@@ -298,12 +330,21 @@ class Rewriter:
 
     def _new(self, event: Event) -> bytes:
         """Frames that say `event` in the shape of earlier ones; nothing where none can be."""
+        if isinstance(event, Sealed):
+            return self._seal_alone(event)
         if not isinstance(event, Summary | Text):
             return b""
         kind = Reasoning if isinstance(event, Summary) and event.tags is None else Text
         text = _spoken(event) if kind is Text else event.text
         frames = self._templates.get((event.index, kind), {}).values()
         return self._glued([self._like(frame, kind, event.index, text) for frame in frames])
+
+    def _seal_alone(self, event: Sealed) -> bytes:
+        """A frame with a seal, in the format's own voice; nothing where the trace came in no frame to be told by."""
+        like = next(iter(self._templates.get((event.index, Reasoning), {}).values()), None)
+        if self._seals is None or self.voice is None or like is None:
+            return b""
+        return self._seals.alone(event, like, self.voice)
 
     def _like(self, frame: Frame, kind: type[Event], index: int, text: str) -> bytes:
         edits: dict[Site, bytes] = {}

@@ -24,7 +24,8 @@ from hardening.asgi.signed import body_is_signed
 from hardening.asgi.watched import Watched
 from hardening.errors import WireError
 from hardening.exchange import Exchange, Settlement
-from hardening.facts import Outcome, Refusal, Usage
+from hardening.facts import Account, Outcome, Refusal, Usage
+from hardening.identity import ANONYMOUS
 from hardening.policy import bound, settled
 
 _TEXT_BYTES_PER_TOKEN = 4.0  # of English; other text has fewer
@@ -114,7 +115,7 @@ class Responder:
         if isinstance(asked, Refusal):
             case.refusal = asked
             return case.received
-        if not case.decision.acts:
+        if not case.decision.acts and (asked is case.body or body_is_signed(self._scope)):
             return case.received
         if asked is not case.received and body_is_signed(self._scope):
             return self._as_signed(asked)
@@ -184,6 +185,7 @@ class Responder:
             bytes_per_token=min(service.ratio.of(case.account.scope), _TEXT_BYTES_PER_TOKEN),
             began=case.began,
             noise_key=case.in_force.noise_key(case.decision, case.facts, case.account),
+            owner=_owner(case.account),
         )
 
     def _bound(self) -> int | None:
@@ -315,3 +317,10 @@ class Responder:
         except Exception as fault:  # noqa: BLE001  as in case.py
             self._service.store_failed("settle", fault)
         report()
+
+
+def _owner(account: Account) -> str:
+    """Who can use the seals in an answer: the organisation, else the account, and of strangers those of one network."""
+    if account.org is not None:
+        return f"org:{account.org}"
+    return account.scope if account.id == ANONYMOUS else f"account:{account.id}"

@@ -24,7 +24,7 @@ from hardening.asgi.tools import Toolbox
 from hardening.clock import Clock
 from hardening.errors import HardeningError, PolicyError, PolicyFault, StartError, StateError, StoreAway
 from hardening.facts import Account, Mode, PolicyId, Receipt
-from hardening.identity import ProvenLedger
+from hardening.identity import Keys, ProvenLedger
 from hardening.observe import LOG, AuditWriter, Metrics, Stale, StartReport, metrics_in, start_line
 from hardening.policy import Policy
 from hardening.policy.environment import mode_of
@@ -37,6 +37,7 @@ from hardening.state import (
     StateStore,
     open_store,
 )
+from hardening.transform.seal import Sealer
 
 Named = Account | str | None
 Identify = Callable[[Scope], Named | Awaitable[Named]]
@@ -96,7 +97,7 @@ class Service:
         self.audit = _audit(policy.runtime.audit, self.notices.receipts_lost)
         self._runtime = policy.runtime
         self._ledger = ProvenLedger()
-        self._toolbox = Toolbox()
+        self._toolbox = Toolbox(_sealer(self._keys, options.clock))
         self.counted = self._toolbox.counted
         self._on_receipt = options.on_receipt
         self._prefix = secrets.token_hex(6)
@@ -249,7 +250,7 @@ class Service:
             []
             if self._keys.durable
             else [
-                "no key: names of callers and noise last as long as the process; set HARDENING_KEY or HARDENING_KEY_FILE"
+                "no key: names of callers and noise last as long as the process, no trace is sealed; set HARDENING_KEY or HARDENING_KEY_FILE"
             ]
         )
         if self._workers > 1 and isinstance(self.store, MemoryStore):
@@ -316,6 +317,13 @@ def service_of(policy: Policy, options: Options) -> Service:
     if latest is not policy:
         service.take(latest)
     return service
+
+
+def _sealer(keys: Keys, clock: Clock) -> Sealer | None:
+    """What seals traces; None without a key that outlives the process."""
+    if not keys.durable:
+        return None
+    return Sealer(keys.seal, keys.previous_seals, random=secrets.token_bytes, wall=clock.wall)
 
 
 def _mode(options: Options) -> Mode | None:

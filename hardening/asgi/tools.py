@@ -13,6 +13,7 @@ from hardening.policy import Policy
 from hardening.transform.chain import Makers
 from hardening.transform.embeddings import VectorStepper
 from hardening.transform.logprobs import LogprobCutter
+from hardening.transform.seal import Sealer
 from hardening.transform.summary import Summariser
 
 _CUTTERS = 64  # terms are those of the policy's rules and bands
@@ -25,7 +26,9 @@ class Toolbox:
     Until then tokens of summaries are estimated and the plain twins of the kernels serve.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sealer: Sealer | None = None) -> None:
+        """`sealer` is None where there is no key for it."""
+        self._sealer = sealer
         self.counted = threading.Event()
         """Set once it is known how tokens are counted from now on: summaries before and after may differ."""
         self._count: Callable[[str], int] = _estimate
@@ -40,6 +43,7 @@ class Toolbox:
         failure = policy.on_failure
         return Tools(
             makers=self._makers,
+            sealer=self._sealer,
             pass_unreadable=failure.unreadable == "pass",
             hide_unknown=failure.unknown_text == "hide",
         )

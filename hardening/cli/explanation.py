@@ -91,7 +91,6 @@ def _settings(explained: Explained) -> list[dict[str, object]]:
             "value": setting.value,
             "from": _source(setting.source),
             "also": [_source(source) for source in setting.also],
-            "withheld": setting.withheld,
         }
         for setting in explained.settings
     ]
@@ -177,8 +176,6 @@ _Row = tuple[Text, Text, Text, Text]
 def _rows(settings: Iterable[Setting]) -> Iterator[_Row]:
     for setting in settings:
         value = Text(_said(setting.key, setting.value), style="green")
-        if setting.withheld is not None:
-            value = Text(f"{value.plain} (not built: {setting.withheld})", style="yellow")
         yield Text(setting.key, style="bold"), value, Text(str(setting.source)), _place(setting.source.mark)
         for source in setting.also:
             key = "" if source.key == setting.key else f" {source.key}"

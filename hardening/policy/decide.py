@@ -16,7 +16,6 @@ from hardening.facts import (
 from hardening.policy.compiled import Policy
 from hardening.policy.matching import remember
 from hardening.policy.terms import Terms
-from hardening.policy.unbuilt import withheld
 from hardening.policy.vectors import refused
 
 
@@ -68,7 +67,7 @@ def _worked_out(policy: Policy, hits: int, layers: int, proven: bool) -> Decisio
     if walk.refusal is not None:
         limits = ()
     return replace(
-        _from_terms(withheld(terms)),
+        _from_terms(terms),
         rule=walk.rule,
         band=band,
         enforced=enforced,

@@ -56,15 +56,13 @@ class Asked:
 class Setting:
     """One value of a Decision and where it comes from.
 
-    `also` asked for the same value, so it changes only where they are edited too. `withheld` is the key
-    whose mechanism is not built, because of which the value is not what the file says.
+    `also` asked for the same value, so it changes only where they are edited too.
     """
 
     key: str
     value: Value
     source: Written
     also: tuple[Written, ...] = ()
-    withheld: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +133,7 @@ def _settings(reading: Reading, decision: Decision, traced: Traced, proven: bool
             sources = (_pool(reading),)
         else:
             sources = traced.sources(name)
-        closed = traced.closed_by(name)
-        because = None if closed is None else ".".join(KEYS[closed])
-        yield Setting(".".join(KEYS[name]), attrgetter(path)(decision), sources[0], sources[1:], because)
+        yield Setting(".".join(KEYS[name]), attrgetter(path)(decision), sources[0], sources[1:])
 
 
 def _ends(reading: Reading, decision: Decision, traced: Traced) -> Iterator[Setting]:

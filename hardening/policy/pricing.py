@@ -10,7 +10,6 @@ from hardening.facts import Account, Limit, NewPrice, RequestFacts, Unit
 from hardening.policy.compiled import Claim, Layer, Plan, Policy
 from hardening.policy.matching import remember
 from hardening.policy.terms import Terms, stricter
-from hardening.policy.unbuilt import withheld
 
 _NO_BANDS: Mapping[str, float] = MappingProxyType({})
 
@@ -34,7 +33,6 @@ def _worked_out(policy: Policy, hits: int, layers: int, proven: bool) -> Plan:
     if prior is not None and not proven:
         terms = stricter(terms, prior.terms)  # nobody is newer
         prior = None
-    terms = withheld(terms)
     names = (terms.limits or ()) if proven else policy.unproven_limits
     own = () if prior is None else prior.terms.limits or ()
     alone = tuple(name for name in own if name not in names)

@@ -8,8 +8,7 @@ itself goes through.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from operator import itemgetter
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -18,7 +17,6 @@ from hardening.policy.nodes import Leaf, Listing, Mark, Node
 from hardening.policy.nodes import Mapping as Branch
 from hardening.policy.references import child
 from hardening.policy.terms import UNSAID, Terms
-from hardening.policy.unbuilt import CLOSED_BY, withheld
 
 PartKind = Literal["built-in", "environment", "policy", "unproven", "defaults", "rule", "band", "new"]
 
@@ -79,27 +77,8 @@ class Traced:
 
         The value changes where all of them are edited.
         """
-        closing = CLOSED_BY.get(field, field)
-        own = self._leaving(field, field, **{closing: getattr(UNSAID, closing)})
-        left = getattr(withheld(self.terms), field)
-        if closing == field or left == getattr(UNSAID, field):
-            return own
-        return (*own, *self._leaving(field, closing, **{field: getattr(UNSAID, field)}))
-
-    def _leaving(self, field: str, varied: str, **fixed: Any) -> tuple[Written, ...]:
-        """The sources of `varied` whose word leaves `field` as it is; who says the very value comes first."""
-        left = getattr(withheld(self.terms), field)
-        found = [
-            (value != getattr(self.terms, varied), source)
-            for source, value in self.said[varied]
-            if getattr(withheld(replace(self.terms, **{**fixed, varied: value})), field) == left
-        ]
-        return tuple(source for _, source in sorted(found, key=itemgetter(0)))
-
-    def closed_by(self, field: str) -> str | None:
-        """The field whose missing mechanism makes another value of `field` than what is said."""
-        changed = getattr(withheld(self.terms), field) != getattr(self.terms, field)
-        return CLOSED_BY[field] if changed else None
+        left = getattr(self.terms, field)
+        return tuple(source for source, value in self.said[field] if value == left)
 
 
 def trace(reading: Reading, hits: int, layers: int, *, proven: bool) -> Traced:

@@ -125,7 +125,7 @@ class Reasoning(Strict):
     )
     seal: bool | None = treatment(
         "seal",
-        "Whether the client gets the trace encrypted, to send it back in the next turn. Not built yet: traces leave without one.",
+        "Whether the client gets the trace encrypted, to send it back in the next turn.",
         cost="With `false` a model that needs its own trace in the next turn (tools, agents) has to think again.",
         example=True,
     )

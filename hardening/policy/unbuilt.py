@@ -6,7 +6,6 @@ What such a setting would soften is withheld. When a mechanism arrives, its line
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from hardening.policy.model import PolicyFile
@@ -67,16 +66,5 @@ def every_settings(file: PolicyFile) -> Iterator[tuple[tuple[str, ...], Settings
 
 
 def _notes(terms: Terms) -> Iterator[tuple[tuple[str, ...], str]]:
-    if terms.seal:
-        yield ("reasoning", "seal"), "seals are not built yet, so traces leave without one"
     if terms.embedding_noise:
         yield ("embeddings", "noise"), "noise is not built yet, so embeddings are refused there"
-
-
-CLOSED_BY = {"seal": "seal"}
-"""By each field that `withheld` may change, the field whose mechanism is missing."""
-
-
-def withheld(terms: Terms) -> Terms:
-    """The terms with everything closed that an unbuilt mechanism would have to soften."""
-    return replace(terms, seal=False)

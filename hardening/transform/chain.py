@@ -10,7 +10,7 @@ from hardening.facts import Decision, EmbeddingTerms, LogprobTerms, Usage
 from hardening.transform.embeddings import BoundedVectors, Stepping
 from hardening.transform.inline import InlineTraces
 from hardening.transform.noise import RowNoise
-from hardening.transform.reasoning import HeldReasoning, Summarising
+from hardening.transform.reasoning import HeldReasoning, Keeping, Summarising
 from hardening.transform.rows import BoundedRows, Cutting
 from hardening.transform.step import Step
 from hardening.transform.usage import CoarseUsage
@@ -44,10 +44,11 @@ class Chain:
         in_bytes: bool = False,
         choices: int = 1,
         noise: RowNoise | None = None,
+        sealing: Callable[[], Keeping] | None = None,
     ) -> None:
         """`embeds` says that the response holds embeddings, `in_bytes` that they were asked for as base64 of bytes.
 
-        `choices` is how many answers were asked for.
+        `choices` is how many answers were asked for. `sealing` begins the seal of a trace that comes in pieces.
         Where the decision asks for noise on rows, none leaves without `noise`.
         """
         reasoning, logprobs = decision.reasoning, decision.logprobs
@@ -64,6 +65,7 @@ class Chain:
                 reasoning.show,
                 summariser=lambda: makers.summariser(reasoning.max_tokens),
                 question_values=question_values,
+                sealing=sealing,
             )
             if reasoning.inline != "never":
                 self.inline = InlineTraces(reasoning.inline)
@@ -89,7 +91,9 @@ class Chain:
         self._steps = tuple(step for step in steps if step is not None)
 
     def read_inline(self, *, whole: bool) -> None:
-        """Look for tags from here on; with `whole` each event holds all of its text."""
+        """Look for tags from here on; with `whole` each event holds all of its text, and traces come whole."""
+        if whole and self.hidden is not None:
+            self.hidden.sealing = None
         if self.hidden is not None and self._terms.inline != "never":
             self.inline = InlineTraces(self._terms.inline, whole=whole)
             self._lay()

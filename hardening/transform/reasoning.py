@@ -5,7 +5,8 @@ No path gives raw text back: not an unclosed trace, not a cut, not an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, Protocol
 
 from hardening.events import (
@@ -16,6 +17,7 @@ from hardening.events import (
     ReasoningCopy,
     ReasoningEnd,
     Seal,
+    Sealed,
     Summary,
     Text,
     TextCopy,
@@ -49,8 +51,20 @@ class Summarising(Protocol):
         ...
 
 
+class Keeping(Protocol):
+    """What seals a trace: fed with it, asked once at its end."""
+
+    def feed(self, text: str) -> None:
+        """Take a piece of the trace."""
+        ...
+
+    def finish(self, members: Mapping[str, object]) -> str | None:
+        """The seal, as `Sealed.finish`."""
+        ...
+
+
 class HeldReasoning(Step):
-    """Takes Reasoning out and gives a Summary at the end of each trace.
+    """Takes Reasoning out and gives a Summary at the end of each trace, and it as `Sealed` while `sealing` says with what.
 
     `question_values` is asked only when a trace ends. `chars` counts what was hidden.
     """
@@ -63,7 +77,9 @@ class HeldReasoning(Step):
         *,
         summariser: Callable[[], Summarising],
         question_values: Callable[[], frozenset[str]],
+        sealing: Callable[[], Keeping] | None = None,
     ) -> None:
+        self.sealing = sealing
         self._summariser = summariser if show == "summary" else None
         self._question_values = question_values
         self._traces: dict[int, Trace] = {}
@@ -73,6 +89,8 @@ class HeldReasoning(Step):
         self._given_in_text: dict[int, list[str]] = {}
         self.summaries = 0
         self._pieces = _Pieces()
+        self._known: list[_Pieces] = []
+        self._known_in_full = True
 
     @property
     def holding(self) -> bool:
@@ -101,6 +119,18 @@ class HeldReasoning(Step):
         """Count text that was hidden elsewhere as a trace, and know copies of it; no summary tells of it."""
         self._pieces.add(text)
 
+    def know(self, traces: Iterable[str]) -> None:
+        """Know copies of traces that were restored into the request: an error may quote it, in escapes of its own."""
+        chars = 0
+        for trace in traces:
+            written = {trace, json.dumps(trace)[1:-1], json.dumps(trace, ensure_ascii=False)[1:-1]}
+            for text in written:
+                pieces = _Pieces()
+                pieces.add(text)
+                self._known.append(pieces)
+            chars += len(trace)
+        self._known_in_full = chars <= _HELD_CHARS
+
     def _opened(self, index: int, tags: tuple[str, str] | None) -> Trace:
         trace = self._traces.get(index)
         if trace is None:
@@ -109,6 +139,7 @@ class HeldReasoning(Step):
         self._open += 1
         trace.tags = tags
         trace.summary = self._summariser() if self._summariser else None
+        trace.seal = self.sealing() if self.sealing is not None and tags is None else None
         return trace
 
     def _digest(self) -> None:
@@ -154,16 +185,21 @@ class HeldReasoning(Step):
         self._open -= 1
         trace.digest()
         summary, trace.summary = trace.summary, None
-        if summary is None:
-            return
+        seal, trace.seal = trace.seal, None
+        if summary is not None:
+            yield from self._told(index, summary, trace.tags)
+        if seal is not None:
+            yield Sealed(index, seal.finish)
+
+    def _told(self, index: int, summary: Summarising, tags: tuple[str, str] | None) -> Iterator[Event]:
         text = summary.finish(self._question_values())
-        if trace.tags is None:
+        if tags is None:
             self._given[index] = text
         elif len(given := self._given_in_text.setdefault(index, [])) < _MOST_GIVEN:
             given.append(text)
         if text:
             self.summaries += 1
-            yield Summary(index, text, trace.tags)
+            yield Summary(index, text, tags)
 
     def _once_more(self, copy: ReasoningCopy) -> Iterator[Event]:
         """The summary that was given for a trace; nothing while none was."""
@@ -177,7 +213,13 @@ class HeldReasoning(Step):
     def repeats(self, text: str) -> bool:
         """Whether `text` holds a piece of a trace seen so far that is long enough to matter."""
         self._digest()
-        return self._pieces.stand_in(text)
+        return self._pieces.stand_in(text) or self._repeats_known(text)
+
+    def _repeats_known(self, text: str) -> bool:
+        if not self._known:
+            return False
+        long = len(text) > (_SEARCHED_CHARS if self._known_in_full else _PIECE)
+        return long or any(pieces.stand_in(text) for pieces in self._known)
 
 
 class _Pieces:
@@ -251,7 +293,7 @@ class Trace:
     MOST_PIECES of them before `digest` is called.
     """
 
-    __slots__ = ("_all", "_new", "open", "pieces", "summary", "tags")
+    __slots__ = ("_all", "_new", "open", "pieces", "seal", "summary", "tags")
 
     def __init__(self, all_pieces: _Pieces) -> None:
         self._all = all_pieces
@@ -260,6 +302,7 @@ class Trace:
         self.open = False
         self.tags: tuple[str, str] | None = None
         self.summary: Summarising | None = None
+        self.seal: Keeping | None = None
 
     def take(self, text: str) -> None:
         """Hold the next piece."""
@@ -284,4 +327,6 @@ class Trace:
         self._new.clear()
         if self.summary is not None:
             self.summary.feed(text)
+        if self.seal is not None:
+            self.seal.feed(text)
         self._all.add(text)

@@ -126,6 +126,13 @@ class Stream:
         """A ping, allowed anywhere between the start and the end of a message."""
         return self._event("ping", {"type": "ping"}) if self._started and not self._ended else b""
 
+    def seal(self, index: int, member: bytes, like: Frame) -> bytes:
+        """A delta with the seal of a trace as the signature of its block."""
+        delta = {"type": "signature_delta", "signature": orjson.Fragment(member)}
+        return self._event(
+            "content_block_delta", {"type": "content_block_delta", "index": index, "delta": delta}
+        )
+
     def cut(self, usage: Usage) -> bytes:
         """The format's own end for a stream that is out of tokens."""
         closed = [

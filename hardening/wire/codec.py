@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hardening.facts import LimitState, Refusal, RequestFacts, Usage
 from hardening.wire import (
@@ -50,6 +50,15 @@ class Stream(Protocol):
 
     def fail(self, refusal: Refusal, request_id: str) -> bytes:
         """The frame that ends a stream with an error."""
+        ...
+
+
+@runtime_checkable
+class Sealing(Stream, Protocol):
+    """The voice of a format whose seals have frames of their own."""
+
+    def seal(self, index: int, member: bytes, like: Frame) -> bytes:
+        """A frame that gives the seal of a trace, which came in frames `like` this one; `member` is its JSON."""
         ...
 
 

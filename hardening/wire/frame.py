@@ -111,7 +111,7 @@ class Frame:
 
     `raw` holds the JSON value from `start` to `end`; `source` is what leaves when nothing is edited;
     `strings` are the spans of strings that the format's table does not know, `unknown` the long ones of
-    them; `numbers` are where the frame carries its number in its stream. The value begins at `at`.
+    them; `numbers` are where the frame carries its number in its stream. The value stands at `at:end`.
     """
 
     __slots__ = (
@@ -120,6 +120,7 @@ class Frame:
         "_spoken",
         "_table",
         "at",
+        "end",
         "events",
         "format",
         "numbers",
@@ -137,7 +138,7 @@ class Frame:
         if not table.embeds:
             read_json(raw[start:end], format=format)
         walk = Walk(raw, start, table.root, format=format, end=end, least=_EMPTY_BYTES)
-        self.at, self._table = start, table
+        self.at, self.end, self._table = start, end, table
         self.sites = walk.sites
         if table.embeds:  # a parse of all the numbers would cost as much as all the rest
             self.sites = with_vectors(raw, start, end, walk.sites, format=format)

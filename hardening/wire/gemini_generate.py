@@ -129,11 +129,7 @@ class Stream:
             elif site.role is Role.FINISH and frame.finishes(site):
                 self._finished.add(site.owner.index)
         if self._head is None:
-            value = read_json(data, format=NAME)
-            names = ("modelVersion", "responseId")
-            self._head = (
-                {name: value[name] for name in names if name in value} if isinstance(value, dict) else {}
-            )
+            self._head = _head_of(data)
 
     def beat(self) -> bytes:
         """A thought that says nothing; empty before the first real chunk and after the last candidate has ended.
@@ -144,6 +140,12 @@ class Stream:
         if self._head is None or not still:
             return b""
         return self._chunk([_candidate(still[0], thought=True)])
+
+    def seal(self, index: int, member: bytes, like: Frame) -> bytes:
+        """A chunk with the seal of a thought as what signs it."""
+        if self._head is None:
+            self._head = _head_of(like.raw[like.at : like.end])
+        return self._chunk([_candidate(index, thought=True, thoughtSignature=orjson.Fragment(member))])
 
     def cut(self, usage: Usage) -> bytes:
         """The format's own end for a stream that is out of tokens."""
@@ -166,6 +168,13 @@ class Stream:
     def _chunk(self, candidates: list[dict[str, object]], **more: object) -> bytes:
         value = {"candidates": candidates, **more, **(self._head or {})}
         return self._write(orjson.dumps(value), eol=self._eol)
+
+
+def _head_of(data: bytes) -> dict[str, object]:
+    """What every chunk of an answer says of it, as one of them has it."""
+    value = read_json(data, format=NAME)
+    names = ("modelVersion", "responseId")
+    return {name: value[name] for name in names if name in value} if isinstance(value, dict) else {}
 
 
 def _candidate(index: int, **part: object) -> dict[str, object]:

@@ -149,11 +149,7 @@ class Stream:
             elif site.role is Role.FINISH and frame.text(site):
                 self._finished.add(site.owner.index)
         if self._head is None:
-            value = read_json(data, format=NAME)
-            names = ("id", "object", "created", "model", "system_fingerprint")
-            self._head = (
-                {name: value[name] for name in names if name in value} if isinstance(value, dict) else {}
-            )
+            self._head = _head_of(data)
 
     def beat(self) -> bytes:
         """A chunk that says nothing; empty before the first real chunk and after the last choice."""
@@ -161,6 +157,13 @@ class Stream:
         if self._head is None or not open_choices:
             return b""
         return self._chunk([self._choice(min(open_choices), None)])
+
+    def seal(self, index: int, member: bytes, like: Frame) -> bytes:
+        """A chunk with the seal of a trace in a detail that clients send back."""
+        if self._head is None:
+            self._head = _head_of(like.raw[like.at : like.end])
+        delta = {"reasoning_details": orjson.Fragment(member)}
+        return self._chunk([{"index": index, "delta": delta, "finish_reason": None}])
 
     def cut(self, usage: Usage) -> bytes:
         """The format's own end for a stream that is out of tokens."""
@@ -182,3 +185,10 @@ class Stream:
 
     def _choice(self, index: int, finish: str | None) -> dict[str, object]:
         return {"index": index, **self.silence, "finish_reason": finish}
+
+
+def _head_of(data: bytes) -> dict[str, object]:
+    """What every chunk of an answer says of it, as one of them has it."""
+    value = read_json(data, format=NAME)
+    names = ("id", "object", "created", "model", "system_fingerprint")
+    return {name: value[name] for name in names if name in value} if isinstance(value, dict) else {}

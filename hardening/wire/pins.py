@@ -33,6 +33,7 @@ class Touch(enum.IntFlag):
     IDS = enum.auto()
     STATES = enum.auto()
     PROMPT = enum.auto()
+    GIVEN = enum.auto()  # shows what the model was given, and so what was sealed in it
 
 
 class Half(enum.IntFlag):

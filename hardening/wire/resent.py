@@ -30,22 +30,22 @@ def without_resent(text: bytes, sites: list[Site]) -> Spans:
     """
     spans: Spans = []
     own: list[Site] = []
-    for traces, blocks in _lists(sites, Role.RESENT, Role.PART):
+    for traces, blocks in lists_of(sites, Role.RESENT, Role.PART):
         gone = [_summaries(text[block.start : block.end]) is None for block in blocks]
-        spans += [(traces.start, traces.end, b"[]")] if all(gone) else _without(blocks, gone)
-    for parts, blocks in _lists(sites, Role.PARTS, Role.PART):
+        spans += [(traces.start, traces.end, b"[]")] if all(gone) else without(blocks, gone)
+    for parts, blocks in lists_of(sites, Role.PARTS, Role.PART):
         found = [_summaries(text[block.start : block.end]) for block in blocks]
-        spans += _without(blocks, [emptied is None for emptied in found])
+        spans += without(blocks, [emptied is None for emptied in found])
         for block, emptied in zip(blocks, found, strict=True):
             spans += [(block.start + start, block.start + end, new) for start, end, new in emptied or ()]
         if all(emptied is None for emptied in found):
             own.append(parts)
-    for _, turns in _lists(sites, Role.TURNS, Role.TURN):
-        spans += _without(turns, [any(turn.start < one.start < turn.end for one in own) for turn in turns])
+    for _, turns in lists_of(sites, Role.TURNS, Role.TURN):
+        spans += without(turns, [any(turn.start < one.start < turn.end for one in own) for turn in turns])
     return spans
 
 
-def _lists(sites: list[Site], of: Role, each: Role) -> list[tuple[Site, list[Site]]]:
+def lists_of(sites: list[Site], of: Role, each: Role) -> list[tuple[Site, list[Site]]]:
     """The lists with role `of`, each with its elements."""
     found: list[tuple[Site, list[Site]]] = []
     for site in sites:  # in the order of the text: a list, then its elements
@@ -56,7 +56,7 @@ def _lists(sites: list[Site], of: Role, each: Role) -> list[tuple[Site, list[Sit
     return [(one, elements) for one, elements in found if elements]
 
 
-def _without(elements: list[Site], gone: list[bool]) -> Spans:
+def without(elements: list[Site], gone: list[bool]) -> Spans:
     """The spans, each with one comma, of the elements that go; none where all would."""
     if all(gone):
         return []

@@ -12,8 +12,15 @@ from collections.abc import Mapping
 from hardening.wire.pins import Pin, Touch, is_off, off, on, quiet, shape, stops, turns, unset, unset_but
 from hardening.wire.roles import Role
 
-TRACE, ROWS, IDS, STATES, PROMPT = Touch.TRACE, Touch.ROWS, Touch.IDS, Touch.STATES, Touch.PROMPT
-_DEBUG = TRACE | ROWS | IDS | PROMPT
+TRACE, ROWS, IDS, STATES, PROMPT, GIVEN = (
+    Touch.TRACE,
+    Touch.ROWS,
+    Touch.IDS,
+    Touch.STATES,
+    Touch.PROMPT,
+    Touch.GIVEN,
+)
+_DEBUG = TRACE | ROWS | IDS | PROMPT | GIVEN
 
 # Templates read one of these names, parsers another: only together with `true`, the default, do they agree.
 _THINKS = frozenset({"enable_thinking", "thinking"})
@@ -64,19 +71,21 @@ SWITCHES: Mapping[str, Pin] = {
     # their values do, and by bisection the text alone.
     "{logit_bias,allowed_token_ids,bad_words,bad_words_ids}": unset(TRACE | ROWS, {}, []),
     # Rows of the prompt, of chosen tokens, of all.
-    "{prompt_logprobs,logprob_token_ids,token_ids_logprob,label_token_ids,echo_last}": unset(ROWS),
-    "{echo,return_logprob,post_sampling_probs,return_sampling_mask}": off(ROWS),
+    "{prompt_logprobs,echo_last}": unset(ROWS | GIVEN),
+    "{logprob_token_ids,token_ids_logprob,label_token_ids}": unset(ROWS),
+    "{echo,return_logprob}": off(ROWS | GIVEN),
+    "{post_sampling_probs,return_sampling_mask}": off(ROWS),
     "{return_logits,return_context_logits,return_generation_logits}": off(ROWS),
     # Token ids, in which a trace can be read.
-    "{return_token_ids,return_tokens_as_token_ids,return_prompt_token_ids,return_tokens}": off(IDS),
-    "{return_input_ids_in_sglext,return_output_ids_in_sglext}": off(IDS),
-    "nvext.{annotations,extra_fields,token_data}": unset(IDS | PROMPT),
+    "{return_token_ids,return_prompt_token_ids,return_input_ids_in_sglext}": off(IDS | GIVEN),
+    "{return_tokens_as_token_ids,return_tokens,return_output_ids_in_sglext}": off(IDS),
+    "nvext.{annotations,extra_fields,token_data}": unset(IDS | PROMPT | GIVEN),
     # What the model computes on the way.
     "{return_hidden_states,return_pooled_hidden_states,return_encoder_output}": off(STATES),
     "{return_routed_experts,return_indexer_topk}": off(STATES),
     "additional_model_outputs": unset(STATES),
     # The prompt as the model saw it, and all once more.
-    "return_prompt_text": off(PROMPT),
+    "return_prompt_text": off(PROMPT | GIVEN),
     "{return_meta_info,verbose,raw_output,enable_response_messages,_debug_render_only}": off(_DEBUG),
     "debug": unset(_DEBUG),
 }

@@ -101,7 +101,7 @@ def with_text(raw: bytes, text: str, *, format: str) -> bytes:
     if isinstance(value, str):
         return write_string(text)
     try:
-        return _written(_with_text(value, text))
+        return written(_with_text(value, text))
     except RecursionError:
         raise WireError(format, 0, "a reasoning value nested too deep") from None
 
@@ -116,7 +116,8 @@ def _with_text(value: object, text: str) -> object:
     return [] if kept is None else kept
 
 
-def _written(value: object) -> bytes:
+def written(value: object) -> bytes:
+    """The JSON of a value."""
     try:
         return escaped(orjson.dumps(value))
     except orjson.JSONEncodeError:  # half a surrogate pair in what stays, 64 bits, 254 levels

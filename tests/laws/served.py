@@ -88,17 +88,26 @@ def who(scope: Scope) -> str | None:
 
 @contextmanager
 def serving() -> Iterator[Site]:
-    """The site on a real server on loopback, in a thread of its own, until the block ends."""
+    """The site on a real server, until the block ends."""
     served = Site()
+    with listening(served) as address:
+        served.address = address
+        yield served
+
+
+@contextmanager
+def listening(app: ASGIApp) -> Iterator[str]:
+    """The address of an app on a real server on loopback, in a thread of its own, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(served, log_level="critical", lifespan="off", ws="none")
+        config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
         thread.start()
-        served.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        yield served
-        server.should_exit = True
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 Client = Callable[..., Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.request
 from typing import Any
@@ -10,12 +11,14 @@ import pytest
 from google.genai import errors, types
 
 from hardening.testing import find_leaks
+from hardening.wire.seals import MARK
 from tests.exchanges import ANSWER, TRACE
 from tests.laws.served import Client, Site
 from tests.laws.upstream import CALL, GEMINI_ANSWERS, PLAN
 
 ASKED = "Tom has 5 apples and gives 2 away. How many are left?"
 HARDENED = ["baseline", "strict"]
+OURS = base64.b64decode(MARK)  # our own seals are told apart from what the model signs
 WHOLE = [name for name, says in GEMINI_ANSWERS.items() if says.whole]
 LIVING = [name for name in GEMINI_ANSWERS if name != "breaks"]
 Told = dict[str, Any]
@@ -32,7 +35,7 @@ def told(responses: list[types.GenerateContentResponse]) -> Told:
                     found["text"][at] = found["text"].get(at, "") + part.text
                 if part.function_call:
                     found["calls"].append((at, part.function_call.name, part.function_call.args))
-                if part.thought_signature:
+                if part.thought_signature and not part.thought_signature.startswith(OURS):
                     found["signatures"].add((at, part.thought_signature))
             if candidate.finish_reason:
                 found["ends"].append((at, candidate.finish_reason))

@@ -26,6 +26,8 @@ PARTS = {
     "numbers": "exchange",
     "lanes": "exchange",
     "reply": "exchange",
+    "sealed": "exchange",
+    "restoring": "exchange",
 }  # modules that belong to a room of another name
 EDGE = {"state", "observe", "asgi", "redteam", "cli"}
 FORBIDDEN_IN_CORE = {"asyncio", "logging", "selectors", "signal", "socket", "subprocess", "time"}

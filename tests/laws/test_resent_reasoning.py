@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from hardening.testing import find_leaks, harden
+from hardening.wire.seals import MARK
 from tests.exchanges import ANSWER, DONE, SIGNED, SSE, TRACE, chunk, words
 from tests.laws.upstream import PLAN
 
@@ -65,8 +66,8 @@ class Gateway:
         self.plain, self.field = plain, field
         self.asked: list[Any] = []
         said = {plain: SAID} if plain else {}
-        message = {"role": "assistant", "content": ANSWER, **said, field: whole, "tool_calls": [CALL]}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls"}
+        self.said = {"role": "assistant", "content": ANSWER, **said, field: whole, "tool_calls": [CALL]}
+        choice = {"index": 0, "message": self.said, "logprobs": None, "finish_reason": "tool_calls"}
         head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m"}
         self._whole = json.dumps({**head, "choices": [choice]}).encode()
         deltas: list[Block] = [
@@ -94,7 +95,7 @@ def joined(pieces: list[Block]) -> list[Block]:
     """The blocks that a client makes of pieces: texts join, and the last signature counts."""
     made: list[Block] = []
     for piece in pieces:
-        if not made or made[-1]["type"] != piece["type"]:
+        if not made or made[-1]["type"] != piece["type"] or "data" in piece:
             made.append(dict(piece))
             continue
         for name, value in piece.items():
@@ -123,7 +124,9 @@ async def asked_twice(gateway: Gateway, mount: str, streamed: bool) -> dict[str,
             message: dict[str, Any] = {"role": "assistant", "tool_calls": [CALL]}
             for name in filter(None, ("content", gateway.plain)):
                 message[name] = "".join(delta.get(name) or "" for delta in deltas)
-            message[gateway.field] = joined([one for d in deltas for one in d.get(gateway.field) or ()])
+            for name in {gateway.field, "reasoning_details"}:
+                if found := joined([one for delta in deltas for one in delta.get(name) or ()]):
+                    message[name] = found
         else:
             message = (await ask()).choices[0].message.model_dump(exclude_unset=True)
         await ask(message, RESULT)
@@ -140,13 +143,16 @@ def test_what_comes_back_is_what_its_api_takes(name: str, mount: str, streamed: 
     assert find_leaks(json.dumps(message).encode(), TRACE) == []
     assert SIGNED not in json.dumps(message)
     sealed = (gateway.field == "reasoning_details" and ENCRYPTED) or REDACTED
-    told = [one for one in message[gateway.field] if one != sealed]
+    ours = [one for one in message.get("reasoning_details", ()) if one.get("data", "").startswith(MARK)]
+    assert len(ours) == (mount == "baseline")
+    told = [one for one in message[gateway.field] if one != sealed and one not in ours]
     summary = PLAN.strip() if mount == "baseline" else ""
     assert "".join(map(text_of, told)) == ("" if gateway.plain else summary)
     assert message.get(gateway.plain, summary) == summary
     assert message["content"] == ANSWER
     assert sealed in message[gateway.field]
-    assert gateway.asked[1] == [ASKED, {**message, gateway.field: [sealed]}, RESULT]
+    back = gateway.said if ours else {**message, gateway.field: [sealed]}
+    assert gateway.asked[1] == [ASKED, back, RESULT]
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -256,9 +256,8 @@ def test_what_is_not_built_yet_fails_closed_and_is_named() -> None:
         BASE + "rules: [{name: r, reasoning: {seal: true}}]\ndoors: {/e: bedrock_converse, /c: openai_chat}\n"
     )
     decision = decided(policy)
-    assert not decision.reasoning.seal
-    named = " ".join(policy.unenforced())
-    assert all(word in named for word in ("seal", "bedrock_converse"))
+    assert decision.reasoning.seal
+    assert "bedrock_converse" in " ".join(policy.unenforced())
     assert loaded(BASE).unenforced() == ()
 
 

@@ -17,8 +17,7 @@ from hardening.policy.load import UNNAMED, Reading, Source, open_policy, open_te
 from hardening.policy.nodes import Mark
 from hardening.policy.provenance import KEYS, trace
 from hardening.policy.quantities import start_of
-from hardening.policy.terms import UNSAID, Terms
-from hardening.policy.unbuilt import CLOSED_BY, withheld
+from hardening.policy.terms import Terms
 
 NOW = start_of("2027-01-01")
 DOOR = "/v1/chat/completions"
@@ -201,9 +200,9 @@ def test_editing_the_line_that_is_named_changes_the_value(
 
 
 def _is_written(found: Setting) -> bool:
-    """Whether the value was set by keys of the file alone; a seal is none, whatever they say."""
+    """Whether the value was set by keys of the file alone."""
     sources = (found.source, *found.also)
-    return found.key != "reasoning.seal" and all(source.key in VALUES and source.mark for source in sources)
+    return all(source.key in VALUES and source.mark for source in sources)
 
 
 @settings(max_examples=120, deadline=None)
@@ -224,7 +223,7 @@ def test_what_is_explained_is_what_is_decided(data: dict, question: Asked) -> No
     )
     for name, path in SETTINGS.items():
         value = attrgetter(path)(explanation.decided.decision)
-        said = getattr(withheld(traced.terms), name)
+        said = getattr(traced.terms, name)
         if name != "limits":
             assert value == (None if said == "all" else said)
             assert traced.sources(name)
@@ -246,16 +245,6 @@ def test_every_rule_is_told_to_hold_or_the_key_against_it(data: dict, question: 
 
 def test_the_tables_of_this_room_name_every_field() -> None:
     assert list(KEYS) == list(Terms.__slots__)
-    changed = {
-        name
-        for terms in (
-            UNSAID,
-            Terms(seal=True, top=5, embedding_noise=1.0, pace_per_s=1.0, usage="drop"),
-        )
-        for name in KEYS
-        if getattr(withheld(terms), name) != getattr(terms, name)
-    }
-    assert changed == set(CLOSED_BY)
 
 
 # Places
@@ -334,11 +323,6 @@ def test_of_those_that_ask_for_the_same_the_first_has_set_it() -> None:
         text.replace("at_limit: slow}}", "at_limit: cut}}"), asked(standing=KNOWN._replace(band="w"))
     )
     assert str(setting(cut, "at_limit").source) == "band w"
-
-
-def test_what_an_unbuilt_mechanism_withholds_has_the_place_that_asks_for_it() -> None:
-    sealed = setting(explained(HEAD + "defaults: {reasoning: {seal: true}}\n"), "reasoning.seal")
-    assert (sealed.value, sealed.withheld) == (False, "reasoning.seal")
 
 
 def test_a_new_account_is_held_by_the_prior() -> None:

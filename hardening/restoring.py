@@ -1,0 +1,56 @@
+"""Seals on their way back: opened in a request for the turn that they stand in, made anew for the turn that follows."""
+
+from __future__ import annotations
+
+from hardening.facts import Refusal, RequestFacts
+from hardening.sealed import Seals
+from hardening.transform.seal import Bound, Sealer
+from hardening.wire.seals import PLACES, traces_in
+from hardening.wire.unseal import TURNS, answered, unsealed
+
+_NEEDED = Refusal(
+    400, "unreadable", "the sealed reasoning of an open tool turn cannot be used here; begin that turn anew"
+)
+
+
+class Restoring:
+    """The seals of one exchange, all bound to one `owner`, format and model.
+
+    `traces` are those that were put back into the request: the model reads them, and nobody else may.
+    """
+
+    __slots__ = ("_facts", "_owner", "traces")
+
+    def __init__(self, facts: RequestFacts, owner: str) -> None:
+        self._facts = facts
+        self._owner = owner
+        self.traces: tuple[str, ...] = ()
+
+    def request(self, body: bytes, sealer: Sealer | None) -> bytes | Refusal:
+        """The body with its seals opened; without a `sealer`, or where one does not open, without them."""
+        turns = TURNS.get(self._facts.format)
+        if turns is None:
+            return body
+        opening = None if sealer is None else sealer.opening()
+        traces: list[str] = []
+
+        def reveal(blob: str, answers: tuple[str, ...] | None) -> dict[str, object] | None:
+            members = None if opening is None else opening.open(blob, self._bound(answers))
+            traces.extend(traces_in(members or {}))
+            return members
+
+        found = unsealed(body, turns, reveal, format=self._facts.format)
+        self.traces = tuple(traces)
+        return _NEEDED if found.needed else found.body
+
+    def response(self, body: bytes, sealer: Sealer) -> Seals | None:
+        """The seals of the answer to `body`; None where the format has no place for them."""
+        place = PLACES.get(self._facts.format)
+        if place is None:
+            return None
+        answers = answered(body, TURNS[self._facts.format], format=self._facts.format)
+        bound = self._bound(answers)
+        return Seals(place, lambda: sealer.begin(bound))
+
+    def _bound(self, answers: tuple[str, ...] | None) -> Bound:
+        return Bound(self._owner, self._facts.format, self._facts.model, answers)

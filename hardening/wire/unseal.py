@@ -1,0 +1,315 @@
+"""Seals that come back in a request: where they stand, and the same body with what they hold in its place.
+
+A format says which of its turns are the model's own, which ids the others answer, and where in a turn a seal
+stands. Only a turn that carries one is written anew; every other byte stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from hardening.wire.questions import Questions, compile_questions
+from hardening.wire.requests import as_utf8, splice
+from hardening.wire.resent import lists_of, without
+from hardening.wire.roles import Node, Role
+from hardening.wire.scan import read_json
+from hardening.wire.seals import MARK
+from hardening.wire.traces import written
+
+_MARK = MARK.encode()
+_PERSONS = frozenset({"user", "system", "developer"})
+_PLAIN = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+
+Turn = dict[str, Any]
+Reveal = Callable[[str], Turn | None]
+"""What a seal holds, as members; None where it cannot be opened."""
+RevealAt = Callable[[str, tuple[str, ...] | None], Turn | None]
+"""The same for a turn that answers these results; None where nobody knows, for what came before it is not there."""
+
+
+class Unsealed(NamedTuple):
+    """A body with its seals replaced; `lost` says that one was dropped, `needed` that its API wants it in this turn."""
+
+    body: bytes
+    lost: bool
+    needed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How a format's requests tell turns, and what becomes of a turn with seals.
+
+    `restored` gives the turn with what they hold in their place, or None where nothing of it is left; `mark` stands in
+    every body in which a turn answers a call.
+    """
+
+    table: Node
+    key: str
+    mark: bytes
+    is_own: Callable[[Turn], bool]
+    answers: Callable[[Turn], Iterator[str]]
+    restored: Callable[[Turn, Reveal], Turn | None]
+    needs: Callable[[Turn], bool] = lambda request: False
+    """Whether, of such a request, a turn of calls is refused that lacks its reasoning."""
+
+
+def carries_seals(body: bytes) -> bool:
+    """Whether a seal of ours may stand in the body, told without reading it."""
+    return _MARK in body
+
+
+def answered(body: bytes, turns: Turns, *, format: str) -> tuple[str, ...]:
+    """The ids of the tool results that the next turn of the model answers."""
+    if turns.mark not in body:
+        return ()
+    value = read_json(as_utf8(body), format=format)
+    told = value.get(turns.key) if isinstance(value, dict) else None
+    walk = _Answers(turns)
+    for turn in told if isinstance(told, list) else ():
+        walk.take(turn if isinstance(turn, dict) else {})
+    return walk.ids
+
+
+def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Unsealed:
+    """The body with the seals of the model's own turns opened; what `reveal` refuses, and any other, is dropped."""
+    text = as_utf8(body)
+    walk = _Answers(turns)
+    spans: list[tuple[int, int, bytes]] = []
+    lost = open_lost = False
+    for whole, sites in lists_of(Questions(text, turns.table, format=format).sites, Role.TURNS, Role.TURN):
+        gone: list[bool] = []
+        for site in sites:
+            raw = text[site.start : site.end]
+            turn = read_json(raw, format=format)
+            named = turn if isinstance(turn, dict) else {}
+            own = walk.take(named)
+            open_lost = open_lost and (own or walk.answering)
+            gone.append(False)
+            if _MARK not in raw:
+                continue
+            opening = _Opening(reveal if own else None, walk.known)
+            new = turns.restored(named, opening)
+            gone[-1] = new is None
+            if new is not None and new != named:
+                spans.append((site.start, site.end, written(new)))
+            lost = lost or opening.lost
+            open_lost = open_lost or (own and opening.lost)
+        spans += [(whole.start, whole.end, b"[]")] if all(gone) else without(sites, gone)
+    needed = open_lost and walk.answering and turns.needs(_request(text, format=format))
+    return Unsealed(splice(text, spans) if spans else body, lost, needed)
+
+
+class _Opening:
+    """Opens the seals of one turn, and knows whether one was lost."""
+
+    def __init__(self, reveal: RevealAt | None, answers: tuple[str, ...] | None) -> None:
+        self._reveal = reveal
+        self._answers = answers
+        self.lost = False
+
+    def __call__(self, blob: str) -> Turn | None:
+        found = None if self._reveal is None else self._reveal(blob, self._answers)
+        self.lost = self.lost or found is None
+        return found
+
+
+class _Answers:
+    """Which tool results stand right before the turn that comes next, turn by turn."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._ids: set[str] = set()
+        self._after_own = self._some_own = False
+        self.answering = False
+        """Whether the last turn was a tool's."""
+
+    def take(self, turn: Turn) -> bool:
+        """Take the next turn; whether it is the model's own."""
+        own = self._turns.is_own(turn)
+        if self._after_own and not own:
+            self._some_own = True
+        if not own:
+            found = set(self._turns.answers(turn))
+            self._ids = found if self._after_own else self._ids | found
+            self.answering = bool(found)
+        self._after_own = own
+        return own
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids, in an order that does not depend on the client's."""
+        return tuple(sorted(self._ids))
+
+    @property
+    def known(self) -> tuple[str, ...] | None:
+        """The same; None where the first own turns follow no result, so that the history may be cut off before them."""
+        return self.ids if self._ids or self._some_own else None
+
+
+def _request(text: bytes, *, format: str) -> Turn:
+    value = read_json(text, format=format)
+    return value if isinstance(value, dict) else {}
+
+
+def _is_sealed(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(MARK)
+
+
+def _listed(value: object) -> Sequence[Turn]:
+    """The objects in a list; none in anything else."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else ()
+
+
+def _strings(*values: object) -> Iterator[str]:
+    return (value for value in values if isinstance(value, str) and value)
+
+
+# -- OpenAI chat: an encrypted detail of the message, which no server knows; what it holds goes where the trace was
+
+
+def _chat_restored(turn: Turn, reveal: Reveal) -> Turn | None:
+    details = turn.get("reasoning_details")
+    if not isinstance(details, list):
+        return turn
+    ours = [one for one in _listed(details) if _is_sealed(one.get("data"))]
+    opened = [found for one in ours if (found := reveal(one["data"])) is not None]
+    rest = [one for one in details if one not in ours]
+    kept = {name: value for name, value in turn.items() if name != "reasoning_details" or rest}
+    if rest:
+        kept["reasoning_details"] = rest
+    if not opened:
+        return kept
+    kept = {name: value for name, value in kept.items() if name not in _PLAIN}  # our summary, under any name
+    for members in opened:
+        for name, value in members.items():
+            kept[name] = _joined(kept.get(name), value)
+    return kept
+
+
+def _joined(was: object, value: object) -> object:
+    """What a member says with that of a seal: after it where both are texts, before it where both are blocks."""
+    if isinstance(was, str) and isinstance(value, str):
+        return was + value
+    if isinstance(was, list) and isinstance(value, list):
+        return value + [one for one in was if one not in value]
+    return value
+
+
+def _chat_answers(turn: Turn) -> Iterator[str]:
+    return _strings(turn.get("tool_call_id"))
+
+
+# -- Anthropic: the signature of a thinking block
+
+
+def _messages_restored(turn: Turn, reveal: Reveal) -> Turn | None:
+    blocks = turn.get("content")
+    if not isinstance(blocks, list):
+        return turn
+    kept: list[object] = []
+    for block in blocks:
+        if not (isinstance(block, dict) and _is_sealed(block.get("signature"))):
+            kept.append(block)
+        elif (members := reveal(block["signature"])) is not None:
+            kept.append({**block, "signature": "", **members})
+    return {**turn, "content": kept} if kept else None
+
+
+def _messages_answers(turn: Turn) -> Iterator[str]:
+    return _strings(*(block.get("tool_use_id") for block in _listed(turn.get("content"))))
+
+
+def _thinks(request: Turn) -> bool:
+    thinking = request.get("thinking")
+    return isinstance(thinking, dict) and thinking.get("type") not in (None, "disabled")
+
+
+# -- Responses: the encrypted content of a reasoning item; every item is a turn
+
+
+def _responses_own(item: Turn) -> bool:
+    kind = str(item.get("type", ""))
+    return item.get("role") not in _PERSONS and not kind.endswith("_output") and kind != ""
+
+
+def _responses_answers(item: Turn) -> Iterator[str]:
+    return _strings(item.get("call_id")) if str(item.get("type", "")).endswith("_output") else iter(())
+
+
+def _responses_restored(item: Turn, reveal: Reveal) -> Turn | None:
+    if not _is_sealed(item.get("encrypted_content")):
+        return item
+    members = reveal(item["encrypted_content"])
+    if members is None:
+        return None
+    kept = {name: value for name, value in item.items() if name not in ("content", "encrypted_content")}
+    return {**kept, "summary": [], **members}
+
+
+# -- Gemini: the signature of a thought
+
+
+def _gemini_restored(turn: Turn, reveal: Reveal) -> Turn | None:
+    parts = turn.get("parts")
+    if not isinstance(parts, list):
+        return turn
+    kept: list[object] = []
+    for part in parts:
+        signature = _sealed_signature(part) if isinstance(part, dict) else None
+        if signature is None:
+            kept.append(part)
+            continue
+        bare = {name: value for name, value in part.items() if name not in _SIGNATURES}
+        members = reveal(part[signature])
+        if members is not None:
+            kept.append({**bare, **members})
+        elif not part.get("thought"):
+            kept.append(bare)
+    return {**turn, "parts": kept} if kept else None
+
+
+_SIGNATURES = ("thoughtSignature", "thought_signature")
+
+
+def _sealed_signature(part: Turn) -> str | None:
+    return next((name for name in _SIGNATURES if _is_sealed(part.get(name))), None)
+
+
+def _gemini_answers(turn: Turn) -> Iterator[str]:
+    for part in _listed(turn.get("parts")):
+        told = part.get("functionResponse") or part.get("function_response")
+        if isinstance(told, dict):
+            yield from _strings(told.get("id") or told.get("name"))
+
+
+def _table(key: str) -> Node:
+    return compile_questions({key: Role.TURNS, f"{key}[]": Role.TURN})
+
+
+def _speaks(role: str) -> Callable[[Turn], bool]:
+    return lambda turn: turn.get("role") == role
+
+
+TURNS = {
+    "openai_chat": Turns(
+        _table("messages"), "messages", b"tool_call_id", _speaks("assistant"), _chat_answers, _chat_restored
+    ),
+    "anthropic_messages": Turns(
+        _table("messages"),
+        "messages",
+        b"tool_use_id",
+        _speaks("assistant"),
+        _messages_answers,
+        _messages_restored,
+        _thinks,
+    ),
+    "openai_responses": Turns(
+        _table("input"), "input", b"_output", _responses_own, _responses_answers, _responses_restored
+    ),
+    "gemini_generate": Turns(
+        _table("contents"), "contents", b"esponse", _speaks("model"), _gemini_answers, _gemini_restored
+    ),
+}
+"""By format, as in `seals.PLACES`."""

@@ -1,0 +1,373 @@
+"""Tool turns with hidden reasoning: the model gets its own thoughts back byte for byte, and nobody else anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from hardening.testing import Hardened, ManualClock, find_leaks, harden
+from hardening.transform.seal import LASTS_S, SIZES
+from hardening.wire.seals import MARK
+from tests.laws.talks import CALLS, WAYS, Talk, Turns, Value
+from tests.laws.thinker import Thinker, thought
+
+TALKS = 200
+KEY, OTHER = "a key for tests, and for nothing else", "another key for tests, as long as the first"
+FORMATS = [*WAYS]
+_seals = re.compile(MARK + r"[A-Za-z0-9_-]+")
+
+
+def who(scope: Any) -> str:
+    return dict(scope["headers"])[b"x-who"].decode()  # type: ignore[no-any-return]
+
+
+def mounted(thinker: Thinker, policy: str = "baseline", key: str = KEY, **more: Any) -> Hardened:
+    return harden(thinker, policy, identify=who, environment={"HARDENING_KEY": key}, **more)
+
+
+@asynccontextmanager
+async def clients(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+        yield client
+
+
+def leaks(talk: Talk) -> list[Any]:
+    out = b"".join(talk.left)
+    return [find_leaks(out, thought(talk.name, step)) for step in range(CALLS + 1)]
+
+
+def is_whole(thinker: Thinker, *names: str) -> bool:
+    """Whether every thought of these conversations came back as it was."""
+    told = {(name, step) for name in names for step in range(CALLS)}
+    return thinker.strayed() == {} and {*thinker.back} == told
+
+
+# -- what is promised
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_thought_comes_back_as_it_was(format: str) -> None:
+    async def talk() -> None:
+        async with clients(mounted(thinker)) as client:
+            for number in range(TALKS):
+                one = Talk(client, format, f"n{number}", streamed=number % 2 == 0)
+                await one.to_the_end()
+                assert leaks(one) == [[]] * (CALLS + 1)
+
+    thinker = Thinker()
+    asyncio.run(talk())
+    assert is_whole(thinker, *(f"n{number}" for number in range(TALKS)))
+    assert not any(MARK.encode() in body for body in thinker.bodies)
+
+
+def trimmed(turns: Turns) -> Turns:
+    """The question and the last call: as agents cut what no longer fits."""
+    last = next(at for at in range(len(turns) - 1, -1, -1) if not_own(turns[at]))
+    first = last
+    while first > 1 and not not_own(turns[first - 1]):
+        first -= 1
+    return [turns[0], *turns[first:]] if first > 1 else turns
+
+
+def not_own(turn: Value) -> bool:
+    return turn.get("role") in ("user", "tool") or turn.get("type") == "function_call_output"
+
+
+def as_parts(turns: Turns) -> Turns:
+    """The question as a list of parts, and keys in another order."""
+    first, *rest = turns
+    if isinstance(first.get("content"), str):
+        kind = "input_text" if any("type" in turn for turn in rest) else "text"
+        first = {**first, "content": [{"type": kind, "text": first["content"]}]}
+    return [first, *(dict(sorted(turn.items())) for turn in rest)]
+
+
+def in_other_words(value: Value) -> bytes:
+    """As a client writes it that puts no space and escapes all it can."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, sort_keys=True).encode()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("change", [trimmed, as_parts])
+def test_a_history_that_was_cut_or_written_anew(change: Any, format: str, streamed: bool) -> None:
+    async def talk() -> None:
+        async with clients(mounted(thinker)) as client:
+            one = Talk(client, format, "cut", streamed, write=in_other_words)
+            await one.to_the_end(change)
+
+    thinker = Thinker()
+    asyncio.run(talk())
+    assert is_whole(thinker, "cut")
+
+
+# -- what opens nothing
+
+
+def flipped(seal: str) -> str:
+    at = random.Random(seal).randrange(len(MARK), len(seal))
+    return seal[:at] + ("A" if seal[at] != "A" else "B") + seal[at + 1 :]
+
+
+def in_every_seal(turns: Turns, change: Callable[[str], str]) -> Turns:
+    return json.loads(_seals.sub(lambda found: change(found[0]), json.dumps(turns)))  # type: ignore[no-any-return]
+
+
+def exchanged(turns: Turns) -> Turns:
+    """Each turn with the seal of another."""
+    found = [*dict.fromkeys(_seals.findall(json.dumps(turns)))]
+    other = dict(zip(found, found[1:] + found[:1], strict=True))
+    return in_every_seal(turns, other.__getitem__)
+
+
+LOST: dict[str, Callable[[Turns], Turns]] = {
+    "a flipped bit": lambda turns: in_every_seal(turns, flipped),
+    "the end cut off": lambda turns: in_every_seal(turns, lambda seal: seal[:-4]),
+    "one too long": lambda turns: in_every_seal(turns, lambda seal: seal + "AAAA"),
+    "nothing but the name": lambda turns: in_every_seal(turns, lambda seal: MARK),
+    "of another size": lambda turns: in_every_seal(turns, lambda seal: seal.ljust(SIZES[-2], "A")),
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", LOST)
+def test_a_seal_that_was_touched_is_dropped(name: str, format: str, streamed: bool) -> None:
+    assert dropped(format, streamed, LOST[name]) == {(None, True)}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_seal_of_another_turn_is_dropped(format: str, streamed: bool) -> None:
+    """The first turn of a request may follow a history that was cut: a seal of any turn opens there."""
+    found = dropped(format, streamed, exchanged, first=False)
+    assert found == {(None, True)}
+
+
+def dropped(format: str, streamed: bool, change: Callable[[Turns], Turns], *, first: bool = True) -> set[Any]:
+    """What came back of thoughts, as their text and whether nothing leaked, where the last request was changed."""
+
+    async def talk() -> Talk:
+        async with clients(mounted(thinker)) as client:
+            one = Talk(client, format, "lost", streamed)
+            for _ in range(CALLS):
+                await one.go_on()
+            thinker.back.clear()
+            assert (await one.go_on(change)).status_code == 200
+            return one
+
+    thinker = Thinker()
+    one = asyncio.run(talk())
+    fine = leaks(one) == [[]] * (CALLS + 1) and MARK.encode() not in thinker.bodies[-1]
+    return {(found[0] or None, fine) for (_, step), found in thinker.back.items() if step or first}
+
+
+async def taken_up(one: Talk, app: Any, **changed: Any) -> httpx.Response:
+    """The answer of another app to a conversation that goes on there."""
+    async with clients(app) as client:
+        other = Talk(client, one.format, one.name, one.streamed, **{"account": one.account, **changed})
+        other.turns = one.turns
+        answer = await other.go_on()
+        assert leaks(other) == [[]] * (CALLS + 1)
+        return answer
+
+
+OLD = """\
+version: 1
+name: rotated
+extends: baseline
+runtime: {keys: {current: {env: NEW}, previous: [{env: OLD}]}}
+"""
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", ["account", "model", "edition", "key", "previous key", "no key", "time"])
+def test_who_opens_a_seal(name: str, format: str, streamed: bool) -> None:
+    async def talk() -> int:
+        clock = ManualClock()
+        async with clients(mounted(Thinker(), clock=clock)) as client:
+            one = Talk(client, format, "seal", streamed, model="m-2026-01-01")
+            await one.go_on()
+        changed: dict[str, Any] = {"model": one.model}
+        app: Any = mounted(thinker, clock=clock)
+        if name == "account":
+            changed["account"] = "somebody else"
+        elif name in ("model", "edition"):
+            changed["model"] = "other-2026-01-01" if name == "model" else "m"
+        elif name == "key":
+            app = mounted(thinker, key=OTHER)
+        elif name == "previous key":
+            keys = {"OLD": KEY, "NEW": OTHER}
+            app = harden(thinker, OLD, identify=who, environment=keys)
+        elif name == "no key":
+            app = harden(thinker, "baseline", identify=who, environment={})
+        else:
+            clock.advance(LASTS_S + 1)
+        return (await taken_up(one, app, **changed)).status_code
+
+    thinker = Thinker()
+    assert asyncio.run(talk()) == 200
+    opened = thinker.back["seal", 0][0] == thought("seal", 0)
+    assert opened is (name in ("edition", "previous key"))
+    assert opened or not thinker.back["seal", 0][0]
+    assert MARK.encode() not in thinker.bodies[-1]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_open_turn_that_needs_its_reasoning_is_refused(streamed: bool) -> None:
+    """Anthropic's API answers 400 to a call without its thinking: so do we, in words that name no cause."""
+
+    async def talk(change: Callable[[Turns], Turns]) -> httpx.Response:
+        async with clients(mounted(thinker)) as client:
+            more = {"thinking": {"type": "enabled", "budget_tokens": 100}}
+            one = Talk(client, "anthropic_messages", "need", streamed, more=more)
+            await one.go_on()
+            return await one.go_on(change)
+
+    thinker = Thinker()
+    answers = {asyncio.run(talk(change)).text.partition("request_id")[0] for change in LOST.values()}
+    assert len(answers) == 1
+    (told,) = answers
+    assert "the sealed reasoning of an open tool turn cannot be used here" in told
+    asked = next(iter(LOST.values()))
+
+    def said_more(turns: Turns) -> Turns:
+        return [*asked(turns), {"role": "user", "content": "go on"}]
+
+    assert asyncio.run(talk(said_more)).status_code == 200
+
+
+def test_a_seal_in_a_turn_of_the_caller_opens_nothing() -> None:
+    async def talk() -> None:
+        async with clients(mounted(thinker)) as client:
+            one = Talk(client, "anthropic_messages", "role", streamed=False)
+            await one.go_on()
+            (block,) = (block for block in one.turns[1]["content"] if block["type"] == "thinking")
+
+            def moved(turns: Turns) -> Turns:
+                return [{"role": "user", "content": [{"type": "text", "text": turns[0]["content"]}, block]}]
+
+            await one.go_on(moved)
+
+    thinker = Thinker()
+    asyncio.run(talk())
+    (last,) = json.loads(thinker.bodies[-1])["messages"]
+    assert last["content"] == [{"type": "text", "text": f"talk role: {CALLS} calls"}]
+
+
+# -- a restored trace is for the model alone
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [{"echo": True}, {"prompt_logprobs": 1}, {"return_prompt_text": True}, {"return_token_ids": True}],
+)
+@pytest.mark.parametrize("format", FORMATS)
+def test_who_brings_a_seal_may_not_see_what_the_model_was_given(format: str, switch: Value) -> None:
+    policy = "version: 1\nname: lax\nextends: baseline\ndefaults: {pins: allow, logprobs: {top: all}}\n"
+
+    async def talk() -> list[int]:
+        async with clients(mounted(Thinker(), policy)) as client:
+            one = Talk(client, format, "echo", streamed=False, more=switch)
+            return [(await one.go_on()).status_code, (await one.go_on()).status_code]
+
+    assert asyncio.run(talk()) == [200, 400]
+
+
+ERRORS = {
+    "json": lambda body: json.dumps({"error": {"message": "1 error", "input": json.loads(body)}}).encode(),
+    "in a string": lambda body: json.dumps({"error": {"message": f"bad value in {body.decode()}"}}).encode(),
+    "as python": lambda body: json.dumps({"detail": f"input: {json.loads(body)!r}"}).encode(),
+    "in words": lambda body: b"Bad Request: " + body,
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_error_that_quotes_the_request_quotes_no_trace(format: str, kind: str) -> None:
+    class Failing(Thinker):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            body = (await receive())["body"]
+            if b"seen" not in body and b"functionResponse" not in body:
+
+                async def again() -> Any:
+                    return {"type": "http.request", "body": body, "more_body": False}
+
+                await super().__call__(scope, again, send)
+                return
+            said = ERRORS[kind](body)
+            head = [(b"content-type", b"text/plain" if kind == "in words" else b"application/json")]
+            await send({"type": "http.response.start", "status": 400, "headers": head})
+            await send({"type": "http.response.body", "body": said})
+
+    async def talk(name: str) -> None:
+        async with clients(mounted(Failing())) as client:
+            one = Talk(client, format, name, streamed=False)
+            await one.go_on()
+            assert (await one.go_on()).status_code in (400, 502)
+            assert leaks(one) == [[]] * (CALLS + 1)
+
+    for number in range(8):
+        asyncio.run(talk(f"e{number}"))
+
+
+# -- without us, or without its will
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_policy_that_seals_nothing_opens_nothing(format: str) -> None:
+    async def talk() -> str:
+        async with clients(mounted(Thinker())) as client:
+            one = Talk(client, format, "tight", streamed=False)
+            await one.go_on()
+        return (await taken_up(one, mounted(thinker, "strict"))).headers["x-hardening"]
+
+    thinker = Thinker()
+    assert "sealed" not in asyncio.run(talk())
+    assert not thinker.back["tight", 0][0]
+
+
+@pytest.mark.parametrize("policy", ["observe", "full"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_who_hides_nothing_any_more_still_opens(format: str, policy: str) -> None:
+    """Else conversations would break at the switch that makes all safe at three in the morning."""
+    full = "version: 1\nname: full\nextends: baseline\ndefaults: {reasoning: {show: full}}\n"
+
+    async def talk() -> None:
+        async with clients(mounted(Thinker())) as client:
+            one = Talk(client, format, "loose", streamed=False)
+            await one.go_on()
+        async with clients(mounted(thinker, full if policy == "full" else policy)) as client:
+            other = Talk(client, format, "loose", streamed=False)
+            other.turns = one.turns
+            await other.go_on()
+
+    thinker = Thinker()
+    asyncio.run(talk())
+    assert thinker.back["loose", 0][0] == thought("loose", 0)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("format", FORMATS)
+def test_seals_have_eight_sizes(format: str, streamed: bool) -> None:
+    async def talk() -> None:
+        async with clients(mounted(Thinker())) as client:
+            for number in range(20):
+                one = Talk(client, format, f"s{number}", streamed)
+                answer = await one.go_on()
+                assert "sealed=?1" in answer.headers["x-hardening"]
+                sizes.update(map(len, _seals.findall(answer.text)))
+
+    sizes: set[int] = set()
+    asyncio.run(talk())
+    assert sizes <= {*SIZES}
+    assert len(sizes) > 1
