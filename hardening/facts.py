@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 Show = Literal["full", "summary", "none"]
 Inline = Literal["never", "tagged", "starts_open"]
+Detail = Literal["brief", "outline"]
 UsageTerms = Literal["keep", "round", "drop"]
 AtLimit = Literal["cut", "slow", "finish"]
 Pins = Literal["allow", "force", "refuse"]
@@ -234,12 +235,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningTerms:
-    """What becomes of a reasoning trace; `max_tokens` bounds the summary."""
+    """What becomes of a reasoning trace; `max_tokens` bounds the summary, `detail` brief to the shortest."""
 
     show: Show = "full"
     max_tokens: int = 160
     seal: bool = False
     inline: Inline = "tagged"
+    detail: Detail = "outline"
 
 
 @dataclass(frozen=True, slots=True)

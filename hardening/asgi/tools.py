@@ -15,6 +15,7 @@ from hardening.transform.embeddings import VectorStepper
 from hardening.transform.logprobs import LogprobCutter
 from hardening.transform.seal import Sealer
 from hardening.transform.summary import Summariser
+from hardening.transform.tagger import shipped
 
 _CUTTERS = 64  # terms are those of the policy's rules and bands
 _CHARS_PER_TOKEN = 4  # of English prose
@@ -32,10 +33,11 @@ class Toolbox:
         self.counted = threading.Event()
         """Set once it is known how tokens are counted from now on: summaries before and after may differ."""
         self._count: Callable[[str], int] = _estimate
+        model = shipped()
         self._makers = Makers(
             cutter=lru_cache(maxsize=_CUTTERS)(LogprobCutter),
             stepper=lru_cache(maxsize=_CUTTERS)(VectorStepper),
-            summariser=lambda budget: Summariser(budget, self.count_tokens),
+            summariser=lambda budget: Summariser(budget, self.count_tokens, model),
         )
 
     def tools(self, policy: Policy) -> Tools:

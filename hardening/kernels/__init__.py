@@ -15,6 +15,7 @@ from typing import Protocol
 from hardening.clock import Clock, SystemClock
 from hardening.kernels import plain
 from hardening.kernels.draws import Draws
+from hardening.kernels.features import Bias, State, Weights
 from hardening.kernels.grid import Grid
 from hardening.kernels.steps import step_bytes
 
@@ -28,6 +29,7 @@ __all__ = [
     "step_bytes",
     "step_floats",
     "step_list",
+    "tag_sentences",
     "warm",
 ]
 
@@ -43,6 +45,12 @@ class Twins(Protocol):
 
     def centrality(self, sentences: Sequence[Sequence[int]]) -> list[int]:
         """Each sentence's summed likeness to the others."""
+        ...
+
+    def tag_sentences(
+        self, sentences: Sequence[bytes], weights: Weights, bias: Bias, state: State
+    ) -> list[list[int]]:
+        """The score of each part for each sentence."""
         ...
 
     def step_list(self, raw: bytes, grid: Grid) -> bytes | None:
@@ -103,6 +111,18 @@ def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:
     A sentence is the ids of its words, ascending and without repeats.
     """
     return _twins.centrality(sentences)
+
+
+def tag_sentences(sentences: Sequence[bytes], weights: Weights, bias: Bias, state: State) -> list[list[int]]:
+    """The score of each part for each sentence (UTF-8) of a trace, in units of the weights.
+
+    Args:
+        sentences: the next sentences of the trace.
+        weights: int8, buckets by parts.
+        bias: int32, parts.
+        state: int64, from `features.new_state`; moved on to the next sentence.
+    """
+    return _twins.tag_sentences(sentences, weights, bias, state)
 
 
 def step_list(raw: bytes, grid: Grid) -> bytes | None:

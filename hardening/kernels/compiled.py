@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hardening.kernels import plain
 from hardening.kernels.codes import MAX_ALTERNATIVES, NO_ROOM, WHOLE
 from hardening.kernels.draws import CHAIN_WORDS, KEY_WORDS, Draws
+from hardening.kernels.features import BUCKET_BITS, MOST_WORDS, Bias, State, Weights, new_state
 from hardening.kernels.grid import Grid
 from hardening.kernels.keyed import SCRATCH_WORDS
 from hardening.kernels.logprobs import SPARE
@@ -21,6 +22,7 @@ from hardening.kernels.logprobs import cut_rows as _cut_rows
 from hardening.kernels.ranking import centrality as _centrality
 from hardening.kernels.rows import WIDTH
 from hardening.kernels.steps import spell, whole
+from hardening.kernels.tagging import tag_sentences as _tag_sentences
 from hardening.kernels.vectors import EIGHT, NUMBER_BYTES, SPELLED
 from hardening.kernels.vectors import step_floats as _step_floats
 from hardening.kernels.vectors import step_list as _step_list
@@ -101,6 +103,18 @@ def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:
     return found
 
 
+def tag_sentences(sentences: Sequence[bytes], weights: Weights, bias: Bias, state: State) -> list[list[int]]:
+    """What `plain.tag_sentences` gives, by one kernel call."""
+    starts = np.zeros(len(sentences) + 1, np.int64)
+    np.cumsum([len(sentence) for sentence in sentences], out=starts[1:])
+    scores = np.empty((len(sentences), bias.size), np.int32)
+    scores[:] = bias
+    text = np.frombuffer(b"".join(sentences), np.uint8)
+    _tag_sentences(text, starts, weights, state, np.empty(MOST_WORDS, np.int64), scores)
+    found: list[list[int]] = scores.tolist()
+    return found
+
+
 @lru_cache(maxsize=64)
 def _spelled(grid: Grid) -> tuple[NDArray[np.uint64], Longs]:
     """The first multiples of a step as text, eight bytes each, and how many of them count; 0 if too few."""
@@ -141,4 +155,6 @@ def warm() -> int:
     centrality([[1, 2], [2]])
     step_list(b"[0.5]", grid)
     step_floats(bytes(4), grid)
-    return 4
+    weights = np.zeros((1 << BUCKET_BITS, 1), np.int8)
+    tag_sentences([b"a 1"], weights, np.zeros(1, np.int32), new_state())
+    return 5

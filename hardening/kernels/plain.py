@@ -12,10 +12,11 @@ import orjson
 
 from hardening.kernels.codes import LOW_LEVEL, LOWEST, SHARED_SCALE
 from hardening.kernels.draws import Draws, over_one
+from hardening.kernels.features import tag_sentences
 from hardening.kernels.grid import Grid
 from hardening.kernels.steps import step_floats, step_list
 
-__all__ = ["centrality", "cut_rows", "step_floats", "step_list"]
+__all__ = ["centrality", "cut_rows", "step_floats", "step_list", "tag_sentences"]
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None | orjson.Fragment
 Entry = dict[str, Json]

@@ -81,7 +81,11 @@ def _from_terms(terms: Terms) -> Decision:
     """The terms of a whole walk, in which only bounds may be unsaid, as a Decision."""
     return Decision(
         reasoning=ReasoningTerms(
-            terms.show or "full", terms.summary_tokens or 160, bool(terms.seal), terms.inline or "tagged"
+            terms.show or "full",
+            terms.summary_tokens or 160,
+            bool(terms.seal),
+            terms.inline or "tagged",
+            terms.detail or "outline",
         ),
         logprobs=LogprobTerms(
             None if terms.top in (None, "all") else int(terms.top),

@@ -25,6 +25,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "limits": ("limits",),
         "show": ("reasoning", "show"),
         "summary_tokens": ("reasoning", "max_tokens"),
+        "detail": ("reasoning", "detail"),
         "seal": ("reasoning", "seal"),
         "inline": ("reasoning", "inline"),
         "top": ("logprobs", "top"),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from hardening.facts import NOISE_SIZES, AtLimit, Inline, Mode, Pins, Show, UsageTerms
+from hardening.facts import NOISE_SIZES, AtLimit, Detail, Inline, Mode, Pins, Show, UsageTerms
 from hardening.policy.quantities import Factor, PerSecond, Scale, Share, TokenBound, written
 from hardening.policy.terms import UNSAID, Terms, order_of
 
@@ -122,6 +122,13 @@ class Reasoning(Strict):
         "The longest summary.",
         cost="A short summary tells less. The answer itself is not touched.",
         example=160,
+    )
+    detail: Detail | None = treatment(
+        "detail",
+        "How much a summary tells: `brief` a sentence or two in 40 tokens, `outline` up to six sentences."
+        " Both are of fixed sizes, so that no summary tells how long its trace was.",
+        cost="With `brief` people see what is being worked on, and little of how.",
+        example="outline",
     )
     seal: bool | None = treatment(
         "seal",
@@ -252,6 +259,7 @@ class Settings(Strict):
             limits=self.limits,
             show=reasoning.show,
             summary_tokens=reasoning.max_tokens,
+            detail=reasoning.detail,
             seal=reasoning.seal,
             inline=reasoning.inline,
             top=logprobs.top,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from hardening.facts import AtLimit, Inline, Pins, Show, UsageTerms
+from hardening.facts import AtLimit, Detail, Inline, Pins, Show, UsageTerms
 
 ALL: Literal["all"] = "all"
 """The value of `logprobs.top` that keeps every alternative the server sent."""
@@ -53,6 +53,7 @@ class Terms:
     )
     show: Show | None = field(default=None, metadata=_ranked("full", "summary", "none"))
     summary_tokens: int | None = field(default=None, metadata=_smaller())
+    detail: Detail | None = field(default=None, metadata=_ranked("outline", "brief"))
     seal: bool | None = field(default=None, metadata=_ranked(True, False))
     inline: Inline | None = field(default=None, metadata=_ranked("never", "tagged", "starts_open"))
     top: int | Literal["all"] | None = field(
@@ -81,6 +82,7 @@ UNSAID = Terms(
     limits=(),
     show="full",
     summary_tokens=160,
+    detail="outline",
     seal=False,
     inline="tagged",
     top=ALL,

@@ -13,6 +13,7 @@ from hardening.transform.noise import RowNoise
 from hardening.transform.reasoning import HeldReasoning, Keeping, Summarising
 from hardening.transform.rows import BoundedRows, Cutting
 from hardening.transform.step import Step
+from hardening.transform.summary import budget
 from hardening.transform.usage import CoarseUsage
 
 
@@ -63,7 +64,7 @@ class Chain:
         if decision.acts and reasoning.show != "full":
             self.hidden = HeldReasoning(
                 reasoning.show,
-                summariser=lambda: makers.summariser(reasoning.max_tokens),
+                summariser=lambda: makers.summariser(budget(reasoning)),
                 question_values=question_values,
                 sealing=sealing,
             )

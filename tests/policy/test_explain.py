@@ -63,6 +63,7 @@ VALUES: dict[str, list[object]] = {
     "limits": [[], ["one"], ["two"], ["three", "one"]],
     "reasoning.show": ["full", "summary", "none"],
     "reasoning.max_tokens": [1, 50, 900],
+    "reasoning.detail": ["brief", "outline"],
     "reasoning.seal": [True, False],
     "reasoning.inline": ["never", "tagged", "starts_open"],
     "logprobs.top": [0, 1, 7, "all"],

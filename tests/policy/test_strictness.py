@@ -17,6 +17,7 @@ from tests.policy.loading import loaded
 LIMITS = ("one", "two", "three")
 SHOW = ("full", "summary", "none")
 INLINE = ("never", "tagged", "starts_open")
+DETAIL = ("outline", "brief")
 USAGE = ("keep", "round", "drop")
 AT_LIMIT = ("finish", "slow", "cut")
 PINS = ("allow", "force", "refuse")
@@ -30,6 +31,7 @@ SAID = {
     "reasoning": _maybe(
         show=st.sampled_from(SHOW),
         max_tokens=st.integers(1, 900),
+        detail=st.sampled_from(DETAIL),
         seal=st.booleans(),
         inline=st.sampled_from(INLINE),
     ),
@@ -103,9 +105,9 @@ FACTS = st.builds(
 def strictness(decision: Decision) -> list[float]:
     """One number for each field of a Decision; greater is stricter."""
     if decision.exempt:
-        return [float("-inf")] * 16
+        return [float("-inf")] * 17
     if decision.refusal is not None:
-        return [float("inf")] * 16
+        return [float("inf")] * 17
 
     def most(value: float | None) -> float:
         return -float("inf") if value is None else -value
@@ -113,6 +115,7 @@ def strictness(decision: Decision) -> list[float]:
     return [
         SHOW.index(decision.reasoning.show),
         -decision.reasoning.max_tokens,
+        DETAIL.index(decision.reasoning.detail),
         -decision.reasoning.seal,
         INLINE.index(decision.reasoning.inline),
         most(decision.logprobs.top),
@@ -201,6 +204,7 @@ WHOLE = st.builds(
     limits=st.none() | st.lists(st.sampled_from(LIMITS), unique=True).map(tuple),
     show=st.none() | st.sampled_from(SHOW),
     summary_tokens=st.none() | st.integers(1, 9),
+    detail=st.none() | st.sampled_from(DETAIL),
     seal=st.none() | st.booleans(),
     inline=st.none() | st.sampled_from(INLINE),
     top=st.none() | st.integers(0, 9) | st.just("all"),
@@ -245,6 +249,7 @@ ORDERS = {
     "limits": (("one",), ("one", "two")),
     "show": ("full", "summary"),
     "summary_tokens": (160, 40),
+    "detail": ("outline", "brief"),
     "seal": (True, False),
     "inline": ("tagged", "starts_open"),
     "top": ("all", 20),

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardening import kernels
+from hardening.facts import ReasoningTerms
 from hardening.scoring.tokens import estimate
-from hardening.transform.summary import BUDGETS, Summariser
+from hardening.transform.summary import BUDGETS, Summariser, budget
+from hardening.transform.tagger import shipped
 
 TRACE = """Okay, so I need to find the number of clips that Natalia has for both months.
 She sold 48 clips in April. Half as many in May is 48/2 = 24 clips.
@@ -28,7 +30,7 @@ In conclusion, Natalia has a good business with friends in spring.
 def summary(
     trace: str, *, pieces: int | None = None, max_tokens: int = 160, values: frozenset[str] = frozenset()
 ) -> str:
-    made = Summariser(max_tokens, estimate)
+    made = Summariser(max_tokens, estimate, shipped())
     for at in range(0, len(trace), pieces or len(trace) or 1):
         made.feed(trace[at : at + (pieces or len(trace))])
     return made.finish(values)
@@ -57,7 +59,7 @@ def test_kernel_and_twin_choose_the_same(monkeypatch):
     before = summary(trace)
     kernels.warm()
     assert summary(trace) == before
-    assert before.count(".") > 1
+    assert before
 
 
 @pytest.mark.parametrize(
@@ -87,27 +89,35 @@ def test_values_in_plans_are_masked_unless_the_question_names_them():
     assert "48" in summary(plan, values=frozenset({"48"}))
 
 
-def test_a_summary_keeps_a_fixed_budget():
-    plans = (
-        "I need to find the marble station behind the orange garden of the river town.\n"
-        "I'll determine the colour and the weight of every engine that stands near a planet.\n"
-        "We want to compare silver markets with golden castles on the northern island today.\n"
-    )
-    sizes = {limit: estimate(summary(plans, max_tokens=limit)) for limit in (10, 40, 79, 80, 200)}
+@pytest.mark.parametrize(
+    ("detail", "max_tokens", "tokens"),
+    [
+        ("outline", 160, 160),
+        ("outline", 900, 160),
+        ("outline", 79, 40),
+        ("outline", 10, 10),
+        ("brief", 900, 40),
+    ],
+)
+def test_budgets_are_few_and_fixed(detail, max_tokens, tokens):
+    assert budget(ReasoningTerms("summary", max_tokens, detail=detail)) == tokens
+
+
+def test_a_summary_keeps_its_budget():
+    sizes = {limit: estimate(summary(TRACE, max_tokens=limit)) for limit in (10, *BUDGETS)}
     assert sizes[10] == 0
-    assert 0 < sizes[40] <= BUDGETS[0]
-    assert sizes[79] == sizes[40] < sizes[80] <= BUDGETS[1]
+    assert 0 < sizes[BUDGETS[0]] <= BUDGETS[0] < sizes[BUDGETS[1]] <= BUDGETS[1]
 
 
 def test_memory_is_bounded():
-    made = Summariser(160, estimate)
+    made = Summariser(160, estimate, shipped())
     for at in range(3_000):
         word = "".join(chr(97 + int(digit)) for digit in str(at + 10_000))
         made.feed(f"I need to find the {word} station in the {word} garden of the town.\n")
-    assert len(made._first) + len(made._last) <= 64
+    assert len(made._first) + len(made._last) + len(made._unsure) <= 72
 
 
 def test_asking_twice_gives_the_same():
-    made = Summariser(160, estimate)
+    made = Summariser(160, estimate, shipped())
     made.feed(TRACE)
     assert made.finish(frozenset()) == made.finish(frozenset())

@@ -1,0 +1,1 @@
+"""What leaves of a reasoning trace: steps, self-talk, plans."""
