@@ -133,11 +133,12 @@ def check_attacks(sides: Sides, door: Ask, asks: Sequence[Ask], trace: Trace, *,
 
 def _apart(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The attacks apart from those with the one switch that is not pinned in text completions."""
-    found = [(name, _is_known(*name.split(" + ", 1))) for name in names]
+    found = [(name, _is_known(name)) for name in names]
     return tuple(name for name, known in found if not known), tuple(name for name, known in found if known)
 
 
-def _is_known(door: str, switches: str) -> bool:
+def _is_known(name: str) -> bool:
+    door, _, switches = name.partition(" + ")
     return door.startswith("completions") and NOT_PINNED in switches.split(", ")
 
 

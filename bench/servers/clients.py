@@ -143,63 +143,63 @@ def _anthropic(client: anthropic.Anthropic, model: str) -> Iterator[tuple[str, C
 
 
 def _chat(answer: Any) -> Read:
-    return answer.choices[0].message.content or "", answer.model_dump_json()
+    return answer.choices[0].message.content or "", answer.model_dump_json(warnings=False)
 
 
 def _chunks(stream: Any) -> Read:
     chunks = list(stream)
     text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
-    return text, "".join(chunk.model_dump_json() + "\n" for chunk in chunks)
+    return text, "".join(chunk.model_dump_json(warnings=False) + "\n" for chunk in chunks)
 
 
 def _chat_helper(client: openai.OpenAI, body: Any) -> Read:
     with client.chat.completions.stream(**body) as stream:
-        held = [event.model_dump_json() for event in stream]
+        held = [event.model_dump_json(warnings=False) for event in stream]
         text, whole = _chat(stream.get_final_completion())
     return text, "\n".join([*held, whole])
 
 
 def _completion(answer: Any) -> Read:
-    return answer.choices[0].text, answer.model_dump_json()
+    return answer.choices[0].text, answer.model_dump_json(warnings=False)
 
 
 def _completions(stream: Any) -> Read:
     chunks = list(stream)
     text = "".join(choice.text for chunk in chunks for choice in chunk.choices)
-    return text, "\n".join(chunk.model_dump_json() for chunk in chunks)
+    return text, "\n".join(chunk.model_dump_json(warnings=False) for chunk in chunks)
 
 
 def _response(answer: Any) -> Read:
-    return answer.output_text, answer.model_dump_json()
+    return answer.output_text, answer.model_dump_json(warnings=False)
 
 
 def _events(stream: Any) -> Read:
     events = list(stream)
     text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
-    return text, "\n".join(event.model_dump_json() for event in events)
+    return text, "\n".join(event.model_dump_json(warnings=False) for event in events)
 
 
 def _response_helper(client: openai.OpenAI, body: Any) -> Read:
     with client.responses.stream(**body) as stream:
-        held = [event.model_dump_json() for event in stream]
+        held = [event.model_dump_json(warnings=False) for event in stream]
         text, whole = _response(stream.get_final_response())
     return text, "\n".join([*held, whole])
 
 
 def _message(answer: Any) -> Read:
     text = "".join(block.text for block in answer.content if block.type == "text")
-    return text, answer.model_dump_json()
+    return text, answer.model_dump_json(warnings=False)
 
 
 def _message_events(stream: Any) -> Read:
     events = list(stream)
     deltas = [event.delta for event in events if event.type == "content_block_delta"]
     text = "".join(delta.text for delta in deltas if delta.type == "text_delta")
-    return text, "\n".join(event.model_dump_json() for event in events)
+    return text, "\n".join(event.model_dump_json(warnings=False) for event in events)
 
 
 def _message_helper(client: anthropic.Anthropic, body: Any) -> Read:
     with client.messages.stream(**body) as stream:
-        held = [event.model_dump_json() for event in stream]
+        held = [event.model_dump_json(warnings=False) for event in stream]
         text, whole = _message(stream.get_final_message())
     return text, "\n".join([*held, whole])

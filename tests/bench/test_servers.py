@@ -12,6 +12,7 @@ import pytest
 from bench.servers import litellm_doors, llama_doors, vllm_doors
 from bench.servers.asks import chat, completion
 from bench.servers.check import Attacks, Door, _apart
+from bench.servers.clients import Call
 from bench.servers.judge import Told, Trace, judge, tokens_told
 from bench.servers.pattern import ANSWER, TRACE, chain, pieces
 from bench.servers.report import Results, claims_of
@@ -101,13 +102,24 @@ def test_the_asks_of_a_server_have_names_of_their_own() -> None:
 
 def test_what_a_grammar_leaks_of_a_text_completion_is_counted_apart() -> None:
     known = ("completions whole + shaped", "completions stream + effort, shaped")
-    leaked = ("completions whole + unshaped, effort", "chat whole + effort, shaped")
+    leaked = (
+        "completions whole + unshaped, effort",
+        "chat whole + effort, shaped",
+        "completions whole forced biased 0",
+    )
     assert _apart([*known, *leaked]) == (leaked, known)
 
 
-def results(*, hidden: int = 0, bare: int = 610, tokens: int = 2, leaked: tuple[str, ...] = ()) -> Results:
+def results(
+    *,
+    hidden: int = 0,
+    bare: int = 610,
+    tokens: int = 2,
+    leaked: tuple[str, ...] = (),
+    call: Call = Call("s", "chat", "", 610, 0),
+) -> Results:
     door = Door("s", chat("m"), (200, 200, 200), Told(bare, (), 72), Told(hidden), Told())
-    return Results([door], [Attacks("s", "chat", 9, 8, leaked, (), 30, tokens)])
+    return Results([door], [call], [Attacks("s", "chat", 9, 8, leaked, (), 30, tokens)])
 
 
 @pytest.mark.parametrize(
@@ -118,6 +130,8 @@ def results(*, hidden: int = 0, bare: int = 610, tokens: int = 2, leaked: tuple[
         (results(bare=0), {"servers_trace_chars"}),
         (results(tokens=3), {"servers_tokens_a_prefix"}),
         (results(leaked=("x",)), {"servers_attacks_leak"}),
+        (results(call=Call("s", "chat", "APIError", 610, 0)), {"servers_client_faults"}),
+        (results(call=Call("s", "chat", "", 610, 20)), {"servers_client_trace_chars"}),
     ],
 )
 def test_a_claim_fails_where_something_leaves_or_the_bare_server_tells_nothing(
@@ -125,11 +139,11 @@ def test_a_claim_fails_where_something_leaves_or_the_bare_server_tells_nothing(
 ) -> None:
     claims = claims_of(measured, partial=False)
     assert {claim.name for claim in claims if not claim.holds} == failing
-    assert len(claims) == 5
+    assert len(claims) == 7
 
 
 def test_a_whole_run_without_attacks_fails_and_a_partial_one_leaves_them_out() -> None:
-    without = Results(results().doors)
+    without = Results(results().doors, results().calls)
     assert {claim.name for claim in claims_of(without, partial=False) if not claim.holds} == {
         "servers_attacks_leak",
         "servers_tokens_a_prefix",
