@@ -189,6 +189,7 @@ class Exchange:
         """The switches of the request that touch what is withheld, or one of `touches`."""
         decision = self._decision
         if decision.pins != "allow" and not decision.exempt:
+            touches |= Touch.MODEL
             if decision.reasoning.show != "full":
                 touches |= Touch.TRACE | _BESIDE
             if decision.logprobs != LogprobTerms():

@@ -34,6 +34,7 @@ class Touch(enum.IntFlag):
     STATES = enum.auto()
     PROMPT = enum.auto()
     GIVEN = enum.auto()  # shows what the model was given, and so what was sealed in it
+    MODEL = enum.auto()
 
 
 class Half(enum.IntFlag):

@@ -103,8 +103,8 @@ NESTED = (
 )
 """Objects in which some clients and gateways put such switches, and what else they pass on."""
 
-NESTED_SWITCHES: Mapping[str, Pin] = {"model": unset(TRACE | ROWS)}
-"""What is one only there: another model than the policy's rules were asked about."""
+NESTED_SWITCHES: Mapping[str, Pin] = {"model": unset(Touch.MODEL)}
+"""What is one only there: another model than the policy's rules were asked about, whatever they withhold."""
 
 ASKS: Mapping[str, Role] = {
     "{n,best_of,num_return_sequences,candidateCount}": Role.ASK_CHOICES,

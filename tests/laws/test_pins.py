@@ -173,6 +173,17 @@ def test_what_honest_clients_send_is_neither_edited_nor_refused(path: str, value
     assert "pins" not in (*app.receipts[0].reasons, *app.receipts[0].changed)
 
 
+def test_another_model_than_the_rules_were_asked_about_is_asked_of_nobody() -> None:
+    """Catches a caller who gets one model by the rule of another, because a gateway looks in a second place."""
+    asked: dict[str, object] = {"extra_body.model": "glass-9"}
+    for who in ("a", "open"):
+        left, _, seen = answer("openai_chat", asked, "force", who=who)
+        assert (left.status, json.loads(seen[0])["extra_body"]) == (200, {"model": None})
+        refused, _, seen = answer("openai_chat", asked, "refuse", who=who)
+        assert (refused.status, seen) == (400, [])
+        assert b"`extra_body.model` may not be set here" in refused.body
+
+
 def test_a_begun_answer_without_a_tag_goes_on_unless_switches_are_refused() -> None:
     begun: dict[str, object] = {"messages": BEGUN}
     left, app, seen = answer("openai_chat", begun, "force")

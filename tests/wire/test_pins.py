@@ -23,7 +23,7 @@ from tests.exchanges import TOOLS
 
 CHAT = CODECS["openai_chat"]
 OLLAMA = CODECS["ollama_chat"]
-ALL = Touch.TRACE | Touch.ROWS | Touch.IDS | Touch.STATES | Touch.PROMPT
+ALL = Touch.TRACE | Touch.ROWS | Touch.IDS | Touch.STATES | Touch.PROMPT | Touch.MODEL
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
 
 
