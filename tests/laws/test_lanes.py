@@ -481,6 +481,29 @@ def test_a_trace_between_tags_is_compared(monkeypatch: pytest.MonkeyPatch) -> No
         assert frames_read(monkeypatch, format, [make(text) for text in said], sse=True) <= 5
 
 
+def test_new_members_in_each_frame_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches frames that are read for a member that nobody had before, also where the first had one."""
+    for first in (0, 1):
+        pieces = [chunk({"content": "word"}, **({f"x_{at}": at} if at >= first else {})) for at in range(30)]
+        assert frames_read(monkeypatch, "openai_chat", pieces, sse=True) <= 2
+
+
+def test_the_end_of_a_frame_may_hold_no_more_than_new_members() -> None:
+    """Catches a trace, or a length, that leaves behind the members of a lane."""
+    said = [chunk({"content": "word"}, x=at) for at in range(3)]
+    for more in (
+        b'"reasoning": "the hidden piece of a trace"',
+        b'"choices": [{"index": 0, "delta": {"reasoning": "the hidden piece of a trace"}}]',
+        b'"usage": {"completion_tokens": 77}',
+        b'"eval_count": 77',
+    ):
+        odd = said[0].removesuffix(b"}\n\n") + b", " + more + b"}\n\n"
+        out, _ = through([*said, odd, *said], ROUNDED, compared=True)
+        assert out.count(b'"content": "word"') == 7
+        assert b"hidden" not in out
+        assert b"77" not in out
+
+
 def test_elements_of_an_array_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches arrays in which each element is read in full."""
     said = [

@@ -184,3 +184,39 @@ def test_lines_have_a_grammar_of_their_own(name: str) -> None:
         assert known(said, **more) is None
     assert known({text: "Yes"}, old=b"{", new=b"data: {") is None
     assert known({text: "Yes"}, old=b"}\n", new=b"}\n{}\n") is None
+
+
+@pytest.mark.parametrize("lengths", [False, True])
+@pytest.mark.parametrize(
+    ("members", "ends"),
+    [
+        (b"", True),
+        (b',"x_1":7', True),
+        (b', "x_1": -7.5e3, "x_2": null', True),
+        (b',"x_1":true', True),
+        (b',"x_1":"y"', False),
+        (b',"x_1":{"reasoning":1}', False),
+        (b',"x_1":[1]', False),
+        (b',"choices":1', False),
+        (b',"type":1', False),
+        (b',"x\\u005f":1', False),
+        (b',"x_1":01', False),
+        (b',"x_1":7,', False),
+        (b'},{"x_1":7', False),
+        (b',"x_1":7}\n\ndata: {"x_2":7', False),
+    ],
+)
+def test_the_end_of_a_frame_with_new_members(members: bytes, ends: bool, lengths: bool) -> None:
+    assert CHAT.grammar is not None
+    tail = b'"}}]' + members + b"}\n\n"
+    assert CHAT.grammar.ends(tail, 4, lengths=lengths) is ends
+    if ends:
+        assert CHAT.grammar.open_end(tail, lengths=lengths) == b'"}}]'
+
+
+def test_what_tells_a_length_does_not_end_a_frame_where_lengths_matter() -> None:
+    assert CHAT.grammar is not None
+    for name in (b"eval_count", b"total_Tokens", b"x_seconds", b"cost"):
+        tail = b',"%b":7}\n\n' % name
+        assert CHAT.grammar.ends(tail, 0, lengths=False)
+        assert not CHAT.grammar.ends(tail, 0, lengths=True)
