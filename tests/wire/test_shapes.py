@@ -65,6 +65,7 @@ def test_what_means_nothing_may_change_and_nothing_else() -> None:
     for old, new in (
         (b'"index": 2', b'"index": 3'),
         (b'"finish_reason": null', b'"finish_reason": "stop"'),
+        (b'"finish_reason": null', b'"finish_reason": true'),
         (b'"delta": {', b'"delta": {"reasoning": "T", '),
         (b'"c1"', b'"a", "reasoning": "T"'),
         (b'"c1"', b'"a\nb"'),
