@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import subprocess
 import tempfile
 import time
@@ -37,6 +38,7 @@ class Server:
             "save": "",
             **{name.replace("_", "-"): value for name, value in settings.items()},
         }
+        self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -52,7 +54,12 @@ class Server:
         """Run it; `loading` returns as soon as it takes connections."""
         words = [word for name, value in self._settings.items() for word in (f"--{name}", str(value))]
         log = (self.folder / "log").open("ab")
-        self._process = subprocess.Popen([str(_binary.get_binary_path()), *words], stdout=log, stderr=log)
+        self._process = subprocess.Popen(
+            [str(_binary.get_binary_path()), *words],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **self.environment},
+        )
         log.close()
         for _ in range(1000):
             try:
