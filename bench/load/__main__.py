@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
+import math
 import os
 import re
 import subprocess
@@ -21,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench.load.clients import Told, play
-from bench.load.plan import POLICY, asks
+from bench.load.plan import POLICY, Ask, asks
 from bench.load.stores import STORES, Place, spent
 from bench.load.verdict import Outcome, gathered, rows, show
 from bench.report import machine, measured
@@ -37,6 +39,7 @@ class Options(argparse.Namespace):
     """The command line."""
 
     requests: int = 20_000
+    seconds: float = 0.0
     clients: int = 200
     workers: int = 4
     state: str = "sqlite"
@@ -67,7 +70,7 @@ def _run(options: Options, folder: Path, place: Place, console: Console) -> Outc
     environment = {"LOAD_FOLDER": str(folder), "HARDENING_STATE": place.url, "HARDENING_KEY": "k" * 32}
     with serving(folder, options.workers, environment) as port:
         began = time.monotonic()
-        told = _played(options, port, console)
+        asked, told = _played(options, port, console)
         seconds = time.monotonic() - began
         time.sleep(_SETTLE_S)  # apps whose client left may still be at their last chunk
     found, sums = gathered(folder)
@@ -82,17 +85,28 @@ def _run(options: Options, folder: Path, place: Place, console: Console) -> Outc
         open_leases = place.open_leases()
         left = asyncio.run(_spent(place.url, folder))
     unanswered = sum(one["unanswered"] for one in found)
-    return Outcome(
-        options.requests, seconds, told, **sums, unanswered=unanswered, spent=left, open_leases=open_leases
-    )
+    return Outcome(asked, seconds, told, **sums, unanswered=unanswered, spent=left, open_leases=open_leases)
 
 
-def _played(options: Options, port: int, console: Console) -> Told:
+def _played(options: Options, port: int, console: Console) -> tuple[int, Told]:
+    """How many requests were made, and what came of them."""
+    asked = itertools.count()
     with Progress(console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("requests", total=options.requests)
-        return asyncio.run(
-            play(port, asks(options.requests, options.seed), options.clients, lambda: progress.advance(bar))
+        told = asyncio.run(
+            play(port, _in_time(options, asked), options.clients, lambda: progress.advance(bar))
         )
+    return next(asked), told
+
+
+def _in_time(options: Options, asked: Iterator[int]) -> Iterator[Ask]:
+    """The requests, until their time is over; `asked` counts them."""
+    end = time.monotonic() + (options.seconds or math.inf)
+    for ask in asks(options.requests, options.seed):
+        if time.monotonic() > end:
+            return
+        next(asked)
+        yield ask
 
 
 async def _spent(url: str, folder: Path) -> dict[str, float]:
@@ -162,6 +176,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser("scripts/load", description=__doc__, allow_abbrev=False)
     default = Options()
     parser.add_argument("--requests", type=int, default=default.requests, help="how many (20000)")
+    parser.add_argument("--seconds", type=float, default=default.seconds, help="at most so long (no bound)")
     parser.add_argument("--clients", type=int, default=default.clients, help="how many ask at once (200)")
     parser.add_argument("--workers", type=int, default=default.workers, help="processes (4)")
     parser.add_argument("--state", choices=tuple(STORES), default=default.state)
