@@ -72,3 +72,14 @@ def logprobs(
 
     asked = options(data, out, seed, quick=quick)
     finish(lambda: attacks.attack(asked), json=json)
+
+
+@redteam.command("quotas")
+def quotas(
+    data: Data = None, out: Out = None, seed: Seed = 7, quick: Quick = False, json: Json = False
+) -> None:
+    """Simulate days of limits: what an answer costs accounts that are flagged, and everybody else."""
+    from hardening.redteam.quotas import attack
+
+    asked = options(data, out, seed, quick=quick)
+    finish(lambda: attack(asked), json=json)

@@ -29,6 +29,7 @@ NAMES = (
     "embeddings-only",
     "emergency",
     "evaluation",
+    "extraction",
     "launch",
     "own-path",
     "partner",
