@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SCRIPT = re.compile(r"(?<![\w/.])scripts/([a-z]+)\b")
+SCRIPT = re.compile(r"(?<![\w/.])scripts/([a-z][a-z-]*[a-z])\b")
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
