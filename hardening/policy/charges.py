@@ -27,6 +27,9 @@ FITS_ANY_MODEL = 4096
 _ALL_ROWS = 1000
 """Alternatives reserved per token where a caller asks for all of them (vLLM's -1)."""
 
+_FEWEST_ROWS = 20
+"""Alternatives that the app is asked for where a policy bounds them, as far as it gives them and they may leave."""
+
 COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning", "logprob_values"))
 """Units that an answer spends as it grows."""
 
@@ -111,7 +114,7 @@ def claimed(policy: Policy, facts: RequestFacts, account: Account, now: float) -
 def settled(reserved: Charges, usage: Usage) -> tuple[Charge, ...]:
     """What the exchange truly used, on the limits that were reserved; streams are given back.
 
-    Log-probabilities count as many for each token as were asked and allowed.
+    Log-probabilities count as many for each token as were asked and allowed, or as the app was asked for.
     """
     used: dict[Unit, int] = {
         "tokens": usage.prompt + usage.completion,
@@ -199,8 +202,9 @@ def _rows(facts: RequestFacts, plan: Plan) -> int:
     if facts.top_logprobs is None:
         return 0
     asked = facts.top_logprobs if 0 <= facts.top_logprobs < _ALL_ROWS else _ALL_ROWS
-    asked = max(asked, 1)  # the token's own, where no other is asked
-    return asked if plan.top is None else min(asked, plan.top)
+    if plan.top is None:
+        return max(asked, 1)  # the token's own, where no other is asked
+    return min(max(asked, _FEWEST_ROWS), plan.top)
 
 
 def _reserves(

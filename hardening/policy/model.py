@@ -90,7 +90,8 @@ class LimitSpec(Strict):
     streams: Amount | None = Field(default=None, description="Streams at the same time.", examples=[4])
     logprob_values: Amount | None = Field(
         default=None,
-        description="Log-probabilities: with each token of an answer as many as were asked and allowed.",
+        description="Log-probabilities: with each token of an answer as many as may leave. Where `top` bounds them the app"
+        " is asked for no fewer, so these count; else as many as were asked.",
         examples=["100k"],
     )
     embeddings: Amount | None = Field(default=None, description="Embedding vectors.", examples=["10k"])

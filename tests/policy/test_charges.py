@@ -42,6 +42,12 @@ def test_streams_log_probabilities_and_embeddings_are_charged_where_asked() -> N
     cut = ALL.replace("defaults: {", "defaults: {logprobs: {top: 5}, ")
     assert amounts(charged(cut, max_tokens=10, top_logprobs=20))["logprob_values"] == 50
     assert amounts(charged(cut, max_tokens=10, top_logprobs=-1))["logprob_values"] == 50
+    # Who asks for the drawn token's alone gets as many as may leave.
+    assert amounts(charged(cut, max_tokens=10, top_logprobs=0))["logprob_values"] == 50
+    assert (
+        amounts(charged(cut.replace("top: 5", "top: 30"), max_tokens=10, top_logprobs=0))["logprob_values"]
+        == 200
+    )
     assert amounts(charged(ALL, format="openai_embeddings", choices=7))["embeddings"] == 7
 
 
