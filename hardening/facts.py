@@ -40,6 +40,8 @@ NOISE_SIZES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Noise on log-probabilities, in nats: each size is a level, so that two of them differ by draws of their own."""
 NOISE_GRID = 1 / 4
 """The grid of noised values to which no step is set, as a share of the noise."""
+quickly = tuple.__new__
+"""Makes a named tuple of all of its fields, for those of every request: its own constructor takes twice as long."""
 BYTE_STEP = 1 / 128
 """The grid of embedding values that are packed as bytes, for a range from -1 to 1."""
 Outcome = Literal["complete", "cut", "disconnected", "refused", "error"]
@@ -67,11 +69,12 @@ class Account:
     proven: bool = True
     network: str = ""
     key: str = ""
+    scope: str = field(init=False, repr=False, compare=False)
+    """What its own limits and its standing are kept under: of an unproven one those of its network."""
 
-    @property
-    def scope(self) -> str:
-        """What its own limits and its standing are kept under: of an unproven one those of its network."""
-        return f"account:{self.id}" if self.proven else f"network:{self.network}"
+    def __post_init__(self) -> None:
+        scope = f"account:{self.id}" if self.proven else f"network:{self.network}"
+        object.__setattr__(self, "scope", scope)
 
 
 EVERYBODY = Account("", proven=False, network="all")

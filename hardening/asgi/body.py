@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.types import Message, Receive, Scope
-
-from hardening.asgi.headers import find
+from starlette.types import Message, Receive
 
 
 class ClientGone(Exception):
@@ -19,14 +17,15 @@ class BodyTooLarge(Exception):
         self.taken = taken
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def read_body(announced: bytes | None, receive: Receive, limit: int) -> bytes:
     """The whole request body; where it came as one message, that very object.
+
+    `announced` is the value of `content-length`.
 
     Raises:
         ClientGone: the client went away first.
         BodyTooLarge: the announced or the true length passes `limit` bytes.
     """
-    announced = find(scope["headers"], b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > limit:
         raise BodyTooLarge([])
     taken: list[Message] = []
@@ -36,11 +35,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         if message["type"] == "http.disconnect":
             raise ClientGone
         taken.append(message)
-        size += len(message.get("body", b""))
+        body: bytes = message.get("body", b"")
+        size += len(body)
         if size > limit:
             raise BodyTooLarge(taken)
         more = message.get("more_body", False)
-    if len(taken) == 1:
-        body: bytes = taken[0].get("body", b"")
-        return body
-    return b"".join(message.get("body", b"") for message in taken)
+    return body if len(taken) == 1 else b"".join(message.get("body", b"") for message in taken)

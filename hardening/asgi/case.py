@@ -18,7 +18,7 @@ from hardening.asgi.encoding import unpack
 from hardening.asgi.holding import with_all_that_is_left, with_less
 from hardening.asgi.inforce import InForce
 from hardening.asgi.refusals import BLOCKED, limit_refusal
-from hardening.asgi.service import Service
+from hardening.asgi.service import Identify, Named, Service
 from hardening.errors import AccountError, WireError
 from hardening.facts import Account, Admission, Decision, EmbeddingTerms, Refusal, RequestFacts, Standing
 from hardening.identity import ANONYMOUS
@@ -31,6 +31,7 @@ from hardening.wire.doors import Door
 MARK = "hardening"
 """The scope key under which a request carries the digests of the policies that already act on it."""
 
+_OURS = frozenset({MARK, SEATS})
 # A method whose request carries no body that could be read as the format.
 _BODILESS = frozenset({"GET", "DELETE"})
 # What a case holds until it is known better: made once, for a record costs as long as a look-up.
@@ -64,6 +65,7 @@ class Case:
         "door",
         "facts",
         "has_body",
+        "headers",
         "in_force",
         "prompt_tokens",
         "readable",
@@ -82,6 +84,7 @@ class Case:
         self.in_force = in_force
         self.request_id = request_id
         self.account = _NOBODY
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
         self.received = self.body = b""
         self.has_body = self.readable = False
         self.facts = _blank(door.name, codec.name)
@@ -104,39 +107,53 @@ async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> 
     Raises:
         ClientGone, BodyTooLarge: as `read_body`.
     """
-    await _identify(case, service, scope)
+    identify = service.identify
+    if identify is None or identify is DEFERRED:
+        _identified(case, service, scope, None)
+    else:
+        await _named_by_app(case, service, scope, identify)
+    case.headers = headers = head.lowered(scope["headers"])
+    named = dict(headers)
     waiting = service.now()
-    case.received = await read_body(scope, receive, case.in_force.policy.runtime.max_body)
+    max_body = case.in_force.policy.runtime.max_body
+    case.received = await read_body(named.get(b"content-length"), receive, max_body)
     case.has_body = True
     case.waited_s = service.now() - waiting
-    _read(case, service, scope)
-    if service.identify is DEFERRED:
+    _read(case, service, scope, packed=b"content-encoding" in named)
+    if identify is DEFERRED:
         _await_account(case, service)
     elif case.refusal is None:
         await admit(case, service)
 
 
-async def _identify(case: Case, service: Service, scope: Scope) -> None:
+async def _named_by_app(case: Case, service: Service, scope: Scope, identify: Identify) -> None:
     try:
-        named = None
-        if service.identify is not None and service.identify is not DEFERRED:
-            found = service.identify(scope)
-            named = await found if isawaitable(found) else found
+        found = identify(scope)
+        named = await found if isawaitable(found) else found
+    except AccountError as fault:
+        _refuse(case, service, Refusal(401, "unauthenticated", str(fault)))
+    else:
+        _identified(case, service, scope, named)
+
+
+def _identified(case: Case, service: Service, scope: Scope, named: Named) -> None:
+    try:
         case.account = case.in_force.identifier.identify(scope, named, service.now())
     except AccountError as fault:
         _refuse(case, service, Refusal(401, "unauthenticated", str(fault)))
 
 
-def _read(case: Case, service: Service, scope: Scope) -> None:
+def _read(case: Case, service: Service, scope: Scope, *, packed: bool) -> None:
     """The facts of the request; of a body that nobody understands or reads, only where it was sent."""
     client = scope.get("client")
-    headers = tuple(scope["headers"])
+    headers = case.headers
     address = client[0] if client else ""
     case.body = case.received
     if case.received or scope["method"] not in _BODILESS:
         try:
-            coding = head.joined(headers, b"content-encoding")
-            case.body = unpack(case.received, coding, case.in_force.policy.runtime.max_body)
+            if packed:
+                coding = head.joined(headers, b"content-encoding")
+                case.body = unpack(case.received, coding, case.in_force.policy.runtime.max_body)
             if not case.door.by_body or _told_by_body(case, service):
                 case.facts = case.codec.read_request(
                     case.body,
@@ -229,8 +246,8 @@ def _not_admitted(case: Case) -> Refusal:
 async def _reserve(case: Case, service: Service) -> None:
     case.store = service.store
     try:
-        admission = service.store.admit(case.account, case.claim.charges, service.now())
-        case.admission = await admission if isawaitable(admission) else admission
+        answer = service.store.admit(case.account, case.claim.charges, service.now())
+        case.admission = answer if isinstance(answer, Admission) else await answer
         if not case.admission.granted:
             await _ask_for_less(case, service.store, service)
     except Exception as fault:  # noqa: BLE001  a store is somebody else's code: the policy says what follows
@@ -283,10 +300,11 @@ def _plain_scope(scope: Scope, case: Case, body: bytes, *, final: bool) -> Scope
     where another may follow.
     """
     edited = None if body is case.received else body
-    extensions: Mapping[str, Any] = scope.get("extensions") or {}
-    # An allow-list by kind: what a server may let an app do to its response, seen or not yet invented.
-    kept = {name: value for name, value in extensions.items() if not name.startswith("http.response.")}
-    headers = head.for_app(scope["headers"], edited)
+    kept: Mapping[str, Any] = scope.get("extensions") or {}
+    if kept:
+        # An allow-list by kind: what a server may let an app do to its response, seen or not yet invented.
+        kept = {name: value for name, value in kept.items() if not name.startswith("http.response.")}
+    headers = head.for_app(case.headers, edited)
     if not final:
         headers = head.without(headers, head.OF_ONE_BODY)
     return {**scope, "headers": headers, "extensions": kept}
@@ -294,5 +312,6 @@ def _plain_scope(scope: Scope, case: Case, body: bytes, *, final: bool) -> Scope
 
 def share_routing(inner: Scope, outer: Scope) -> None:
     """Let middlewares outside see what routing has found (`route`, `endpoint`), as without us."""
-    for key in inner.keys() - outer.keys() - {MARK, SEATS}:
-        outer[key] = inner[key]
+    for key, value in inner.items():
+        if key not in outer and key not in _OURS:
+            outer[key] = value

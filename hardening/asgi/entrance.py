@@ -34,7 +34,7 @@ class Entrance:
 
     def door(self, path: str, root: str = "", method: str = "POST") -> Door | None:
         """The door of a path below the mount, else of the whole path: a mount may be part of a door's name."""
-        below = below_mount(path, root)
+        below = below_mount(path, root) if root else path
         door = self._doors.match(below)
         if door is not None or self.leaves_alone(below):
             return door

@@ -37,6 +37,12 @@ _tells_length = re.compile(
 ).search
 # What would make the app answer with other bytes than a plain, whole, unpacked body.
 _NOT_ASKED = frozenset({DISCLOSURE, b"accept-encoding", b"if-range", b"range", b"te"})
+_NOT_OF_ANOTHER = _NOT_ASKED | {
+    b"content-length",
+    b"content-encoding",
+    b"content-digest",
+    b"transfer-encoding",
+}
 
 # What only one body keeps.
 OF_ONE_BODY = frozenset({b"content-digest", b"content-length"})
@@ -48,6 +54,14 @@ def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
         if key == name or key.lower() == name:
             return value
     return None
+
+
+def lowered(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers with their names in lower case, as ASGI servers send them; what stands outside need not."""
+    pairs = tuple(headers)
+    if b"".join([name for name, _ in pairs]).islower():
+        return pairs
+    return tuple([(name.lower(), value) for name, value in pairs])
 
 
 def joined(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
@@ -62,12 +76,16 @@ def without(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> 
 
 
 def for_app(headers: Iterable[tuple[bytes, bytes]], body: bytes | None) -> Headers:
-    """What the app is told: a plain answer is wanted; `body` (None: as it came) is what it will read."""
+    """What the app is told: a plain answer is wanted; `body` (None: as it came) is what it will read.
+
+    Names are in lower case.
+    """
     if body is None:
-        kept = without(headers, _NOT_ASKED)
+        kept = [pair for pair in headers if pair[0] not in _NOT_ASKED]
     else:
-        gone = _NOT_ASKED | {b"content-length", b"content-encoding", b"content-digest", b"transfer-encoding"}
-        kept = [(name, _without_charset(name, value)) for name, value in without(headers, gone)]
+        kept = [
+            (name, _without_charset(name, value)) for name, value in headers if name not in _NOT_OF_ANOTHER
+        ]
         kept.append((b"content-length", b"%d" % len(body)))
     kept.append((b"accept-encoding", b"identity"))
     return kept
@@ -134,7 +152,7 @@ def _item(value: str | float | bool) -> str:
 
 def _without_charset(name: bytes, value: bytes) -> bytes:
     """An edited body is UTF-8, whatever the caller's was."""
-    if name.lower() != b"content-type":
+    if name != b"content-type":
         return value
     parts = value.split(b";")
     return b";".join(part for part in parts if not part.strip().lower().startswith(b"charset="))

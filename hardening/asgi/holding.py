@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from inspect import isawaitable
 
 from hardening.facts import Account, Admission, Charge, Decision, LimitState
@@ -43,7 +42,7 @@ async def with_all_that_is_left(
     longer = await answer if isawaitable(answer) else answer
     if not longer.granted or longer.lease is None:
         return claim, admission  # somebody else was faster
-    held = replace(claim, completion_reserve=claim.completion_reserve + more)
+    held = claim._replace(completion_reserve=claim.completion_reserve + more)
     return held, admission._replace(lease=longer.lease, limits=_left(admission, asked, longer))
 
 

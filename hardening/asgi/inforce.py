@@ -22,12 +22,13 @@ class QuietPaths:
 
     def __init__(self) -> None:
         self.root = ""
-        self.paths: dict[str, set[str]] = {}
+        # A method that is missing costs an exception, and nearly every request of a model server is a POST.
+        self.paths: dict[str, set[str]] = {"POST": set()}
 
     def add(self, method: str, path: str, root: str) -> None:
         """Remember a path; under another mount than the last one all others are forgotten."""
         if root != self.root:
-            self.paths, self.root = {}, root
+            self.paths, self.root = {"POST": set()}, root
         paths = self.paths.setdefault(method, set())
         if len(paths) >= _QUIET_PATHS:
             paths.clear()

@@ -110,8 +110,9 @@ class HardeningMiddleware:
     # -- requests
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = self._started()
-        self._expect_admit(scope)
+        service = self.service or self._started()
+        if self._is_deferred:
+            self._expect_admit(scope)
         if service is None:
             await self._not_ready(_door(scope, None), scope, receive, send)
             return
@@ -170,13 +171,13 @@ class HardeningMiddleware:
 
     def _expect_admit(self, scope: Scope) -> None:
         """Let the app call `admit` on every path: where nothing is decided it then says so."""
-        if self._is_deferred:
-            scope.setdefault(SEATS, ())
+        scope.setdefault(SEATS, ())
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Deny a websocket at a door: what it says is not read here."""
         service = self._started()
-        self._expect_admit(scope)
+        if self._is_deferred:
+            self._expect_admit(scope)
         in_force = None if service is None else service.in_force
         shadow = in_force is not None and in_force.policy.mode == "shadow"
         if shadow or _door(scope, in_force) is None:

@@ -79,6 +79,7 @@ class Metrics:
             ValueError: the registry already has a series of one of these names.
         """
         self._pending: deque[Receipt] = deque()
+        self._pending_streams: deque[int] = deque()
         self._batch = 1 if "PROMETHEUS_MULTIPROC_DIR" in os.environ else _BATCH
         _Pending(self, registry)
 
@@ -157,6 +158,17 @@ class Metrics:
             self._count(receipt, totals)
         for (series, values), amount in totals.items():
             series.add(amount, values)
+        self._count_streams()
+
+    def _count_streams(self) -> None:
+        more = 0
+        while self._pending_streams:
+            try:
+                more += self._pending_streams.popleft()
+            except IndexError:
+                break
+        if more:
+            self._in_flight.inc(more)
 
     def _count(self, receipt: Receipt, totals: dict[tuple[_Series, tuple[str, ...]], float]) -> None:
         door = receipt.door
@@ -179,12 +191,16 @@ class Metrics:
             self._after.observe(added.after * 1e-6)
 
     def stream_started(self) -> None:
-        """Count a stream as in flight."""
-        self._in_flight.inc()
+        """Count a stream as in flight, now or with a batch."""
+        self._pending_streams.append(1)
+        if self._batch == 1:
+            self._count_streams()
 
     def stream_ended(self) -> None:
-        """Take a stream out of those in flight."""
-        self._in_flight.dec()
+        """Take a stream out of those in flight, now or with a batch."""
+        self._pending_streams.append(-1)
+        if self._batch == 1:
+            self._count_streams()
 
     def store_failed(self) -> None:
         """Count a call that the state store did not answer."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import compress
 
 from hardening.facts import Admission, Charge, Decision, RequestFacts, Standing
@@ -75,7 +74,7 @@ def lowered(reserved: Charges, standing: Standing) -> Charges | None:
         else charge
         for charge in reserved.charges
     )
-    return replace(reserved, charges=charges, completion_reserve=reserve)
+    return reserved._replace(charges=charges, completion_reserve=reserve)
 
 
 def counting(reserved: Charges, admission: Admission) -> tuple[Charges, Admission]:
@@ -86,7 +85,7 @@ def counting(reserved: Charges, admission: Admission) -> tuple[Charges, Admissio
     states = admission.limits
     if len(states) == len(counts):
         admission = admission._replace(limits=tuple(compress(states, counts)))
-    return replace(reserved, charges=tuple(compress(reserved.charges, counts))), admission
+    return reserved._replace(charges=tuple(compress(reserved.charges, counts))), admission
 
 
 def _each(reserved: Charges, charge: Charge) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from hardening.facts import (
     EVERYBODY,
@@ -14,6 +15,7 @@ from hardening.facts import (
     RequestFacts,
     Unit,
     Usage,
+    quickly,
 )
 from hardening.policy.compiled import Plan, Policy
 from hardening.policy.pricing import plan_of
@@ -38,8 +40,7 @@ _OWN = frozenset(("org", "account", "key"))
 _MODEL_CHARS = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Charges:
+class Charges(NamedTuple):
     """Either a refusal, or what to reserve.
 
     `completion_reserve` is how many completion tokens the charges cover, `usual` with how many the request
@@ -87,18 +88,16 @@ def charges(
     rows = _rows(facts, plan)
     usual, reserve, wanted = _reserves(facts, plan, prompt_tokens, usual_tokens, rows)
     scope = account.scope
-    claimed = tuple(
-        Charge(
-            claim.limit,
-            scope if claim.limit.by == "account" else _scope(claim.limit.by, account, facts.model),
-            amount * claim.factor,
-            claim.by_band,
-            claim.new,
-        )
-        for claim in plan.claims
-        if (amount := _amount(claim.limit.unit, facts, prompt_tokens, reserve, rows))
+    claimed: list[Charge] = []
+    for claim in plan.claims:
+        limit = claim.limit
+        amount = _amount(limit.unit, facts, prompt_tokens, reserve, rows)
+        if amount:
+            key = scope if limit.by == "account" else _scope(limit.by, account, facts.model)
+            claimed.append(quickly(Charge, (limit, key, amount * claim.factor, claim.by_band, claim.new)))
+    return quickly(
+        Charges, (None, tuple(claimed), reserve, plan.factor, enforced, rows, usual, wanted, plan.alone)
     )
-    return Charges(None, claimed, reserve, plan.factor, enforced, rows, usual, wanted, plan.alone)
 
 
 def claimed(policy: Policy, facts: RequestFacts, account: Account, now: float) -> tuple[Charge, ...]:
@@ -150,7 +149,7 @@ def extended(reserved: Charges, tokens: int, *, in_debt: bool = False) -> tuple[
 def going_on(reserved: Charges) -> Charges:
     """The same claim for the rest of an answer whose beginning is settled: what it goes on to spend and to hold."""
     kept = (charge for charge in reserved.charges if charge.limit.unit in _GOING_ON)
-    return replace(reserved, charges=tuple(kept))
+    return reserved._replace(charges=tuple(kept))
 
 
 def held(reserved: Charges) -> tuple[Charge, ...]:

@@ -186,6 +186,8 @@ class Compiled:
 
     def hits(self, facts: RequestFacts, account: Account, now: float) -> int:
         """The rules that hold for a request, as bits, whether they are enforced or not."""
+        if not self.rulebook.all:
+            return 0
         return self.rulebook.hits(facts, account, self.groups.of(account), now)
 
     def enforced_for(self, account: Account) -> tuple[int, int]:

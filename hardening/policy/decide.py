@@ -33,9 +33,12 @@ def would(
     policy: Policy, facts: RequestFacts, account: Account, standing: Standing, now: float
 ) -> Decision | None:
     """The Decision with every shadow part enforced, or None where nothing of it is in shadow."""
+    rules, layers = policy.enforced_for(account)
+    hits, over = policy.hits(facts, account, now), policy.layers_of(standing)
+    if policy.mode == "enforce" and hits & rules == hits and over & layers == over:
+        return None  # as for nearly every request: nothing that acts on it is in shadow
     decision = decide(policy, facts, account, standing, now)
-    whole = _decision(policy, policy.hits(facts, account, now), policy.layers_of(standing), account.proven)
-    whole = replace(_for(facts, whole), enforced=True)
+    whole = replace(_for(facts, _decision(policy, hits, over, account.proven)), enforced=True)
     return whole if whole != decision else None
 
 

@@ -13,7 +13,7 @@ The unit `streams` is never spent: it is held while a lease lives, up to `burst`
 
 from __future__ import annotations
 
-from hardening.facts import Limit, LimitState
+from hardening.facts import Limit, LimitState, quickly
 from hardening.state import sliding
 from hardening.state.spent import DUST, UNSPENT, Spent
 
@@ -96,4 +96,4 @@ def state_of(limit: Limit, spent: Spent, held: float, now: float) -> LimitState:
         reset_s = owed * limit.per_s / limit.amount
     else:
         reset_s = max(0.0, (sliding.spend(limit, spent, held, now) if held > 0.0 else spent).until - now)
-    return LimitState(limit, left if left > 0.0 else 0.0, reset_s)  # noqa: FURB136, a call of max costs more
+    return quickly(LimitState, (limit, left if left > 0.0 else 0.0, reset_s))  # noqa: FURB136, a call of max costs more

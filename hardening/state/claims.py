@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hardening.facts import Admission, Charge, Limit, LimitState, Standing
 from hardening.state import buckets
-from hardening.state.buckets import UNSPENT, Spent
+from hardening.state.buckets import UNSPENT, Spent, fits, state_of
 
 _MOST = 1e18
 """Units that one charge can come to: infinity would never come back, and not every store can write it."""
@@ -54,7 +54,7 @@ def units_of(charge: Charge, standing: Standing) -> float:
     """What a charge comes to for this standing; a negative amount or a NaN counts as nothing."""
     plain = standing.band is None and charge.new is None
     units = charge.amount if plain else charge.amount * charge.factor(standing)
-    return min(max(0.0, units), _MOST)
+    return units if 0.0 <= units <= _MOST else min(max(0.0, units), _MOST)
 
 
 def reserve(charges: Iterable[Charge], find: Find, standing: Standing, now: float) -> list[Part] | Admission:
@@ -64,11 +64,12 @@ def reserve(charges: Iterable[Charge], find: Find, standing: Standing, now: floa
     for charge in charges:
         bucket = find(charge)
         units = units_of(charge, standing)
-        bucket.held += units
+        bucket.held = held = bucket.held + units
         bucket.leases += 1
-        parts.append((charge, bucket, units))
-        if not buckets.fits(charge.limit, bucket.spent, bucket.held, now) and charge.factor(standing):
-            refusing.append(parts[-1])
+        part = (charge, bucket, units)
+        parts.append(part)
+        if not fits(charge.limit, bucket.spent, held, now) and charge.factor(standing):
+            refusing.append(part)
     if not refusing:
         return parts
     for _, bucket, units in parts:
@@ -107,7 +108,7 @@ def run_out(parts: Iterable[Part], expires_at: float) -> None:
 
 def states(parts: Iterable[Part], now: float) -> tuple[LimitState, ...]:
     """What is left of each limit that was asked."""
-    return tuple([buckets.state_of(c.limit, b.spent, b.held, now) for c, b, _ in parts])
+    return tuple([state_of(charge.limit, bucket.spent, bucket.held, now) for charge, bucket, _ in parts])
 
 
 def seen(charges: Iterable[Charge], buckets_of: Buckets, now: float) -> tuple[LimitState, ...]:

@@ -11,7 +11,7 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 
-from hardening.facts import Account, Admission, Charge, Lease, Limit, Standing
+from hardening.facts import Account, Admission, Charge, Lease, Limit, Standing, quickly
 from hardening.state import buckets, claims
 from hardening.state.accounts import OWN, AccountState, Block, Flag, Kept, belongs
 from hardening.state.buckets import UNSPENT
@@ -78,6 +78,7 @@ class MemoryStore:
         self._models: dict[str, set[str]] = {}
         # All leases live equally long, so the order of their last extension is that of expiry.
         self._leases: OrderedDict[Hashable, _Open] = OrderedDict()
+        self._due_at = 0.0  # no lease runs out before
         self._blocks: dict[str, tuple[str, float]] = {}
         self._flags: dict[str, tuple[str, float, float]] = {}
 
@@ -107,7 +108,9 @@ class MemoryStore:
         token = next(self._tokens)
         expires_at = now + self._lease_s
         self._leases[token] = _Open(parts, standing, expires_at)
-        return Admission(True, Lease(token, charges, expires_at), standing, claims.states(parts, now))
+        lease = quickly(Lease, (token, charges, expires_at))
+        left = claims.states(parts, now)
+        return quickly(Admission, (True, lease, standing, left, None, None, None))
 
     def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
@@ -253,15 +256,23 @@ class MemoryStore:
 
     def _pass_time(self, now: float) -> float:
         """The store's time, which never goes back, after spending every lease that ran out by then."""
-        self._now = now = max(now, self._now)
+        if now < self._now:
+            now = self._now
+        self._now = now
+        if now >= self._due_at:
+            self._let_run_out(now)
+        return now
+
+    def _let_run_out(self, now: float) -> None:
+        self._due_at = now + self._lease_s  # what is given out from now on runs out no earlier
         while self._leases:
             token, opened = next(iter(self._leases.items()))
             if opened.expires_at > now:
+                self._due_at = opened.expires_at
                 break
             del self._leases[token]
             self.expired_leases += 1
             claims.run_out(opened.parts, opened.expires_at)
-        return now
 
     def _scope(self, key: str) -> _Scope:
         """The scope of this key, made if need be; the overflow where there is no room."""
@@ -320,4 +331,4 @@ class MemoryStore:
         return standing if flag is None else standing._replace(risk=flag.risk, band=flag.band)
 
     def _standing(self, scope: _Scope) -> Standing:
-        return Standing(0.0, None, scope.requests, self._now - scope.first_seen)
+        return quickly(Standing, (0.0, None, scope.requests, self._now - scope.first_seen))

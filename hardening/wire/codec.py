@@ -132,7 +132,7 @@ class Codec:
 
         Raises WireError where the body is no JSON object.
         """
-        facts = RequestFacts(door, self.name, model, stream, client=client, headers=headers)
+        facts = RequestFacts(door, self.name, model, stream, 1, None, None, 0, 0, client, headers)
         return read_request(body, facts, table=self.request)
 
     def switches(self, body: bytes, touches: Touch) -> tuple[Switch, ...]:

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from hardening.errors import WireError
-from hardening.facts import Packing, RequestFacts
+from hardening.facts import Packing, RequestFacts, quickly
 from hardening.wire.own import own, with_fewest, with_number
 from hardening.wire.packings import more_packed, packing_of
 from hardening.wire.pins import Half, Pin, Switch
@@ -31,6 +31,7 @@ _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
 _UNSCALED = (None, 0, 1)
 """Temperatures at which values are the model's own: at 0 nothing is drawn, and nothing is divided by it."""
 _NUMBER_CHARS = 32
+_EXACT = 2**53  # beyond, a float may be no whole number
 _WHOLE = Half.SHAPE | Half.QUIET
 
 
@@ -49,6 +50,8 @@ class Edits:
 
 def as_utf8(body: bytes) -> bytes:
     """The body in UTF-8 without byte order mark; JSON in UTF-16 or UTF-32 is told by its zero bytes."""
+    if body[:1] == b"{" and 0 not in body[:4]:  # as nearly every body begins
+        return body
     encoding = json.detect_encoding(body)
     if encoding == "utf-8":
         return body
@@ -68,22 +71,26 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
         raise WireError(facts.format, 0, "expected a JSON object")
     asked = _Asked(facts.model, facts.stream, unless_told=table.streams)
     asked.take_body(value, table)
-    return RequestFacts(
-        facts.door,
-        facts.format,
-        asked.model,
-        asked.stream,
-        asked.choices,
-        asked.max_tokens,
-        asked.rows,
-        len(body),
-        len(body),
-        facts.client,
-        facts.headers,
-        asked.switches,
-        asked.opens,
-        asked.packing,
-        asked.scaled,
+    size = len(body)
+    return quickly(
+        RequestFacts,
+        (
+            facts.door,
+            facts.format,
+            asked.model,
+            asked.stream,
+            asked.choices,
+            asked.max_tokens,
+            asked.rows,
+            size,
+            size,
+            facts.client,
+            facts.headers,
+            asked.switches,
+            asked.opens,
+            asked.packing,
+            asked.scaled,
+        ),
     )
 
 
@@ -147,10 +154,12 @@ class _Asked:
         names = table.names
         for key, element in value.items():
             node = names.get(key)
-            if node is None and not (key.isascii() and key.islower()):
-                node = names.get(key.casefold())
             if node is None:
-                continue
+                if key.isascii() and key.islower():
+                    continue
+                node = names.get(key.casefold())
+                if node is None:
+                    continue
             if node.watched and not self.switches:
                 self._watch(node.pin, element)
             if isinstance(element, dict) and node.names:
@@ -219,14 +228,16 @@ def _prompts(value: object) -> int:
 
 
 def _integer(value: object) -> int | None:
+    if type(value) is int and -_EXACT < value < _EXACT:  # as nearly everybody writes it
+        return value
     if isinstance(value, str) and len(value) < _NUMBER_CHARS:  # some servers read a number in quotes
         try:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:  # NaN as well
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value)
+    return int(value) if abs(value) < _EXACT else None  # NaN is not
 
 
 def edit_request(

@@ -6,16 +6,14 @@ import pytest
 from starlette.types import Message
 
 from hardening.asgi.body import BodyTooLarge, ClientGone, read_body
-from tests.asgi.driver import run, scope_of
+from tests.asgi.driver import run
 
 
 def reading(messages: list[Message], limit: int = 10, length: bytes | None = None) -> bytes:
-    headers = [] if length is None else [(b"content-length", length)]
-
     async def receive() -> Message:
         return messages.pop(0)
 
-    return run(read_body(scope_of("/", headers=headers), receive, limit))
+    return run(read_body(length, receive, limit))
 
 
 def piece(body: bytes, more: bool) -> Message:

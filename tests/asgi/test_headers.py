@@ -6,15 +6,17 @@ import pytest
 
 from hardening.asgi import headers as head
 
-SENT = [
-    (b"content-type", b"application/json; charset=utf-16"),
-    (b"Accept-Encoding", b"gzip, br"),
-    (b"content-length", b"9"),
-    (b"content-encoding", b"gzip"),
-    (b"range", b"bytes=0-9"),
-    (b"X-Hardening", b"reasoning=full"),
-    (b"authorization", b"Bearer k"),
-]
+SENT = head.lowered(
+    [
+        (b"content-type", b"application/json; charset=utf-16"),
+        (b"Accept-Encoding", b"gzip, br"),
+        (b"content-length", b"9"),
+        (b"content-encoding", b"gzip"),
+        (b"range", b"bytes=0-9"),
+        (b"X-Hardening", b"reasoning=full"),
+        (b"authorization", b"Bearer k"),
+    ]
+)
 
 
 def test_the_app_is_asked_for_a_plain_whole_answer_and_its_other_headers_stay() -> None:
