@@ -76,10 +76,11 @@ class Traced:
     def sources(self, field: str) -> tuple[Written, ...]:
         """The part that set what is left of a field, then those whose word alone leaves the same.
 
-        The value changes where all of them are edited.
+        The value changes where all of them are edited; of lists that were put together, where one is.
         """
         left = getattr(self.terms, field)
-        return tuple(source for source, value in self.said[field] if value == left)
+        alone = tuple(source for source, value in self.said[field] if value == left)
+        return alone or tuple(source for source, _ in self.said[field])
 
 
 def trace(reading: Reading, hits: int, layers: int, *, proven: bool) -> Traced:
