@@ -68,7 +68,18 @@ def reference_faults(root: Mapping) -> Iterator[PolicyFault]:
     yield from _undeclared(child(root, "defaults", "limits"), limits, "limit")
     yield from _undeclared(child(root, "accounts", "unproven", "limits"), limits, "limit")
     yield from _undeclared(child(root, "risk", "new", "limits"), limits, "limit")
+    yield from _of_everybody(root)
     yield from _shared_by_all(root)
+
+
+def _of_everybody(root: Mapping) -> Iterator[PolicyFault]:
+    """Limits of all callers that shall be those of new accounts."""
+    for leaf in _leaves(child(root, "risk", "new", "limits")):
+        by = child(root, "limits", leaf.text, "by")
+        if isinstance(by, Leaf) and by.text == "all":
+            yield fault_at(
+                leaf.mark, f"found {quoted(leaf.text)}, which all callers share (allowed: another `by`)"
+            )
 
 
 def _undeclared(node: Node | None, declared: Collection[str], kind: str) -> Iterator[PolicyFault]:

@@ -54,6 +54,10 @@ class SharedLimits:
                 self._store.take_back(one.lease)
         return answer
 
+    async def look(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
+        """What is left of these limits; see `ReadableStore.look`."""
+        return await self._store.look(account, charges, now)
+
     async def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve more on a lease; see `StateStore.extend`.
 

@@ -77,7 +77,7 @@ def told(client: httpx.Client, **headers: str) -> dict[tuple[str, str], tuple[in
 def test_an_account_reads_what_is_left_and_reading_costs_nothing(address: str) -> None:
     hardened = harden(app, POLICY, environment={**KEY, "HARDENING_STATE": address})
     good = {"authorization": "Bearer good"}
-    with serving(hardened, lifespan="on") as base, httpx.Client(base_url=base) as client:
+    with serving(hardened, lifespan="on") as base, httpx.Client(base_url=base, timeout=60.0) as client:
         assert client.get("/v1/limits", headers=good).status_code == 401  # nobody vouched for it yet
         chat = {"content": BODY, "headers": {**good, "content-type": "application/json"}}
         assert client.post("/v1/chat/completions", **chat).status_code == 200  # paid by its network's pool

@@ -284,6 +284,11 @@ MISTAKES = [
     ("new without until", "version: 1\nrisk:\n  §new: {logprobs: {top: 0}}\n", "no `until`"),
     ("new until nothing", "version: 1\nrisk: {new: {§until: {}}}\n", "`requests`, `age` or both"),
     (
+        "limit of new accounts that all share",
+        "version: 1\nlimits: {one: {requests: 5, per: 1m, by: all}}\nrisk: {new: {until: {requests: 5}, limits: [§one]}}\n",
+        "which all callers share",
+    ),
+    (
         "limit of new accounts undeclared",
         "version: 1\nrisk: {new: {until: {requests: 5}, limits: [§trial]}}\n",
         "the undeclared limit `trial`",
