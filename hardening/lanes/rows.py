@@ -68,12 +68,11 @@ class Rows:
         """`data` with `visible` as the inside of its text and with the rows that spell it."""
         start, end = span
         first, last = rows
-        bounded = self._chain.rows
-        if bounded is None:
-            return data
+        bounded, given = self._chain.rows, data[first:last]
+        if bounded is None:  # nobody reads the rows, so nobody has proven that they are all that stands there
+            return data if is_list(given) else None
         if not visible:
             return b""
-        given = data[first:last]
         kept = bounded.cut(index, given, visible)
         if kept is None:
             if bare is None or not is_list(given):  # what stands behind them would go with them

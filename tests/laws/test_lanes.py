@@ -481,6 +481,18 @@ def test_a_trace_between_tags_is_compared(monkeypatch: pytest.MonkeyPatch) -> No
         assert frames_read(monkeypatch, format, [make(text) for text in said], sse=True) <= 5
 
 
+def test_a_usage_in_the_place_of_rows_is_read() -> None:
+    """Catches what leaves in the place of rows where the policy leaves rows alone, and nobody reads them."""
+    row = {"token": "a", "logprob": -1.3, "bytes": None, "top_logprobs": []}
+    said = [chunk({"content": "a"}, logprobs={"content": [row]}) for _ in range(3)]
+    usage = b'}}], "usage": {"completion_tokens": 77}, "choices": [{"logprobs": {"content": []'
+    odd = said[0].replace(b'"top_logprobs": []}]', b'"top_logprobs": []}]' + usage)
+    pieces = [*said, odd, *said]
+    compared = through(pieces, Decision(usage="round"), compared=True)
+    assert compared == through(pieces, Decision(usage="round"), compared=False)
+    assert b"77" not in compared[0]
+
+
 def test_new_members_in_each_frame_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches frames that are read for a member that nobody had before, also where the first had one."""
     for first in (0, 1):
