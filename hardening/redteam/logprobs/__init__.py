@@ -138,8 +138,19 @@ def _bands(options: Options, found: Found) -> Table:
     fine, coarse = (mounted(server, averaging.policy(step=0.01, noise=size)) for size in (0.5, 1.0))
     ours, naive = averaging.combined(fine, coarse, model, prompts=prompts)
     found["logprobs_bands_difference"] = Measured(ours, len(prompts), naive)
-    table = (("levels, each with a draw of its own", ours), ("one draw, two sizes", naive))
-    return Table("Error of noise 0.5 and 1 together, to noise 0.5 alone", ("noise", "ratio"), table)
+    # A server that scales values by the temperature tells each value twice under one noise, which the pair cancels.
+    hot, control = (
+        sum(len(caller.first(prompt, top_logprobs=5, temperature=0.7)) for prompt in prompts)
+        for caller in (fine, Caller(server))
+    )
+    found["logprobs_values_scaled"] = Measured(hot, len(prompts), control)
+    table = (
+        ("error of noise 0.5 and 1 together, to 0.5 alone: levels with draws of their own", ours),
+        ("the same with one draw for two sizes", naive),
+        ("values told at temperature 0.7, under noise", float(hot)),
+        ("the same without us", float(control)),
+    )
+    return Table("Two bands, two temperatures", ("what", "figure"), table)
 
 
 def _worths(options: Options, found: Found) -> Table:
