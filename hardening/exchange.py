@@ -225,6 +225,7 @@ class Exchange:
             in_bytes=self._facts.packing == "packed_bytes",
             choices=self._facts.choices,
             noise=self._noise(asked),
+            asks_rows=self._facts.top_logprobs is not None,
             sealing=seals.begin if seals is not None and seals.place.alone else None,
         )
         if self.restored and chain.hidden is not None:

@@ -38,7 +38,14 @@ class Twins(Protocol):
     """What `plain` and `compiled` both offer."""
 
     def cut_rows(
-        self, raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid, draws: Draws | None = None
+        self,
+        raw: bytes,
+        *,
+        visible: bytes | None,
+        top: int | None,
+        grid: Grid,
+        draws: Draws | None = None,
+        lone: bool = True,
     ) -> bytes:
         """The rows of a JSON array with at most `top` values a row, on the grid."""
         ...
@@ -94,15 +101,22 @@ def warm(clock: Clock | None = None) -> WarmReport:
 
 
 def cut_rows(
-    raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid, draws: Draws | None = None
+    raw: bytes,
+    *,
+    visible: bytes | None,
+    top: int | None,
+    grid: Grid,
+    draws: Draws | None = None,
+    lone: bool = True,
 ) -> bytes:
     """The rows of a JSON array with at most `top` values a row, on the grid; `[]` if it is no such array.
 
     With `visible` (UTF-8) only rows that spell it stay: all of them, or else the shortest run up to
     the last one (before tokens that end an answer), or else none. `draws` is noise on the values, for which
-    there must be a grid; it goes on behind the rows that stay.
+    there must be a grid; it goes on behind the rows that stay. Where fewer than `top` are listed, a drawn token
+    that is none of them has a value only if it may have a `lone` one.
     """
-    return _twins.cut_rows(raw, visible=visible, top=top, grid=grid, draws=draws)
+    return _twins.cut_rows(raw, visible=visible, top=top, grid=grid, draws=draws, lone=lone)
 
 
 def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:

@@ -68,7 +68,13 @@ _scratch = Scratch()
 
 
 def cut_rows(
-    raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid, draws: Draws | None = None
+    raw: bytes,
+    *,
+    visible: bytes | None,
+    top: int | None,
+    grid: Grid,
+    draws: Draws | None = None,
+    lone: bool = True,
 ) -> bytes:
     """What `plain.cut_rows` gives, by one kernel call where the rows are in common form."""
     size = len(raw)
@@ -86,9 +92,9 @@ def cut_rows(
     length = -1 if visible is None else end - size
     kept = -1 if top is None else top
     stepped = (grid.step, grid.unit, grid.places)
-    last = _cut_rows(room, size, length, kept, *stepped, notes, numbers, shares, words, moved)
+    last = _cut_rows(room, size, length, kept, lone, *stepped, notes, numbers, shares, words, moved)
     if last < 0:
-        return plain.cut_rows(raw, visible=visible, top=top, grid=grid, draws=draws)
+        return plain.cut_rows(raw, visible=visible, top=top, grid=grid, draws=draws, lone=lone)
     return view[end:last].tobytes()
 
 

@@ -153,15 +153,15 @@ def put_entry(raw, spans, values, at, shown, order, grid, out, o):
 
 
 @part
-def find_own(raw, spans, count, top, stepped):
+def find_own(raw, spans, count, top, lone, stepped):
     """The alternative that the drawn token is, SAMPLED where its own value may leave, -1 where none may."""
     left = 0
     for j in range(count):
         if spans[j * WIDTH + KEPT]:
             left += 1
-            if (stepped or top >= 0) and same_token(raw, spans, SAMPLED, j):
+            if (stepped or top >= 0 or not lone) and same_token(raw, spans, SAMPLED, j):
                 return np.int64(j)
-    return np.int64(-1) if 0 <= top <= left else SAMPLED
+    return SAMPLED if lone and not 0 <= top <= left else np.int64(-1)
 
 
 @part
@@ -230,13 +230,14 @@ def spells(raw, spans, length, seen, o):
 
 
 @kernel
-def cut_rows(room, size, length, top, step, unit, places, notes, numbers, shares, words, scratch):
+def cut_rows(room, size, length, top, lone, step, unit, places, notes, numbers, shares, words, scratch):
     """Where in `room` the cut rows end, or NOT_UNDERSTOOD, MISALIGNED, NO_ROOM.
 
     Args:
         room: uint8. First `size` bytes of a JSON array, then `length` bytes of UTF-8 that the rows
         must spell (-1: they need not); after them the cut rows are written.
-        top: alternatives kept a row, -1 for all. step: grid in nats, 0 for the numbers' own bytes;
+        top: alternatives kept a row, -1 for all. lone: whether a drawn token that is none of them has a
+        value where fewer are listed. step: grid in nats, 0 for the numbers' own bytes;
         it is `unit / 10**places`. notes (int64), numbers (float64): scratch, WIDTH and one item for
         each of MAX_ALTERNATIVES + 1 entries. shares (float64): of noise, none without it; then `words`
         (uint64) are its key and chain, which goes on behind the rows where they leave. scratch (uint64): SCRATCH_WORDS.
@@ -263,7 +264,7 @@ def cut_rows(room, size, length, top, step, unit, places, notes, numbers, shares
             return NOT_UNDERSTOOD
         if length >= 0 and seen >= 0:
             seen = spells(raw, spans, end, seen, o)
-        own = find_own(raw, spans, count, top, step > 0.0)
+        own = find_own(raw, spans, count, top, lone, step > 0.0)
         if step > 0.0 and not set_levels(
             raw, spans, values, max(count, 0), own, step, levels, shares.size, keyed, moved, o
         ):

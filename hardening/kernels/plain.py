@@ -40,20 +40,27 @@ class Digits(str):
 
 
 def cut_rows(
-    raw: bytes, *, visible: bytes | None, top: int | None, grid: Grid, draws: Draws | None = None
+    raw: bytes,
+    *,
+    visible: bytes | None,
+    top: int | None,
+    grid: Grid,
+    draws: Draws | None = None,
+    lone: bool = True,
 ) -> bytes:
     """The rows of a JSON array with at most `top` values a row, on the grid; `[]` if it is no such array.
 
     With `visible` (UTF-8) only rows that spell it stay: all of them, or else the shortest run up to
     the last one (before tokens that end an answer), or else none. `draws` is noise on the values, for which
-    there must be a grid; it goes on behind the rows that stay.
+    there must be a grid; it goes on behind the rows that stay. Where fewer than `top` are listed, a drawn token
+    that is none of them has a value only if it may have a `lone` one.
     """
     rows = [row for row in _read(raw, verbatim=grid.step == 0.0) if _is_entry(row)]
     if visible is not None:
         rows = _spelling(rows, visible)
     if grid.step:
-        return _write([_stepped(row, top, grid, draws) for row in rows])
-    return _write([_cut(row, top) for row in rows])
+        return _write([_stepped(row, top, grid, draws, lone=lone) for row in rows])
+    return _write([_cut(row, top, lone=lone) for row in rows])
 
 
 def _read(raw: bytes, *, verbatim: bool) -> list[Json]:
@@ -144,21 +151,21 @@ def _shown(entry: Entry) -> orjson.Fragment:
     return orjson.Fragment(str(number)) if isinstance(number, Digits) or type(number) is int else HIDDEN
 
 
-def _cut(row: Entry, top: int | None) -> Entry:
+def _cut(row: Entry, top: int | None, *, lone: bool) -> Entry:
     """A row with the `top` highest of its alternatives, and its own value if it is one of them."""
     entries = _listed(row, top)
     shown = [_members(entry, ALTERNATIVE, _shown(entry)) for entry in entries]
     own = next((cut["logprob"] for cut, entry in zip(shown, entries, strict=True) if _same(row, entry)), None)
-    if top is None or (own is None and len(entries) < top):
+    if lone and (top is None or (own is None and len(entries) < top)):
         own = _shown(row)
     return _row(row, own or HIDDEN, shown)
 
 
-def _stepped(row: Entry, top: int | None, grid: Grid, draws: Draws | None) -> Entry:
+def _stepped(row: Entry, top: int | None, grid: Grid, draws: Draws | None, *, lone: bool) -> Entry:
     """As `_cut`, with values on the grid, in the order that `levels.py` states."""
     entries = _listed(row, top)
     own = next((at for at, entry in enumerate(entries) if _same(row, entry)), None)
-    if own is None and (top is None or len(entries) < top):
+    if lone and own is None and (top is None or len(entries) < top):
         own = len(entries)
     values = [_value(entry) for entry in [*entries, row]]
     best = max(range(len(entries)), key=values.__getitem__, default=None)

@@ -45,12 +45,13 @@ class Chain:
         in_bytes: bool = False,
         choices: int = 1,
         noise: RowNoise | None = None,
+        asks_rows: bool = True,
         sealing: Callable[[], Keeping] | None = None,
     ) -> None:
         """`embeds` says that the response holds embeddings, `in_bytes` that they were asked for as base64 of bytes.
 
         `choices` is how many answers were asked for. `sealing` begins the seal of a trace that comes in pieces.
-        Where the decision asks for noise on rows, none leaves without `noise`.
+        Where the decision asks for noise on rows, none leaves without `noise`. `asks_rows` says that rows were asked for.
         """
         reasoning, logprobs = decision.reasoning, decision.logprobs
         self._terms = reasoning
@@ -74,7 +75,8 @@ class Chain:
         if bounded or self.hidden is not None:
             closed = bounded and (logprobs.top == 0 or (logprobs.noise > 0.0 and noise is None))
             cutter = None if closed else makers.cutter(logprobs.top, logprobs.grid)
-            self.rows = BoundedRows(cutter, aligned=self.hidden is not None, noise=noise)
+            asked = asks_rows or logprobs.top is None
+            self.rows = BoundedRows(cutter, aligned=self.hidden is not None, noise=noise, asked=asked)
         if decision.acts and embeds:
             terms = decision.embeddings
             # Noise is not built yet, so what it would soften stays here.

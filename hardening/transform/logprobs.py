@@ -24,12 +24,20 @@ class LogprobCutter:
         self._top = top
         self._grid = kernels.Grid.of(step)
 
-    def cut(self, raw: bytes, visible: str | bytes | None, draws: kernels.Draws | None = None) -> bytes:
+    def cut(
+        self,
+        raw: bytes,
+        visible: str | bytes | None,
+        draws: kernels.Draws | None = None,
+        *,
+        lone: bool = True,
+    ) -> bytes:
         """The rows that may leave, as a JSON array; `[]` where none may, or where `raw` is no array.
 
         With `visible`, the text that the client sees beside these rows, only rows that spell it stay;
         as `bytes` it is the content of a JSON string, escapes included. None asks for no such check.
-        `draws` is noise on their values, for which there must be a step.
+        `draws` is noise on their values, for which there must be a step. Without `lone` a drawn token has no value
+        but as one of the alternatives.
         """
         if self._top == 0:
             return b"[]"
@@ -37,7 +45,7 @@ class LogprobCutter:
         if text is not None and not text:
             # A row without visible text is a position inside what is hidden, or the end of the answer.
             return b"[]"
-        return kernels.cut_rows(raw, visible=text, top=self._top, grid=self._grid, draws=draws)
+        return kernels.cut_rows(raw, visible=text, top=self._top, grid=self._grid, draws=draws, lone=lone)
 
 
 def _utf8(visible: str | bytes) -> bytes:

@@ -16,7 +16,9 @@ _NOTHING = b"[]"
 class Cutting(Protocol):
     """What cuts raw rows; see `transform.logprobs`."""
 
-    def cut(self, raw: bytes, visible: str | bytes | None, draws: Draws | None = None) -> bytes:
+    def cut(
+        self, raw: bytes, visible: str | bytes | None, draws: Draws | None = None, *, lone: bool = True
+    ) -> bytes:
         """The rows that may leave, out of `raw`; of these only such as spell `visible`."""
         ...
 
@@ -25,13 +27,18 @@ class BoundedRows(Step):
     """Gives at most the policy's rows, and none for text that does not leave.
 
     With `aligned` the rows of a frame must spell the visible text of that frame, so that rows of
-    hidden tokens go with their tokens. With `noise` no row leaves without it.
+    hidden tokens go with their tokens. With `noise` no row leaves without it. Where nobody has `asked` for
+    rows, the app was not told how many to list: a drawn token that is not among them, of which every answer may
+    have another, then has no value.
     """
 
     lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
-    def __init__(self, cutter: Cutting | None, *, aligned: bool, noise: RowNoise | None = None) -> None:
+    def __init__(
+        self, cutter: Cutting | None, *, aligned: bool, noise: RowNoise | None = None, asked: bool = True
+    ) -> None:
         self._cutter = cutter
+        self._asked = asked
         self._aligned = aligned
         self._noise = noise
         self._visible: dict[int, str] = {}
@@ -75,6 +82,6 @@ class BoundedRows(Step):
         if self._cutter is None:
             return _NOTHING
         if self._noise is None:
-            return self._cutter.cut(raw, visible)
+            return self._cutter.cut(raw, visible, lone=self._asked)
         draws = self._noise.draws(index, of, whole=whole)
-        return _NOTHING if draws is None else self._cutter.cut(raw, visible, draws)
+        return _NOTHING if draws is None else self._cutter.cut(raw, visible, draws, lone=self._asked)

@@ -74,11 +74,11 @@ arrays = st.lists(entries(st.lists(entries(), max_size=6)), max_size=3).map(
 
 
 @settings(max_examples=400, deadline=None)
-@given(arrays, st.none() | st.integers(0, 4), steps, st.none() | tokens)
-@example(ROW, 1, 0.25, "a")
-def test_kernel_and_twin_give_equal_bytes(raw, top, step, visible):
+@given(arrays, st.none() | st.integers(0, 4), steps, st.none() | tokens, st.booleans())
+@example(ROW, 1, 0.25, "a", True)
+def test_kernel_and_twin_give_equal_bytes(raw, top, step, visible, lone):
     text = None if visible is None else visible.encode("utf-8", "surrogatepass")
-    arguments = {"visible": text, "top": top, "grid": Grid.of(step)}
+    arguments = {"visible": text, "top": top, "grid": Grid.of(step), "lone": lone}
     assert compiled.cut_rows(raw, **arguments) == plain.cut_rows(raw, **arguments)
 
 
@@ -87,11 +87,18 @@ def draws(size: float) -> Draws:
 
 
 @settings(max_examples=400, deadline=None)
-@given(arrays, st.none() | st.integers(1, 4), st.sampled_from([0.25, 0.1, 1.0]), st.none() | tokens, noises)
-@example(ROW, 1, 0.25, "a", 1.0)
-def test_under_noise_they_give_equal_bytes_and_go_on_from_one_place(raw, top, step, visible, size):
+@given(
+    arrays,
+    st.none() | st.integers(1, 4),
+    st.sampled_from([0.25, 0.1, 1.0]),
+    st.none() | tokens,
+    noises,
+    st.booleans(),
+)
+@example(ROW, 1, 0.25, "a", 1.0, False)
+def test_under_noise_they_give_equal_bytes_and_go_on_from_one_place(raw, top, step, visible, size, lone):
     text = None if visible is None else visible.encode("utf-8", "surrogatepass")
-    arguments = {"visible": text, "top": top, "grid": Grid.of(step)}
+    arguments = {"visible": text, "top": top, "grid": Grid.of(step), "lone": lone}
     one, other = draws(size), draws(size)
     assert compiled.cut_rows(raw, **arguments, draws=one) == plain.cut_rows(raw, **arguments, draws=other)
     assert one.words.tolist() == other.words.tolist()
@@ -131,7 +138,7 @@ def call(raw: bytes, *, visible: bytes = b"", length: int = -1, room: int | None
     array[: len(text)] = text[: len(array)]
     grid = (QUARTER.step, QUARTER.unit, QUARTER.places)
     noise = (compiled._NO_SHARES, scratch.unkeyed, scratch.moved)
-    end = kernel(array, len(raw), length, 5, *grid, scratch.notes, scratch.numbers, *noise)
+    end = kernel(array, len(raw), length, 5, True, *grid, scratch.notes, scratch.numbers, *noise)
     return end if end < 0 else end - size
 
 

@@ -60,6 +60,12 @@ def test_a_drawn_token_outside_the_kept_has_no_value():
     assert len(found["top_logprobs"]) == 2
 
 
+def test_without_a_lone_value_a_drawn_token_has_one_only_as_an_alternative():
+    rows = orjson.dumps([row("z", -5.5), row("y", -1.0, ("a", -1.0)), row("a", -1.0, ("a", -1.0))])
+    told = orjson.loads(LogprobCutter(3, 0.25).cut(rows, None, lone=False))
+    assert [one["logprob"] for one in told] == [-9999.0, -9999.0, -1.0]
+
+
 def test_a_drawn_token_counts_as_one_where_fewer_are_listed():
     assert cut([row("z", -5.5, ("a", -1.0))])[0]["logprob"] == -5.5
     assert cut([row("z", -5.5)])[0]["logprob"] == -5.5

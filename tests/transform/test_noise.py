@@ -185,3 +185,15 @@ def test_at_another_temperature_no_value_leaves_under_noise(body):
 )
 def test_a_temperature_is_told_in_every_format(format, body, scaled):
     assert CODECS[format].read_request(body, door="/t").scaled is scaled
+
+
+def test_rows_that_nobody_asked_for_give_no_value_to_a_token_that_is_not_listed():
+    """Catches values of as many tokens as answers are drawn, where the app was not told how many to list."""
+    lone = {**row("One"), "top_logprobs": []}
+    for top_logprobs, expected in ((None, -9999.0), (0, -0.5)):
+        facts = RequestFacts("/t", "openai_chat", top_logprobs=top_logprobs)
+        decision = Decision(logprobs=LogprobTerms(top=2, step=0.25))
+        made = Exchange(CODECS["openai_chat"], facts, decision, TOOLS)
+        made.start(200, [(b"content-type", b"text/event-stream")])
+        out = made.receive(chunk({"content": "One"}, logprobs={"content": [lone]}), 0.0)
+        assert json.loads(out[6:])["choices"][0]["logprobs"]["content"][0]["logprob"] == expected

@@ -7,7 +7,7 @@ from hardening.redteam.claims import Measured, goals, judge
 from hardening.redteam.logprobs import averaging, structure, worth
 from hardening.redteam.logprobs.client import Caller, mounted
 from hardening.redteam.logprobs.model import ToyModel
-from hardening.redteam.logprobs.paths import cells
+from hardening.redteam.logprobs.paths import PLACES, Paths, pairs
 from hardening.redteam.logprobs.server import ToyServer
 from hardening.redteam.options import Options
 from hardening.redteam.report import Report, Table
@@ -190,25 +190,16 @@ def _honest(options: Options, found: Found) -> Table:
 
 def _paths(options: Options, found: Found) -> Table:
     options.say("pairs of parameters")
-    model = ToyModel(hidden=16, seed=options.seed)
-    server = ToyServer(model)
-    table, most, control, count = [], 0, 0, 0
-    for preset in PRESETS:
-        told = list(
-            cells(
-                Caller(server), mounted(server, preset), model, chosen=lambda a, b: not (options.quick and b)
-            )
-        )
-        worst = max(told, key=lambda cell: cell.mounted)
-        most, control, count = (
-            max(most, worst.mounted),
-            max(control, *(cell.bare for cell in told)),
-            count + len(told),
-        )
-        table.append((preset, float(len(told)), float(worst.mounted), float(max(cell.bare for cell in told))))
-    found["logprobs_distinct_tokens"] = Measured(most, count, control)
-    columns = ("preset", "pairs, endpoints, streamed or not", "tokens of a position", "bare")
-    return Table("Tokens of one position that get a value", columns, tuple(table))
+    chosen = [pair for pair in pairs() if not (options.quick and pair[1])]
+    most = {
+        preset or "bare": max(cell.tokens for pair in chosen for cell in asked.cells(pair))
+        for preset in (None, *PRESETS)
+        for asked in [Paths(preset, options.seed)]
+    }
+    count = len(chosen) * len(PLACES)
+    found["logprobs_distinct_tokens"] = Measured(max(most[name] for name in PRESETS), count, most["bare"])
+    table = tuple((name, float(count), float(tokens)) for name, tokens in most.items())
+    return Table("Tokens of one position that get a value", ("who", "ways", "tokens"), table)
 
 
 def _callers(server: ToyServer) -> dict[str, Caller]:

@@ -24,7 +24,14 @@ class ToyServer:
 
     def __init__(self, model: ToyModel, *, seed: int = 7) -> None:
         self.model = model
-        self._drawn = np.random.default_rng(seed)
+        self._seed = seed
+        self.draw_again()
+        self.heard = b""
+        """The request that came last."""
+
+    def draw_again(self) -> None:
+        """Draw what was drawn at the beginning."""
+        self._drawn = np.random.default_rng(self._seed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -35,7 +42,9 @@ class ToyServer:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
+        self.heard = body
         asked: Asked = orjson.loads(body)
+        asked |= asked.get("extra_body") or {}
         chat = scope["path"].endswith("/chat/completions")
         answers = list(self._answers(asked, chat=chat))
         if asked.get("stream"):
