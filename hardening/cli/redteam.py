@@ -83,3 +83,24 @@ def quotas(
 
     asked = options(data, out, seed, quick=quick)
     finish(lambda: attack(asked), json=json)
+
+
+@redteam.command("reasoning")
+def reasoning(
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = 7,
+    quick: Quick = False,
+    json: Json = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume", metavar="DIR", file_okay=False, help="Keeps what each part found; go on from there."
+        ),
+    ] = None,
+) -> None:
+    """Read steps, self-talk and plans in what leaves of reasoning traces; the traces themselves are the control."""
+    from hardening.redteam import reasoning as attacks
+
+    asked = options(data, out, seed, quick=quick)
+    finish(lambda: attacks.attack(asked, resume), json=json)
