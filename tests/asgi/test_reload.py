@@ -270,13 +270,12 @@ def test_a_caller_that_is_proven_stays_so(path: Path) -> None:
     assert len({receipt.account for receipt in hardened.receipts}) == 1
 
 
-def test_learned_ratios_and_shapes_stay(path: Path) -> None:
+def test_learned_ratios_stay(path: Path) -> None:
     hardened = harden(replies(stream()), path, identify=lambda scope: "acct_7")
     run(ask(hardened, BODY))
-    ratio, shapes = hardened.service.ratio.of("account:acct_7"), hardened.service.in_force.tools.shapes
+    ratio = hardened.service.ratio.of("account:acct_7")
     change(hardened, path, SHOW)
     assert hardened.service.ratio.of("account:acct_7") == ratio != 4.0
-    assert hardened.service.in_force.tools.shapes is shapes
 
 
 def test_a_lifespan_that_comes_late_or_twice_counts_one_policy(path: Path) -> None:
