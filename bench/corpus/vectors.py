@@ -44,10 +44,21 @@ def _unpacked(text: str) -> Iterator[Vector]:
         packed = base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
         return
-    if len(packed) % 4 == 0:
+    if len(packed) % 8 == 0 and (doubles := _doubles(packed)):
+        yield doubles
+    elif len(packed) % 4 == 0:
         vector = list(struct.unpack(f"<{len(packed) // 4}f", packed))
         if _PLAUSIBLE[0] < max(map(abs, vector)) < _PLAUSIBLE[1]:
             yield vector
+
+
+def _doubles(packed: bytes) -> Vector:
+    """The values of what is binary64 and, by its size or by its zeros, no binary32; else none."""
+    halves = struct.unpack(f"<{len(packed) // 4}f", packed)
+    values = list(struct.unpack(f"<{len(packed) // 8}d", packed))
+    is_single = all(abs(value) < _PLAUSIBLE[1] for value in halves) and any(halves[::2])
+    plausible = all(abs(value) < _PLAUSIBLE[1] for value in values) and any(values)
+    return values if plausible and not is_single and max(map(abs, values)) > _PLAUSIBLE[0] else []
 
 
 def off_grid(vectors: list[Vector], step: float) -> int:

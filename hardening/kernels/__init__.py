@@ -17,7 +17,7 @@ from hardening.kernels import plain
 from hardening.kernels.draws import Draws
 from hardening.kernels.features import Bias, State, Weights
 from hardening.kernels.grid import Grid
-from hardening.kernels.steps import step_bytes
+from hardening.kernels.steps import step_bytes, step_doubles
 
 __all__ = [
     "Draws",
@@ -27,6 +27,7 @@ __all__ = [
     "cut_rows",
     "ready",
     "step_bytes",
+    "step_doubles",
     "step_floats",
     "step_list",
     "tag_sentences",

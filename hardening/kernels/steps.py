@@ -129,3 +129,25 @@ def step_floats(packed: bytes, grid: Grid) -> bytes | None:
         stepped = ((counts + 0.0) * grid.unit / 10**grid.places).astype("<f4")
     stepped[np.isnan(values)] = _CANONICAL_NAN
     return bytes(stepped.tobytes())
+
+
+def step_doubles(packed: bytes, grid: Grid) -> bytes | None:
+    """Little-endian binary64 values on the grid; None where the bytes are none that an embedding is.
+
+    For bytes that are no binary32: those of which half the words are zero, or that hold too large a value as such.
+    """
+    if len(packed) % 8:
+        return None
+    with np.errstate(invalid="ignore"):  # NaN that signals
+        halves = np.frombuffer(packed, "<f4").astype(np.float64)
+        values = np.frombuffer(packed, "<f8")
+        sizes = np.abs(values)
+    is_double = not halves[::2].any() or not (np.abs(halves) <= LARGEST).all()
+    if not is_double or not (sizes <= LARGEST).all():
+        return None
+    counts = np.rint(values / grid.step)
+    if np.abs(counts).max(initial=0.0) > MOST_STEPS:
+        return None
+    if TINY_SHARE * np.count_nonzero((sizes > 0.0) & (sizes < SMALLEST)) > np.count_nonzero(sizes):
+        return None
+    return bytes(((counts + 0.0) * grid.unit / 10**grid.places).astype("<f8").tobytes())

@@ -66,7 +66,10 @@ class VectorStepper:
         if not raw.startswith(b'"'):
             return kernels.step_list(raw, self._grid)
         packed = _packed(raw)
-        stepped = None if packed is None else kernels.step_floats(packed, self._grid)
+        if packed is None:
+            return None
+        # Some releases of vLLM packed what the model had computed in.
+        stepped = kernels.step_floats(packed, self._grid) or kernels.step_doubles(packed, self._grid)
         if stepped is None:
             return None
         return raw if stepped == packed else _in_base64(stepped)

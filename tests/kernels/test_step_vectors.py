@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hardening.kernels import compiled, plain
 from hardening.kernels.grid import Grid
-from hardening.kernels.steps import step_bytes
+from hardening.kernels.steps import step_bytes, step_doubles
 
 STEPS = (0.001, 0.004, 0.016, 0.25, 1e-6, 1 / 128, 0.3, 2.0, 16.0, 1e-12, 0.123456789012)
 ODD = (
@@ -167,6 +167,27 @@ def test_another_packing_is_not_taken_for_binary32(kind: str, size: int, scale: 
     packed = _packed(values, kind)
     assert plain.step_floats(packed, Grid.of(0.001)) is None
     assert compiled.step_floats(packed, Grid.of(0.001)) is None
+
+
+@pytest.mark.parametrize("kind", ["<f8", "<f8 of f4", "<f8 of f2"])
+@pytest.mark.parametrize("size", [64, 384, 1536])
+@pytest.mark.parametrize("scale", [1.0, 60.0])
+def test_binary64_lies_on_the_grid_as_such(kind: str, size: int, scale: float) -> None:
+    """Catches a server that packs what its model has computed in, and an answer that is falsified or refused for it."""
+    packed = _packed(scale * np.random.default_rng(3).standard_normal(size) / size**0.5, kind)
+    stepped = step_doubles(packed, Grid.of(0.001))
+    assert stepped is not None
+    after, before = np.frombuffer(stepped, "<f8"), np.frombuffer(packed, "<f8")
+    assert np.abs(after - before).max() <= 0.0005 + 1e-9
+    assert np.abs(after * 1000 - np.rint(after * 1000)).max() < 1e-9
+    assert step_doubles(stepped, Grid.of(0.001)) == stepped
+
+
+@pytest.mark.parametrize("kind", ["<f2", "bfloat16", "i1", ">f4", "<f4", ">f8"])
+@pytest.mark.parametrize("scale", [1.0, 8.0, 60.0])
+def test_no_other_packing_is_taken_for_binary64(kind: str, scale: float) -> None:
+    values = scale * np.random.default_rng(3).standard_normal(384) / 384**0.5
+    assert step_doubles(_packed(values, kind), Grid.of(0.001)) is None
 
 
 @pytest.mark.parametrize("size", [1, 3, 16, 64, 1536])
