@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 
 from bench.fuzz.bodies import HIDDEN, PACKED, VALUES, Author, Body
@@ -10,9 +11,11 @@ from hardening.asgi.tools import Toolbox
 from hardening.errors import WireError
 from hardening.exchange import Exchange
 from hardening.facts import Decision, EmbeddingTerms, LogprobTerms, ReasoningTerms, RequestFacts
+from hardening.lanes import Lanes
 from hardening.policy import load_policy
 from hardening.testing import find_leaks
 from hardening.wire.codec import CODECS, Codec
+from hardening.wire.frame import Frame
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.sse import SSE
 
@@ -21,18 +24,36 @@ HIDING = Decision(
 )
 SUMMARISING = Decision(reasoning=ReasoningTerms("summary"), logprobs=LogprobTerms(2, 0.25))
 STEPPING = Decision(embeddings=EmbeddingTerms(0.001))
+ROUNDING = Decision(reasoning=ReasoningTerms("summary"), usage="round")
 SHADOW = Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0), enforced=False)
 
 _TOOLS = Toolbox().tools(load_policy("baseline"))
 _BYTE_BY_BYTE = 1 << 13
+_ALIKE = 24  # events of one stream that are drawn from a few
 _HELD_BYTES = 1 << 17  # more than any body made here, so what is held beyond it is a leak of memory
 
 
-def send(codec: Codec, decision: Decision, body: Body, pieces: list[bytes]) -> bytes:
-    """What leaves for a body in these pieces; where it cannot be read, what had left by then."""
+class ReadInFull(Lanes):
+    """Learns nothing of a stream, so that every frame is read."""
+
+    __slots__ = ()
+
+    def learn(self, frame: Frame, out: bytes, *, same: bool, masked: bool) -> None:
+        """Nothing."""
+
+
+def send(
+    codec: Codec, decision: Decision, body: Body, pieces: list[bytes], *, compares: bool = True
+) -> bytes:
+    """What leaves for a body in these pieces; where it cannot be read, what had left by then.
+
+    Without `compares` no frame is compared with an earlier one.
+    """
     facts = RequestFacts(door="/fuzz", format=codec.name, stream=True)
     exchange = Exchange(codec, facts, decision, _TOOLS)
     exchange.start(200, [(b"content-type", body.content_type.encode())])
+    if not compares:
+        exchange._reply.lanes.__class__ = ReadInFull  # noqa: SLF001  nobody else wants this
     out: list[bytes] = []
     try:
         for number, piece in enumerate(pieces):
@@ -89,6 +110,62 @@ def splits_do_not_matter(codec: Codec, chance: random.Random) -> None:
     body = _body(codec, chance)
     whole = send(codec, HIDING, body, [body.data])
     assert send(codec, HIDING, body, _cut(body.data, chance)) == whole, "another split, other bytes"
+
+
+def compared_frames_leave_as_read(codec: Codec, chance: random.Random) -> None:
+    """Events that are like each other, an event a piece, leave as they do when each is read in full."""
+    author = Author(codec, chance)
+    lines = chance.randrange(3) == 0
+    body = author.stream(NDJSON, "application/x-ndjson") if lines else author.stream(SSE, "text/event-stream")
+    found = [event[0] for event in _event(body.data)][: chance.randrange(1, 6)]
+    pieces = [_altered(event, chance) for event in chance.choices(found or [body.data], k=_ALIKE)]
+    for decision in (HIDING, SUMMARISING, ROUNDING):
+        compared = send(codec, decision, body, pieces)
+        assert compared == send(codec, decision, body, pieces, compares=False), (
+            "a compared frame left otherwise"
+        )
+
+
+def _altered(event: bytes, chance: random.Random) -> bytes:
+    if chance.randrange(3):
+        return event
+    places = [place.start() for place in _mark(event)] or [0]
+    at = chance.choice(places) + chance.randrange(2)
+    return event[:at] + chance.choice(_MORE) + event[at + chance.choice((0, 0, 0, 1, 2)) :]
+
+
+_event = re.compile(rb".+?(?:\n(?=[{:])|\n\n|\Z)", re.DOTALL).finditer
+_mark = re.compile(rb'["}\],:]').finditer
+_MORE = (
+    *(
+        b'"',
+        b"\\",
+        b"\\n",
+        b'\\"',
+        b"<",
+        b"[",
+        b"<think>",
+        b"</think>",
+        b"\n",
+        b"\r",
+        b"7",
+        b"-",
+        b"}",
+        b"]",
+        b" ",
+        b",",
+    ),
+    *(
+        b',"x_1":5',
+        b',"tokens":5',
+        b',"x":"y"',
+        b',"reasoning":"T"',
+        b',"id":"z"',
+        b',"created":9',
+        b',"usage":null',
+    ),
+    *(b"\\u003c", "\u00e9".encode(), "\u2014".encode(), b',"thought":true', b',"delta":"x"', b',"type":"x"'),
+)
 
 
 def shadow_changes_nothing(codec: Codec, chance: random.Random) -> None:
@@ -151,6 +228,7 @@ PROPERTIES: dict[str, Property] = {
         nothing_hidden_leaves,
         no_value_leaves_off_the_grid,
         splits_do_not_matter,
+        compared_frames_leave_as_read,
         shadow_changes_nothing,
         broken_bytes_are_a_wire_error_at_most,
     )
