@@ -143,7 +143,7 @@ def files(place: Path) -> set[str]:
 
 def test_the_wheel_holds_the_package_and_the_presets_and_nothing_else(wheel: Path) -> None:
     names = files(wheel)
-    assert {"hardening/__init__.py", "hardening/py.typed", "hardening/state/lua/limits.lua"} <= names
+    assert {"hardening/__init__.py", "hardening/py.typed", "hardening/state/lua/act.lua"} <= names
     assert {f"hardening/_policies/{name}/policy.yaml" for name in PRESETS} <= names
     assert {"hardening/_policies/policy.v1.schema.json", "hardening/_claims.json"} <= names
     tops = {name.split("/")[0] for name in names}

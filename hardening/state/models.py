@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MOST_MODELS = 32
-"""Models of an account that are counted apart at a time; `lua/limits.lua` says it again. Others share one scope."""
+"""Models of an account that are counted apart at a time; `lua/layout.lua` says it again. Others share one scope."""
 
 _BEGIN = "model:"
 

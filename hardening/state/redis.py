@@ -1,6 +1,6 @@
 """The store on a Redis or Valkey server, or a cluster of them: exact for all workers of all machines.
 
-One script call before the app and one after it (`lua/limits.lua`); time is the server's. All that a
+One script call before the app and one after it (`lua/`); time is the server's. All that a
 request touches lies below one root, its organisation or else its account, whose name is the hash tag
 of every key; so it lies on one server of a cluster. For each scope there are two keys: its state (one
 packed string: the buckets, and the standing of an account) and its open leases (a hash). Both go by
@@ -17,7 +17,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
-from importlib.resources import files
 from typing import NamedTuple
 
 from hardening.errors import StateError
@@ -27,6 +26,7 @@ from hardening.state.accounts import OWN
 from hardening.state.claims import units_of
 from hardening.state.models import spare_of
 from hardening.state.redis_link import DEADLINE_S, Link
+from hardening.state.redis_script import script
 from hardening.state.redis_url import read_url
 from hardening.state.redis_wire import NEW, Act, Reply, Told, head, looked, packed, priced, reply_of
 from hardening.state.spent import UNSPENT
@@ -108,8 +108,7 @@ class RedisStore:
         own_clock: bool = True,
     ) -> None:
         place = read_url(url)
-        script = files("hardening.state").joinpath("lua/limits.lua").read_bytes()
-        self._link = Link(place, script, deadline_s=deadline_s)
+        self._link = Link(place, script(), deadline_s=deadline_s)
         self._prefix = place.prefix
         self._lease_s = lease_s
         self._own_clock = own_clock

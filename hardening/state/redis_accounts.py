@@ -1,4 +1,4 @@
-"""What operators ask of a Redis or Valkey server or cluster; the acts are those of `lua/limits.lua`.
+"""What operators ask of a Redis or Valkey server or cluster; the acts are those of `lua/`.
 
 An id does not tell its organisation, which names the hash tag of its keys. So to find an account all
 keys are walked over, some hundred thousand in a second: an operator can wait, a request never does that.
@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from bisect import insort
 from collections.abc import AsyncIterator, Sequence
-from importlib.resources import files
 
 from hardening.facts import Limit
 from hardening.state.accounts import OWN, AccountState, Block, Flag, belongs
 from hardening.state.redis import LEASES, REMEMBERED_S, keys_of, tag_of
 from hardening.state.redis_link import Link
+from hardening.state.redis_script import script
 from hardening.state.redis_url import read_url
 from hardening.state.redis_wire import Act, block_of, flag_of, head, looked, packed
 
@@ -41,8 +41,7 @@ class RedisAccounts:
 
     def __init__(self, url: str, *, own_clock: bool = True) -> None:
         place = read_url(url)
-        script = files("hardening.state").joinpath("lua/limits.lua").read_bytes()
-        self._link = Link(place, script, deadline_s=_DEADLINE_S)
+        self._link = Link(place, script(), deadline_s=_DEADLINE_S)
         self._prefix = place.prefix
         self._own_clock = own_clock
 

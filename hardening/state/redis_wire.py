@@ -1,4 +1,4 @@
-"""What goes to the script of the Redis store and what comes back, packed; the layouts stand in lua/limits.lua.
+"""What goes to the script of the Redis store and what comes back, packed; the layouts stand in lua/layout.lua.
 
 Numbers go as doubles: written as decimals they would be rounded on the way.
 """
