@@ -12,23 +12,21 @@ What is sent twice counts once: a lease has an id that is made here, and the scr
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple
 
 from hardening.errors import StateError
-from hardening.facts import Account, Admission, Charge, Lease, Limit, LimitState, NewPrice, Standing
-from hardening.state import buckets
+from hardening.facts import Account, Admission, Charge, Lease, Limit, Standing
 from hardening.state.accounts import OWN
-from hardening.state.claims import units_of
 from hardening.state.models import spare_of
+from hardening.state.redis_claims import Claim, admission_of, merged, prices, state_of
 from hardening.state.redis_link import DEADLINE_S, Link
 from hardening.state.redis_script import script
 from hardening.state.redis_url import read_url
-from hardening.state.redis_wire import NEW, Act, Reply, Told, head, looked, packed, priced, reply_of
+from hardening.state.redis_wire import Act, Reply, Told, head, looked, packed, reply_of
 from hardening.state.spent import UNSPENT
 from hardening.state.store import Evidence
 
@@ -45,9 +43,6 @@ _UNDONE_AT_ONCE = 64
 
 _NEW = Standing()
 _SERVER_TIME = -1.0
-
-_Claim = dict[tuple[str, str], tuple[Limit, float]]
-"""Units by scope and key of limit."""
 
 
 def tag_of(root: str) -> str:
@@ -118,14 +113,14 @@ class RedisStore:
 
     async def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve all `charges` or none; see `StateStore.admit`."""
-        claim = _merged(charges, _NEW)
+        claim = merged(charges, _NEW)
         models = dict.fromkeys(scope for scope, _ in claim if spare_of(scope))
         # Of several models in one request, which no policy makes, none is bounded.
         model = next(iter(models)) if len(models) == 1 else ""
         token = Token(os.urandom(8), self._root(account), (account.scope,), _NEW, model).with_scopes(claim)
         try:
-            prices = _prices(charges, token.order) if account.proven else b""
-            reply = await self._call("admit", token, claim, now, proven=account.proven, prices=prices)
+            paid = prices(charges, token.order) if account.proven else b""
+            reply = await self._call("admit", token, claim, now, proven=account.proven, prices=paid)
         except (StateError, asyncio.CancelledError) as fault:
             # Whoever asked is gone, or goes on without an answer; the server may have reserved all the same.
             self._doubtful.append(token)
@@ -139,9 +134,9 @@ class RedisStore:
             return Admission(False, None, standing, blocked_s=reply.blocked_s)
         token = token._replace(standing=standing, is_spare=reply.is_spare)
         lease = Lease(token, charges, reply.now + self._lease_s)
-        if prices:
-            claim = _merged(charges, standing)
-        return _admission(reply, lease if reply.granted else None, standing, charges, claim, token.order)
+        if paid:
+            claim = merged(charges, standing)
+        return admission_of(reply, lease if reply.granted else None, standing, charges, claim, token.order)
 
     async def look(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         """What is left of these limits; see `ReadableStore.look`."""
@@ -162,7 +157,7 @@ class RedisStore:
             standing,
             tuple(
                 [
-                    _state(charge, found.get((charge.scope_key, charge.limit.key), whole), reply.now)
+                    state_of(charge, found.get((charge.scope_key, charge.limit.key), whole), reply.now)
                     for charge in charges
                 ]
             ),
@@ -174,7 +169,7 @@ class RedisStore:
         if not isinstance(token, Token):
             return Admission(False, None, _NEW)
         charges = tuple([charge for charge in charges if charge.factor(token.standing)])
-        claim, held = _merged(charges, token.standing), _merged(lease.charges, token.standing)
+        claim, held = merged(charges, token.standing), merged(lease.charges, token.standing)
         totals = {at: (limit, held.get(at, (limit, 0.0))[1] + more) for at, (limit, more) in claim.items()}
         token = token.with_scopes(claim)
         reply = await self._call("extend", token, totals, now)
@@ -182,7 +177,7 @@ class RedisStore:
             return Admission(False, None, _NEW)
         longer = Lease(token, lease.charges + charges, reply.now + self._lease_s)
         granted = longer if reply.granted else None
-        return _admission(reply, granted, token.standing, charges, claim, token.order)
+        return admission_of(reply, granted, token.standing, charges, claim, token.order)
 
     async def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
         """Replace what the lease reserved by what was used, once; see `StateStore.settle`.
@@ -193,7 +188,7 @@ class RedisStore:
         if not isinstance(token, Token):
             self.late_settlements += 1
             return
-        claim = _merged(actual, token.standing)
+        claim = merged(actual, token.standing)
         reply = await self._call("settle", token.with_scopes(claim), claim, now)
         if not reply.granted:
             self.late_settlements += 1
@@ -228,7 +223,7 @@ class RedisStore:
         self,
         act: Act,
         token: Token,
-        claim: _Claim,
+        claim: Claim,
         now: float,
         *,
         proven: bool = False,
@@ -243,7 +238,7 @@ class RedisStore:
         return reply_of(raw)
 
     def _arguments(
-        self, act: Act, token: Token, claim: _Claim, now: float, *, proven: bool = False
+        self, act: Act, token: Token, claim: Claim, now: float, *, proven: bool = False
     ) -> tuple[list[str], list[bytes | str]]:
         time = _SERVER_TIME if self._own_clock else now
         by_scope: dict[str, list[tuple[Limit, float]]] = {scope: [] for scope in token.order}
@@ -283,79 +278,3 @@ class RedisStore:
             self._doubtful.append(token)  # for the next call that this server answers
         elif self._doubtful:
             self._undo(lane)
-
-
-def _merged(charges: Iterable[Charge], standing: Standing) -> _Claim:
-    """Charges on the same limit of the same scope as one, in the units that they come to for this standing."""
-    claim: _Claim = {}
-    for charge in charges:
-        at = charge.scope_key, charge.limit.key
-        known = claim.get(at)
-        claim[at] = charge.limit, units_of(charge, standing) + (known[1] if known else 0.0)
-    return claim
-
-
-def _prices(charges: Sequence[Charge], scopes: Sequence[str]) -> bytes:
-    """What the server needs to price a claim by the standing that it reads: the units of each that pays otherwise.
-
-    The claim as it is sent is that of a new account in no band.
-    """
-    bands = {band: None for charge in charges for band, factor in charge.by_band.items() if factor != 1.0}
-    new = next((charge.new for charge in charges if charge.new is not None), None)
-    units = {band: _units(charges, scopes, _known(new, band)) for band in bands}
-    if new is None:
-        return priced(units)
-    new_bands = dict.fromkeys(band for band in (*bands, *new.by_band) if band)
-    units = {"": _units(charges, scopes, _known(new, None)), **units}
-    units |= {NEW + band: _units(charges, scopes, Standing(band=band)) for band in new_bands}
-    return priced(units, new.prior)
-
-
-def _known(new: NewPrice | None, band: str | None) -> Standing:
-    """The standing of an account in a band that is new by no measure."""
-    requests, age_s = (0, 0.0) if new is None else (new.prior.requests, new.prior.age_s)
-    return Standing(0.0, band, requests, age_s)
-
-
-def _units(charges: Sequence[Charge], scopes: Sequence[str], standing: Standing) -> list[float]:
-    """What a claim comes to for a standing, in the order of the scopes; below 0 where a limit is not for it."""
-    claim = _merged(charges, standing)
-    counts = {(one.scope_key, one.limit.key) for one in charges if one.factor(standing)}
-    return [
-        asked if at in counts else -1.0
-        for scope in scopes
-        for at, (_, asked) in claim.items()
-        if at[0] == scope
-    ]
-
-
-def _admission(
-    reply: Reply,
-    lease: Lease | None,
-    standing: Standing,
-    charges: tuple[Charge, ...],
-    claim: _Claim,
-    scopes: tuple[str, ...],
-) -> Admission:
-    """The answer to what was asked; the server tells the buckets in the order of the scopes."""
-    order = sorted(claim, key=lambda at: scopes.index(at[0]))
-    told = dict(zip(order, reply.buckets, strict=True))
-    states = tuple(
-        [_state(charge, told[charge.scope_key, charge.limit.key], reply.now) for charge in charges]
-    )
-    if lease is not None:
-        return Admission(True, lease, standing, states)
-    waits = [
-        (_wait_s(*claim[at], told[at], reply.now), claim[at][0].name) for at in claim if not told[at].fits
-    ]
-    wait_s, name = max(waits, key=lambda wait: math.inf if wait[0] is None else wait[0])
-    return Admission(False, None, standing, states, refused_by=name, retry_after_s=wait_s)
-
-
-def _state(charge: Charge, told: Told, now: float) -> LimitState:
-    return buckets.state_of(charge.limit, told.spent, told.held, now)
-
-
-def _wait_s(limit: Limit, asked: float, told: Told, now: float) -> float | None:
-    """Seconds until all that this request asks of a bucket would fit."""
-    return buckets.retry_after_s(limit, told.spent, told.held, asked, now)

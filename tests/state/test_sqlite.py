@@ -149,7 +149,7 @@ def test_a_file_that_is_none_of_ours_is_refused_and_stays_as_it_is(
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match=r"none/state\.db cannot be made: No such file or directory"):
+    with pytest.raises(StateError, match=r"none/state\.db cannot be made: there is no folder"):
         SqliteStore(tmp_path / "none" / "state.db").open()
 
 
