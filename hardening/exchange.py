@@ -337,6 +337,13 @@ class Exchange:
             return 0
         return int((self._tally.bytes - self._granted_bytes) / self._bytes_per_token) + 1
 
+    @property
+    def stops(self) -> bool:
+        """Whether the answer must end here: it repeats the trace, and the policy does not let it."""
+        if not self._started or self._decision.reasoning.overlap != "stop":
+            return False
+        return self._chain.overlap is not None and self._chain.overlap.repeats
+
     def granted(self, tokens: int) -> None:
         """The store gave `tokens` more."""
         if self._granted_bytes is not None:
@@ -377,9 +384,14 @@ class Exchange:
         return self._reply.rewriter.changed | hid | forced
 
     def _alarms(self) -> set[str]:
-        inline = self._chain.inline if self._started else None
+        if not self._started:
+            return set()
+        inline, overlap = self._chain.inline, self._chain.overlap
+        if overlap is not None:
+            overlap.close()
         drifted = {"unknown_text"} if self._drift is not None and self._drift.paths else set()
-        return drifted | (inline.alarms if inline is not None else set())
+        repeated = {"overlap"} if overlap is not None and overlap.repeats else set()
+        return drifted | repeated | (inline.alarms if inline is not None else set())
 
 
 def not_allowed(switch: Switch) -> Refusal:

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 Show = Literal["full", "summary", "none"]
 Inline = Literal["never", "tagged", "starts_open"]
 Detail = Literal["brief", "outline"]
+Repeats = Literal["ignore", "report", "stop"]
 UsageTerms = Literal["keep", "round", "drop"]
 AtLimit = Literal["cut", "slow", "finish"]
 Pins = Literal["allow", "force", "refuse"]
@@ -238,13 +239,17 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningTerms:
-    """What becomes of a reasoning trace; `max_tokens` bounds the summary, `detail` brief to the shortest."""
+    """What becomes of a reasoning trace; `max_tokens` bounds the summary, `detail` brief to the shortest.
+
+    `overlap` is what follows where the answer repeats it.
+    """
 
     show: Show = "full"
     max_tokens: int = 160
     seal: bool = False
     inline: Inline = "tagged"
     detail: Detail = "outline"
+    overlap: Repeats = "report"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ _START, _BODY = "http.response.start", "http.response.body"
 _AROUND = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 
 
+_REPEATED = Refusal(403, "forbidden", "the answer repeats reasoning that is withheld here")
+
+
 async def _nothing() -> None:
     """A send that has nothing to send."""
 
@@ -122,7 +125,7 @@ class Response:
         except Exception as fault:  # noqa: BLE001  as in send
             return self._fault(fault, message, exchange.surrender(data))
         self.body_s += (_SAMPLED + 1) * (self._clock() - began)
-        return self._carefully(out) if exchange.owed else self._left(message, data, out)
+        return self._carefully(out) if exchange.owed or exchange.stops else self._left(message, data, out)
 
     def _read(self, message: Message, data: bytes) -> Awaitable[None]:
         """As `send`, for a piece that nothing is known of: it may hold many frames."""
@@ -131,7 +134,7 @@ class Response:
             out = exchange.read(data, self._clock())
         except Exception as fault:  # noqa: BLE001  as in send
             return self._fault(fault, message, exchange.surrender(data))
-        if len(data) > _LARGE_BYTES and exchange.owed:
+        if len(data) > _LARGE_BYTES and (exchange.owed or exchange.stops):
             return self._carefully(out)
         return self._left(message, data, out)
 
@@ -242,7 +245,9 @@ class Response:
             await self._fault(fault, message, taken)
             return
         self.body_s += self._clock() - now
-        if self._kept and last:
+        if self._kept and last and self._exchange.stops:
+            await self._end_badly(_REPEATED)
+        elif self._kept and last:
             await self._whole(out)
         elif last:
             await self._finish(out)
@@ -296,6 +301,9 @@ class Response:
         """Send a piece while beats may be due or tokens are owed."""
         wait_s: float | None = None
         async with self._beats:
+            if self._exchange.stops:
+                await self._finish(self._exchange.cut(self._clock()), "cut")
+                return
             if self._exchange.owed:
                 granted, wait_s = await self._control.extended()
                 if not granted and wait_s is None:

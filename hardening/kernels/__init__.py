@@ -14,6 +14,8 @@ from typing import Protocol
 
 from hardening.clock import Clock, SystemClock
 from hardening.kernels import plain
+from hardening.kernels.copies import Bits
+from hardening.kernels.copies import State as RunState
 from hardening.kernels.draws import Draws
 from hardening.kernels.features import Bias, State, Weights
 from hardening.kernels.grid import Grid
@@ -31,6 +33,7 @@ __all__ = [
     "step_floats",
     "step_list",
     "tag_sentences",
+    "take_words",
     "warm",
 ]
 
@@ -59,6 +62,10 @@ class Twins(Protocol):
         self, sentences: Sequence[bytes], weights: Weights, bias: Bias, state: State
     ) -> list[list[int]]:
         """The score of each part for each sentence."""
+        ...
+
+    def take_words(self, text: bytes, state: RunState, bits: Bits, *, learn: bool) -> None:
+        """Read on in a text, and learn or count its runs of words."""
         ...
 
     def step_list(self, raw: bytes, grid: Grid) -> bytes | None:
@@ -138,6 +145,18 @@ def tag_sentences(sentences: Sequence[bytes], weights: Weights, bias: Bias, stat
         state: int64, from `features.new_state`; moved on to the next sentence.
     """
     return _twins.tag_sentences(sentences, weights, bias, state)
+
+
+def take_words(text: bytes, state: RunState, bits: Bits, *, learn: bool) -> None:
+    """Read on in a text (UTF-8): put its runs of words into a filter, or count those that the filter knows.
+
+    Args:
+        text: the next piece; words may go on over the border of two pieces.
+        state: int64, `copies.STATE`, zeros at the start of a text; `state[copies.FOUND]` counts.
+        bits: uint8, `copies.FILTER_BYTES`, zeros at the start.
+        learn: whether runs are put in, and those counted that are new; else known runs are counted.
+    """
+    _twins.take_words(text, state, bits, learn=learn)
 
 
 def step_list(raw: bytes, grid: Grid) -> bytes | None:

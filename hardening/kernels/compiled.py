@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from hardening.kernels import plain
 from hardening.kernels.codes import MAX_ALTERNATIVES, NO_ROOM, WHOLE
+from hardening.kernels.copies import FILTER_BYTES, STATE, Bits
+from hardening.kernels.copies import State as RunState
+from hardening.kernels.copying import take_words as _take_words
 from hardening.kernels.draws import CHAIN_WORDS, KEY_WORDS, Draws
 from hardening.kernels.features import BUCKET_BITS, MOST_WORDS, Bias, State, Weights, new_state
 from hardening.kernels.grid import Grid
@@ -121,6 +124,11 @@ def tag_sentences(sentences: Sequence[bytes], weights: Weights, bias: Bias, stat
     return found
 
 
+def take_words(text: bytes, state: RunState, bits: Bits, *, learn: bool) -> None:
+    """What `plain.take_words` does, by one kernel call."""
+    _take_words(np.frombuffer(text, np.uint8), state, bits, learn)
+
+
 @lru_cache(maxsize=64)
 def _spelled(grid: Grid) -> tuple[NDArray[np.uint64], Longs]:
     """The first multiples of a step as text, eight bytes each, and how many of them count; 0 if too few."""
@@ -163,4 +171,5 @@ def warm() -> int:
     step_floats(bytes(4), grid)
     weights = np.zeros((1 << BUCKET_BITS, 1), np.int8)
     tag_sentences([b"a 1"], weights, np.zeros(1, np.int32), new_state())
-    return 5
+    take_words(b"a", np.zeros(STATE, np.int64), np.zeros(FILTER_BYTES, np.uint8), learn=True)
+    return 6

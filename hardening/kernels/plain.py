@@ -11,12 +11,13 @@ import numpy as np
 import orjson
 
 from hardening.kernels.codes import LOW_LEVEL, LOWEST, SHARED_SCALE
+from hardening.kernels.copies import take_words
 from hardening.kernels.draws import Draws, over_one
 from hardening.kernels.features import tag_sentences
 from hardening.kernels.grid import Grid
 from hardening.kernels.steps import step_floats, step_list
 
-__all__ = ["centrality", "cut_rows", "step_floats", "step_list", "tag_sentences"]
+__all__ = ["centrality", "cut_rows", "step_floats", "step_list", "tag_sentences", "take_words"]
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None | orjson.Fragment
 Entry = dict[str, Json]

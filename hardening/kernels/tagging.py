@@ -21,7 +21,7 @@ def _crc_table():
     return table
 
 
-_CRC = _crc_table()
+CRC = _crc_table()
 
 
 @part
@@ -58,7 +58,7 @@ def words_of(text, at, end, words):
         crc = np.int64(_MASK)
         while inside:
             lower = np.int64(byte) + 32 * (65 <= byte <= 90)
-            crc = (crc >> 8) ^ _CRC[(crc ^ lower) & 255]
+            crc = (crc >> 8) ^ CRC[(crc ^ lower) & 255]
             inside = (97 <= lower <= 122 or lower == 39 or lower >= 128) and at < end
             if inside:
                 byte = text[at]

@@ -27,13 +27,14 @@ class Speech:
     that passed last, at `index`, until the tags hear of it.
     """
 
-    __slots__ = ("_chain", "_changed", "_tally", "calm", "index", "last", "size")
+    __slots__ = ("_chain", "_changed", "_tally", "calm", "ear", "index", "last", "size")
 
     def __init__(self, chain: Chain, tally: Tally, changed: set[str]) -> None:
         self._chain = chain
         self._tally = tally
         self._changed = changed
         self.calm = chain.settled
+        self.ear = chain.ear
         self.index = 0
         self.last = b""
         self.size = 0
@@ -75,6 +76,8 @@ class Speech:
         self.last = piece
         self.size = len(piece)
         self._tally.bytes += len(piece)
+        if self.ear is not None:
+            self.ear.hear(index, piece)
 
     def spoken(self, index: int, text: str, piece: bytes) -> str | None:
         """The text that leaves for `text`, counted; None, and nothing done, where a tag acts."""
@@ -99,3 +102,4 @@ class Speech:
     def heard(self) -> None:
         """Look anew, after a frame was read in full."""
         self.calm = self._chain.settled and not self._chain.holding
+        self.ear = self._chain.ear

@@ -63,6 +63,8 @@ class TextLane(Lane):
             return self._with_care(data, rest, size)
         speech.last = rest
         speech.size = size
+        if speech.ear is not None:
+            speech.ear.hear(self.index, rest[:size])
         self._tally.bytes += size
         return data if self.sequel is None else self.sequel.came(self, data)
 

@@ -89,6 +89,8 @@ class UsageLane(Lane):
             return self._slowly(data)
         speech.last = rest
         speech.size = size
+        if speech.ear is not None:
+            speech.ear.hear(self.index, rest[:size])
         tally.bytes += size
         tally.unread = usage
         return data if self.sequel is None else self.sequel.came(self, data)

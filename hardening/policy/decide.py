@@ -89,6 +89,7 @@ def _from_terms(terms: Terms) -> Decision:
             bool(terms.seal),
             terms.inline or "tagged",
             terms.detail or "outline",
+            terms.overlap or "report",
         ),
         logprobs=LogprobTerms(
             None if terms.top in (None, "all") else int(terms.top),

@@ -26,6 +26,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "show": ("reasoning", "show"),
         "summary_tokens": ("reasoning", "max_tokens"),
         "detail": ("reasoning", "detail"),
+        "overlap": ("reasoning", "overlap"),
         "seal": ("reasoning", "seal"),
         "inline": ("reasoning", "inline"),
         "top": ("logprobs", "top"),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from hardening.facts import NOISE_SIZES, AtLimit, Detail, Inline, Mode, Pins, Show, UsageTerms
+from hardening.facts import NOISE_SIZES, AtLimit, Detail, Inline, Mode, Pins, Repeats, Show, UsageTerms
 from hardening.policy.quantities import Factor, PerSecond, Scale, Share, TokenBound, written
 from hardening.policy.terms import UNSAID, Terms, order_of
 
@@ -129,6 +129,13 @@ class Reasoning(Strict):
         " Both are of fixed sizes, so that no summary tells how long its trace was.",
         cost="With `brief` people see what is being worked on, and little of how.",
         example="outline",
+    )
+    overlap: Repeats | None = treatment(
+        "overlap",
+        "What follows where an answer repeats its hidden trace: 300 runs of eight words of it, or 100 that are half of it."
+        " `report` names it in the receipt, `stop` ends the answer.",
+        cost="With `stop` a model that drafts a long text in its trace, and then gives it as the answer, is cut short.",
+        example="report",
     )
     seal: bool | None = treatment(
         "seal",
@@ -260,6 +267,7 @@ class Settings(Strict):
             show=reasoning.show,
             summary_tokens=reasoning.max_tokens,
             detail=reasoning.detail,
+            overlap=reasoning.overlap,
             seal=reasoning.seal,
             inline=reasoning.inline,
             top=logprobs.top,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from hardening.facts import AtLimit, Detail, Inline, Pins, Show, UsageTerms
+from hardening.facts import AtLimit, Detail, Inline, Pins, Repeats, Show, UsageTerms
 
 ALL: Literal["all"] = "all"
 """The value of `logprobs.top` that keeps every alternative the server sent."""
@@ -54,6 +54,7 @@ class Terms:
     show: Show | None = field(default=None, metadata=_ranked("full", "summary", "none"))
     summary_tokens: int | None = field(default=None, metadata=_smaller())
     detail: Detail | None = field(default=None, metadata=_ranked("outline", "brief"))
+    overlap: Repeats | None = field(default=None, metadata=_ranked("ignore", "report", "stop"))
     seal: bool | None = field(default=None, metadata=_ranked(True, False))
     inline: Inline | None = field(default=None, metadata=_ranked("never", "tagged", "starts_open"))
     top: int | Literal["all"] | None = field(
@@ -83,6 +84,7 @@ UNSAID = Terms(
     show="full",
     summary_tokens=160,
     detail="outline",
+    overlap="report",
     seal=False,
     inline="tagged",
     top=ALL,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Literal, TypedDict
 
-from hardening.facts import AtLimit, CountedBy, Inline, Mode, Pins, Show, UsageTerms, Window
+from hardening.facts import AtLimit, CountedBy, Detail, Inline, Mode, Pins, Repeats, Show, UsageTerms, Window
 
 Quantity = int | float | str
 """A number, or the text that a file would have in its place."""
@@ -24,6 +24,8 @@ class ReasoningKeys(TypedDict, total=False):
 
     show: Show
     max_tokens: Quantity
+    detail: Detail
+    overlap: Repeats
     seal: bool
     inline: Inline
 

@@ -10,6 +10,7 @@ from hardening.facts import Decision, EmbeddingTerms, LogprobTerms, Usage
 from hardening.transform.embeddings import BoundedVectors, Stepping
 from hardening.transform.inline import InlineTraces
 from hardening.transform.noise import RowNoise
+from hardening.transform.overlap import Overlap
 from hardening.transform.reasoning import HeldReasoning, Keeping, Summarising
 from hardening.transform.rows import BoundedRows, Cutting
 from hardening.transform.step import Step
@@ -33,7 +34,7 @@ class Chain:
     Counts come first, for what hides a trace takes out what tells that an answer goes on.
     """
 
-    __slots__ = ("_steps", "_terms", "hidden", "inline", "rows", "usage", "vectors")
+    __slots__ = ("_steps", "_terms", "hidden", "inline", "overlap", "rows", "usage", "vectors")
 
     def __init__(
         self,
@@ -62,12 +63,15 @@ class Chain:
         self.usage: CoarseUsage | None = None
         if decision.acts and decision.usage != "keep" and not embeds:  # who embeds writes nothing that counts
             self.usage = CoarseUsage(decision.usage, choices=choices)
+        self.overlap: Overlap | None = None
         if decision.acts and reasoning.show != "full":
+            self.overlap = None if reasoning.overlap == "ignore" else Overlap()
             self.hidden = HeldReasoning(
                 reasoning.show,
                 summariser=lambda: makers.summariser(budget(reasoning)),
                 question_values=question_values,
                 sealing=sealing,
+                overlap=self.overlap,
             )
             if reasoning.inline != "never":
                 self.inline = InlineTraces(reasoning.inline)
@@ -90,7 +94,14 @@ class Chain:
 
     def _lay(self) -> None:
         """Put the steps that act in their order."""
-        steps: tuple[Step | None, ...] = (self.usage, self.inline, self.hidden, self.rows, self.vectors)
+        steps: tuple[Step | None, ...] = (
+            self.usage,
+            self.inline,
+            self.hidden,
+            self.overlap,
+            self.rows,
+            self.vectors,
+        )
         self._steps = tuple(step for step in steps if step is not None)
 
     def read_inline(self, *, whole: bool) -> None:
@@ -142,6 +153,11 @@ class Chain:
         for step in self._steps[first:] if first else self._steps:
             events = [out for one in events for out in step.feed(one)]
         return events
+
+    @property
+    def ear(self) -> Overlap | None:
+        """What hears the text that leaves without passing through here; None where there is no trace to repeat."""
+        return self.overlap if self.overlap is not None and self.overlap.listens else None
 
     @property
     def settled(self) -> bool:

@@ -25,6 +25,7 @@ from hardening.events import (
     UsageSeen,
     Withheld,
 )
+from hardening.transform.overlap import Overlap
 from hardening.transform.step import Step
 
 _MOST_GIVEN = 256  # summaries of one text that are kept for copies of it
@@ -78,8 +79,10 @@ class HeldReasoning(Step):
         summariser: Callable[[], Summarising],
         question_values: Callable[[], frozenset[str]],
         sealing: Callable[[], Keeping] | None = None,
+        overlap: Overlap | None = None,
     ) -> None:
         self.sealing = sealing
+        self._overlap = overlap
         self._summariser = summariser if show == "summary" else None
         self._question_values = question_values
         self._traces: dict[int, Trace] = {}
@@ -88,7 +91,7 @@ class HeldReasoning(Step):
         self._given: dict[int, str] = {}
         self._given_in_text: dict[int, list[str]] = {}
         self.summaries = 0
-        self._pieces = _Pieces()
+        self._pieces = _Pieces(overlap)
         self._known: list[_Pieces] = []
         self._known_in_full = True
 
@@ -123,6 +126,8 @@ class HeldReasoning(Step):
         """Know copies of traces that were restored into the request: an error may quote it, in escapes of its own."""
         chars = 0
         for trace in traces:
+            if self._overlap is not None:
+                self._overlap.learn(trace)
             written = {trace, json.dumps(trace)[1:-1], json.dumps(trace, ensure_ascii=False)[1:-1]}
             for text in written:
                 pieces = _Pieces()
@@ -137,6 +142,8 @@ class HeldReasoning(Step):
             trace = self._traces[index] = Trace(self._pieces)
         trace.open = True
         self._open += 1
+        if self._overlap is not None:
+            self._overlap.open()
         trace.tags = tags
         trace.summary = self._summariser() if self._summariser else None
         trace.seal = self.sealing() if self.sealing is not None and tags is None else None
@@ -228,9 +235,10 @@ class _Pieces:
     Every 20 characters in a row hold one aligned run of 10; the index tells where each run stands.
     """
 
-    __slots__ = ("_held", "_new", "_places", "_trace", "chars")
+    __slots__ = ("_held", "_new", "_overlap", "_places", "_trace", "chars")
 
-    def __init__(self) -> None:
+    def __init__(self, overlap: Overlap | None = None) -> None:
+        self._overlap = overlap
         self.chars = 0  # that came, kept or not
         self._trace = ""
         self._new: list[str] = []
@@ -240,6 +248,8 @@ class _Pieces:
     def add(self, text: str) -> None:
         """Take a piece of the trace; what comes after its first 262,144 characters is not kept."""
         self.chars += len(text)
+        if self._overlap is not None:
+            self._overlap.learn(text)
         if self._held < _HELD_CHARS:
             self._held += len(text)
             self._new.append(text)

@@ -64,6 +64,7 @@ VALUES: dict[str, list[object]] = {
     "reasoning.show": ["full", "summary", "none"],
     "reasoning.max_tokens": [1, 50, 900],
     "reasoning.detail": ["brief", "outline"],
+    "reasoning.overlap": ["ignore", "report", "stop"],
     "reasoning.seal": [True, False],
     "reasoning.inline": ["never", "tagged", "starts_open"],
     "logprobs.top": [0, 1, 7, "all"],

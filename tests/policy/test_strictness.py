@@ -18,6 +18,7 @@ LIMITS = ("one", "two", "three")
 SHOW = ("full", "summary", "none")
 INLINE = ("never", "tagged", "starts_open")
 DETAIL = ("outline", "brief")
+OVERLAP = ("ignore", "report", "stop")
 USAGE = ("keep", "round", "drop")
 AT_LIMIT = ("finish", "slow", "cut")
 PINS = ("allow", "force", "refuse")
@@ -32,6 +33,7 @@ SAID = {
         show=st.sampled_from(SHOW),
         max_tokens=st.integers(1, 900),
         detail=st.sampled_from(DETAIL),
+        overlap=st.sampled_from(OVERLAP),
         seal=st.booleans(),
         inline=st.sampled_from(INLINE),
     ),
@@ -105,9 +107,9 @@ FACTS = st.builds(
 def strictness(decision: Decision) -> list[float]:
     """One number for each field of a Decision; greater is stricter."""
     if decision.exempt:
-        return [float("-inf")] * 17
+        return [float("-inf")] * 18
     if decision.refusal is not None:
-        return [float("inf")] * 17
+        return [float("inf")] * 18
 
     def most(value: float | None) -> float:
         return -float("inf") if value is None else -value
@@ -116,6 +118,7 @@ def strictness(decision: Decision) -> list[float]:
         SHOW.index(decision.reasoning.show),
         -decision.reasoning.max_tokens,
         DETAIL.index(decision.reasoning.detail),
+        OVERLAP.index(decision.reasoning.overlap),
         -decision.reasoning.seal,
         INLINE.index(decision.reasoning.inline),
         most(decision.logprobs.top),
@@ -205,6 +208,7 @@ WHOLE = st.builds(
     show=st.none() | st.sampled_from(SHOW),
     summary_tokens=st.none() | st.integers(1, 9),
     detail=st.none() | st.sampled_from(DETAIL),
+    overlap=st.none() | st.sampled_from(OVERLAP),
     seal=st.none() | st.booleans(),
     inline=st.none() | st.sampled_from(INLINE),
     top=st.none() | st.integers(0, 9) | st.just("all"),
@@ -250,6 +254,7 @@ ORDERS = {
     "show": ("full", "summary"),
     "summary_tokens": (160, 40),
     "detail": ("outline", "brief"),
+    "overlap": ("report", "stop"),
     "seal": (True, False),
     "inline": ("tagged", "starts_open"),
     "top": ("all", 20),

@@ -1,0 +1,99 @@
+"""An answer that repeats its trace is heard, in whatever pieces it comes; one that ends as its trace did is not."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from hardening.events import Text
+from hardening.facts import Decision, ReasoningTerms
+from hardening.transform.overlap import FEWEST_RUNS, MANY_RUNS, Overlap
+from tests.exchanges import DONE, chunk, run, words
+
+LETTERS = random.Random(3)
+NOUNS = ["".join(LETTERS.choices("abcdefghij", k=6)) for _ in range(600)]
+TRACE = " ".join(NOUNS[:260])
+ANSWER = "So the lamps that still work are seventy-nine of them in all."
+TERMS = {
+    name: Decision(reasoning=ReasoningTerms("summary", overlap=name)) for name in ("ignore", "report", "stop")
+}
+
+
+def heard(trace: str, answer: str, *, size: int = 40) -> bool:
+    overlap = Overlap()
+    overlap.learn(trace)
+    overlap.learn(" ")
+    for at in range(0, len(answer), size):
+        overlap.hear(0, json.dumps(answer[at : at + size])[1:-1].encode())
+    overlap.close()
+    return overlap.repeats
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 10_000])
+def test_a_repeated_trace_is_heard_in_any_pieces(size):
+    assert heard(TRACE, TRACE, size=size)
+    assert heard(TRACE, "Here it is:\n\n" + TRACE.replace(" ", "\n"), size=size)
+
+
+def test_a_conclusion_and_a_short_draft_are_not():
+    assert not heard(TRACE + ANSWER, ANSWER)
+    assert not heard(TRACE, " ".join(NOUNS[: FEWEST_RUNS + 7]) + " " + " ".join(NOUNS[300:]))
+    assert not heard(" ".join(NOUNS[:90]), " ".join(NOUNS[:90]))
+
+
+def test_half_of_a_short_trace_is_and_a_third_of_a_long_one():
+    assert heard(TRACE, " ".join(NOUNS[:150]))
+    assert not heard(" ".join(NOUNS), " ".join(NOUNS[: MANY_RUNS - 20]))
+    assert heard(" ".join(NOUNS), " ".join(NOUNS[: MANY_RUNS + 8]) + " and")
+
+
+def test_texts_of_two_indices_are_read_apart():
+    overlap = Overlap()
+    overlap.learn(TRACE)
+    for place, noun in enumerate(NOUNS[:260]):
+        list(overlap.feed(Text(place % 2, noun + " ")))
+    assert not overlap.repeats
+
+
+def test_half_a_surrogate_pair_hides_nothing():
+    overlap = Overlap()
+    overlap.learn(TRACE + " ")
+    for noun in NOUNS[:260]:
+        overlap.hear(0, noun.encode() + b" \\ud83d ")
+        overlap.hear(0, b" ")
+    overlap.close()
+    assert not overlap.repeats  # other words stand between: no run is the same
+    for noun in NOUNS[:260]:
+        overlap.hear(0, noun.encode() + b" ")
+    overlap.hear(0, b"\\ud83d")
+    overlap.close()
+    assert overlap.repeats
+
+
+def stream(answer: str, trace: str = TRACE) -> list[bytes]:
+    return [
+        chunk({"role": "assistant", "content": ""}),
+        *(chunk({"reasoning_content": word}) for word in words(trace)),
+        *(chunk({"content": word}) for word in words(answer)),
+        chunk({}, finish="stop"),
+        DONE,
+    ]
+
+
+@pytest.mark.parametrize(("answer", "reasons"), [(TRACE, ("overlap",)), (ANSWER, ())])
+@pytest.mark.parametrize("size", [None, 1, 333])
+def test_an_exchange_tells_of_it_and_changes_nothing(answer, reasons, size):
+    whole = b"".join(stream(answer))
+    pieces = stream(answer) if size is None else [whole[at : at + size] for at in range(0, len(whole), size)]
+    out, settlement = run(pieces, decision=TERMS["report"])
+    assert settlement.reasons == reasons
+    told, silent = run(pieces, decision=TERMS["ignore"])
+    assert (out, silent.reasons) == (told, ())
+
+
+def test_a_trace_between_tags_is_heard_too():
+    tagged = [chunk({"content": word}) for word in words(f"<think>{TRACE}</think>{TRACE}")]
+    _, settlement = run([*tagged, chunk({}, finish="stop"), DONE], decision=TERMS["report"])
+    assert settlement.reasons == ("overlap",)
