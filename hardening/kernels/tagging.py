@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from hardening.kernels.features import ASKS, BUCKET_BITS, END, EQUALS, MOST_WORDS, NUMBER, START
-from hardening.kernels.jit import kernel, part
+from hardening.kernels.jit import kernel, part, pointer
 
 PARTS = "016d4369e4035bff"
 """Digest of the files of the parts, which renews numba's cache with them."""
@@ -32,11 +32,11 @@ def mix(seed, value):
 
 
 @part
-def add(weights, mixed, row):
-    """Add the weights of one feature."""
-    bucket = mixed >> (32 - BUCKET_BITS)
-    for column in range(row.size):
-        row[column] += weights[bucket, column]
+def add(table, mixed, sums, start, parts):
+    """Add the weights of one feature to the scores from `start`."""
+    first = (mixed >> (32 - BUCKET_BITS)) * parts
+    for column in range(parts):
+        sums[start + column] += table[first + column]
 
 
 @part
@@ -90,8 +90,9 @@ def tag_sentences(text, starts, weights, state, words, scores):
         state: int64, see `features.feature_ids`; moved on.
         words: int64, room for `MOST_WORDS`.
     """
+    table, sums, parts = pointer(weights), pointer(scores), scores.shape[1]
     for place in range(starts.size - 1):
-        row = scores[place]
+        start = place * parts
         count = words_of(text, starts[place], starts[place + 1], words)
         before, last = np.int64(0), np.int64(0)
         numbers = equals = asks = 0
@@ -100,22 +101,22 @@ def tag_sentences(text, starts, weights, state, words, scores):
             numbers += word == NUMBER
             equals += word == EQUALS
             asks += word == ASKS
-            add(weights, mix(1, word), row)
-            add(weights, mix(mix(2, last), word), row)
-            add(weights, mix(mix(mix(3, before), last), word), row)
+            add(table, mix(1, word), sums, start, parts)
+            add(table, mix(mix(2, last), word), sums, start, parts)
+            add(table, mix(mix(mix(3, before), last), word), sums, start, parts)
             before, last = last, word
         lead = mix(4, 0)
         for at in range(min(count, 4)):
             lead = mix(lead, words[at])
-            add(weights, lead, row)
-        add(weights, mix(5, min(numbers, 3)), row)
-        add(weights, mix(6, min(equals, 3)), row)
-        add(weights, mix(7, min(asks, 3)), row)
-        add(weights, mix(8, bits(count)), row)
-        add(weights, mix(9, min(bits(state[3]), 6)), row)
-        add(weights, mix(10, state[0]), row)
-        add(weights, mix(mix(11, state[0]), state[1]), row)
-        add(weights, mix(12, state[2]), row)
+            add(table, lead, sums, start, parts)
+        add(table, mix(5, min(numbers, 3)), sums, start, parts)
+        add(table, mix(6, min(equals, 3)), sums, start, parts)
+        add(table, mix(7, min(asks, 3)), sums, start, parts)
+        add(table, mix(8, bits(count)), sums, start, parts)
+        add(table, mix(9, min(bits(state[3]), 6)), sums, start, parts)
+        add(table, mix(10, state[0]), sums, start, parts)
+        add(table, mix(mix(11, state[0]), state[1]), sums, start, parts)
+        add(table, mix(12, state[2]), sums, start, parts)
         state[0] = words[0] if count else 0
         state[1] = words[1] if count > 1 else 0
         state[2] = asks > 0

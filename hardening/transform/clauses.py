@@ -17,13 +17,13 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
-    r"\s*(?:[;:(\[—–]|\s-\s|,?\s+(?:so|because|since|which|where|but|then|if|except|meaning|given|right|such that)\b).*",
-    re.S | re.I,
+    r"[;:(\[—–]|\s-\s|,?\s+(?:so|because|since|which|where|but|then|if|except|meaning|given|right|such that)\b",
+    re.I,
 )
 _PLAN_CLAUSE = re.compile(
-    r"\s*(?:[;:(\[—–]|\s-\s|,?\s+(?:so|because|since|but|then|meaning|right|such that)\b).*", re.S | re.I
+    r"[;:(\[—–]|\s-\s|,?\s+(?:so|because|since|but|then|meaning|right|such that)\b", re.I
 )
-"""A plan may name the conditions of the question: it leaves with no value that the question does not hold."""
+"""What ends a main clause. A plan may name the conditions of the question: it leaves with no value that the question does not hold."""
 _STATED = re.compile(
     r"(?:i|we)(?:'ve|'m)?\s+(?:have |got |come across |came across |given |presented with )(?:got )?"
     r"(?:this|a|an|the|another) (?:\w+ ){0,2}(?:problem|question|riddle|puzzle|analogy|sequence|task|exercise)\b"
@@ -92,15 +92,15 @@ def clause(sentence: str, part: Part) -> str:
     What follows "so", "because", a colon or a bracket is where derivations stand.
     """
     told = _STATED.sub("", _bare(sentence), count=1)
-    border = _PLAN_CLAUSE if part == "plan" else _CLAUSE
-    main = border.sub("", told)
+    border = (_PLAN_CLAUSE if part == "plan" else _CLAUSE).search(told)
+    main = told[: border.start()] if border else told
     bare = _BLANK.sub(MASK, _RECALL.sub("", main)).strip(" \t\r\n.,!?*_\"'")
     if bare.count('"') % 2:
         bare = bare.replace('"', "")
     words = _words(bare)
     if (
         not _FEWEST_WORDS <= len(words) <= _MOST_WORDS
-        or (main != told and words[-1] in cues.OPEN_ENDS)
+        or (border and words[-1] in cues.OPEN_ENDS)
         or not _is_english(words)
     ):
         return ""
