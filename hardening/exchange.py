@@ -166,11 +166,14 @@ class Exchange:
                 self.forced = switch
         self._question.take(without_seals(body) if carries else body)
         self._asked = body
+        sealed_only = self._decision.reasoning.resent == "sealed"
+        hides = self._codec.resends and (self._hides or sealed_only)
+        drop_resent = hides and may_resend(body, sealed_only=sealed_only)
         max_tokens = self._decision.max_tokens if self._bound is None else self._bound
         top_logprobs = self._decision.logprobs.top if self._facts.top_logprobs is not None else None
-        drop_resent = self._hides and self._codec.resends and may_resend(body)
         if max_tokens is not None or top_logprobs is not None or drop_resent or self.forced is not None:
-            body = self._codec.edit_request(body, Edits(max_tokens, top_logprobs, drop_resent), switches)
+            edits = Edits(max_tokens, top_logprobs, drop_resent, drop_resent and sealed_only)
+            body = self._codec.edit_request(body, edits, switches)
         return self._restored(body) if carries else body
 
     @property

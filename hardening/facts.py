@@ -16,6 +16,7 @@ Show = Literal["full", "summary", "none"]
 Inline = Literal["never", "tagged", "starts_open"]
 Detail = Literal["brief", "outline"]
 Repeats = Literal["ignore", "report", "stop"]
+Resent = Literal["any", "sealed"]
 UsageTerms = Literal["keep", "round", "drop"]
 AtLimit = Literal["cut", "slow", "finish"]
 Pins = Literal["allow", "force", "refuse"]
@@ -242,6 +243,7 @@ class ReasoningTerms:
     """What becomes of a reasoning trace; `max_tokens` bounds the summary, `detail` brief to the shortest.
 
     `overlap` is what follows where the answer repeats it.
+    `resent` says which reasoning of earlier turns a client may send.
     """
 
     show: Show = "full"
@@ -250,6 +252,7 @@ class ReasoningTerms:
     inline: Inline = "tagged"
     detail: Detail = "outline"
     overlap: Repeats = "report"
+    resent: Resent = "any"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from hardening.facts import Decision, ReasoningTerms, RequestFacts
 from hardening.testing import find_leaks
 from hardening.transform.seal import Sealer
 from hardening.wire.codec import CODECS
-from hardening.wire.seals import MARK, PLACES
+from hardening.wire.mark import MARK
+from hardening.wire.seals import PLACES
 from tests.exchanges import ANSWER, DONE, TOOLS, TRACE, chunk, deltas, gemini_array, words
 from tests.laws.formats import FORMATS, Format
 

@@ -90,6 +90,7 @@ def _from_terms(terms: Terms) -> Decision:
             terms.inline or "tagged",
             terms.detail or "outline",
             terms.overlap or "report",
+            terms.resent or "any",
         ),
         logprobs=LogprobTerms(
             None if terms.top in (None, "all") else int(terms.top),

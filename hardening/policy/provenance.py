@@ -28,6 +28,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "detail": ("reasoning", "detail"),
         "overlap": ("reasoning", "overlap"),
         "seal": ("reasoning", "seal"),
+        "resent": ("reasoning", "resent"),
         "inline": ("reasoning", "inline"),
         "top": ("logprobs", "top"),
         "logprob_step": ("logprobs", "step"),

@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from hardening.facts import NOISE_SIZES, AtLimit, Detail, Inline, Mode, Pins, Repeats, Show, UsageTerms
+from hardening.facts import (
+    NOISE_SIZES,
+    AtLimit,
+    Detail,
+    Inline,
+    Mode,
+    Pins,
+    Repeats,
+    Resent,
+    Show,
+    UsageTerms,
+)
 from hardening.policy.quantities import Factor, PerSecond, Scale, Share, TokenBound, written
 from hardening.policy.terms import UNSAID, Terms, order_of
 
@@ -143,6 +154,13 @@ class Reasoning(Strict):
         cost="With `false` a model that needs its own trace in the next turn (tools, agents) has to think again.",
         example=True,
     )
+    resent: Resent | None = treatment(
+        "resent",
+        "Which reasoning of earlier turns a client may send to the model: any, or only what was sealed here.",
+        cost="With `sealed` what another server signed, or an agent kept from elsewhere, does not reach the model; some APIs refuse"
+        " a call of a tool without it.",
+        example="any",
+    )
     inline: Inline | None = treatment(
         "inline",
         "Where the model writes traces into the answer: never, between tags, or from its first token on without an opening tag.",
@@ -269,6 +287,7 @@ class Settings(Strict):
             detail=reasoning.detail,
             overlap=reasoning.overlap,
             seal=reasoning.seal,
+            resent=reasoning.resent,
             inline=reasoning.inline,
             top=logprobs.top,
             logprob_step=logprobs.step,

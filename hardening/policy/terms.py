@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from hardening.facts import AtLimit, Detail, Inline, Pins, Repeats, Show, UsageTerms
+from hardening.facts import AtLimit, Detail, Inline, Pins, Repeats, Resent, Show, UsageTerms
 
 ALL: Literal["all"] = "all"
 """The value of `logprobs.top` that keeps every alternative the server sent."""
@@ -56,6 +56,7 @@ class Terms:
     detail: Detail | None = field(default=None, metadata=_ranked("outline", "brief"))
     overlap: Repeats | None = field(default=None, metadata=_ranked("ignore", "report", "stop"))
     seal: bool | None = field(default=None, metadata=_ranked(True, False))
+    resent: Resent | None = field(default=None, metadata=_ranked("any", "sealed"))
     inline: Inline | None = field(default=None, metadata=_ranked("never", "tagged", "starts_open"))
     top: int | Literal["all"] | None = field(
         default=None, metadata=_by(_fewer, "smaller is stricter, `all` is the loosest")
@@ -86,6 +87,7 @@ UNSAID = Terms(
     detail="outline",
     overlap="report",
     seal=False,
+    resent="any",
     inline="tagged",
     top=ALL,
     logprob_step=0.0,

@@ -10,7 +10,19 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Literal, TypedDict
 
-from hardening.facts import AtLimit, CountedBy, Detail, Inline, Mode, Pins, Repeats, Show, UsageTerms, Window
+from hardening.facts import (
+    AtLimit,
+    CountedBy,
+    Detail,
+    Inline,
+    Mode,
+    Pins,
+    Repeats,
+    Resent,
+    Show,
+    UsageTerms,
+    Window,
+)
 
 Quantity = int | float | str
 """A number, or the text that a file would have in its place."""
@@ -27,6 +39,7 @@ class ReasoningKeys(TypedDict, total=False):
     detail: Detail
     overlap: Repeats
     seal: bool
+    resent: Resent
     inline: Inline
 
 

@@ -21,8 +21,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hardening.events import THE_TRACE
+from hardening.wire.mark import MARK
 from hardening.wire.scan import read_json
-from hardening.wire.seals import MARK
 from hardening.wire.traces import written
 
 SIZES = tuple(768 * 3**n for n in range(8))

@@ -93,6 +93,7 @@ REQUEST = compile_questions(
         "top_logprobs": Role.ASK_TOP,
         "messages[].content": Role.PARTS,  # Mistral's, whose traces are parts of the content
         "messages[].content[]": Role.PART,
+        "messages[].{reasoning_content,reasoning,reasoning_text,thinking,encrypted_content}": Role.THOUGHTS,
         "messages[].{reasoning_details,thinking_blocks}": Role.RESENT,  # OpenRouter's, LiteLLM's
         "messages[].{reasoning_details,thinking_blocks}[]": Role.PART,
     },

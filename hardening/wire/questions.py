@@ -14,7 +14,7 @@ from hardening.wire.roles import Node, Role, grow, nodes
 from hardening.wire.scan import Walk, read_json
 from hardening.wire.sites import Owner
 
-_RESENT = frozenset({Role.RESENT, Role.TURNS, Role.TURN, Role.PARTS, Role.PART})
+_RESENT = frozenset({Role.THOUGHTS, Role.RESENT, Role.TURNS, Role.TURN, Role.PARTS, Role.PART})
 _NO_PINS: Mapping[str, Pin] = MappingProxyType({})
 _NO_ROLES: Mapping[str, Role] = MappingProxyType({})
 _ASKED = frozenset(

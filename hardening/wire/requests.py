@@ -40,12 +40,13 @@ class Edits:
     """What a request must not ask for beyond; None leaves a field as it is.
 
     `top_logprobs` 0 asks for none at all; of more, as many are asked for as may leave. `drop_resent` takes out reasoning that comes back without a
-    signature or sealed content, which can only be summaries written here.
+    signature or sealed content, which can only be summaries written here; `drop_unsealed`, beside it, all that was not sealed here.
     """
 
     max_tokens: int | None = None
     top_logprobs: int | None = None
     drop_resent: bool = False
+    drop_unsealed: bool = False
 
 
 def as_utf8(body: bytes) -> bytes:
@@ -266,7 +267,7 @@ def edit_request(
         if (new := _less(text, site, edits, drawn=bool(drawn))) is not None
     ]
     if edits.drop_resent:
-        spans += without_resent(text, sites)
+        spans += without_resent(text, sites, sealed_only=edits.drop_unsealed)
     value = read_json(text, format=format) if drawn or edits.max_tokens is not None else None
     if (
         edits.max_tokens is not None
@@ -299,6 +300,8 @@ def _less(text: bytes, site: Site, edits: Edits, *, drawn: bool) -> bytes | None
     raw = text[site.start : site.end]
     if site.role is Role.ASK_TOKENS and edits.max_tokens is not None:
         return None if _within(raw, edits.max_tokens) else b"%d" % edits.max_tokens
+    if site.role is Role.THOUGHTS:
+        return b'""' if edits.drop_unsealed and raw[:1] == b'"' and raw != b'""' else None
     if site.role is Role.RESENT:
         return b'""' if edits.drop_resent and raw[:1] == b'"' and raw != b'""' else None
     if edits.top_logprobs is None:

@@ -1,9 +1,10 @@
-"""Reasoning that a client sends back: what can only be a summary written here is taken out."""
+"""Reasoning that a client sends back: a summary written here is taken out, or all that was not sealed here."""
 
 from __future__ import annotations
 
 import re
 
+from hardening.wire.mark import is_sealed
 from hardening.wire.questions import Questions, compile_questions
 from hardening.wire.roles import Role
 from hardening.wire.scan import read_json
@@ -11,6 +12,17 @@ from hardening.wire.sites import Site
 
 # What blocks that hold a trace call themselves.
 _names_a_trace = re.compile(rb'"(?:thinking|reasoning|reasoning\.text|thought)"').search
+_OF_REASONING = frozenset(
+    {
+        "thinking",
+        "redacted_thinking",
+        "reasoning",
+        "reasoning.text",
+        "reasoning.summary",
+        "reasoning.encrypted",
+    }
+)
+_SEALING = ("signature", "encrypted_content", "data", "thoughtSignature", "thought_signature")
 _SUMMARY = compile_questions({"summary": Role.PARTS})
 
 _speaks_of_traces = re.compile(rb"thinking|reasoning|thought").search
@@ -18,23 +30,23 @@ _speaks_of_traces = re.compile(rb"thinking|reasoning|thought").search
 Spans = list[tuple[int, int, bytes]]
 
 
-def may_resend(body: bytes) -> bool:
-    """Whether a reasoning block may stand in the body, told without reading it."""
-    return _names_a_trace(body) is not None
+def may_resend(body: bytes, *, sealed_only: bool = False) -> bool:
+    """Whether reasoning that has to go may stand in the body, told without reading it."""
+    return (_speaks_of_traces if sealed_only else _names_a_trace)(body) is not None
 
 
-def without_resent(text: bytes, sites: list[Site]) -> Spans:
+def without_resent(text: bytes, sites: list[Site], *, sealed_only: bool = False) -> Spans:
     """The spans of blocks that hold nothing but a summary written here, and of the messages of such alone.
 
-    Each list of messages or of their content keeps an element; some servers refuse an empty one.
+    With `sealed_only` those of every block of reasoning that was not sealed here. Each list of messages or of their content keeps an element; some servers refuse an empty one.
     """
     spans: Spans = []
     own: list[Site] = []
     for traces, blocks in lists_of(sites, Role.RESENT, Role.PART):
-        gone = [_summaries(text[block.start : block.end]) is None for block in blocks]
+        gone = [_emptied(text[block.start : block.end], sealed_only) is None for block in blocks]
         spans += [(traces.start, traces.end, b"[]")] if all(gone) else without(blocks, gone)
     for parts, blocks in lists_of(sites, Role.PARTS, Role.PART):
-        found = [_summaries(text[block.start : block.end]) for block in blocks]
+        found = [_emptied(text[block.start : block.end], sealed_only) for block in blocks]
         spans += without(blocks, [emptied is None for emptied in found])
         for block, emptied in zip(blocks, found, strict=True):
             spans += [(block.start + start, block.start + end, new) for start, end, new in emptied or ()]
@@ -70,8 +82,8 @@ def without(elements: list[Site], gone: list[bool]) -> Spans:
     ]
 
 
-def _summaries(block: bytes) -> Spans | None:
-    """What is emptied in a block that may be sent on; None for one that only repeats a summary written here.
+def _emptied(block: bytes, sealed_only: bool) -> Spans | None:
+    """What is emptied in a block that may be sent on; None for one that may not.
 
     A text in `content` or `thinking`, or of a `thought`, makes a server take it for the model's own trace. Where
     the text stands in `summary` alone, the item may be a reference to one that the server keeps: then only the
@@ -82,6 +94,12 @@ def _summaries(block: bytes) -> Spans | None:
     value = read_json(block, format="request")
     if not isinstance(value, dict):
         return []
+    kind = value.get("type")
+    if sealed_only and (value.get("thought") is True or (isinstance(kind, str) and kind in _OF_REASONING)):
+        if any(is_sealed(value.get(name)) for name in _SEALING):
+            return []
+        if kind != "reasoning" or any(value.get(name) for name in ("content", *_SEALING)):
+            return None
     if value.get("thought") is True:
         return [] if value.get("thoughtSignature") or value.get("thought_signature") else None
     if value.get("type") not in ("thinking", "reasoning", "reasoning.text"):

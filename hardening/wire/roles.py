@@ -84,6 +84,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
     ASK_INCLUDE = enum.auto()  # request: names of what the answer shall hold beside its text
     ASK_PACKING = enum.auto()  # request: how the values of an embedding are packed
+    THOUGHTS = enum.auto()  # request: a trace of an earlier turn as plain text, which its server wants back
     RESENT = enum.auto()  # request: traces of an earlier turn, as plain text or as a list that may be empty
     TURNS = enum.auto()  # request: the messages
     TURN = enum.auto()  # request: one of them

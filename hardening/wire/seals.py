@@ -15,13 +15,11 @@ import orjson
 
 from hardening.events import THE_TRACE
 from hardening.wire.frame import Frame
+from hardening.wire.mark import MARK
 from hardening.wire.roles import SEALS, Role
 from hardening.wire.scan import read_json
 from hardening.wire.sites import Site
 from hardening.wire.traces import trace_of
-
-MARK = "aGFyZGVu"
-"""What every seal of ours begins with, in either alphabet of base64."""
 
 _TRACES = frozenset({Role.REASONING, Role.REASONING_WHOLE})
 _HELD = _TRACES | SEALS

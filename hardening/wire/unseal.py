@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from hardening.wire.mark import MARK, is_sealed
 from hardening.wire.questions import Questions, compile_questions
 from hardening.wire.requests import as_utf8, splice
 from hardening.wire.resent import lists_of, without
 from hardening.wire.roles import Node, Role
 from hardening.wire.scan import read_json
-from hardening.wire.seals import MARK
 from hardening.wire.traces import written
 
 _MARK = MARK.encode()
@@ -153,10 +153,6 @@ def _request(text: bytes, *, format: str) -> Turn:
     return value if isinstance(value, dict) else {}
 
 
-def _is_sealed(value: object) -> bool:
-    return isinstance(value, str) and value.startswith(MARK)
-
-
 def _listed(value: object) -> Sequence[Turn]:
     """The objects in a list; none in anything else."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else ()
@@ -173,7 +169,7 @@ def _chat_restored(turn: Turn, reveal: Reveal) -> Turn | None:
     details = turn.get("reasoning_details")
     if not isinstance(details, list):
         return turn
-    ours = [one for one in _listed(details) if _is_sealed(one.get("data"))]
+    ours = [one for one in _listed(details) if is_sealed(one.get("data"))]
     opened = [found for one in ours if (found := reveal(one["data"])) is not None]
     rest = [one for one in details if one not in ours]
     kept = {name: value for name, value in turn.items() if name != "reasoning_details" or rest}
@@ -210,7 +206,7 @@ def _messages_restored(turn: Turn, reveal: Reveal) -> Turn | None:
         return turn
     kept: list[object] = []
     for block in blocks:
-        if not (isinstance(block, dict) and _is_sealed(block.get("signature"))):
+        if not (isinstance(block, dict) and is_sealed(block.get("signature"))):
             kept.append(block)
         elif (members := reveal(block["signature"])) is not None:
             kept.append({**block, "signature": "", **members})
@@ -239,7 +235,7 @@ def _responses_answers(item: Turn) -> Iterator[str]:
 
 
 def _responses_restored(item: Turn, reveal: Reveal) -> Turn | None:
-    if not _is_sealed(item.get("encrypted_content")):
+    if not is_sealed(item.get("encrypted_content")):
         return item
     members = reveal(item["encrypted_content"])
     if members is None:
@@ -274,7 +270,7 @@ _SIGNATURES = ("thoughtSignature", "thought_signature")
 
 
 def _sealed_signature(part: Turn) -> str | None:
-    return next((name for name in _SIGNATURES if _is_sealed(part.get(name))), None)
+    return next((name for name in _SIGNATURES if is_sealed(part.get(name))), None)
 
 
 def _gemini_answers(turn: Turn) -> Iterator[str]:

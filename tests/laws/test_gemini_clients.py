@@ -11,7 +11,7 @@ import pytest
 from google.genai import errors, types
 
 from hardening.testing import find_leaks
-from hardening.wire.seals import MARK
+from hardening.wire.mark import MARK
 from tests.exchanges import ANSWER, TRACE
 from tests.laws.served import Client, Site
 from tests.laws.upstream import CALL, GEMINI_ANSWERS, PLAN

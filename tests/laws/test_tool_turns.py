@@ -15,7 +15,7 @@ import pytest
 
 from hardening.testing import Hardened, ManualClock, find_leaks, harden
 from hardening.transform.seal import LASTS_S, SIZES
-from hardening.wire.seals import MARK
+from hardening.wire.mark import MARK
 from tests.laws.talks import CALLS, WAYS, Talk, Turns, Value
 from tests.laws.thinker import Thinker, thought
 
@@ -283,7 +283,7 @@ def test_who_brings_a_seal_may_not_see_what_the_model_was_given(format: str, swi
     assert asyncio.run(talk()) == [200, 400]
 
 
-ERRORS = {
+ERRORS: dict[str, Callable[[bytes], bytes]] = {
     "json": lambda body: json.dumps({"error": {"message": "1 error", "input": json.loads(body)}}).encode(),
     "in a string": lambda body: json.dumps({"error": {"message": f"bad value in {body.decode()}"}}).encode(),
     "as python": lambda body: json.dumps({"detail": f"input: {json.loads(body)!r}"}).encode(),

@@ -66,6 +66,7 @@ VALUES: dict[str, list[object]] = {
     "reasoning.detail": ["brief", "outline"],
     "reasoning.overlap": ["ignore", "report", "stop"],
     "reasoning.seal": [True, False],
+    "reasoning.resent": ["any", "sealed"],
     "reasoning.inline": ["never", "tagged", "starts_open"],
     "logprobs.top": [0, 1, 7, "all"],
     "logprobs.step": [0, 0.5, 9],

@@ -17,6 +17,7 @@ from tests.policy.loading import loaded
 LIMITS = ("one", "two", "three")
 SHOW = ("full", "summary", "none")
 INLINE = ("never", "tagged", "starts_open")
+RESENT = ("any", "sealed")
 DETAIL = ("outline", "brief")
 OVERLAP = ("ignore", "report", "stop")
 USAGE = ("keep", "round", "drop")
@@ -35,6 +36,7 @@ SAID = {
         detail=st.sampled_from(DETAIL),
         overlap=st.sampled_from(OVERLAP),
         seal=st.booleans(),
+        resent=st.sampled_from(RESENT),
         inline=st.sampled_from(INLINE),
     ),
     "logprobs": _maybe(
@@ -120,6 +122,7 @@ def strictness(decision: Decision) -> list[float]:
         DETAIL.index(decision.reasoning.detail),
         OVERLAP.index(decision.reasoning.overlap),
         -decision.reasoning.seal,
+        RESENT.index(decision.reasoning.resent),
         INLINE.index(decision.reasoning.inline),
         most(decision.logprobs.top),
         decision.logprobs.step,
@@ -210,6 +213,7 @@ WHOLE = st.builds(
     detail=st.none() | st.sampled_from(DETAIL),
     overlap=st.none() | st.sampled_from(OVERLAP),
     seal=st.none() | st.booleans(),
+    resent=st.none() | st.sampled_from(RESENT),
     inline=st.none() | st.sampled_from(INLINE),
     top=st.none() | st.integers(0, 9) | st.just("all"),
     logprob_step=st.none() | st.floats(0, 4),
@@ -256,6 +260,7 @@ ORDERS = {
     "detail": ("outline", "brief"),
     "overlap": ("report", "stop"),
     "seal": (True, False),
+    "resent": ("any", "sealed"),
     "inline": ("tagged", "starts_open"),
     "top": ("all", 20),
     "logprob_step": (0.25, 0.5),

@@ -13,7 +13,7 @@ import pytest
 from hardening.events import THE_TRACE
 from hardening.transform import seal
 from hardening.transform.seal import LASTS_S, SIZES, Bound, Sealer, room_of
-from hardening.wire.seals import MARK
+from hardening.wire.mark import MARK
 
 OURS = Bound("account:a", "openai_chat", "m", ("call_1", "call_2"))
 KEY, OLD = b"k" * 32, b"o" * 32

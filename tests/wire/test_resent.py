@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from hardening.facts import Decision, ReasoningTerms
+from hardening.facts import Decision, ReasoningTerms, Show
 from hardening.wire.codec import CODECS
+from hardening.wire.mark import MARK
+from hardening.wire.requests import Edits
 from tests.exchanges import HIDDEN, SHADOW, SIGNED, SUMMARISED, SUMMARY, TRACE, exchange
 
 CALL = f"call_x__thought__{SIGNED}"  # so a gateway hides a signature: an id, and nobody's to edit
@@ -118,3 +120,44 @@ def test_a_format_whose_clients_send_nothing_back_is_not_looked_through() -> Non
         "ollama_embed",
         "cohere_embed",
     }
+
+
+SEAL = MARK + "A" * 500
+# What stays of the bodies above where only what was sealed here may come back; None for all of it.
+SEALED_ONLY: dict[str, object] = {
+    "unsigned blocks": messages(TEXT),
+    "signed blocks": messages(TEXT),
+    "redacted blocks": messages(TEXT),
+    "parts": messages(TEXT),
+    "signed parts": messages(TEXT),
+    "calls whose id holds a signature": messages(TEXT, **TOOLS),
+    "details, and what DeepSeek wants back": messages(TEXT, reasoning_content="", reasoning_details=[]),
+    "details of text": messages(TEXT, reasoning_details=[], **TOOLS),
+    "details of text alone": messages(TEXT, reasoning="", reasoning_details=[]),
+    "blocks beside the text": messages(TEXT, thinking_blocks=[], **TOOLS),
+    "signed and sealed blocks beside the text": messages(TEXT, thinking_blocks=[], reasoning_details=[]),
+    "items with content": {"input": [ASKED]},
+    "items with a summary": {"input": [ASKED, {**ITEM, "summary": []}]},
+    "sealed items": {"input": [ASKED]},
+    "thoughts": contents({"text": "a"}),
+    "signed thoughts and calls": contents(CALLED),
+    "a message's thinking": RESENT["a message's thinking"][2],
+}
+
+
+@pytest.mark.parametrize("show", ["full", "none"])
+@pytest.mark.parametrize("name", SEALED_ONLY)
+def test_where_only_seals_may_come_back_all_else_goes(name: str, show: Show) -> None:
+    """Catches a signature of somebody else that is taken for ours, and a plain field that no block tells of."""
+    format, sent, _ = RESENT[name]
+    made = exchange(format, Decision(reasoning=ReasoningTerms(show=show, resent="sealed")))
+    assert json.loads(made.request(json.dumps(sent).encode())) == SEALED_ONLY[name]
+
+
+@pytest.mark.parametrize("name", [name for name in SEALED_ONLY if SIGNED in json.dumps(RESENT[name][1])])
+def test_what_was_sealed_here_is_left_for_who_opens_it(name: str) -> None:
+    format, sent, _ = RESENT[name]
+    ours = json.dumps(sent).replace(f'"{SIGNED}"', f'"{SEAL}"')
+    edits = Edits(drop_resent=True, drop_unsealed=True)
+    left = CODECS[format].edit_request(ours.encode(), edits).decode()
+    assert left.count(SEAL) == ours.count(SEAL)
