@@ -1,4 +1,4 @@
-"""What leaves of a reasoning trace: steps, self-talk, plans.
+"""What leaves of a reasoning trace: steps, self-talk, plans, its length.
 
 The attack has parts that run in order. A part is one module with `attack(options) -> Findings`, named here,
 with its claims in `docs/claims.json`.
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hardening.redteam.claims import Measured, goals, judge
 from hardening.redteam.options import Options
-from hardening.redteam.reasoning import worked
+from hardening.redteam.reasoning import lengths, worked
 from hardening.redteam.reasoning.parts import Findings, Part, run
 from hardening.redteam.report import Report
 
@@ -38,4 +38,4 @@ def _annotated(options: Options) -> Findings:
     return annotated.attack(options)
 
 
-PARTS = (Part("worked", worked.attack), Part("annotated", _annotated))
+PARTS = (Part("worked", worked.attack), Part("annotated", _annotated), Part("lengths", lengths.attack))
