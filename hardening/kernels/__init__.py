@@ -44,7 +44,6 @@ class Twins(Protocol):
     def cut_rows(
         self,
         raw: bytes,
-        *,
         visible: bytes | None,
         top: int | None,
         grid: Grid,
@@ -110,7 +109,6 @@ def warm(clock: Clock | None = None) -> WarmReport:
 
 def cut_rows(
     raw: bytes,
-    *,
     visible: bytes | None,
     top: int | None,
     grid: Grid,
@@ -124,7 +122,7 @@ def cut_rows(
     there must be a grid; it goes on behind the rows that stay. Where fewer than `top` are listed, a drawn token
     that is none of them has a value only if it may have a `lone` one.
     """
-    return _twins.cut_rows(raw, visible=visible, top=top, grid=grid, draws=draws, lone=lone)
+    return _twins.cut_rows(raw, visible, top, grid, draws, lone)
 
 
 def centrality(sentences: Sequence[Sequence[int]]) -> list[int]:

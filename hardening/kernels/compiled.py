@@ -40,8 +40,9 @@ _NO_SHARES = np.empty(0, np.float64)
 
 
 class Arrays(NamedTuple):
-    """Buffers of one call of `cut_rows`; `unkeyed` stands where there is no noise."""
+    """Buffers of one call of `cut_rows`; `view` is that of `room`, `unkeyed` stands where there is no noise."""
 
+    view: memoryview
     room: Bytes
     notes: Longs
     numbers: Floats
@@ -51,8 +52,10 @@ class Arrays(NamedTuple):
     @classmethod
     def of(cls, size: int) -> Arrays:
         """Buffers with a room of `size` bytes."""
+        room = np.empty(size, np.uint8)
         return cls(
-            np.empty(size, np.uint8),
+            room.data,
+            room,
             np.empty(ENTRIES * WIDTH, np.int64),
             np.empty(ENTRIES, np.float64),
             np.empty(SCRATCH_WORDS, np.uint64),
@@ -72,7 +75,6 @@ _scratch = Scratch()
 
 def cut_rows(
     raw: bytes,
-    *,
     visible: bytes | None,
     top: int | None,
     grid: Grid,
@@ -85,19 +87,17 @@ def cut_rows(
     arrays = _scratch.arrays
     if end + 2 * size + SPARE > ROOM_BYTES:
         arrays = Arrays.of(end + 2 * size + SPARE)
-    room, notes, numbers, moved, words = arrays
-    view, shares = room.data, _NO_SHARES
+    view, room, notes, numbers, moved, words = arrays
+    shares = _NO_SHARES
     if draws is not None:
         shares, words = draws.shares, draws.words
-    view[:size] = raw
-    if visible:
-        view[size:end] = visible
+    view[:end] = raw + visible if visible else raw
     length = -1 if visible is None else end - size
     kept = -1 if top is None else top
     stepped = (grid.step, grid.unit, grid.places)
     last = _cut_rows(room, size, length, kept, lone, *stepped, notes, numbers, shares, words, moved)
     if last < 0:
-        return plain.cut_rows(raw, visible=visible, top=top, grid=grid, draws=draws, lone=lone)
+        return plain.cut_rows(raw, visible, top, grid, draws, lone)
     return view[end:last].tobytes()
 
 

@@ -42,7 +42,6 @@ class Digits(str):
 
 def cut_rows(
     raw: bytes,
-    *,
     visible: bytes | None,
     top: int | None,
     grid: Grid,

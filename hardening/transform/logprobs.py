@@ -45,7 +45,7 @@ class LogprobCutter:
         if text is not None and not text:
             # A row without visible text is a position inside what is hidden, or the end of the answer.
             return b"[]"
-        return kernels.cut_rows(raw, visible=text, top=self._top, grid=self._grid, draws=draws, lone=lone)
+        return kernels.cut_rows(raw, text, self._top, self._grid, draws, lone)
 
 
 def _utf8(visible: str | bytes) -> bytes:

@@ -66,7 +66,14 @@ class BoundedRows(Step):
 
     def cut(self, index: int, raw: bytes, piece: bytes) -> bytes | None:
         """`feed` for rows of a text beside `piece`, the inside of a JSON string; None where none is left."""
-        rows = self._rows(index, "text", raw, piece if self._aligned else None, whole=False)
+        cutter, noise, draws = self._cutter, self._noise, None
+        if cutter is None:
+            return None
+        if noise is not None:  # as `_rows`, without its call: this is what most chunks need
+            draws = noise.draws(index, "text", whole=False)
+            if draws is None:
+                return None
+        rows = cutter.cut(raw, piece if self._aligned else None, draws, lone=self._asked)
         return rows if rows != _NOTHING else None
 
     def _cut(self, event: Logprobs) -> Iterator[Event]:
