@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 
 import numpy as np
 import orjson
@@ -183,3 +184,62 @@ def test_rows_that_spell_another_text_have_their_own_code():
 
 def test_a_small_room_is_not_written():
     assert call(ROW, room=len(ROW) + 10) == NO_ROOM
+
+
+SPECIAL = [
+    "-9999.0",
+    "0",
+    "-0",
+    "-0.0",
+    "5e-324",
+    "-1e-310",
+    "NaN",
+    "-Infinity",
+    "null",
+    "-1.0000000000000002",
+]
+TOKENS = [
+    "a",
+    " the",
+    "é",
+    "日本",
+    "\n",
+    '"',
+    "\\",
+    "x" * 90,
+    "",
+    "bytes:\\xe2",
+    "😀",
+    *(f"t{n}" for n in range(40)),
+]
+
+
+def number(random: Random) -> str:
+    kind = random.random()
+    if kind < 0.04:
+        return random.choice(SPECIAL)
+    return repr(-random.randrange(40) / 4 if kind < 0.3 else -random.expovariate(0.3))
+
+
+def written(random: Random, alternatives: list[str] | None = None) -> str:
+    token = random.choice(TOKENS)
+    told = f'"token":{json.dumps(token, ensure_ascii=random.random() < 0.5)},"logprob":{number(random)}'
+    told += f',"bytes":{list(token.encode())}' if random.random() < 0.7 else ""
+    return "{" + told + ("" if alternatives is None else f',"top_logprobs":[{",".join(alternatives)}]') + "}"
+
+
+@pytest.mark.slow
+def test_on_a_hundred_thousand_rows_they_are_one_function():
+    random, left = Random(7), 100_000
+    while left > 0:
+        counts = [random.choice([None, 0, 1, 3, 5, 8, 20]) for _ in range(random.randrange(4))]
+        rows = [written(random, None if n is None else [written(random) for _ in range(n)]) for n in counts]
+        left -= max(len(rows), 1)
+        raw = f"[{','.join(rows)}]".encode()
+        top, grid = random.choice([None, 1, 2, 5, 5]), Grid.of(random.choice([0.25, 0.25, 1.0, 0.1, 0.01]))
+        size, lone = random.choice([None, *NOISE_SIZES]), random.random() < 0.7
+        one, other = (None if size is None else draws(size) for _ in range(2))
+        assert compiled.cut_rows(raw, None, top, grid, one, lone) == plain.cut_rows(
+            raw, None, top, grid, other, lone
+        )
+        assert one is None or one.words.tolist() == other.words.tolist()
