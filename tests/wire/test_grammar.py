@@ -216,7 +216,7 @@ def test_the_end_of_a_frame_with_new_members(members: bytes, ends: bool, lengths
 
 def test_what_tells_a_length_does_not_end_a_frame_where_lengths_matter() -> None:
     assert CHAT.grammar is not None
-    for name in (b"eval_count", b"total_Tokens", b"x_seconds", b"cost"):
+    for name in (b"eval_count", b"total_Tokens", b"x_seconds", b"total_cost"):
         tail = b',"%b":7}\n\n' % name
         assert CHAT.grammar.ends(tail, 0, lengths=False)
         assert not CHAT.grammar.ends(tail, 0, lengths=True)
