@@ -17,12 +17,10 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
-    r"[;:(\[—–]|\s-\s|,?\s+(?:so|because|since|which|where|but|then|if|except|meaning|given|right|such that)\b",
+    r"[\\;:(\[—–]|\s-\s|,?\s+(?:so|because|since|which|where|but|then|if|except|meaning|given|right|such that)\b",
     re.I,
 )
-_PLAN_CLAUSE = re.compile(
-    r"[;:(\[—–]|\s-\s|,?\s+(?:so|because|since|but|then|meaning|right|such that)\b", re.I
-)
+_PLAN_CLAUSE = re.compile(r"[;:(\[—–]|\s-\s|,?\s+(?:so|because|since|but|meaning|right|such that)\b", re.I)
 """What ends a main clause. A plan may name the conditions of the question: it leaves with no value that the question does not hold."""
 _STATED = re.compile(
     r"(?:i|we)(?:'ve|'m)?\s+(?:have |got |come across |came across |given |presented with )(?:got )?"
@@ -32,8 +30,9 @@ _STATED = re.compile(
 )
 """What only leads in to the question told once more."""
 _RECALL = re.compile(
-    r"^(?:i|we)(?:'ve)?\s+(?:also\s+)?(?:know|remember|recall|learned|heard|read)\s+"
-    r"(?:(?:(?:hearing|reading|learning|from \w+) )?that\s+|(?!hearing|reading|learning|about|from|of|how|what|why|there)(?=\w+ \w+))",
+    r"^(?:i|we)(?:'ve)?\s+(?:also\s+)?(?:(?:know|remember|recall|learned|heard|read)\s+"
+    r"(?:(?:hearing|reading|learning|from \w+) )?that\s+|(?:know|remember|recall)\s+"
+    r"(?!hearing|reading|learning|about|from|of|how|what|why|there)(?=\w+ \w+))",
     re.IGNORECASE,
 )
 _FINAL = re.compile(
