@@ -18,6 +18,7 @@ from bench import streams
 from bench.apps import NO_DOOR, SSE, EmptyAsgi, EmptyBaseHttp, Playback, Player, Routed, one_core, started
 from bench.formats import FORMATS, Format
 from bench.report import Row, Spread
+from bench.state.sqlite import opened
 from hardening import HardeningMiddleware
 
 POLICY = "baseline"
@@ -324,6 +325,20 @@ async def _before(rig: Rig, rounds: int) -> list[Row]:
     return rows
 
 
+async def _before_with_file(rig: Rig, rounds: int) -> list[Row]:
+    """The same for a small body, with limits and standing in a file that other processes share."""
+    body = streams.request(2_000)
+    with opened() as (file, _):
+        on_file = HardeningMiddleware(rig.plain, policy=POLICY, state=file)
+        async with started(on_file):
+            apps = {"empty": EmptyAsgi(rig.plain), "hardened": on_file}
+            ways = {name: _asking(rig, app, body, _REQUESTS) for name, app in apps.items()}
+            samples = await interleave(ways, rounds)
+    cost = us(added(samples, "hardened", over="empty"))
+    words = "before the app is called, 2 kB body, state in a file"
+    return [Row("added to a request", words, cost, claim="before_app_sqlite_us")]
+
+
 def _asking(rig: Rig, app: ASGIApp, body: bytes, requests: int) -> Way:
     async def ask(number: int) -> Figures:
         """Seconds until the app is called and all in all, for a caller whom the app has accepted."""
@@ -346,5 +361,6 @@ _PARTS: dict[str, Callable[[Rig, int], Awaitable[list[Row]]]] = {
     "formats": _formats,
     "a path that is no door": _no_door,
     "before the app": _before,
+    "before the app, state in a file": _before_with_file,
     "whole answers": _whole,
 }
