@@ -6,12 +6,13 @@ into events; transforms act on events; what nothing touched leaves as the bytes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hardening.errors import WireError
 from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts, Usage
 from hardening.lanes import NO_LANE, ElementLane, Lane, NoLane
+from hardening.moulds import Moulds
 from hardening.noise_key import NoiseKey
 from hardening.reply import Reply
 from hardening.restoring import Restoring
@@ -44,6 +45,7 @@ class Tools:
     sealer: Sealer | None = None
     pass_unreadable: bool = False
     hide_unknown: bool = False
+    moulds: dict[tuple[str, bool], Moulds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +246,17 @@ class Exchange:
             status=status,
             framing=framing,
             seals=seals,
+            moulds=self._moulds() if self._facts.embeds and status < 400 else None,
         )
         self._started = True
         self._chain = self._reply.chain
         whole = framing is None or framing.opens == b"["  # a JSON text, by what its head says
         return Start(headers, hold=self._acts and whole)
+
+    def _moulds(self) -> Moulds:
+        """What answers of this format looked like so far."""
+        name = self._codec.name
+        return self._tools.moulds.setdefault((name, self._watches), Moulds(name))
 
     def _sealing(self, asked: bytes | None) -> Seals | None:
         """What seals the traces of the answer, where the policy says so, there is a key and the request was read."""

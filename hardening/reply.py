@@ -6,6 +6,7 @@ from typing import Literal
 
 from hardening.errors import WireError
 from hardening.lanes import NO_LANE, ElementLane, Lane, Lanes, NoLane
+from hardening.moulds import Moulds
 from hardening.rewrite import Rewriter
 from hardening.sealed import Seals
 from hardening.transform.chain import Chain
@@ -38,13 +39,16 @@ class Reply:
         "_codec",
         "_cut",
         "_declared",
+        "_drift",
         "_envelope",
         "_joint",
         "_mode",
+        "_moulds",
         "_passes_unreadable",
         "_reasons",
         "_status",
         "_taken",
+        "_tally",
         "chain",
         "framer",
         "lanes",
@@ -65,6 +69,7 @@ class Reply:
         status: int,
         framing: Framing | None,
         seals: Seals | None = None,
+        moulds: Moulds | None = None,
     ) -> None:
         """Prepare for a body of an answer with `status`; `framing` is how it says that it is cut, if it does."""
         self._codec = codec
@@ -76,6 +81,9 @@ class Reply:
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._taken: list[bytes] = []  # the events of a piece, while they are read
+        self._moulds = moulds
+        self._tally = tally
+        self._drift = drift
         self.chain = chain
         self.rewriter = Rewriter(chain, tally, drift=drift, hides_drift=hides_drift, seals=seals)
         cut = framing or SSE
@@ -292,11 +300,16 @@ class Reply:
         if self._mode != "gather":
             return b""
         body = b"".join(self._body)
+        known = None if self._moulds is None else self._moulds.take(body, self.chain, self._tally)
+        if known is not None:
+            if known is not body:
+                self.rewriter.changed.add("embeddings")
+            return known
         frame = None
         try:
             start = len(BOM) if body.startswith(BOM) else 0
             frame = self._codec.frame(body, start)
-            return self.rewriter.frame(frame, whole=True)
+            out = self.rewriter.frame(frame, whole=True)
         except WireError:
             if frame is None and self._is_lines(body):
                 return self._by_lines(body)
@@ -304,6 +317,9 @@ class Reply:
             if not self._passes_unreadable:
                 raise
             return body
+        if self._moulds is not None:
+            self._moulds.learn(frame, out, self._drift)
+        return out
 
     def _last_frames(self) -> bytes:
         """What leaves for a frame that was cut off, and what the chain still owes."""

@@ -109,13 +109,18 @@ class BoundedVectors(Step):
         """
         self._step = None if stepper is None else stepper.step_bytes if in_bytes else stepper.step
         self._lets_packed = packed
+        self.proves = stepper is not None and not packed
+        """Whether each vector is read to its last byte, so that what is none is found."""
+
+    def stepped(self, raw: bytes) -> bytes | None:
+        """The raw vector that leaves for `raw`; None where none may. Raises WireError where it is no vector."""
+        return None if self._step is None else self._step(raw)
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event, values stepped; nothing where none may leave."""
         if isinstance(event, Vector):
-            if self._step is None:
-                return
-            raw = self._step(event.raw)
-            yield event if raw == event.raw else Vector(event.index, raw)
+            raw = self.stepped(event.raw)
+            if raw is not None:
+                yield event if raw == event.raw else Vector(event.index, raw)
         elif self._lets_packed or not (isinstance(event, Withheld) and event.kind in _PACKED):
             yield event

@@ -25,6 +25,7 @@ PARTS = {
     "rewrite": "exchange",
     "numbers": "exchange",
     "lanes": "exchange",
+    "moulds": "exchange",
     "reply": "exchange",
     "sealed": "exchange",
     "restoring": "exchange",
