@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import compress
 
 from hardening.facts import Admission, Charge, Decision, RequestFacts, Standing
-from hardening.policy.charges import COMPLETION_UNITS, FITS_ANY_MODEL, Charges
+from hardening.policy.charges import FITS_ANY_MODEL, Charges
+from hardening.policy.pricing import COMPLETION_UNITS
 
 _LONGEST = 32_768
 """Tokens that hardly any answer is longer than: who has so many left needs no bound that nobody named."""

@@ -18,7 +18,7 @@ from hardening.facts import (
     quickly,
 )
 from hardening.policy.compiled import Plan, Policy
-from hardening.policy.pricing import plan_of
+from hardening.policy.pricing import COMPLETION_UNITS, plan_of
 
 RESERVE_TOKENS = 1024
 """Completion tokens reserved per choice of an account of which nothing is known; more are asked for as they come."""
@@ -31,9 +31,6 @@ _ALL_ROWS = 1000
 
 _FEWEST_ROWS = 20
 """Alternatives that the app is asked for where a policy bounds them, as far as it gives them and they may leave."""
-
-COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning", "logprob_values"))
-"""Units that an answer spends as it grows."""
 
 _GOING_ON = COMPLETION_UNITS | {"streams"}
 _OWN = frozenset(("org", "account", "key"))
@@ -226,14 +223,16 @@ def _reserves(
     choices = max(facts.choices, 1)
     usual, wanted = max(usual * choices, 1), max(wanted * choices, 1)
     reserve, counted = wanted, False
-    for claim in plan.claims:
-        unit = claim.limit.unit
-        if unit in COMPLETION_UNITS and not claim.alone and (unit != "logprob_values" or rows):
-            counted = True
-            room = int(claim.limit.burst / claim.factor)
-            if unit == "logprob_values":
-                room //= rows
-            reserve = min(reserve, room - prompt_tokens if unit == "tokens" else room)
+    for unit, room in plan.rooms:
+        if unit == "logprob_values":
+            if not rows:
+                continue
+            room //= rows
+        elif unit == "tokens":
+            room -= prompt_tokens
+        counted = True
+        if room < reserve:
+            reserve = room
     if not counted:
         return usual, usual, usual
     reserve = max(reserve, 1)

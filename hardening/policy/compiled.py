@@ -12,7 +12,18 @@ from types import MappingProxyType
 from typing import Any, Literal, Self, Unpack
 
 from hardening.errors import PolicyError, PolicyFault
-from hardening.facts import Account, Decision, Limit, Mode, NewPrice, Prior, Refusal, RequestFacts, Standing
+from hardening.facts import (
+    Account,
+    Decision,
+    Limit,
+    Mode,
+    NewPrice,
+    Prior,
+    Refusal,
+    RequestFacts,
+    Standing,
+    Unit,
+)
 from hardening.policy.editions import Editions
 from hardening.policy.matching import PatternTable, Texts, remember
 from hardening.policy.rulebook import Rulebook, Walk
@@ -124,12 +135,14 @@ class Claim:
 class Plan:
     """What a walk charges, prepared: an end, or the claims with the bounds on what may be used.
 
-    `alone` says that some of the claims are those of new accounts only.
+    `rooms` is what whole limits on the length of an answer hold, each in its unit. `alone` says that some of the
+    claims are those of new accounts only.
     """
 
     refusal: Refusal | None
     exempt: bool
     claims: tuple[Claim, ...] = ()
+    rooms: tuple[tuple[Unit, int], ...] = ()
     factor: float = 1.0
     max_tokens: int | None = None
     top: int | None = None
@@ -189,6 +202,13 @@ class Compiled:
         if not self.rulebook.all:
             return 0
         return self.rulebook.hits(facts, account, self.groups.of(account), now)
+
+    def acting(self, facts: RequestFacts, account: Account, now: float) -> tuple[int, int]:
+        """The rules that hold for a request and act on it, and the layers that act for its account, as bits."""
+        if not self.trials and not self.rulebook.all:
+            return 0, self.enforced_layers
+        rules, layers = self.enforced_for(account)
+        return self.hits(facts, account, now) & rules, layers
 
     def enforced_for(self, account: Account) -> tuple[int, int]:
         """The rules and layers that act for this account, as bits; the others are in shadow."""

@@ -24,8 +24,7 @@ def decide(policy: Policy, facts: RequestFacts, account: Account, standing: Stan
 
     `now` is in seconds since 1970.
     """
-    rules, layers = policy.enforced_for(account)
-    hits = policy.hits(facts, account, now) & rules
+    hits, layers = policy.acting(facts, account, now)
     return _for(facts, _decision(policy, hits, policy.layers_of(standing) & layers, account.proven))
 
 

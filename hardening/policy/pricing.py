@@ -11,13 +11,15 @@ from hardening.policy.compiled import Claim, Layer, Plan, Policy
 from hardening.policy.matching import remember
 from hardening.policy.terms import Terms, stricter
 
+COMPLETION_UNITS = frozenset(("tokens", "completion", "reasoning", "logprob_values"))
+"""Units that an answer spends as it grows."""
+
 _NO_BANDS: Mapping[str, float] = MappingProxyType({})
 
 
 def plan_of(policy: Policy, facts: RequestFacts, account: Account, now: float) -> Plan:
     """What the rules that this request hits charge, worked out once for each combination."""
-    rules, layers = policy.enforced_for(account)
-    key = (policy.hits(facts, account, now) & rules, layers, account.proven)
+    key = (*policy.acting(facts, account, now), account.proven)
     plan = policy.memory.plans.get(key)
     if plan is None:
         plan = _worked_out(policy, *key)
@@ -43,6 +45,11 @@ def _worked_out(policy: Policy, hits: int, layers: int, proven: bool) -> Plan:
         refusal=None,
         exempt=False,
         claims=tuple(claims),
+        rooms=tuple(
+            (claim.limit.unit, int(claim.limit.burst / claim.factor))
+            for claim in claims
+            if claim.limit.unit in COMPLETION_UNITS and not claim.alone
+        ),
         factor=_price("tokens", terms),
         max_tokens=terms.max_tokens,
         top=terms.top if isinstance(terms.top, int) else None,

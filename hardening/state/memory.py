@@ -301,7 +301,8 @@ class MemoryStore:
         return True
 
     def _bucket(self, charge: Charge) -> Bucket:
-        return self._scope(charge.scope_key).bucket(charge.limit.key)
+        scope, limit_key = self._scope(charge.scope_key), charge.limit.key
+        return scope.buckets.get(limit_key) or scope.bucket(limit_key)
 
     def _forget_one(self) -> bool:
         """Forget the longest unused idle scope among a few; those that must stay go to the back."""

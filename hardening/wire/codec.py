@@ -20,6 +20,7 @@ from hardening.wire import (
     openai_embeddings,
     openai_responses,
 )
+from hardening.wire.asked import read_request
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
@@ -28,7 +29,7 @@ from hardening.wire.ndjson import NDJSON
 from hardening.wire.pins import Switch, Touch
 from hardening.wire.questions import switches
 from hardening.wire.rate_limits import ANTHROPIC, OPENAI, told
-from hardening.wire.requests import Edits, as_utf8, edit_request, read_request
+from hardening.wire.requests import Edits, as_utf8, edit_request
 from hardening.wire.roles import Node, Role, Table
 from hardening.wire.sse import SSE
 

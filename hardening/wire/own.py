@@ -7,7 +7,6 @@ where nobody reads it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from hardening.wire.roles import Node, Role
 from hardening.wire.rows_asked import fewest_asked, is_named
@@ -20,18 +19,17 @@ _top_key = re.compile(rb"\{[ \t\n\r]*").match
 Spans = list[tuple[int, int, bytes]]
 
 
-def own(value: object, table: Node, role: Role) -> Iterator[object]:
+def own(value: object, table: Node, role: Role) -> list[object]:
     """What a body, as a parser has it, holds under the format's own names for what `role` asks."""
-    for path in table.named.get(role, ()):
-        yield from _at(value, path)
+    return [one for path in table.named.get(role, ()) for one in _at(value, path)]
 
 
-def _at(value: object, path: tuple[str, ...]) -> Iterator[object]:
+def _at(value: object, path: tuple[str, ...]) -> tuple[object, ...]:
     for name in path:
         if not isinstance(value, dict) or name not in value:
-            return
+            return ()
         value = value[name]
-    yield value
+    return (value,)
 
 
 def with_number(
@@ -50,7 +48,7 @@ def with_number(
         else (one.start, one.end, b"{%b}" % member)  # null, or what no server takes for an object
         for one in holders
     ]
-    if not above or not any(True for _ in _at(value, tuple(above))):
+    if not above or not _at(value, tuple(above)):
         for name in reversed(above):
             member = b'"%b":{%b}' % (name.encode(), member)
         spans.append(_inserted(text, text.index(b"{"), member))
@@ -79,7 +77,7 @@ def with_fewest(
         if any(_within(nest, one) for one in drawn) and not any(_within(nest, one) for one in asked):
             spans.append(_inserted(text, nest.start, b'"%b":%d' % (_TOP.encode(), fewest)))
     outside = any(not any(_within(nest, one) for nest in nests) for one in drawn)
-    if outside and rows is not None and not any(True for _ in own(value, table, Role.ASK_TOP)):
+    if outside and rows is not None and not own(value, table, Role.ASK_TOP):
         spans += with_number(text, sites, rows, fewest, value=value)
     return spans
 

@@ -149,7 +149,7 @@ class Schedules(RuleBasedStateMachine):
         self.spent: list[tuple[float, float]] = []
 
     def pass_time(self) -> None:
-        for token, (held, expires_at) in list(self.open.items()):
+        for token, (held, expires_at) in sorted(self.open.items(), key=lambda lease: lease[1][1]):
             if expires_at <= self.now:
                 del self.open[token]
                 self.spent.append((expires_at, held))

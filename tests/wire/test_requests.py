@@ -9,10 +9,11 @@ import pytest
 
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
+from hardening.wire.asked import read_request
 from hardening.wire.codec import CODECS
 from hardening.wire.packings import packing_of
 from hardening.wire.questions import compile_questions
-from hardening.wire.requests import Edits, edit_request, read_request
+from hardening.wire.requests import Edits, edit_request
 from hardening.wire.roles import Role
 from hardening.wire.switches import NESTED as PLACES
 

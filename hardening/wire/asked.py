@@ -1,0 +1,227 @@
+"""What a request asks for.
+
+Every server parses in its own way: encodings, duplicate keys, keys in another case. The largest of what
+stands there is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from hardening.errors import WireError
+from hardening.facts import Packing, RequestFacts, quickly
+from hardening.wire.own import own
+from hardening.wire.packings import more_packed, packing_of
+from hardening.wire.pins import Half, Pin
+from hardening.wire.requests import as_utf8
+from hardening.wire.roles import Node, Role
+from hardening.wire.rows_asked import names_rows
+from hardening.wire.scan import read_json
+from hardening.wire.tags import leaves_open
+
+_ALL = 1 << 20  # what a negative or absent bound means: as many as there are
+_UNSCALED = (None, 0, 1)
+"""Temperatures at which values are the model's own: at 0 nothing is drawn, and nothing is divided by it."""
+_NUMBER_CHARS = 32
+_EXACT = 2**53  # beyond, a float may be no whole number
+_NEITHER, _WHOLE = Half(0), Half.SHAPE | Half.QUIET
+
+
+def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFacts:
+    """`facts`, which say what is known without it, with what the body asks.
+
+    Raises WireError where the body is no JSON object.
+    """
+    value = read_json(as_utf8(body), format=facts.format)
+    if not isinstance(value, dict):
+        raise WireError(facts.format, 0, "expected a JSON object")
+    asked = _Asked(facts.model, facts.stream, unless_told=table.streams)
+    asked.take_body(value, table)
+    size = len(body)
+    return quickly(
+        RequestFacts,
+        (
+            facts.door,
+            facts.format,
+            asked.model,
+            asked.stream,
+            asked.choices,
+            asked.max_tokens,
+            asked.rows,
+            size,
+            size,
+            facts.client,
+            facts.headers,
+            asked.switches,
+            asked.opens,
+            asked.packing,
+            asked.scaled,
+        ),
+    )
+
+
+class _Asked:
+    __slots__ = (
+        "_bound",
+        "_boundless",
+        "_each",
+        "_halves",
+        "_named",
+        "_prompts",
+        "_stream",
+        "_unless_told",
+        "logprobs",
+        "model",
+        "opens",
+        "packing",
+        "scaled",
+        "switches",
+        "top",
+    )
+
+    def __init__(self, model: str, stream: bool, *, unless_told: bool) -> None:
+        self.model = model
+        self._named = bool(model)
+        self._unless_told = unless_told
+        self._stream: bool | None = stream or None
+        self._each = self._prompts = 1
+        self._bound: int | None = None
+        self._boundless = False
+        self._halves = _NEITHER
+        self.logprobs = self.switches = self.opens = self.scaled = False
+        self.packing: Packing = "floats"
+        self.top = 0
+
+    @property
+    def stream(self) -> bool:
+        return self._unless_told if self._stream is None else self._stream
+
+    @property
+    def choices(self) -> int:
+        return min(self._each * self._prompts, _ALL)
+
+    @property
+    def max_tokens(self) -> int | None:
+        return None if self._boundless else self._bound
+
+    def take_body(self, value: dict[str, object], table: Node) -> None:
+        """Take all that a whole body asks; a bound that the format's own servers do not read bounds nothing."""
+        self.take_all(value, table)
+        if self._bound is not None:
+            named = [one for one in own(value, table, Role.ASK_TOKENS) if _integer(one) is not None]
+            self._boundless = self._boundless or not named
+
+    @property
+    def rows(self) -> int | None:
+        return self.top if self.logprobs or self.top else None
+
+    def take_all(self, value: dict[str, object], table: Node) -> None:
+        names = table.names
+        for key, element in value.items():
+            node = names.get(key)
+            if node is None:
+                if key.isascii() and key.islower():
+                    continue
+                node = names.get(key.casefold())
+                if node is None:
+                    continue
+            if node.watched and not self.switches:
+                self._watch(node.pin, element)
+            if isinstance(element, dict) and node.names:
+                self.take_all(element, node)
+            elif node.role is not None and (take := self._TAKE.get(node.role)) is not None:
+                take(self, element)
+
+    def _watch(self, pin: Pin | None, value: object) -> None:
+        """Note whether a switch stands here or below."""
+        if pin is None:
+            self.switches = isinstance(value, dict)
+        elif pin.half is None:
+            # An earlier one of two keys may hold more than the last, which a parser keeps.
+            self.switches = not (pin.common and pin.harmless(value))
+        elif pin.half is Half.SHAPE or not pin.harmless(value):
+            self._halves |= pin.half
+            self.switches = self._halves == _WHOLE
+
+    def _take_model(self, value: object) -> None:
+        if isinstance(value, str) and not self._named:  # a server that reads the path reads no more
+            self.model = value
+
+    def _take_stream(self, value: object) -> None:
+        asks = value is not False if self._unless_told else bool(value)
+        self._stream = self._stream or asks
+
+    def _take_choices(self, value: object) -> None:
+        self._each = max(self._each, min(_integer(value) or 1, _ALL))
+
+    def _take_prompts(self, value: object) -> None:
+        self._prompts = max(self._prompts, _prompts(value))
+        self.opens = self.opens or _opens(value)
+
+    def _take_packing(self, value: object) -> None:
+        self.packing = more_packed(self.packing, packing_of(value))
+
+    def _take_tokens(self, value: object) -> None:
+        if (bound := _integer(value)) is not None:
+            self._bound = max(self._bound or 0, bound)
+            self._boundless = self._boundless or bound < 0
+
+    def _take_rows(self, value: object) -> None:
+        self.logprobs = self.logprobs or bool(value)
+        if not isinstance(value, bool) and (top := _integer(value)) is not None:
+            self.top = max(self.top, _ALL if top < 0 else top)
+
+    def _take_count(self, value: object) -> None:
+        self._take_rows(value)
+        self.logprobs = self.logprobs or (value == 0 and value is not False)
+
+    def _take_scale(self, value: object) -> None:
+        self.scaled = self.scaled or value not in _UNSCALED
+
+    def _take_include(self, value: object) -> None:
+        named = value if isinstance(value, list) else [value]
+        self.logprobs = self.logprobs or any(map(names_rows, named))
+
+    _TAKE: ClassVar[Mapping[Role, Callable[[_Asked, object], None]]] = {
+        Role.ASK_MODEL: _take_model,
+        Role.ASK_STREAM: _take_stream,
+        Role.ASK_CHOICES: _take_choices,
+        Role.ASK_PROMPTS: _take_prompts,
+        Role.ASK_PACKING: _take_packing,
+        Role.ASK_TOKENS: _take_tokens,
+        Role.ASK_LOGPROBS: _take_rows,
+        Role.ASK_TOP: _take_rows,
+        Role.ASK_COUNT: _take_count,
+        Role.ASK_SCALE: _take_scale,
+        Role.ASK_INCLUDE: _take_include,
+    }
+
+
+def _opens(prompts: object) -> bool:
+    """Whether one of the prompts ends in a trace."""
+    listed = prompts if isinstance(prompts, list) else [prompts]
+    texts = [
+        one.get("prompt_string") if isinstance(one, dict) else one for one in listed
+    ]  # llama.cpp's, with pictures
+    return any(isinstance(text, str) and leaves_open(text) for text in texts)
+
+
+def _prompts(value: object) -> int:
+    """How many prompts a value holds: a list of numbers, with texts between or not, is the tokens of one."""
+    if not isinstance(value, list) or any(isinstance(element, int | float) for element in value):
+        return 1
+    return max(1, len(value))
+
+
+def _integer(value: object) -> int | None:
+    if type(value) is int and -_EXACT < value < _EXACT:  # as nearly everybody writes it
+        return value
+    if isinstance(value, str) and len(value) < _NUMBER_CHARS:  # some servers read a number in quotes
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if abs(value) < _EXACT else None  # NaN is not
