@@ -17,6 +17,9 @@ from hardening.redteam.reasoning.steps import Step, readable, worked, written_in
 from hardening.redteam.reasoning.summaries import summarise
 from hardening.redteam.reasoning.traces import ask, trace_of
 from hardening.redteam.report import Table
+from hardening.testing import harden
+from tests.asgi import driver
+from tests.asgi.chat import ASKED, stream, whole
 
 QUESTION = (
     "A shed holds 14 boxes with 6 lamps each, and 5 lamps are broken. How many lamps in the shed still work?"
@@ -157,3 +160,21 @@ def test_the_fit_learns_what_labels_say_and_gives_the_same_weights_again(tmp_pat
     save(fit(traces), tmp_path / "a.npz")
     save(fit(traces), tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_what_is_judged_is_what_leaves_through_the_middleware(data, streamed):
+    (one,) = worked(data)
+    trace = trace_of(one, "words", 5)
+    body = {**ASKED, "messages": [{"role": "user", "content": QUESTION}], "stream": streamed}
+    pieces = stream(trace=trace) if streamed else [whole(trace=trace)]
+    app = driver.replies(pieces, kind=b"text/event-stream" if streamed else b"application/json")
+    hardened = harden(
+        app, "version: 1\ndefaults: {reasoning: {show: summary}}\n", identify=lambda scope: "acct_7"
+    )
+    left = driver.run(driver.ask(hardened, json.dumps(body).encode())).body.decode()
+    summary = summarise(trace, json.dumps(body))
+    assert len(summary.split()) > 5
+    assert summary in left
+    assert "eighty-four" in trace
+    assert "eighty-four" not in left
