@@ -74,7 +74,7 @@ def test_rows_under_an_unknown_name_do_not_leave() -> None:
     rows = {"content": [row], "Reasoning_Content": [{**row, "token": TRACE}], "draft": [row] * 9}
     out, settled = run([chunk({"content": "Tom"}, logprobs=rows), DONE], decision=SUMMARISED)
     assert deltas(out)[0]["choices"][0]["logprobs"] == {  # type: ignore[index]
-        "content": [{**row, "logprob": -0.5}],
+        "content": [{**row, "logprob": -9999.0}],  # nobody asked for rows
         "Reasoning_Content": [],
         "draft": [],
     }

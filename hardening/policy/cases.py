@@ -13,7 +13,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from hardening.errors import PolicyError, PolicyFault
-from hardening.facts import AtLimit, Inline, Pins, RefusalKind, Resent, UsageTerms
+from hardening.facts import AtLimit, Detail, Inline, Pins, RefusalKind, Repeats, Resent, UsageTerms
 from hardening.policy.compiled import Policy
 from hardening.policy.faults import did_you_mean, fault_at, faults_of, listed
 from hardening.policy.model import HeaderName
@@ -152,6 +152,8 @@ class Treated(BaseModel):
     ) = None
     reasoning: Annotated[Reasoning, BeforeValidator(_short_for("show"))] | None = None
     seal: bool | None = None
+    detail: Detail | None = None
+    overlap: Repeats | None = None
     resent: Resent | None = None
     inline: Inline | None = None
     logprobs: Annotated[Logprobs, BeforeValidator(_short_for("top"))] | None = None

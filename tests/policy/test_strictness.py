@@ -109,9 +109,9 @@ FACTS = st.builds(
 def strictness(decision: Decision) -> list[float]:
     """One number for each field of a Decision; greater is stricter."""
     if decision.exempt:
-        return [float("-inf")] * 18
+        return [float("-inf")] * 19
     if decision.refusal is not None:
-        return [float("inf")] * 18
+        return [float("inf")] * 19
 
     def most(value: float | None) -> float:
         return -float("inf") if value is None else -value

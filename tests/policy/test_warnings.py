@@ -392,7 +392,7 @@ def test_the_presets_are_only_warned_about_what_is_not_built(name: str, environm
 
 
 def test_what_is_not_built_has_a_place() -> None:
-    text = "version: 1\nrules:\n  - {name: a, reasoning: {seal: §true}}\ndoors:\n  /e: §bedrock_converse\n"
+    text = "version: 1\ndoors:\n  /e: §bedrock_converse\n"
     clean, places = marked(text)
     reading = open_text(Source("p.yaml", "p", clean.encode()), environment=KEY, parents=lambda *_: None)
     assert [(warning.line, warning.column) for warning in warnings(reading, NOW, ())] == places
