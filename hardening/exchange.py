@@ -24,6 +24,7 @@ from hardening.transform.pace import Pace
 from hardening.transform.question import Question
 from hardening.transform.seal import Sealer
 from hardening.transform.tally import Tally
+from hardening.transform.vector_noise import VectorNoise
 from hardening.wire.codec import Codec
 from hardening.wire.pins import Switch, Touch
 from hardening.wire.prefixes import prefixes
@@ -136,7 +137,7 @@ class Exchange:
             told["sealed"] = True
         if self._acts and self._decision.logprobs.top is not None:
             told["logprobs"] = self._decision.logprobs.top
-        if self._acts and self._decision.logprobs.noise:
+        if self._acts and not self._facts.embeds and self._decision.logprobs.noise:
             told["noise"] = self._decision.logprobs.noise
         if self.forced is not None:
             told["pins"] = "force"
@@ -144,6 +145,8 @@ class Exchange:
             told["pace"] = float(self._decision.pace_per_s or 0.0)
         if self._acts and self._facts.embeds and self._decision.embeddings.step:
             told["embeddings"] = self._decision.embeddings.step
+        if self._acts and self._facts.embeds and self._decision.embeddings.noise:
+            told["noise"] = self._decision.embeddings.noise
         if self._acts and not self._facts.embeds and self._decision.usage != "keep":
             told["usage"] = self._decision.usage
         return told
@@ -213,6 +216,11 @@ class Exchange:
             return None
         return RowNoise(self._noise_key, size, lambda: prefixes(asked))
 
+    def _vector_noise(self) -> VectorNoise | None:
+        """The noise on embeddings; None where there shall be none, or no key for it."""
+        size = self._decision.embeddings.noise
+        return VectorNoise(self._noise_key, size) if size and self._noise_key is not None else None
+
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""
         kind = b"".join(value for name, value in headers if name.lower() == b"content-type")
@@ -230,6 +238,7 @@ class Exchange:
             in_bytes=self._facts.packing == "packed_bytes",
             choices=self._facts.choices,
             noise=self._noise(asked),
+            vector_noise=self._vector_noise(),
             asks_rows=self._facts.top_logprobs is not None,
             sealing=seals.begin if seals is not None and seals.place.alone else None,
         )

@@ -7,6 +7,7 @@ import json
 import random
 import struct
 
+import numpy as np
 import pytest
 
 from hardening import kernels
@@ -14,12 +15,15 @@ from hardening.errors import WireError
 from hardening.exchange import Exchange, Settlement, Tools
 from hardening.facts import Decision, EmbeddingTerms, RequestFacts
 from hardening.kernels import compiled, plain
+from hardening.noise_key import NoiseKey
+from hardening.transform.vector_noise import VectorNoise
 from hardening.wire.codec import CODECS
 from tests.exchanges import TOOLS
 
 STEP = 0.001
 STEPPED = Decision(embeddings=EmbeddingTerms(step=STEP))
 COARSE = Decision(embeddings=EmbeddingTerms(step=0.016))
+KEY = NoiseKey(bytes(32), "default", "")
 NOISY = Decision(embeddings=EmbeddingTerms(step=STEP, noise=0.05))
 PLAIN = Decision()
 JSON = b"application/json"
@@ -91,10 +95,13 @@ def answered(
     kind: bytes = JSON,
     size: int = 0,
     passes: bool = False,
+    key: NoiseKey | None = None,
 ) -> tuple[bytes, Settlement]:
     """What leaves for a body, in pieces of `size`, and what it came to."""
     tools = Tools(TOOLS.makers, pass_unreadable=passes)
-    made = Exchange(CODECS[format], RequestFacts("/test", format, prompt_bytes=40), decision, tools)
+    made = Exchange(
+        CODECS[format], RequestFacts("/test", format, prompt_bytes=40), decision, tools, noise_key=key
+    )
     made.start(200, [(b"content-type", kind)])
     pieces = [body[at : at + size] for at in range(0, len(body), size)] if size else [body]
     out = b"".join(made.receive(piece, 0.0) for piece in pieces) + made.end(0.0)
@@ -174,13 +181,80 @@ def test_all_types_of_a_vector_at_once() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_where_noise_is_asked_no_value_leaves(shape: str) -> None:
-    """Noise is not built yet. Catches a vector that leaves with the step alone."""
+def test_without_a_key_for_its_noise_no_value_leaves(shape: str) -> None:
+    """Catches a vector that leaves with the step alone."""
     format, value = SHAPES[shape]
     out, settlement = answered(json.dumps(value).encode(), NOISY, format)
     assert b"0.0" not in out
     assert b"0.1" not in out
     assert settlement.changed == ("embeddings",)
+
+
+LONG = [_draw.gauss(0, 0.05) for _ in range(96)]
+LONG_PACKED = base64.b64encode(struct.pack("<96f", *LONG)).decode()
+
+
+def vectors_in(value: object) -> list[list[float]]:
+    """Each list of numbers in a value."""
+    if isinstance(value, dict):
+        return [found for one in value.values() for found in vectors_in(one)]
+    if not isinstance(value, list):
+        return []
+    if value and all(isinstance(one, float) for one in value):
+        return [value]
+    return [found for one in value for found in vectors_in(one)]
+
+
+@pytest.mark.usefixtures("twins")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_vector_leaves_with_the_noise_of_what_it_says(shape: str) -> None:
+    """Catches another draw in another shape or packing, and a vector that leaves without one."""
+    format, value = SHAPES[shape]
+    body = json.dumps(value).replace(json.dumps(VECTOR), json.dumps(LONG)).encode()
+    out, settlement = answered(body, NOISY, format, key=KEY)
+    left = vectors_in(json.loads(out))
+    assert len(left) == body.count(json.dumps(LONG).encode())
+    expected = VectorNoise(KEY, 0.05)(np.array(LONG))
+    assert expected is not None
+    for one in left:
+        assert one == [round(given / STEP) / 1000 + 0.0 for given in (np.array(LONG) + expected).tolist()]
+    assert settlement.changed == ("embeddings",)
+    assert answered(body, NOISY, format, key=KEY, size=7)[0] == out
+    other, _ = answered(body, NOISY, format, key=NoiseKey(bytes(32), "partner", ""))
+    assert vectors_in(json.loads(other)) != left
+
+
+@pytest.mark.usefixtures("twins")
+def test_numbers_and_packed_floats_get_the_same_noise() -> None:
+    def left(vector: object) -> object:
+        body = json.dumps({**OPENAI, "data": [{"embedding": vector}]}).encode()
+        return json.loads(answered(body, NOISY, key=KEY)[0])["data"][0]["embedding"]
+
+    packed = left(LONG_PACKED)
+    assert isinstance(packed, str)
+    assert struct.unpack("<96f", base64.b64decode(packed)) == pytest.approx(left(LONG), abs=1e-7)
+    doubles = left(base64.b64encode(np.array(LONG, "<f4").astype("<f8").tobytes()).decode())
+    assert isinstance(doubles, str)
+    assert struct.unpack("<96d", base64.b64decode(doubles)) == pytest.approx(left(LONG), abs=1e-7)
+    assert left(LONG) != pytest.approx(LONG, abs=0.001)
+
+
+def test_what_would_be_drawn_anew_is_empty_under_noise() -> None:
+    """Catches bytes and short vectors, whose draws could be averaged with those of the whole."""
+    doubles = base64.b64encode(np.array(VECTOR, "<f4").astype("<f8").tobytes()).decode()
+    packed = [LONG_PACKED, PACKED, doubles]
+    types = {"float": [LONG, VECTOR], "base64": packed, "int8": [BYTES], "binary": [BYTES]}
+    body = json.dumps({"embeddings": types}).encode()
+    left = json.loads(answered(body, NOISY, "cohere_embed", key=KEY)[0])["embeddings"]
+    assert [len(one) for one in left["float"]] == [96, 0]
+    assert [len(base64.b64decode(one)) for one in left["base64"]] == [384, 0, 0]
+    assert (left["int8"], left["binary"]) == ([[]], [])
+
+
+def test_noise_without_a_step_leaves_on_a_grid_of_its_own() -> None:
+    decision = Decision(embeddings=EmbeddingTerms(noise=0.5))
+    out, _ = answered(json.dumps([LONG]).encode(), decision, key=KEY)
+    assert all(round(value, 3) == value for value in json.loads(out)[0])
 
 
 def test_a_packed_copy_that_no_table_knows_does_not_leave() -> None:

@@ -72,10 +72,11 @@ class InForce:
 
     def noise_key(self, decision: Decision, facts: RequestFacts, account: Account) -> NoiseKey | None:
         """What noise on the answer of this request is a function of; None where the decision asks for none."""
-        if not (decision.logprobs.noise or decision.embeddings.noise):
-            return None
-        secret = self.keys.embedding if facts.embeds else self.keys.noise
-        return NoiseKey(secret, self.policy.key_group(account), facts.model)
+        group = self.policy.key_group(account)
+        if facts.embeds:
+            # A vector tells its model. Some servers answer under any name, and each would be a draw.
+            return NoiseKey(self.keys.embedding, group, "") if decision.embeddings.noise else None
+        return NoiseKey(self.keys.noise, group, facts.model) if decision.logprobs.noise else None
 
 
 def runtime_changes(before: Runtime, after: Runtime) -> list[str]:

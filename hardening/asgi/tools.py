@@ -36,7 +36,7 @@ class Toolbox:
         model = shipped()
         self._makers = Makers(
             cutter=lru_cache(maxsize=_CUTTERS)(LogprobCutter),
-            stepper=lru_cache(maxsize=_CUTTERS)(VectorStepper),
+            stepper=VectorStepper,
             summariser=lambda budget: Summariser(budget, self.count_tokens, model),
         )
 

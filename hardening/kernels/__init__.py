@@ -19,14 +19,17 @@ from hardening.kernels.copies import State as RunState
 from hardening.kernels.draws import Draws
 from hardening.kernels.features import Bias, State, Weights
 from hardening.kernels.grid import Grid
-from hardening.kernels.steps import step_bytes, step_doubles
+from hardening.kernels.normals import normals
+from hardening.kernels.steps import Noise, step_bytes, step_doubles
 
 __all__ = [
     "Draws",
     "Grid",
+    "Noise",
     "WarmReport",
     "centrality",
     "cut_rows",
+    "normals",
     "ready",
     "step_bytes",
     "step_doubles",
@@ -67,11 +70,11 @@ class Twins(Protocol):
         """Read on in a text, and learn or count its runs of words."""
         ...
 
-    def step_list(self, raw: bytes, grid: Grid) -> bytes | None:
+    def step_list(self, raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
         """A JSON list of numbers on the grid."""
         ...
 
-    def step_floats(self, packed: bytes, grid: Grid) -> bytes | None:
+    def step_floats(self, packed: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
         """Packed binary32 values on the grid."""
         ...
 
@@ -157,18 +160,19 @@ def take_words(text: bytes, state: RunState, bits: Bits, *, learn: bool) -> None
     _twins.take_words(text, state, bits, learn=learn)
 
 
-def step_list(raw: bytes, grid: Grid) -> bytes | None:
-    """The JSON list of numbers on the grid; None where `raw` is no such list, or one that no embedding is.
+def step_list(raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
+    """The JSON list of numbers, with their noise, on the grid; None where `raw` is none, or one that no embedding is.
 
     Whole numbers, some beyond one, are values packed as bytes: they stay as they are where their own grid
-    is the coarser one, else the list is empty. null, NaN and infinities tell nothing, and stay.
+    is the coarser one, else the list is empty, as it is under noise, or where `noise` has none. null, NaN and
+    infinities tell nothing, and stay.
     """
-    return _twins.step_list(raw, grid)
+    return _twins.step_list(raw, grid, noise)
 
 
-def step_floats(packed: bytes, grid: Grid) -> bytes | None:
-    """Little-endian binary32 values on the grid; None where the bytes are none, or none that an embedding is.
+def step_floats(packed: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
+    """Little-endian binary32 values, with their noise, on the grid; None where the bytes are none, or none that an embedding is.
 
-    NaN becomes the plain NaN, infinities stay.
+    NaN becomes the plain NaN, infinities stay. Nothing is left where `noise` has none for the values.
     """
-    return _twins.step_floats(packed, grid)
+    return _twins.step_floats(packed, grid, noise)

@@ -24,9 +24,10 @@ from hardening.kernels.logprobs import SPARE
 from hardening.kernels.logprobs import cut_rows as _cut_rows
 from hardening.kernels.ranking import centrality as _centrality
 from hardening.kernels.rows import WIDTH
-from hardening.kernels.steps import spell, whole
+from hardening.kernels.steps import Noise, spell, whole
 from hardening.kernels.tagging import tag_sentences as _tag_sentences
 from hardening.kernels.vectors import EIGHT, NUMBER_BYTES, SPELLED
+from hardening.kernels.vectors import read_list as _read_list
 from hardening.kernels.vectors import step_floats as _step_floats
 from hardening.kernels.vectors import step_list as _step_list
 
@@ -37,6 +38,7 @@ Words = NDArray[np.uint64]
 ROOM_BYTES = 1 << 16
 ENTRIES = MAX_ALTERNATIVES + 1
 _NO_SHARES = np.empty(0, np.float64)
+_NO_NOISE = np.empty(0, np.float64)
 
 
 class Arrays(NamedTuple):
@@ -138,27 +140,37 @@ def _spelled(grid: Grid) -> tuple[NDArray[np.uint64], Longs]:
     return np.array(words, np.uint64), np.array(sizes, np.int64)
 
 
-def step_list(raw: bytes, grid: Grid) -> bytes | None:
-    """What `plain.step_list` gives, by one kernel call where the list is in common form."""
+def step_list(raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
+    """What `plain.step_list` gives, by one kernel call where the list is in common form, by two with noise."""
     source = np.frombuffer(raw, np.uint8)
+    added: Floats | None = _NO_NOISE
+    if noise is not None:
+        values = np.empty(raw.count(b",") + 1, np.float64)
+        count = _read_list(source, values)
+        added = noise(values[:count]) if count >= 0 else None
+        if added is None:
+            return plain.step_list(raw, grid, noise)
     for room in (len(raw) + 2 * NUMBER_BYTES, (len(raw) + 2) * NUMBER_BYTES):
         target = np.empty(room, np.uint8)
-        last = _step_list(source, target, grid.step, grid.unit, grid.places, *_spelled(grid))
+        last = _step_list(source, target, grid.step, grid.unit, grid.places, *_spelled(grid), added)
         if last != NO_ROOM:
             break
     if last == WHOLE:
-        return whole(raw, grid)
-    return target.data[:last].tobytes() if last >= 0 else plain.step_list(raw, grid)
+        return whole(raw, grid) if noise is None else b"[]"
+    return target.data[:last].tobytes() if last >= 0 else plain.step_list(raw, grid, noise)
 
 
-def step_floats(packed: bytes, grid: Grid) -> bytes | None:
+def step_floats(packed: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
     """What `plain.step_floats` gives, by one kernel call."""
     if len(packed) % 4:
         return None
     values = np.frombuffer(packed, "<f4")
     stepped = np.empty(values.size, np.float32)
     words = np.frombuffer(packed, "<u4")
-    done = _step_floats(values, words, grid.step, grid.unit, 10**grid.places, stepped)
+    added = _NO_NOISE if noise is None else noise(values.astype(np.float64))
+    if added is None:
+        return plain.step_floats(packed, grid, noise)
+    done = _step_floats(values, words, grid.step, grid.unit, 10**grid.places, added, stepped)
     return stepped.tobytes() if done == 0 else None
 
 
@@ -167,9 +179,9 @@ def warm() -> int:
     grid = Grid.of(0.25)
     cut_rows(b'[{"token":"a","logprob":-0.1}]', visible=b"a", top=1, grid=grid)
     centrality([[1, 2], [2]])
-    step_list(b"[0.5]", grid)
+    step_list(b"[0.5]", grid, np.zeros_like)
     step_floats(bytes(4), grid)
     weights = np.zeros((1 << BUCKET_BITS, 1), np.int8)
     tag_sentences([b"a 1"], weights, np.zeros(1, np.int32), new_state())
     take_words(b"a", np.zeros(STATE, np.int64), np.zeros(FILTER_BYTES, np.uint8), learn=True)
-    return 6
+    return 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from hardening.kernels.codes import (
 )
 from hardening.kernels.grid import Grid
 
+Noise = Callable[[NDArray[np.float64]], NDArray[np.float64] | None]
+"""What is added to values, one for each; None for values that may not leave under noise."""
+
 _CANONICAL_NAN = np.float32(np.nan)
 _LEAST_BYTE, _LARGEST_SIGNED, _MOST_BYTE = -128, 127, 255
 
@@ -29,11 +33,12 @@ class Constant(str):
     __slots__ = ()
 
 
-def step_list(raw: bytes, grid: Grid) -> bytes | None:
+def step_list(raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
     """The JSON list of numbers on the grid; None where `raw` is no such list, or one that no embedding is.
 
     Whole numbers, some beyond one, are values packed as bytes, with a grid of their own: see `step_bytes`.
-    null, NaN and infinities tell nothing, and stay.
+    null, NaN and infinities tell nothing, and stay. With `noise` the list is empty where it has none for it, or
+    where it holds such bytes: it would be drawn anew for them.
     """
     try:
         values = json.loads(raw, parse_constant=Constant)
@@ -44,7 +49,17 @@ def step_list(raw: bytes, grid: Grid) -> bytes | None:
     if all(type(value) is int or value is None for value in values) and any(
         abs(value) > 1 for value in values if value is not None
     ):
-        return whole(raw, grid)
+        return whole(raw, grid) if noise is None else b"[]"
+    if any(isinstance(value, int | float) and not abs(value) <= LARGEST for value in values):
+        return None
+    if noise is not None:
+        added = noise(np.array([value if isinstance(value, int | float) else 0.0 for value in values]))
+        if added is None:
+            return b"[]"
+        values = [
+            value + more if isinstance(value, int | float) else value
+            for value, more in zip(values, added.tolist(), strict=True)
+        ]
     texts = [_stepped(value, grid) for value in values]
     return None if None in texts else f"[{','.join(map(str, texts))}]".encode()
 
@@ -107,32 +122,40 @@ def _is_paired(words: NDArray[np.uint32]) -> bool:
     return is_half or bool(2 * bfloats > words.size)
 
 
-def step_floats(packed: bytes, grid: Grid) -> bytes | None:
+def step_floats(packed: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
     """Little-endian binary32 values on the grid; None where the bytes are none, or none that an embedding is.
 
-    NaN becomes the plain NaN, infinities stay.
+    NaN becomes the plain NaN, infinities stay. With `noise` nothing is left where it has none for the values.
     """
     if len(packed) % 4:
         return None
     with np.errstate(invalid="ignore"):  # NaN that signals
         values = np.frombuffer(packed, "<f4").astype(np.float64)
-        counts = np.rint(values / grid.step)
     finite = np.isfinite(values)
     known = np.abs(values[finite])
-    if known.size and (known.max() > LARGEST or np.abs(counts[finite]).max() > MOST_STEPS):
+    if known.size and known.max() > LARGEST:
         return None
     if TINY_SHARE * np.count_nonzero((known > 0.0) & (known < SMALLEST)) > np.count_nonzero(known):
         return None
     if _is_paired(np.frombuffer(packed, "<u4")):
         return None
+    added = np.zeros(values.size) if noise is None else noise(values)
+    if added is None:
+        return b""
     with np.errstate(invalid="ignore"):
+        noised = values + added
+        counts = np.rint(noised / grid.step)
+        if np.abs(noised[finite]).max(initial=0.0) > LARGEST:
+            return None
+        if np.abs(counts[finite]).max(initial=0.0) > MOST_STEPS:
+            return None
         stepped = ((counts + 0.0) * grid.unit / 10**grid.places).astype("<f4")
     stepped[np.isnan(values)] = _CANONICAL_NAN
     return bytes(stepped.tobytes())
 
 
-def step_doubles(packed: bytes, grid: Grid) -> bytes | None:
-    """Little-endian binary64 values on the grid; None where the bytes are none that an embedding is.
+def step_doubles(packed: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
+    """Little-endian binary64 values, with their noise, on the grid; None where the bytes are none that an embedding is.
 
     For bytes that are no binary32: those of which half the words are zero, or that hold too large a value as such.
     """
@@ -145,9 +168,12 @@ def step_doubles(packed: bytes, grid: Grid) -> bytes | None:
     is_double = not halves[::2].any() or not (np.abs(halves) <= LARGEST).all()
     if not is_double or not (sizes <= LARGEST).all():
         return None
-    counts = np.rint(values / grid.step)
-    if np.abs(counts).max(initial=0.0) > MOST_STEPS:
-        return None
     if TINY_SHARE * np.count_nonzero((sizes > 0.0) & (sizes < SMALLEST)) > np.count_nonzero(sizes):
+        return None
+    added = np.zeros(values.size) if noise is None else noise(values)
+    if added is None:
+        return b""
+    counts = np.rint((values + added) / grid.step)
+    if np.abs(counts).max(initial=0.0) > MOST_STEPS:
         return None
     return bytes(((counts + 0.0) * grid.unit / 10**grid.places).astype("<f8").tobytes())

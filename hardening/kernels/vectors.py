@@ -183,11 +183,45 @@ def steps_of(value, exact, step):
 
 
 @kernel
-def step_list(source, target, step, unit, places, texts, sizes):
-    """How many bytes of `target` (uint8) hold the list in `source` (uint8) on the grid.
+def read_list(source, values):
+    """How many numbers the list in `source` (uint8) holds; they fill `values` (float64), null is 0.
+
+    Or NOT_UNDERSTOOD. There must be room for one more than there are commas.
+    """
+    raw, n = pointer(source), source.size
+    i = skip(raw, FIRST, n)
+    if i >= n or raw[i] != OPEN_LIST:
+        return NOT_UNDERSTOOD
+    count = 0
+    while i < n and raw[i] != CLOSE_LIST:
+        i = skip(raw, i + 1, n)
+        if i < n and raw[i] == CLOSE_LIST and count == 0:
+            return 0
+        if i >= n or count >= values.size:
+            return NOT_UNDERSTOOD
+        if raw[i] == LETTER_N:
+            value, end = 0.0, i + 4 if stands(raw, i, n, NULL) else -1
+        else:
+            value, _, end = decimal(raw, i, n)
+            if end < 0:
+                value, _, end = number(raw, i, n)
+        if end < 0:
+            return NOT_UNDERSTOOD
+        values[count] = value
+        count += 1
+        i = skip(raw, end, n)
+        if i < n and raw[i] != COMMA and raw[i] != CLOSE_LIST:
+            return NOT_UNDERSTOOD
+    return count
+
+
+@kernel
+def step_list(source, target, step, unit, places, texts, sizes, noise):
+    """How many bytes of `target` (uint8) hold the list in `source` (uint8), with its noise, on the grid.
 
     Or NOT_UNDERSTOOD, NO_ROOM, or WHOLE where it holds nothing but whole numbers, some beyond one. `step`
     is `unit / 10**places`. `texts` (uint64) and `sizes` (int64) spell the first SPELLED multiples of it.
+    `noise` (float64) is added to the values; empty where there is none.
     """
     raw, out, words, lengths = pointer(source), pointer(target), pointer(texts), pointer(sizes)
     n, room = source.size, target.size - NUMBER_BYTES
@@ -197,6 +231,7 @@ def step_list(source, target, step, unit, places, texts, sizes):
     i = skip(raw, i + 1, n)
     out[0] = OPEN_LIST
     o = 1
+    at = 0
     fraction = beyond = False
     while not (o == 1 and i < n and raw[i] == CLOSE_LIST):
         if o > room:
@@ -212,13 +247,14 @@ def step_list(source, target, step, unit, places, texts, sizes):
                 value, exact, end = number(raw, i, n)
             if end < 0:
                 return NOT_UNDERSTOOD
-            count, certain = steps_of(value, exact, step)
-            if not certain:
+            count, certain = steps_of(value + (noise[at] if noise.size else 0.0), exact, step)
+            if not certain or abs(value) > LARGEST:
                 return NOT_UNDERSTOOD
             fraction = fraction or is_fraction(raw, i, end)
             beyond = beyond or abs(value) > 1.0
             o = put_steps(int(count), unit, places, words, lengths, out, o)
             i = end
+        at += 1
         i = skip(raw, i, n)
         if i < n and raw[i] == CLOSE_LIST:
             break
@@ -234,10 +270,10 @@ def step_list(source, target, step, unit, places, texts, sizes):
 
 
 @kernel
-def step_floats(values, words, step, unit, scale, out):
+def step_floats(values, words, step, unit, scale, noise, out):
     """Fill `out` (float32, D) with `values` (float32, D) on the grid; 0, or NOT_UNDERSTOOD if they are none.
 
-    `words` (uint32, D) are their bits. NaN becomes the plain NaN, infinities stay. Too large a value, too many
+    `noise` (float64, D or 0) is added to them. `words` (uint32, D) are their bits. NaN becomes the plain NaN, infinities stay. Too large a value, too many
     that are smaller than an embedding's, or pairs in the bits tell that the bytes are packed in another way.
     """
     some = tiny = bfloats = firsts = seconds = 0
@@ -254,8 +290,8 @@ def step_floats(values, words, step, unit, scale, out):
         elif abs(value) == np.inf:
             out[j] = values[j]
         else:
-            count, certain = steps_of(value, True, step)
-            if not certain:
+            count, certain = steps_of(value + (noise[j] if noise.size else 0.0), True, step)
+            if not certain or abs(value) > LARGEST:
                 return NOT_UNDERSTOOD
             some += value != 0.0
             tiny += 0.0 < abs(value) < SMALLEST

@@ -206,8 +206,8 @@ class Embeddings(Strict):
     )
     noise: Grid | None = treatment(
         "embedding_noise",
-        "Keyed noise, relative to the length of the vector.",
-        cost="Similarities shift, and close neighbours change places; meant for bands.",
+        "Keyed noise, relative to the length of the vector: the same vector of the same group gets the same noise.",
+        cost="Similarities shrink and shift, and close neighbours change places; bytes are refused. Meant for bands.",
         example=0.05,
     )
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from hardening.policy.model import PolicyFile
 from hardening.policy.settings import Settings
-from hardening.policy.terms import Terms
 
 BUILT_FORMATS = frozenset(
     (
@@ -41,9 +40,6 @@ class Note(NamedTuple):
 
 def notes(file: PolicyFile) -> Iterator[Note]:
     """Every setting of a file that is not enforced yet, in the order of the file."""
-    for where, settings in every_settings(file):
-        for path, text in _notes(settings.terms()):
-            yield Note((*where, *path), text)
     if file.risk.bands:
         yield Note(
             ("risk", "bands"),
@@ -63,8 +59,3 @@ def every_settings(file: PolicyFile) -> Iterator[tuple[tuple[str, ...], Settings
         yield ("risk", "new"), file.risk.new
     for name, band in file.risk.bands.items():
         yield ("risk", "bands", name), band
-
-
-def _notes(terms: Terms) -> Iterator[tuple[tuple[str, ...], str]]:
-    if terms.embedding_noise:
-        yield ("embeddings", "noise"), "noise is not built yet, so embeddings are refused there"

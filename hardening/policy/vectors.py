@@ -7,22 +7,23 @@ from types import MappingProxyType
 
 from hardening.facts import EmbeddingTerms, Packing, Refusal
 
-_WITHHELD = Refusal(403, "forbidden", "embeddings are not given here")
 _PACKED = Refusal(
     403, "forbidden", "embeddings are not given in this packing: ask for float, or base64 of float32"
 )
 
-REFUSED_BY: Mapping[Refusal, str] = MappingProxyType(
-    {_WITHHELD: "embedding_noise", _PACKED: "embedding_step"}
+_NOISED = Refusal(
+    403, "forbidden", "embeddings are given as numbers here: ask for float, or base64 of float32"
 )
+
+REFUSED_BY: Mapping[Refusal, str] = MappingProxyType({_NOISED: "embedding_noise", _PACKED: "embedding_step"})
 """By refusal the field of `Terms` that it rests on."""
 
 
 def refused(terms: EmbeddingTerms, packing: Packing) -> Refusal | None:
     """Why embeddings in this packing are not given under these terms; None where they are.
 
-    Noise is not built yet. A grid cannot be laid over bits.
+    A grid cannot be laid over bits. Bytes of a vector read as another one than its floats, and would draw noise anew.
     """
-    if terms.noise:
-        return _WITHHELD
+    if terms.noise and packing != "floats":
+        return _NOISED
     return _PACKED if terms.step and packing == "other" else None

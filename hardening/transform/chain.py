@@ -16,6 +16,7 @@ from hardening.transform.rows import BoundedRows, Cutting
 from hardening.transform.step import Step
 from hardening.transform.summary import budget
 from hardening.transform.usage import CoarseUsage
+from hardening.transform.vector_noise import VectorNoise
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Makers:
 
     cutter: Callable[[int | None, float], Cutting]
     summariser: Callable[[int], Summarising]
-    stepper: Callable[[float], Stepping]
+    stepper: Callable[[float, VectorNoise | None], Stepping]
 
 
 class Chain:
@@ -46,13 +47,14 @@ class Chain:
         in_bytes: bool = False,
         choices: int = 1,
         noise: RowNoise | None = None,
+        vector_noise: VectorNoise | None = None,
         asks_rows: bool = True,
         sealing: Callable[[], Keeping] | None = None,
     ) -> None:
         """`embeds` says that the response holds embeddings, `in_bytes` that they were asked for as base64 of bytes.
 
         `choices` is how many answers were asked for. `sealing` begins the seal of a trace that comes in pieces.
-        Where the decision asks for noise on rows, none leaves without `noise`. `asks_rows` says that rows were asked for.
+        Where the decision asks for noise on rows, none leaves without `noise`, nor a vector without `vector_noise`. `asks_rows` says that rows were asked for.
         """
         reasoning, logprobs = decision.reasoning, decision.logprobs
         self._terms = reasoning
@@ -83,8 +85,8 @@ class Chain:
             self.rows = BoundedRows(cutter, aligned=self.hidden is not None, noise=noise, asked=asked)
         if decision.acts and embeds:
             terms = decision.embeddings
-            # Noise is not built yet, so what it would soften stays here.
-            stepper = None if terms.noise else makers.stepper(terms.step)
+            closed = terms.noise > 0.0 and vector_noise is None
+            stepper = None if closed else makers.stepper(terms.grid, vector_noise)
             self.vectors = BoundedVectors(stepper, packed=terms == EmbeddingTerms(), in_bytes=in_bytes)
         elif decision.acts and self.rows is None and decision.embeddings != EmbeddingTerms():
             self.vectors = BoundedVectors(

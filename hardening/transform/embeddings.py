@@ -1,10 +1,11 @@
-"""Embedding values on the policy's grid, in lists of numbers and in packed floats."""
+"""Embedding values, with their noise, on the policy's grid, in lists of numbers and in packed floats."""
 
 from __future__ import annotations
 
 import binascii
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Protocol
 
 from hardening import kernels
@@ -13,6 +14,7 @@ from hardening.events import Event, Logprobs, Reasoning, Text, UsageSeen, Vector
 from hardening.transform.step import Step
 
 _PACKED = ("vectors", "states")
+_grid = lru_cache(maxsize=64)(kernels.Grid.of)  # steps are those of the policy's rules and bands
 
 
 class Stepping(Protocol):
@@ -28,15 +30,18 @@ class Stepping(Protocol):
 
 
 class VectorStepper:
-    """Rounds each value of a vector to the nearest multiple of `step`; a step of 0 leaves it as it is.
+    """Rounds each value of a vector, with its noise, to the nearest multiple of `step`; a step of 0 leaves it as it is.
 
-    The order of values is kept, and the same vector gives the same one. Its length is not made 1 again:
+    Without noise the order of values is kept. The same vector gives the same one. Its length is not made 1 again:
     that would leave the grid, and tell what was rounded off.
     """
 
-    def __init__(self, step: float) -> None:
-        """ValueError for a step outside 0 to 9999."""
-        self._grid = kernels.Grid.of(step)
+    def __init__(self, step: float, noise: kernels.Noise | None = None) -> None:
+        """ValueError for a step outside 0 to 9999, and for noise without a step."""
+        if noise is not None and step == 0.0:
+            raise ValueError("noise needs a step")
+        self._grid = _grid(step)
+        self._noise = noise
 
     def step(self, raw: bytes) -> bytes:
         """The vector that may leave, out of a JSON list of numbers or a string of base64 of binary32.
@@ -51,6 +56,7 @@ class VectorStepper:
     def step_bytes(self, raw: bytes) -> bytes:
         """`step` for an answer to a request that asks for base64 of signed bytes; what reads as binary32 is that.
 
+        Under noise nothing is left of bytes.
         Raises WireError as `step` does.
         """
         try:
@@ -59,17 +65,18 @@ class VectorStepper:
             packed = _packed(raw) if raw.startswith(b'"') else None
             if packed is None:
                 raise
-        stepped = kernels.step_bytes(packed, self._grid)
+        stepped = kernels.step_bytes(packed, self._grid) if self._noise is None else b""
         return raw if stepped == packed else _in_base64(stepped)
 
     def _stepped(self, raw: bytes) -> bytes | None:
         if not raw.startswith(b'"'):
-            return kernels.step_list(raw, self._grid)
+            return kernels.step_list(raw, self._grid, self._noise)
         packed = _packed(raw)
         if packed is None:
             return None
-        # Some releases of vLLM packed what the model had computed in.
-        stepped = kernels.step_floats(packed, self._grid) or kernels.step_doubles(packed, self._grid)
+        stepped = kernels.step_floats(packed, self._grid, self._noise)
+        if stepped is None:  # some releases of vLLM packed what the model had computed in
+            stepped = kernels.step_doubles(packed, self._grid, self._noise)
         if stepped is None:
             return None
         return raw if stepped == packed else _in_base64(stepped)

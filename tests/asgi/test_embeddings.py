@@ -29,6 +29,7 @@ limits: {many: {embeddings: 1000, per: 1h}, tokens: {tokens: 5000, per: 1h}}
 defaults: {limits: [many, tokens], embeddings: {step: 0.001}}
 rules:
   - {name: noisy, match: {model: noisy}, embeddings: {noise: 0.1}}
+  - {name: closed, match: {model: closed}, refuse: {status: 403, message: closed}}
   - {name: coarse, match: {model: coarse}, embeddings: {step: 0.1}}
   - {name: as-it-is, match: {model: as-it-is}, embeddings: {step: 0}}
   - {name: internal, match: {model: internal}, exempt: true}
@@ -162,12 +163,12 @@ def test_floats_leave_on_the_grid_though_bytes_were_asked_for() -> None:
     [
         ("/v1/embeddings", {"error": {"message": str, "type": str, "param": None, "code": str}}),
         ("/api/embed", {"error": str}),
-        ("/v1beta/models/noisy:embedContent", {"error": {"code": int, "message": str, "status": str}}),
+        ("/v1beta/models/closed:embedContent", {"error": {"code": int, "message": str, "status": str}}),
         ("/v2/embed", {"id": str, "message": str}),
     ],
 )
-def test_where_noise_is_asked_embeddings_are_refused_in_the_shape_of_the_api(path: str, shape: Any) -> None:
-    answer, _, calls = asked({**ASKED, "model": "noisy"}, path=path)
+def test_a_refusal_has_the_shape_of_the_api(path: str, shape: Any) -> None:
+    answer, _, calls = asked({**ASKED, "model": "closed"}, path=path)
     assert (answer.status, calls) == (403, 0)
 
     def kinds(value: Any) -> Any:
@@ -176,6 +177,37 @@ def test_where_noise_is_asked_embeddings_are_refused_in_the_shape_of_the_api(pat
         return None if value is None else type(value)
 
     assert kinds(json.loads(answer.body)) == shape
+
+
+def test_under_noise_a_vector_is_the_same_whoever_asks_by_whatever_name() -> None:
+    """Catches a draw for each account, or for each name that a server answers to, and their average."""
+    long = [_draw.gauss(0, 0.05) for _ in range(96)]
+    app = replies([json.dumps({"data": [{"embedding": long}]}).encode()], kind=b"application/json")
+    policy = POLICY.replace("model: noisy", 'model: "noisy*"')
+    seen = []
+    names = iter(("acct_1", "acct_1", "acct_2"))
+    hardened = harden(app, policy, identify=lambda scope: next(names))
+    for model in ("noisy", "noisy-2", "noisy"):
+        answer = run(ask(hardened, json.dumps({**ASKED, "model": model}).encode(), path="/v1/embeddings"))
+        assert "noise=0.1" in answer.headers["x-hardening"]
+        seen.append(values(answer))
+    assert seen[0] == seen[1] == seen[2]
+    assert max(abs(one - other) for one, other in zip(seen[0], long, strict=True)) > 0.002
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("/v1/embeddings", {"encoding_format": "base64_int8"}),
+        ("/v1/embeddings", {"encoding_format": "binary"}),
+        ("/v2/embed", {"embedding_types": ["float", "int8"]}),
+    ],
+)
+def test_under_noise_bytes_are_refused_before_the_app(path: str, more: dict[str, Any]) -> None:
+    """Catches a second draw for the bytes of a vector."""
+    answer, _, calls = asked({**ASKED, "model": "noisy", **more}, path=path)
+    assert (answer.status, calls) == (403, 0)
+    assert b"ask for float" in answer.body
 
 
 @pytest.mark.parametrize(

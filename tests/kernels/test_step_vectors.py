@@ -222,6 +222,62 @@ def test_signed_bytes_lie_on_the_coarser_grid(step: float) -> None:
     assert listed == stepped.tolist()
 
 
+def _noise(values: np.ndarray) -> np.ndarray | None:
+    """Noise for three values and more, another for each vector."""
+    if values.size < 3:
+        return None
+    return np.random.default_rng(values.size).standard_normal(values.size) + np.nan_to_num(values[0])
+
+
+def test_kernels_equal_their_twins_under_noise() -> None:
+    """Catches noise that is added at another place, or to a vector that one of the two leaves out."""
+    draw = random.Random(13)
+    read = empty = 0
+    for _ in range(ROWS // 4):
+        raw, grid = _list(draw), Grid.of(draw.choice(STEPS))
+        stepped = plain.step_list(raw, grid, _noise)
+        assert compiled.step_list(raw, grid, _noise) == stepped, (raw, grid)
+        read += stepped is not None
+        empty += stepped == b"[]"
+        values = [draw.gauss(0, 0.05) for _ in range(draw.randint(0, 6))]
+        packed = struct.pack(f"<{len(values)}f", *values)
+        assert compiled.step_floats(packed, grid, _noise) == plain.step_floats(packed, grid, _noise)
+    assert read > ROWS / 12
+    assert empty > 100
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"[0.1,null,0.3, 0.4]", b"[1.1,null,3.3,4.4]"),
+        (b"[0.1,-Infinity,0.3]", b"[1.1,-Infinity,3.3]"),
+        (b"[1,0,-1]", b"[2.0,2.0,2.0]"),
+        (b"[1,0,-2]", b"[]"),  # packed as bytes
+        (b"[0.1,0.2]", b"[]"),
+        (b"[]", b"[]"),
+        (b"[0.1,0.2,2000000.5]", None),
+        (b"[0.1,0.2,0.3", None),
+        (b"[0.1,0.2,0.3]]", None),
+        (b"[0.1,0.2,]", None),
+    ],
+)
+def test_what_becomes_of_a_list_under_noise(raw: bytes, expected: bytes | None) -> None:
+    def noise(values: np.ndarray) -> np.ndarray | None:
+        return np.arange(1.0, values.size + 1) if values.size > 2 else None
+
+    for twin in (plain, compiled):
+        assert twin.step_list(raw, Grid.of(0.1), noise) == expected
+
+
+def test_what_becomes_of_packed_floats_under_noise() -> None:
+    values = np.array([0.1, math.nan, -math.inf, 0.4], "<f4")
+    for twin in (plain, compiled):
+        left = twin.step_floats(values.tobytes(), Grid.of(0.1), lambda given: np.arange(given.size) + 1.0)
+        assert left == np.array([1.1, math.nan, -math.inf, 4.4], "<f4").tobytes()
+        assert twin.step_floats(values.tobytes(), Grid.of(0.1), lambda given: None) == b""
+        assert twin.step_floats(values.tobytes()[:-1], Grid.of(0.1), _noise) is None
+
+
 def test_a_list_that_grows_finds_room() -> None:
     raw = b"[" + b",".join([b"1e6"] * 5000) + b"]"
     assert compiled.step_list(raw, Grid.of(0.123456789012)) == plain.step_list(raw, Grid.of(0.123456789012))
