@@ -51,6 +51,7 @@ class Rewriter:
         "_drift",
         "_heard",
         "_hides_drift",
+        "_sealed_here",
         "_seals",
         "_tally",
         "_templates",
@@ -74,6 +75,7 @@ class Rewriter:
         """`drift` finds text in places that no table knows; with `hides_drift` it is taken out as a trace."""
         self._chain = chain
         self._seals = seals
+        self._sealed_here = False
         self.voice: Stream | None = None
         self._drift = drift
         self._hides_drift = hides_drift
@@ -103,8 +105,9 @@ class Rewriter:
         worth = self._events(frame, edits, before, whole=whole)
         if whole or final:
             self._flush(frame, edits, before)
-        if self._seals is not None and (whole or not self._seals.place.alone):
-            edits |= self._seals.inside(frame, edits)
+        if self._seals is not None and (whole or self._sealed_here or not self._seals.place.alone):
+            self._sealed_here = False
+            edits |= self._seals.inside(frame, edits)  # last: what is edited by then holds no trace
         edited = any(site.role not in LENGTHS for site in edits)
         self.same = not edited
         self.masked = False
@@ -198,7 +201,7 @@ class Rewriter:
     ) -> bool:
         """Put what belongs elsewhere into its place: a summary, a seal, or text held back from earlier frames."""
         if isinstance(out, Sealed):
-            self._seal(frame, out, edits, before)
+            self._seal(out, before)
             return True
         if isinstance(out, Summary) and out.tags is None:
             traces = [(own, site) for own, site in frame.events if isinstance(own, Reasoning)]
@@ -220,14 +223,14 @@ class Rewriter:
             return True
         return False
 
-    def _seal(self, frame: Frame, out: Sealed, edits: dict[Site, bytes], before: list[bytes]) -> None:
+    def _seal(self, out: Sealed, before: list[bytes]) -> None:
         """Give a seal in a frame of its own, or in this one where all of the trace stands in it."""
         if self._seals is None or not self._seals.place.alone:
             return  # it stands in the object that tells all of the trace
         if self._templates.get((out.index, Reasoning)):
             before.append(self._new(out))
         else:
-            edits |= self._seals.inside(frame, edits)
+            self._sealed_here = True
 
     def _repeat(
         self, frame: Frame, event: Event, site: Site, outs: list[Event], edits: dict[Site, bytes]

@@ -78,7 +78,8 @@ class Seals:
                 continue
             value = self.place.value(blob, self._number(index))
             if named is not None:
-                put[named] = _beside(edits.get(named, frame.value(named)), value)
+                # Without the trace that stood there, whether or not somebody has taken it out.
+                put[named] = _beside(edits.get(named, frame.written(named, "")), value)
             else:
                 at = span[0] + 1
                 member = b'"%b":%b,' % (self.place.name.encode(), value)

@@ -180,3 +180,25 @@ def test_a_stand_in_that_came_too_early_does_not_leave() -> None:
     first, last = deltas(answer("openai_responses", stream, kind=b"text/event-stream"))
     assert first["item"]["encrypted_content"] is None  # type: ignore[index]
     assert last["item"]["encrypted_content"].startswith(MARK)  # type: ignore[index]
+
+
+def test_a_stream_that_lost_its_empty_lines_gets_none_for_the_seal() -> None:
+    """Clients join the lines of data that stand together: an empty line within would make one event of two chunks."""
+    said = [{"reasoning": word} for word in words(TRACE)] + [{"content": word} for word in words(ANSWER)]
+    lines = b"".join(chunk(delta)[:-1] for delta in said) + b"\n"
+    out = answer("openai_chat", [lines], kind=b"text/event-stream")
+    assert MARK.encode() in out
+    assert b"\n\n" not in out.rstrip()
+
+
+@pytest.mark.parametrize("sse", [False, True])
+def test_a_list_in_which_the_trace_stood_holds_the_seal_and_no_trace(sse: bool) -> None:
+    """Catches a seal that is put beside a trace before that is taken out."""
+    details = [{"type": "reasoning.text", "text": TRACE}, {"type": "reasoning.encrypted", "data": "EqQBCg=="}]
+    message = {"role": "assistant", "reasoning_details": details, "content": ANSWER}
+    body = {"choices": [{"index": 0, "delta" if sse else "message": message, "finish_reason": "stop"}]}
+    told = json.dumps(body).encode()
+    kind = b"text/event-stream" if sse else b"application/json"
+    out = answer("openai_chat", [b"data: " + told + b"\n\n" if sse else told], kind=kind)
+    assert find_leaks(out, TRACE) == []
+    assert out.count(MARK.encode()) == 1

@@ -15,6 +15,7 @@ from hardening.exchange import Exchange, Settlement
 from hardening.facts import Account, Decision, RequestFacts, Standing
 from hardening.policy import decide, load_policy
 from hardening.transform.reasoning import Summarising
+from hardening.transform.seal import Sealer
 from hardening.wire.codec import CODECS
 from hardening.wire.doors import Doors
 
@@ -25,6 +26,9 @@ DEFAULT_SPLITS = ("whole", "byte", "random", "event")
 _ACCOUNT = Account("acct_ordinary")
 _DOORS = Doors()
 _STANDING = Standing(requests=1_000, age_s=30 * 86_400.0)
+SEALER = Sealer(b"a key for the corpus", random=bytes, wall=lambda: 0.0)
+"""Seals as an installation with a key does, but without chance: the same trace has the same seal."""
+
 _event = re.compile(rb".+?(?:(?<=\n)\r?\n|(?<=\})\r?\n(?!\r?\n)|\Z)", re.DOTALL).finditer
 _EVERY_BOUNDARY_BYTES = 512  # of a longer body as many boundaries are drawn
 _PIECE_BYTES = 64  # largest random piece, about half an event
@@ -80,7 +84,7 @@ class Drive:
         self.name = name
         self._policy = load_policy(name)
         self._summaries: list[str] = []
-        toolbox = Toolbox()
+        toolbox = Toolbox(SEALER)
         toolbox.warm()
         tools = toolbox.tools(self._policy)
         made = tools.makers.summariser

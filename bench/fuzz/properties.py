@@ -14,20 +14,23 @@ from hardening.facts import Decision, EmbeddingTerms, LogprobTerms, ReasoningTer
 from hardening.lanes import Lanes
 from hardening.policy import load_policy
 from hardening.testing import find_leaks
+from hardening.transform.seal import Sealer
 from hardening.wire.codec import CODECS, Codec
 from hardening.wire.frame import Frame
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.sse import SSE
 
 HIDING = Decision(
-    reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0), embeddings=EmbeddingTerms(0.001)
+    reasoning=ReasoningTerms("none", seal=True), logprobs=LogprobTerms(0), embeddings=EmbeddingTerms(0.001)
 )
-SUMMARISING = Decision(reasoning=ReasoningTerms("summary"), logprobs=LogprobTerms(2, 0.25))
+SUMMARISING = Decision(reasoning=ReasoningTerms("summary", seal=True), logprobs=LogprobTerms(2, 0.25))
 STEPPING = Decision(embeddings=EmbeddingTerms(0.001))
 ROUNDING = Decision(reasoning=ReasoningTerms("summary"), usage="round")
 SHADOW = Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0), enforced=False)
 
-_TOOLS = Toolbox().tools(load_policy("baseline"))
+_TOOLS = Toolbox(Sealer(b"a key for odd bodies", random=bytes, wall=lambda: 0.0)).tools(
+    load_policy("baseline")
+)
 _BYTE_BY_BYTE = 1 << 13
 _ALIKE = 24  # events of one stream that are drawn from a few
 _HELD_BYTES = 1 << 17  # more than any body made here, so what is held beyond it is a leak of memory
@@ -51,6 +54,7 @@ def send(
     """
     facts = RequestFacts(door="/fuzz", format=codec.name, stream=True)
     exchange = Exchange(codec, facts, decision, _TOOLS)
+    exchange.request(b"{}")
     exchange.start(200, [(b"content-type", body.content_type.encode())])
     if not compares:
         exchange._reply.lanes.__class__ = ReadInFull  # noqa: SLF001  nobody else wants this

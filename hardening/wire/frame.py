@@ -367,6 +367,10 @@ class Frame:
             return b"{}"
         return b"[]" if raw[:1] == b"[" else b"null"
 
+    def around(self, value: bytes) -> bytes:
+        """The frame with another JSON value in place of its own."""
+        return self.raw[: self.at] + value + self.raw[self.end :]
+
     def render(self, edits: Mapping[Site, bytes], masked: list[tuple[int, int]] | None = None) -> bytes:
         """The frame with the sites in `edits` replaced and the strings in `masked` emptied."""
         if not edits and not masked:

@@ -143,9 +143,9 @@ class Stream:
 
     def seal(self, index: int, member: bytes, like: Frame) -> bytes:
         """A chunk with the seal of a thought as what signs it."""
-        if self._head is None:
-            self._head = _head_of(like.raw[like.at : like.end])
-        return self._chunk([_candidate(index, thought=True, thoughtSignature=orjson.Fragment(member))])
+        candidate = _candidate(index, thought=True, thoughtSignature=orjson.Fragment(member))
+        head = _head_of(like.raw[like.at : like.end])
+        return like.around(orjson.dumps({"candidates": [candidate], **head}))
 
     def cut(self, usage: Usage) -> bytes:
         """The format's own end for a stream that is out of tokens."""

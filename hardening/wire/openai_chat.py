@@ -161,10 +161,12 @@ class Stream:
 
     def seal(self, index: int, member: bytes, like: Frame) -> bytes:
         """A chunk with the seal of a trace in a detail that clients send back."""
-        if self._head is None:
-            self._head = _head_of(like.raw[like.at : like.end])
-        delta = {"reasoning_details": orjson.Fragment(member)}
-        return self._chunk([{"index": index, "delta": delta, "finish_reason": None}])
+        choice = {
+            "index": index,
+            "delta": {"reasoning_details": orjson.Fragment(member)},
+            "finish_reason": None,
+        }
+        return like.around(orjson.dumps({**_head_of(like.raw[like.at : like.end]), "choices": [choice]}))
 
     def cut(self, usage: Usage) -> bytes:
         """The format's own end for a stream that is out of tokens."""
