@@ -192,13 +192,13 @@ def test_a_stream_that_lost_its_empty_lines_gets_none_for_the_seal() -> None:
 
 
 @pytest.mark.parametrize("sse", [False, True])
-def test_a_list_in_which_the_trace_stood_holds_the_seal_and_no_trace(sse: bool) -> None:
-    """Catches a seal that is put beside a trace before that is taken out."""
+def test_lists_in_which_traces_stood_hold_seals_and_no_trace(sse: bool) -> None:
+    """Catches a seal that is put beside the trace of another choice before that is taken out."""
     details = [{"type": "reasoning.text", "text": TRACE}, {"type": "reasoning.encrypted", "data": "EqQBCg=="}]
     message = {"role": "assistant", "reasoning_details": details, "content": ANSWER}
-    body = {"choices": [{"index": 0, "delta" if sse else "message": message, "finish_reason": "stop"}]}
-    told = json.dumps(body).encode()
+    said = "delta" if sse else "message"
+    told = json.dumps({"choices": [{"index": at, said: message} for at in range(2)]}).encode()
     kind = b"text/event-stream" if sse else b"application/json"
     out = answer("openai_chat", [b"data: " + told + b"\n\n" if sse else told], kind=kind)
     assert find_leaks(out, TRACE) == []
-    assert out.count(MARK.encode()) == 1
+    assert out.count(MARK.encode()) == 2
