@@ -48,6 +48,7 @@ def exchange(
         format=format,
         prompt_bytes=more.pop("prompt_bytes", 40),
         choices=more.pop("choices", 1),
+        top_logprobs=more.pop("top_logprobs", None),
     )
     made = Exchange(CODECS[format], facts, decision, TOOLS, **more)
     streamed = NDJSON if format.startswith("ollama") else SSE

@@ -118,10 +118,15 @@ def test_rows_of_a_trace_go_and_offsets_with_it_whatever_the_rows_may_tell() -> 
     assert (left["text_offset"], len(left["top_logprobs"][0])) == ([100], 2)
 
 
-def test_rows_without_alternatives_keep_what_was_drawn() -> None:
+@pytest.mark.parametrize(("asked", "kept"), [(0, -0.5), (None, -9999.0)])
+def test_rows_without_alternatives_keep_what_was_drawn_where_rows_were_asked_for(
+    asked: int | None, kept: float
+) -> None:
     for tops in (None, []):
-        left = rows_left(run([body("Yes", columns("Yes", top_logprobs=tops))], FORMAT, sse=False)[0])
-        assert (left["token_logprobs"], left["top_logprobs"]) == ([-0.5], tops)
+        made = exchange(FORMAT, sse=False, top_logprobs=asked)
+        out = made.receive(body("Yes", columns("Yes", top_logprobs=tops)), 0.0) + made.end(0.0)
+        left = rows_left(out)
+        assert (left["token_logprobs"], left["top_logprobs"]) == ([kept], tops)
 
 
 def test_what_spells_the_trace_by_other_means_goes() -> None:
