@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from bench.fuzz.bodies import HIDDEN, PACKED, VALUES, Author, Body
 from hardening.asgi.tools import Toolbox
 from hardening.errors import WireError
-from hardening.exchange import Exchange
+from hardening.exchange import Exchange, Tools
 from hardening.facts import Decision, EmbeddingTerms, LogprobTerms, ReasoningTerms, RequestFacts
 from hardening.lanes import Lanes
 from hardening.policy import load_policy
@@ -31,6 +32,20 @@ SHADOW = Decision(reasoning=ReasoningTerms("none"), logprobs=LogprobTerms(0), en
 _TOOLS = Toolbox(Sealer(b"a key for odd bodies", random=bytes, wall=lambda: 0.0)).tools(
     load_policy("baseline")
 )
+
+
+class Said:
+    """Stands where a summariser stands: of a trace cut anywhere a real one may keep a piece, and it is allowed to."""
+
+    def feed(self, text: str) -> None:
+        """Take a piece."""
+
+    def finish(self, question_values: frozenset[str]) -> str:
+        """The same always."""
+        return "Count what is left."
+
+
+_TELLING_NOTHING = replace(_TOOLS, makers=replace(_TOOLS.makers, summariser=lambda budget: Said()))
 _BYTE_BY_BYTE = 1 << 13
 _ALIKE = 24  # events of one stream that are drawn from a few
 _HELD_BYTES = 1 << 17  # more than any body made here, so what is held beyond it is a leak of memory
@@ -46,14 +61,20 @@ class ReadInFull(Lanes):
 
 
 def send(
-    codec: Codec, decision: Decision, body: Body, pieces: list[bytes], *, compares: bool = True
+    codec: Codec,
+    decision: Decision,
+    body: Body,
+    pieces: list[bytes],
+    *,
+    compares: bool = True,
+    tools: Tools = _TOOLS,
 ) -> bytes:
     """What leaves for a body in these pieces; where it cannot be read, what had left by then.
 
     Without `compares` no frame is compared with an earlier one.
     """
     facts = RequestFacts(door="/fuzz", format=codec.name, stream=True)
-    exchange = Exchange(codec, facts, decision, _TOOLS)
+    exchange = Exchange(codec, facts, decision, tools)
     exchange.request(b"{}")
     exchange.start(200, [(b"content-type", body.content_type.encode())])
     if not compares:
@@ -88,11 +109,11 @@ def _cut(data: bytes, chance: random.Random) -> list[bytes]:
 
 
 def nothing_hidden_leaves(codec: Codec, chance: random.Random) -> None:
-    """No twenty characters of a trace leave, hidden or summarised, in any spelling and any pieces."""
+    """No twenty characters of a trace leave but in a summary, in any spelling and any pieces."""
     body = _body(codec, chance)
     pieces = _cut(body.data, chance)
     for decision in (HIDING, SUMMARISING):
-        out = send(codec, decision, body, pieces)
+        out = send(codec, decision, body, pieces, tools=_TELLING_NOTHING)
         for trace in HIDDEN:
             leaks = find_leaks(out, trace)
             assert not leaks, f"{leaks[0].text!r} left in {leaks[0].where}"
