@@ -19,11 +19,12 @@ class Restoring:
     `traces` are those that were put back into the request: the model reads them, and nobody else may.
     """
 
-    __slots__ = ("_facts", "_owner", "traces")
+    __slots__ = ("_at", "_facts", "_owner", "traces")
 
     def __init__(self, facts: RequestFacts, owner: str) -> None:
         self._facts = facts
         self._owner = owner
+        self._at: Bound | None = None
         self.traces: tuple[str, ...] = ()
 
     def request(self, body: bytes, sealer: Sealer | None) -> bytes | Refusal:
@@ -53,4 +54,6 @@ class Restoring:
         return Seals(place, lambda: sealer.begin(bound))
 
     def _bound(self, answers: tuple[str, ...] | None) -> Bound:
-        return Bound(self._owner, self._facts.format, self._facts.model, answers)
+        if self._at is None or self._at.answers is not answers:  # many seals may stand at one place
+            self._at = Bound(self._owner, self._facts.format, self._facts.model, answers)
+        return self._at

@@ -15,7 +15,8 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -46,7 +47,8 @@ _edition = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
 _urlsafe = str.maketrans("+/", "-_")
 
 
-class Bound(NamedTuple):
+@dataclass(frozen=True)
+class Bound:
     """What a seal holds for and nothing else: whose it is, of which API and model, and which results its turn answers.
 
     `answers` are the ids of the tool results right before the turn, none where it answers a person; None stands for
@@ -62,6 +64,7 @@ class Bound(NamedTuple):
         """Whose it is, of which API and model, in 32 bytes."""
         return _digest([self.owner, self.format, _family(self.model)], 32)
 
+    @cached_property  # of thousands of results in a row as well
     def place(self) -> bytes:
         """Where it stands, in 8 bytes."""
         return _digest(self.answers or (), _PLACE_BYTES)
@@ -90,7 +93,7 @@ class Sealer:
         head = _NAME + _VERSION + _key_id(self._current) + self._random(_SALT_BYTES)
         key, nonce = _drawn(self._current, head)
         room = size * 3 // 4 - _HEAD_BYTES - _TAG_BYTES
-        plain = (_INNER.pack(self._wall(), bound.place(), *lengths, len(deflated)) + deflated).ljust(
+        plain = (_INNER.pack(self._wall(), bound.place, *lengths, len(deflated)) + deflated).ljust(
             room, b"\0"
         )
         sealed = AESGCM(key).encrypt(nonce, plain, head + bound.digest())
@@ -122,7 +125,7 @@ class Sealer:
         except InvalidTag:
             return None
         made, place, *_ = _INNER.unpack_from(plain)
-        fits = bound.answers is None or place == bound.place()
+        fits = bound.answers is None or place == bound.place
         return plain if fits and self._wall() - made <= LASTS_S else None
 
 

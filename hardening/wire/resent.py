@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 
 from hardening.wire.mark import is_sealed
 from hardening.wire.questions import Questions, compile_questions
@@ -52,8 +53,10 @@ def without_resent(text: bytes, sites: list[Site], *, sealed_only: bool = False)
             spans += [(block.start + start, block.start + end, new) for start, end, new in emptied or ()]
         if all(emptied is None for emptied in found):
             own.append(parts)
+    starts = [one.start for one in own]  # in the order of the text
     for _, turns in lists_of(sites, Role.TURNS, Role.TURN):
-        spans += without(turns, [any(turn.start < one.start < turn.end for one in own) for turn in turns])
+        gone = [bisect_right(starts, turn.start) < bisect_left(starts, turn.end) for turn in turns]
+        spans += without(turns, gone)
     return spans
 
 

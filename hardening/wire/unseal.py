@@ -6,6 +6,7 @@ stands. Only a turn that carries one is written anew; every other byte stays.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -121,6 +122,7 @@ class _Answers:
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._ids: set[str] = set()
+        self._sorted: tuple[str, ...] | None = ()  # None where they have changed since
         self._after_own = self._some_own = False
         self.answering = False
         """Whether the last turn was a tool's."""
@@ -132,7 +134,12 @@ class _Answers:
             self._some_own = True
         if not own:
             found = set(self._turns.answers(turn))
-            self._ids = found if self._after_own else self._ids | found
+            if self._after_own:
+                self._ids = found
+            else:
+                self._ids.update(found)
+            if self._after_own or found:
+                self._sorted = None
             self.answering = bool(found)
         self._after_own = own
         return own
@@ -140,7 +147,9 @@ class _Answers:
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids, in an order that does not depend on the client's."""
-        return tuple(sorted(self._ids))
+        if self._sorted is None:
+            self._sorted = tuple(sorted(self._ids))
+        return self._sorted
 
     @property
     def known(self) -> tuple[str, ...] | None:
@@ -169,28 +178,39 @@ def _chat_restored(turn: Turn, reveal: Reveal) -> Turn | None:
     details = turn.get("reasoning_details")
     if not isinstance(details, list):
         return turn
-    ours = [one for one in _listed(details) if is_sealed(one.get("data"))]
-    opened = [found for one in ours if (found := reveal(one["data"])) is not None]
-    rest = [one for one in details if one not in ours]
+    blobs: dict[str, None] = {}  # a seal that was copied holds no more than one
+    rest: list[object] = []
+    for one in details:
+        if isinstance(one, dict) and is_sealed(one.get("data")):
+            blobs[one["data"]] = None
+        else:
+            rest.append(one)
+    opened = [found for blob in blobs if (found := reveal(blob)) is not None]
     kept = {name: value for name, value in turn.items() if name != "reasoning_details" or rest}
     if rest:
         kept["reasoning_details"] = rest
     if not opened:
         return kept
     kept = {name: value for name, value in kept.items() if name not in _PLAIN}  # our summary, under any name
+    told: dict[str, list[object]] = {}
     for members in opened:
         for name, value in members.items():
-            kept[name] = _joined(kept.get(name), value)
-    return kept
+            told.setdefault(name, []).append(value)
+    return {**kept, **{name: _joined(kept.get(name), values) for name, values in told.items()}}
 
 
-def _joined(was: object, value: object) -> object:
-    """What a member says with that of a seal: after it where both are texts, before it where both are blocks."""
-    if isinstance(was, str) and isinstance(value, str):
-        return was + value
-    if isinstance(was, list) and isinstance(value, list):
-        return value + [one for one in was if one not in value]
-    return value
+def _joined(was: object, values: list[object]) -> object:
+    """What a member says with those of the seals: after it where all are texts, before it where all are blocks."""
+    texts = [value for value in (was, *values) if isinstance(value, str)]
+    if len(texts) == len(values) + (was is not None):
+        return "".join(texts)
+    if not all(isinstance(value, list) for value in values):
+        return values[-1]
+    blocks = [block for value in values if isinstance(value, list) for block in value]
+    if not isinstance(was, list):
+        return blocks
+    ours = {json.dumps(block, sort_keys=True) for block in blocks}
+    return blocks + [block for block in was if json.dumps(block, sort_keys=True) not in ours]
 
 
 def _chat_answers(turn: Turn) -> Iterator[str]:

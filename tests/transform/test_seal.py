@@ -7,6 +7,7 @@ import itertools
 import random
 import tracemalloc
 import zlib
+from dataclasses import replace
 
 import pytest
 
@@ -90,11 +91,11 @@ def test_a_long_trace_is_kept_in_less_than_it_is_long() -> None:
 
 
 CHANGED = {
-    "owner": OURS._replace(owner="account:b"),
-    "format": OURS._replace(format="anthropic_messages"),
-    "model": OURS._replace(model="n"),
-    "answers": OURS._replace(answers=("call_1",)),
-    "no answers": OURS._replace(answers=()),
+    "owner": replace(OURS, owner="account:b"),
+    "format": replace(OURS, format="anthropic_messages"),
+    "model": replace(OURS, model="n"),
+    "answers": replace(OURS, answers=("call_1",)),
+    "no answers": replace(OURS, answers=()),
 }
 
 
@@ -114,13 +115,13 @@ def test_a_seal_holds_for_what_it_is_bound_to(name: str) -> None:
     ],
 )
 def test_editions_of_a_model_share_their_seals(one: str, other: str, same: bool) -> None:
-    blob = made("trace", bound=OURS._replace(model=one))
-    assert (opened(blob, bound=OURS._replace(model=other)) is not None) is same
+    blob = made("trace", bound=replace(OURS, model=one))
+    assert (opened(blob, bound=replace(OURS, model=other)) is not None) is same
 
 
 def test_where_the_history_is_cut_off_the_place_is_not_asked() -> None:
-    assert opened(made("trace"), bound=OURS._replace(answers=None)) == {"reasoning": "trace"}
-    assert opened(made("trace"), bound=OURS._replace(answers=None, owner="account:b")) is None
+    assert opened(made("trace"), bound=replace(OURS, answers=None)) == {"reasoning": "trace"}
+    assert opened(made("trace"), bound=replace(OURS, answers=None, owner="account:b")) is None
 
 
 def test_keys_rotate_and_seals_expire() -> None:
