@@ -20,7 +20,6 @@ from hardening.wire.scan import read_json
 from hardening.wire.traces import written
 
 _MARK = MARK.encode()
-_PERSONS = frozenset({"user", "system", "developer"})
 _PLAIN = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 
 Turn = dict[str, Any]
@@ -31,10 +30,9 @@ RevealAt = Callable[[str, tuple[str, ...] | None], Turn | None]
 
 
 class Unsealed(NamedTuple):
-    """A body with its seals replaced; `lost` says that one was dropped, `needed` that its API wants it in this turn."""
+    """A body with its seals replaced; `needed` says that one was dropped that its API wants in this turn."""
 
     body: bytes
-    lost: bool
     needed: bool
 
 
@@ -74,32 +72,51 @@ def answered(body: bytes, turns: Turns, *, format: str) -> tuple[str, ...]:
 
 
 def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Unsealed:
-    """The body with the seals of the model's own turns opened; what `reveal` refuses, and any other, is dropped."""
+    """The body with the seals of the model's own turns opened; what `reveal` refuses, and any other, is dropped.
+
+    The last turns come first: what a request may open is spent on them.
+    """
     text = as_utf8(body)
     walk = _Answers(turns)
-    spans: list[tuple[int, int, bytes]] = []
-    lost = open_lost = False
-    for whole, sites in lists_of(Questions(text, turns.table, format=format).sites, Role.TURNS, Role.TURN):
-        gone: list[bool] = []
-        for site in sites:
+    lists = lists_of(Questions(text, turns.table, format=format).sites, Role.TURNS, Role.TURN)
+    marked: list[_Marked] = []
+    open_from = 0  # in `marked`, where the turns begin that follow what a person said last
+    for number, (_, sites) in enumerate(lists):
+        for at, site in enumerate(sites):
             raw = text[site.start : site.end]
             turn = read_json(raw, format=format)
             named = turn if isinstance(turn, dict) else {}
             own = walk.take(named)
-            open_lost = open_lost and (own or walk.answering)
-            gone.append(False)
-            if _MARK not in raw:
-                continue
-            opening = _Opening(reveal if own else None, walk.known)
-            new = turns.restored(named, opening)
-            gone[-1] = new is None
-            if new is not None and new != named:
-                spans.append((site.start, site.end, written(new)))
-            lost = lost or opening.lost
-            open_lost = open_lost or (own and opening.lost)
-        spans += [(whole.start, whole.end, b"[]")] if all(gone) else without(sites, gone)
+            if not own and not walk.answering:
+                open_from = len(marked)
+            if _MARK in raw:
+                marked.append(_Marked(number, at, named, own, walk.known if own else None))
+    spans: list[tuple[int, int, bytes]] = []
+    gone = [[False] * len(sites) for _, sites in lists]
+    open_lost = False
+    for place in range(len(marked) - 1, -1, -1):
+        number, at, named, own, answers = marked[place]
+        opening = _Opening(reveal if own else None, answers)
+        new = turns.restored(named, opening)
+        site = lists[number][1][at]
+        gone[number][at] = new is None
+        if new is not None and new != named:
+            spans.append((site.start, site.end, written(new)))
+        open_lost = open_lost or (own and opening.lost and place >= open_from)
+    for (whole, sites), goes in zip(lists, gone, strict=True):
+        spans += [(whole.start, whole.end, b"[]")] if all(goes) else without(sites, goes)
     needed = open_lost and walk.answering and turns.needs(_request(text, format=format))
-    return Unsealed(splice(text, spans) if spans else body, lost, needed)
+    return Unsealed(splice(text, spans) if spans else body, needed)
+
+
+class _Marked(NamedTuple):
+    """A turn in which a seal may stand: in which list, at which place, what it says, and the results that it answers."""
+
+    number: int
+    at: int
+    turn: Turn
+    own: bool
+    answers: tuple[str, ...] | None
 
 
 class _Opening:
@@ -247,7 +264,7 @@ def _thinks(request: Turn) -> bool:
 
 def _responses_own(item: Turn) -> bool:
     kind = str(item.get("type", ""))
-    return item.get("role") not in _PERSONS and not kind.endswith("_output") and kind != ""
+    return item.get("role") in (None, "assistant") and not kind.endswith("_output") and kind != ""
 
 
 def _responses_answers(item: Turn) -> Iterator[str]:

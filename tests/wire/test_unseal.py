@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
+import pytest
+
 from hardening.wire.mark import MARK
-from hardening.wire.unseal import TURNS, unsealed
+from hardening.wire.unseal import TURNS, answered, unsealed
 
 Value = dict[str, Any]
 
@@ -75,3 +78,54 @@ def test_results_in_a_row_are_put_in_order_once() -> None:
     assert first == tuple(sorted(f"c{number}" for number in range(30)))
     assert all(one is first for one in same)
     assert last == ("c0", "c1")
+
+
+def test_what_may_be_opened_is_spent_on_the_last_turns() -> None:
+    """Catches an agent whose open tool turn loses its reasoning, for the sake of turns long past."""
+    turns: list[Value] = []
+    for number in range(5):
+        own = {"role": "assistant", "content": "a", "reasoning_details": [sealed(number)]}
+        turns += [{"role": "user", "content": "x"}, own]
+    opened: list[str] = []
+
+    def reveal(blob: str, answers: object) -> Value | None:
+        opened.append(blob[len(MARK) :])
+        return {"reasoning": blob[len(MARK) :]} if len(opened) <= 2 else None
+
+    turns.append({"role": "user", "content": "x"})
+    found = unsealed(
+        json.dumps({"messages": turns}).encode(), TURNS["openai_chat"], reveal, format="openai_chat"
+    )
+    assert opened == ["4", "3", "2", "1", "0"]
+    told = [turn.get("reasoning") for turn in json.loads(found.body)["messages"][1::2]]
+    assert told == [None, None, None, "3", "4"]
+    assert MARK.encode() not in found.body
+
+
+ODD: list[Any] = [None, 1, "", "x", [], {}, ["assistant"], {"a": 1}, [[]], [{}], f"{MARK}1", True]
+NAMES = ["role", "type", "call_id", "content", "encrypted_content", "parts", "functionResponse", "id"]
+NAMES += [
+    "tool_call_id",
+    "tool_use_id",
+    "reasoning_details",
+    "signature",
+    "data",
+    "thoughtSignature",
+    "thought",
+]
+
+
+@pytest.mark.parametrize("format", TURNS)
+def test_values_of_any_kind_open_nothing_and_break_nothing(format: str) -> None:
+    """Catches a value that cannot be a member of a set, which ended the request with a fault of ours."""
+    turns = TURNS[format]
+    chance = random.Random(format)
+    for _ in range(400):
+        value: Any = {name: chance.choice(ODD) for name in chance.sample(NAMES, 6)}
+        value["role"] = chance.choice([value.get("role"), "assistant", "model", "user"])
+        value["type"] = chance.choice([value.get("type"), "reasoning", "function_call_output"])
+        value["content"] = value["parts"] = chance.choice([dict(value), [dict(value), chance.choice(ODD)]])
+        body = json.dumps({turns.key: [value, chance.choice(ODD), value], "_output": "tool_use_id"}).encode()
+        assert set(answered(body, turns, format=format)) <= {"x", f"{MARK}1"}
+        unsealed(body, turns, lambda blob, answers: None, format=format)
+        unsealed(body, turns, lambda blob, answers: {"reasoning": "x"}, format=format)
