@@ -43,7 +43,8 @@ _OF_TRACE = Retelling(
 )
 # Pieces of calls and refusals come under the same keys as those of the answer.
 _OF_CALL = Retelling(
-    re.compile(rb"_call|refusal").search, {Role.TEXT: Role.TOOL, Role.TEXT_WHOLE: Role.TOOL_WHOLE}
+    re.compile(rb"_call|refusal").search,
+    {Role.TEXT: Role.TOOL, Role.TEXT_WHOLE: Role.TOOL_WHOLE, Role.TRACE: Role.TOOL_WHOLE},
 )
 # A new kind of event, item or part may say anything under the keys of the answer.
 _OF_NO_KIND = Retelling(
@@ -72,7 +73,10 @@ RESPONSE = compile_table(
         f"{_RESPONSE}reasoning": Role.SETTINGS,
         f"{_ITEM}encrypted_content": Role.SEAL_APART,
         f"{{,{_SPOKEN}}}refusal": Role.TOOL_WHOLE,
-        f"{_ITEM}{{arguments,input,code,command,action,operation,result,results,outputs,queries}}": Role.TOOL_WHOLE,
+        f"{_ITEM}{{arguments,code,command,action,operation,result,results,outputs,queries}}": Role.TOOL_WHOLE,
+        "{item,output[],response.output[]}.input": Role.TOOL_WHOLE,
+        # Of a response what the model was given, restored traces too; of a call its arguments.
+        f"{_RESPONSE}{{input,prompt[]}}": Role.TRACE,
         "{item,output[],response.output[]}.{output,tools,diff,error}": Role.TOOL_WHOLE,
         "{item,output[],response.output[]}.{stdout,stderr,prompt,revised_prompt}": Role.TOOL_WHOLE,
         "{delta.stdout,delta.stderr,annotation}": Role.TOOL,
@@ -89,9 +93,8 @@ RESPONSE = compile_table(
         # What the caller said himself, and what he set.
         f"{_RESPONSE}{{instructions,tools,tool_choice,model,incomplete_details}}": Role.NAME,
         "text.{format,verbosity}": Role.NAME,
-        "response.{text,prompt}": Role.NAME,
-        "prompt": Role.NAME,
-        f"{_RESPONSE}{{metadata,content_filters}}": Role.NOTE,
+        "response.text": Role.NAME,
+        f"{_RESPONSE}{{metadata,content_filters,prompt}}": Role.NOTE,
         "{item,output[],response.output[],part}.type": Role.NAME,
         f"{_ITEM}{{name,call_id,role,server_label,namespace,phase,format}}": Role.NAME,
         "{item,output[],response.output[]}.{id,status}": Role.NAME,

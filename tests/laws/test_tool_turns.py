@@ -371,3 +371,71 @@ def test_seals_have_eight_sizes(format: str, streamed: bool) -> None:
     asyncio.run(talk())
     assert sizes <= {*SIZES}
     assert len(sizes) > 1
+
+
+# -- what servers keep, and give back
+
+
+class Keeping(Thinker):
+    """A server of responses that gives back beside an answer what it was asked, then and later."""
+
+    kept: Value
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive()).get("body", b"")
+        if scope["method"] == "POST" and b"function_call_output" not in body:
+
+            async def again() -> Any:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            await super().__call__(scope, again, send)
+            return
+        if scope["method"] == "POST":
+            self.kept = json.loads(body)["input"]
+        told: Value = {
+            "id": "resp_1",
+            "object": "response",
+            "status": "completed",
+            "model": "m",
+            "output": [],
+        }
+        told |= {"input": self.kept, "prompt": self.kept}
+        if scope["path"].endswith("responses") and scope["method"] == "GET":
+            told = {"object": "list", "data": [told]}
+        elif scope["path"].endswith("input_items"):
+            told = {"object": "list", "data": self.kept}
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
+        await send({"type": "http.response.body", "body": json.dumps(told).encode()})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/v1/responses/resp_1",
+        "/v1/responses",
+        "/v1/openai/v1/responses/resp_1",
+        "/v1/responses/resp_1/input_items",
+    ],
+)
+def test_what_a_server_was_given_does_not_leave_with_its_answer(path: str) -> None:
+    async def talk() -> bytes:
+        async with clients(mounted(keeping)) as client:
+            one = Talk(client, "openai_responses", "kept", streamed=False)
+            await one.go_on()
+            answer = await one.go_on()
+            return (
+                (await client.get(path, headers={"x-who": one.account})).content if path else answer.content
+            )
+
+    keeping = Keeping()
+    out = asyncio.run(talk())
+    assert find_leaks(json.dumps(keeping.kept).encode(), thought("kept", 0))
+    assert b"resp_1" in out or b"function_call_output" in out
+    assert find_leaks(out, thought("kept", 0)) == []

@@ -324,6 +324,30 @@ def test_calls_and_refusals_leave_as_they_came() -> None:
         assert run(stream, FORMAT, decision)[0] == b"".join(stream)
 
 
+def test_the_input_of_a_kept_response_goes_and_that_of_a_kept_call_stays() -> None:
+    called: dict[str, object] = {
+        "type": "custom_tool_call",
+        "id": "c_1",
+        "call_id": "c_1",
+        "name": "run",
+        "input": "ls <think>",
+    }
+    asked: list[object] = [
+        {"role": "user", "content": "q"},
+        {"type": "reasoning", "content": [{"type": "text", "text": TRACE}]},
+    ]
+    template = {"id": "pmpt_1", "variables": {"a": "b"}}
+    kept = {**response([message_item(), called]), "input": asked, "prompt": template}
+    for of in (kept, {"data": [kept]}, {"response": kept}, {"data": [{**kept, "prompt": asked}]}):
+        told = whole(json.dumps(of).encode())
+        assert find_leaks(json.dumps(told).encode(), TRACE) == []
+        one = told.get("response") or told.get("data", [told])[0]
+        assert one["input"] == []
+        assert one["output"] == [message_item(), called]
+        assert one["prompt"] in (template, [{}, {}])
+    assert whole(json.dumps({"data": [called]}).encode()) == {"data": [called]}
+
+
 def test_what_is_told_five_times_is_counted_once() -> None:
     """Catches a stream without usage whose trace, text or call is charged for each telling."""
     sealed = reasoning_item(TRACE, TRACE, encrypted_content=TRACE)  # three times in one place
