@@ -63,6 +63,17 @@ def finish(attack: Callable[[], Report], *, json: bool) -> NoReturn:
     raise typer.Exit(0 if report.holds else FINDINGS)
 
 
+@redteam.command("embeddings")
+def embeddings(
+    data: Data = None, out: Out = None, seed: Seed = 7, quick: Quick = False, json: Json = False
+) -> None:
+    """Rebuild an encoder from its vectors, average noise away: on a toy encoder, with and without us."""
+    from hardening.redteam import embeddings as attacks
+
+    asked = options(data, out, seed, quick=quick)
+    finish(lambda: attacks.attack(asked), json=json)
+
+
 @redteam.command("logprobs")
 def logprobs(
     data: Data = None, out: Out = None, seed: Seed = 7, quick: Quick = False, json: Json = False

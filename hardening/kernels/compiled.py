@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardening.kernels import plain
+from hardening.kernels.atoms import COMMA
 from hardening.kernels.codes import MAX_ALTERNATIVES, NO_ROOM, WHOLE
 from hardening.kernels.copies import FILTER_BYTES, STATE, Bits
 from hardening.kernels.copies import State as RunState
@@ -145,7 +146,7 @@ def step_list(raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | Non
     source = np.frombuffer(raw, np.uint8)
     added: Floats | None = _NO_NOISE
     if noise is not None:
-        values = np.empty(raw.count(b",") + 1, np.float64)
+        values = np.empty(np.count_nonzero(source == COMMA) + 1, np.float64)
         count = _read_list(source, values)
         added = noise(values[:count]) if count >= 0 else None
         if added is None:

@@ -40,7 +40,8 @@ class VectorNoise:
         """What is added to each of the values; None where there are too few of them to know the vector by."""
         if values.size < FIRST:
             return None
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        if not math.isfinite(values @ values):
+            values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
         known = values[:FIRST]
         if _typical(known) <= _LEAST_SHARE * _typical(values):
             known = values  # of a model whose vectors begin with next to nothing
@@ -50,7 +51,7 @@ class VectorNoise:
         levels = np.rint(known * (_FINE / scale)).astype("<i4")
         # Sizes have draws of their own: of one draw in two sizes the difference would give the clean value.
         seed = self.key.of(_PURPOSE, struct.pack("<d", self.size), levels.tobytes())
-        drawn = np.frombuffer(shake_256(seed).digest(4 * values.size), "<u4")
+        drawn = np.frombuffer(shake_256(seed).digest(2 * values.size), "<u2")
         return kernels.normals(drawn) * (self.size * scale)
 
 

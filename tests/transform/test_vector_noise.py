@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hardening.kernels.draws import CUT_AT, Draws
+from hardening.kernels.draws import CUT_AT
 from hardening.kernels.normals import normals
 from hardening.noise_key import NoiseKey
 from hardening.transform.vector_noise import FIRST, VectorNoise
@@ -106,9 +107,10 @@ def test_what_is_no_number_has_no_say() -> None:
     assert not added(np.zeros(SIZE)).any()
 
 
-def test_many_draws_are_what_one_at_a_time_is() -> None:
-    drawn = np.random.default_rng(3).integers(0, 1 << 32, 1000, dtype=np.uint32)
-    drawn[:2] = 0, (1 << 32) - 1
-    draws = Draws(bytes(32), 0.125)
-    alone = [draws.nats(int(one).to_bytes(4, "little") + bytes(60)) / draws.shares[0] for one in drawn]
-    np.testing.assert_allclose(normals(drawn), alone, rtol=1e-12)
+def test_draws_are_of_the_normal_distribution() -> None:
+    every = normals(np.arange(1 << 16, dtype=np.uint16))
+    assert (np.diff(every) > 0).all()
+    assert (every.max() > CUT_AT - 0.02, every.max() < CUT_AT) == (True, True)
+    np.testing.assert_allclose(every, -every[::-1], atol=1e-12)
+    share = (every < 1.0).mean()  # the cut takes .27 % of the mass, evenly
+    assert share == pytest.approx((NormalDist().cdf(1.0) - 0.00135) / 0.9973, abs=1e-4)

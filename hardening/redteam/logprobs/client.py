@@ -54,7 +54,7 @@ class Caller:
             self._clock.advance(_PAUSE_S)
         self.asked += 1
         who = self._account if account is None else account.encode()
-        status, raw = self._loop.run_until_complete(_sent(self._app, path, who, orjson.dumps(body)))
+        status, raw = self._loop.run_until_complete(sent(self._app, path, who, orjson.dumps(body)))
         answer = _read(status, raw) if status == 200 else Answer(status, (), ())
         self.values += sum(len(values) for rows in answer.rows for values in rows)
         return answer
@@ -74,16 +74,18 @@ def mounted(app: ASGIApp, policy: str, *, account: str = "acct", band: str | Non
     clock, store = ManualClock(), MemoryStore()
     if band is not None:
         store.flag(account, band, _RISK, _FOR_GOOD_S, clock.monotonic())
-    hardened = harden(app, policy, clock=clock, identify=_named, state=store)
+    hardened = harden(app, policy, clock=clock, identify=named, state=store)
     return Caller(hardened, clock=clock, account=account)
 
 
-def _named(scope: Mapping[str, Any]) -> str:
+def named(scope: Mapping[str, Any]) -> str:
+    """The account that a request is sent for."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     return next(value.decode() for name, value in headers if name == _ACCOUNT)
 
 
-async def _sent(app: ASGIApp, path: str, account: bytes, body: bytes) -> tuple[int, bytes]:
+async def sent(app: ASGIApp, path: str, account: bytes, body: bytes) -> tuple[int, bytes]:
+    """Status and body of the answer to one request of an account."""
     status, parts, sent = 0, list[bytes](), False
     headers = [(b"content-type", b"application/json"), (_ACCOUNT, account)]
     scope: Scope = {
