@@ -30,8 +30,14 @@ from bench.latency import (
 )
 from bench.report import Row
 from hardening import HardeningMiddleware
+from hardening.testing import harden
 
 _SECTION = "added to an embedding of 1,536 values"
+_NOISED = """\
+version: 1
+extends: baseline
+defaults: {embeddings: {noise: 0.5}}
+"""
 _REQUESTS = 8  # of one way in one round
 _TINY = b'{"ok":true}'
 
@@ -46,14 +52,21 @@ def measure(progress: Progress, *, quick: bool) -> list[Row]:
 async def _measure(rounds: int) -> list[Row]:
     plain = Playback()
     hardened = HardeningMiddleware(plain, policy=POLICY)
-    async with started(hardened):
+    noised = harden(plain, _NOISED)
+    async with started(hardened), started(noised):
+        assert noised.service is not None
+        noised.service.warm()
         gc.collect()
         gc.freeze()
         rows = await _of(plain, hardened, rounds, packed=False)
-        return rows + await _of(plain, hardened, rounds, packed=True)
+        rows += await _of(plain, hardened, rounds, packed=True)
+        rows += await _of(plain, noised, rounds, packed=False, with_noise=True)
+        return rows + await _of(plain, noised, rounds, packed=True, with_noise=True)
 
 
-async def _of(plain: Playback, hardened: ASGIApp, rounds: int, *, packed: bool) -> list[Row]:
+async def _of(
+    plain: Playback, hardened: ASGIApp, rounds: int, *, packed: bool, with_noise: bool = False
+) -> list[Row]:
     """A request has its own budget, so the claim is about what a vector costs beyond a tiny answer."""
 
     def body(number: int) -> bytes:
@@ -82,6 +95,8 @@ async def _of(plain: Playback, hardened: ASGIApp, rounds: int, *, packed: bool) 
     request = added(samples, "hardened, tiny", over="empty, tiny")
     own = [one - other for one, other in zip(whole, request, strict=True)]
     words, claim = ("packed", "base64") if packed else ("numbers in JSON", "json")
+    if with_noise:
+        words, claim = f"{words}, noised", f"noised_{claim}"
     to = "parse"
     beside, all_in = (ratio(seconds, column(samples, "parse")) for seconds in (own, whole))
     return [
