@@ -15,7 +15,9 @@ from hardening.wire.framing import BOM, MAX_FRAME_BYTES, Envelope, Framing
 
 MAX_BLANK_BYTES = 64 * 1024  # between two elements
 _WHITE = b" \t\r\n"
-GLUE = b",\r\n"  # as the Gemini API writes it
+GLUE = (
+    b","  # without a line end: google-genai reads an array a line at a time, and whole where it came on one
+)
 _white = re.compile(rb"[ \t\r\n]+").match
 _mark = re.compile(rb'["\[\]{}]').search  # outside of strings
 _string = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL).match  # inside of one, up to its quote

@@ -167,7 +167,7 @@ def test_sound_recordings_hold_every_claim(corpus, capsys) -> None:
     assert sorted(found) == sorted(goals("corpus"))
     assert all(claim["holds"] for claim in found.values())
     assert found["corpus_leaks"]["control"] >= 20 * len(TRACE)  # ten recordings under two policies
-    assert found["corpus_identity"]["n"] == (11 + 1) * 3  # and the one that no codec reads
+    assert found["corpus_identity"]["n"] == (11 + 1) * 4  # splits, and the one that no codec reads
     assert found["corpus_planted_unreviewed"]["control"] > 0
 
 

@@ -140,7 +140,7 @@ def test_a_comma_waits_for_what_follows_it_and_white_space_before_it_does_not() 
     joint = ArrayJoint()
     assert [joint.between(b"["), joint.element(b"1"), joint.between(b"\n")] == [b"[", b"1", b"\n"]
     assert [joint.between(b","), joint.between(b"\r\n")] == [b"", b""]
-    assert joint.own(b"2") == b",\r\n2"
+    assert joint.own(b"2") == b",2", "no line end that an array on one line did not have"
     assert joint.element(b"3") == b",\r\n3"
     assert joint.close() == b"]"
     assert [joint.close(), joint.own(b"4")] == [b"", b""]
