@@ -52,6 +52,8 @@ class Turns:
     restored: Callable[[Turn, Reveal], Turn | None]
     needs: Callable[[Turn], bool] = lambda request: False
     """Whether, of such a request, a turn of calls is refused that lacks its reasoning."""
+    is_paused: Callable[[Turn], bool] = lambda turn: False
+    """Whether such a turn comes back as the last one, after what its server did in it."""
 
 
 def carries_seals(body: bytes) -> bool:
@@ -80,7 +82,7 @@ def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Uns
     walk = _Answers(turns)
     lists = lists_of(Questions(text, turns.table, format=format).sites, Role.TURNS, Role.TURN)
     marked: list[_Marked] = []
-    open_from = 0  # in `marked`, where the turns begin that follow what a person said last
+    open_from = last_from = 0  # in `marked`, the first turn that no person answered, and that nobody did
     for number, (_, sites) in enumerate(lists):
         for at, site in enumerate(sites):
             raw = text[site.start : site.end]
@@ -91,12 +93,16 @@ def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Uns
                 open_from = len(marked)
             if _MARK in raw:
                 marked.append(_Marked(number, at, named, own, walk.known if own else None))
+            if not own:
+                last_from = len(marked)
     spans: list[tuple[int, int, bytes]] = []
     gone = [[False] * len(sites) for _, sites in lists]
     open_lost = False
     for place in range(len(marked) - 1, -1, -1):
         number, at, named, own, answers = marked[place]
-        opening = _Opening(reveal if own else None, answers)
+        # Where it is the last, the model would go on with its trace.
+        opens = own and (place < last_from or turns.is_paused(named))
+        opening = _Opening(reveal if opens else None, answers)
         new = turns.restored(named, opening)
         site = lists[number][1][at]
         gone[number][at] = new is None
@@ -245,13 +251,21 @@ def _messages_restored(turn: Turn, reveal: Reveal) -> Turn | None:
     for block in blocks:
         if not (isinstance(block, dict) and is_sealed(block.get("signature"))):
             kept.append(block)
+        elif block.get("type") != "thinking":
+            kept.append({name: value for name, value in block.items() if name != "signature"})
         elif (members := reveal(block["signature"])) is not None:
-            kept.append({**block, "signature": "", **members})
+            kept.append({"type": "thinking", "signature": "", **members})
     return {**turn, "content": kept} if kept else None
 
 
 def _messages_answers(turn: Turn) -> Iterator[str]:
     return _strings(*(block.get("tool_use_id") for block in _listed(turn.get("content"))))
+
+
+def _is_paused(turn: Turn) -> bool:
+    """Whether a turn ends in a call of a tool of the server, or its result."""
+    *_, last = _listed(turn.get("content")) or ({},)
+    return str(last.get("type", "")).endswith(("_tool_use", "_tool_result"))
 
 
 def _thinks(request: Turn) -> bool:
@@ -274,10 +288,12 @@ def _responses_answers(item: Turn) -> Iterator[str]:
 def _responses_restored(item: Turn, reveal: Reveal) -> Turn | None:
     if not is_sealed(item.get("encrypted_content")):
         return item
+    if item.get("type") != "reasoning":
+        return {name: value for name, value in item.items() if name != "encrypted_content"}
     members = reveal(item["encrypted_content"])
     if members is None:
         return None
-    kept = {name: value for name, value in item.items() if name not in ("content", "encrypted_content")}
+    kept = {name: value for name, value in item.items() if name in ("type", "id", "status")}
     return {**kept, "summary": [], **members}
 
 
@@ -294,12 +310,10 @@ def _gemini_restored(turn: Turn, reveal: Reveal) -> Turn | None:
         if signature is None:
             kept.append(part)
             continue
-        bare = {name: value for name, value in part.items() if name not in _SIGNATURES}
-        members = reveal(part[signature])
-        if members is not None:
-            kept.append({**bare, **members})
-        elif not part.get("thought"):
-            kept.append(bare)
+        if part.get("thought") is not True:
+            kept.append({name: value for name, value in part.items() if name not in _SIGNATURES})
+        elif (members := reveal(part[signature])) is not None:
+            kept.append({"thought": True, **members})
     return {**turn, "parts": kept} if kept else None
 
 
@@ -337,6 +351,7 @@ TURNS = {
         _messages_answers,
         _messages_restored,
         _thinks,
+        _is_paused,
     ),
     "openai_responses": Turns(
         _table("input"), "input", b"_output", _responses_own, _responses_answers, _responses_restored

@@ -67,7 +67,7 @@ def test_results_in_a_row_are_put_in_order_once() -> None:
     """Catches a place that is drawn anew for each of the turns that have the same."""
     results = [{"role": "tool", "tool_call_id": f"c{number}", "content": ""} for number in range(30)]
     own = {"role": "assistant", "content": "a", "reasoning_details": [sealed(1)]}
-    body = json.dumps({"messages": [*results, own, own, own, *results[:2], own]}).encode()
+    body = json.dumps({"messages": [*results, own, own, own, *results[:2], own, *results]}).encode()
     places: list[tuple[str, ...] | None] = []
 
     def reveal(blob: str, answers: tuple[str, ...] | None) -> None:
@@ -129,3 +129,70 @@ def test_values_of_any_kind_open_nothing_and_break_nothing(format: str) -> None:
         assert set(answered(body, turns, format=format)) <= {"x", f"{MARK}1"}
         unsealed(body, turns, lambda blob, answers: None, format=format)
         unsealed(body, turns, lambda blob, answers: {"reasoning": "x"}, format=format)
+
+
+SEAL = f"{MARK}1"
+NO_PLACE: dict[str, Value] = {
+    "anthropic_messages": {"content": [{"type": "text", "text": "a", "signature": SEAL}]},
+    "openai_responses": {"type": "message", "content": "a", "encrypted_content": SEAL},
+    "gemini_generate": {"parts": [{"text": "a", "thoughtSignature": SEAL}]},
+}
+THINKS: dict[str, Value] = {
+    "anthropic_messages": {"content": [{"type": "thinking", "thinking": "", "text": "a", "signature": SEAL}]},
+    "openai_responses": {"type": "reasoning", "text": "a", "encrypted_content": SEAL},
+    "gemini_generate": {"parts": [{"thought": True, "inlineData": {}, "thought_signature": SEAL}]},
+}
+
+
+def restored(format: str, own: Value, *, then: bool = True, members: Value | None = None) -> list[Value]:
+    """The turns that a server gets of the model's own one, which a person answers."""
+    turns = TURNS[format]
+    role = "model" if format == "gemini_generate" else "assistant"
+    body = {turns.key: [{"role": role, **own}, *([{"role": "user", "type": "message"}] if then else [])]}
+    found = unsealed(json.dumps(body).encode(), turns, lambda blob, answers: members or LOOT, format=format)
+    assert MARK.encode() not in found.body
+    return json.loads(found.body)[turns.key]  # type: ignore[no-any-return]
+
+
+LOOT = {"thinking": "trace", "content": "trace", "text": "trace"}
+
+
+@pytest.mark.parametrize("format", NO_PLACE)
+def test_a_seal_in_an_object_that_holds_no_reasoning_is_dropped(format: str) -> None:
+    """Catches a trace that is put back where servers show it, or take it for what the model said."""
+    assert "trace" not in json.dumps(restored(format, NO_PLACE[format]))
+    assert '"a"' in json.dumps(restored(format, NO_PLACE[format]))
+
+
+@pytest.mark.parametrize("format", THINKS)
+def test_what_is_restored_has_no_members_of_the_clients(format: str) -> None:
+    (own, _) = restored(format, THINKS[format], members={"text": "trace"})
+    told = next(iter(own.get("content") or own.get("parts") or [own]))
+    named: dict[str, Value] = {
+        "anthropic_messages": {"type": "thinking", "signature": ""},
+        "openai_responses": {"type": "reasoning", "summary": []},
+        "gemini_generate": {"thought": True},
+    }
+    assert told == {**named[format], "text": "trace"}
+
+
+PLACED: dict[str, Value] = {
+    **{format: {key: value for key, value in one.items() if key != "text"} for format, one in THINKS.items()},
+    "openai_chat": {"content": "", "reasoning_details": [sealed(1)]},
+}
+
+
+@pytest.mark.parametrize("then", [True, False])
+@pytest.mark.parametrize("format", TURNS)
+def test_a_begun_answer_takes_no_trace(format: str, then: bool) -> None:
+    """Catches a trace that the model goes on with, so that what follows is taken for the answer."""
+    assert ("trace" in json.dumps(restored(format, PLACED[format], then=then))) is then
+
+
+def test_a_turn_that_its_api_paused_takes_its_trace() -> None:
+    thinking = {"type": "thinking", "thinking": "", "signature": SEAL}
+    paused = {"content": [thinking, {"type": "server_tool_use", "id": "srvtoolu_1"}]}
+    (own,) = restored("anthropic_messages", paused, then=False)
+    assert own["content"][0]["thinking"] == "trace"
+    (begun,) = restored("anthropic_messages", {"content": [thinking, {"type": "text"}]}, then=False)
+    assert begun["content"] == [{"type": "text"}]
