@@ -35,6 +35,10 @@ from hardening.wire.unseal import carries_seals
 
 _BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and of the rows
 
+_NEEDED = Refusal(
+    400, "unreadable", "the sealed reasoning of an open tool turn cannot be used here; begin that turn anew"
+)
+
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 
 
@@ -187,9 +191,15 @@ class Exchange:
         return self._restoring.traces
 
     def _restored(self, body: bytes) -> bytes | Refusal:
-        """The body with its seals opened, where the policy lets traces be sealed."""
+        """The body with its seals opened, where the policy lets traces be sealed.
+
+        Where one lacks that its API wants, who hides a trace refuses; else the API says so itself.
+        """
         closed = self._hides and not self._decision.reasoning.seal
-        return self._restoring.request(body, None if closed else self._tools.sealer)
+        found = self._restoring.request(body, None if closed else self._tools.sealer)
+        if found.needed:
+            self._reasons.add("seal")
+        return _NEEDED if found.needed and self._hides else found.body
 
     def _switches(self, body: bytes, touches: Touch) -> tuple[Switch, ...]:
         """The switches of the request that touch what is withheld, or one of `touches`."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from hardening.facts import Refusal, RequestFacts
+from hardening.facts import RequestFacts
 from hardening.sealed import Seals
 from hardening.transform.seal import Bound, Sealer
 from hardening.wire.seals import PLACES, traces_in
-from hardening.wire.unseal import TURNS, answered, unsealed
-
-_NEEDED = Refusal(
-    400, "unreadable", "the sealed reasoning of an open tool turn cannot be used here; begin that turn anew"
-)
+from hardening.wire.unseal import TURNS, Unsealed, answered, unsealed
 
 
 class Restoring:
@@ -27,11 +23,11 @@ class Restoring:
         self._at: Bound | None = None
         self.traces: tuple[str, ...] = ()
 
-    def request(self, body: bytes, sealer: Sealer | None) -> bytes | Refusal:
+    def request(self, body: bytes, sealer: Sealer | None) -> Unsealed:
         """The body with its seals opened; without a `sealer`, or where one does not open, without them."""
         turns = TURNS.get(self._facts.format)
         if turns is None:
-            return body
+            return Unsealed(body, needed=False)
         opening = None if sealer is None else sealer.opening()
         traces: list[str] = []
 
@@ -42,7 +38,7 @@ class Restoring:
 
         found = unsealed(body, turns, reveal, format=self._facts.format)
         self.traces = tuple(traces)
-        return _NEEDED if found.needed else found.body
+        return found
 
     def response(self, body: bytes, sealer: Sealer) -> Seals | None:
         """The seals of the answer to `body`; None where the format has no place for them."""

@@ -180,6 +180,7 @@ async def taken_up(one: Talk, app: Any, **changed: Any) -> httpx.Response:
         return answer
 
 
+FULL = "version: 1\nname: full\nextends: baseline\ndefaults: {reasoning: {show: full}}\n"
 OLD = """\
 version: 1
 name: rotated
@@ -244,6 +245,23 @@ def test_an_open_turn_that_needs_its_reasoning_is_refused(streamed: bool) -> Non
         return [*asked(turns), {"role": "user", "content": "go on"}]
 
     assert asyncio.run(talk(said_more)).status_code == 200
+
+
+@pytest.mark.parametrize("policy", ["observe", "full"])
+def test_who_hides_nothing_refuses_no_turn_that_lost_its_reasoning(policy: str) -> None:
+    async def talk() -> httpx.Response:
+        more = {"thinking": {"type": "enabled", "budget_tokens": 100}}
+        async with clients(mounted(Thinker())) as client:
+            one = Talk(client, "anthropic_messages", "shadow", streamed=False)
+            await one.go_on()
+        async with clients(mounted(thinker, FULL if policy == "full" else policy)) as client:
+            other = Talk(client, one.format, one.name, streamed=False, model="other", more=more)
+            other.turns = one.turns
+            return await other.go_on()
+
+    thinker = Thinker()
+    assert asyncio.run(talk()).status_code == 200
+    assert thinker.back["shadow", 0] == (None, None)
 
 
 def test_a_seal_in_a_turn_of_the_caller_opens_nothing() -> None:
@@ -340,13 +358,12 @@ def test_a_policy_that_seals_nothing_opens_nothing(format: str) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_who_hides_nothing_any_more_still_opens(format: str, policy: str) -> None:
     """Else conversations would break at the switch that makes all safe at three in the morning."""
-    full = "version: 1\nname: full\nextends: baseline\ndefaults: {reasoning: {show: full}}\n"
 
     async def talk() -> None:
         async with clients(mounted(Thinker())) as client:
             one = Talk(client, format, "loose", streamed=False)
             await one.go_on()
-        async with clients(mounted(thinker, full if policy == "full" else policy)) as client:
+        async with clients(mounted(thinker, FULL if policy == "full" else policy)) as client:
             other = Talk(client, format, "loose", streamed=False)
             other.turns = one.turns
             await other.go_on()
