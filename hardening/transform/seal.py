@@ -52,7 +52,7 @@ class Bound:
     """What a seal holds for and nothing else: whose it is, of which API and model, and which results its turn answers.
 
     `answers` are the ids of the tool results right before the turn, none where it answers a person; None stands for
-    a turn before which the history was cut off.
+    a turn before which the history may be cut off.
     """
 
     owner: str
@@ -236,5 +236,5 @@ def _drawn(key: bytes, head: bytes) -> tuple[bytes, bytes]:
 
 
 def _family(model: str) -> str:
-    """The model without case and without what only says which edition it is: a date, or `latest`."""
-    return _edition.sub("", model.casefold())
+    """The model without case, who offers it, and what only says which edition it is: a date, or `latest`."""
+    return _edition.sub("", model.casefold().rpartition("/")[2])

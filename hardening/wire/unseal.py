@@ -146,15 +146,13 @@ class _Answers:
         self._turns = turns
         self._ids: set[str] = set()
         self._sorted: tuple[str, ...] | None = ()  # None where they have changed since
-        self._after_own = self._some_own = False
+        self._after_own = False
         self.answering = False
         """Whether the last turn was a tool's."""
 
     def take(self, turn: Turn) -> bool:
         """Take the next turn; whether it is the model's own."""
         own = self._turns.is_own(turn)
-        if self._after_own and not own:
-            self._some_own = True
         if not own:
             found = set(self._turns.answers(turn))
             if self._after_own:
@@ -176,8 +174,8 @@ class _Answers:
 
     @property
     def known(self) -> tuple[str, ...] | None:
-        """The same; None where the first own turns follow no result, so that the history may be cut off before them."""
-        return self.ids if self._ids or self._some_own else None
+        """The same; None where there are none, for agents cut the calls off, or put a summary or a note in their place."""
+        return self.ids if self._ids else None
 
 
 def _request(text: bytes, *, format: str) -> Turn:

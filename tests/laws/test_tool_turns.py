@@ -109,6 +109,41 @@ def test_a_history_that_was_cut_or_written_anew(change: Any, format: str, stream
     assert is_whole(thinker, "cut")
 
 
+def own(text: str) -> Value:
+    return {"role": "assistant", "content": [{"type": "text", "text": text}]}
+
+
+def asked(text: str) -> Value:
+    return {"role": "user", "content": text}
+
+
+AGENTS: dict[str, Callable[[Turns], Turns]] = {
+    "a summary and its answer": lambda turns: [turns[0], own("I see."), asked("go on"), *turns[-2:]],
+    "a call told in words": lambda turns: [turns[0], own("[called]"), asked("[seen]"), *turns[3:]],
+    "a note in between": lambda turns: [*turns[:3], own("[note]"), asked("[reminder]"), *turns[3:]],
+    "a reminder in between": lambda turns: [*turns[:3], asked("[reminder]"), *turns[3:]],
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_call_goes_on_after_its_agent_has_put_its_history_in_order(name: str, streamed: bool) -> None:
+    """Catches the 400 of a loop that cannot go on any more: its last turn still has all that its API asks for."""
+
+    async def talk() -> httpx.Response:
+        more = {"thinking": {"type": "enabled", "budget_tokens": 100}}
+        async with clients(mounted(thinker)) as client:
+            one = Talk(client, "anthropic_messages", "tidy", streamed, more=more)
+            await one.go_on()
+            await one.go_on()
+            thinker.back.clear()
+            return await one.go_on(AGENTS[name])
+
+    thinker = Thinker()
+    assert asyncio.run(talk()).status_code == 200
+    assert thinker.back["tidy", 1][0] == thought("tidy", 1)
+
+
 # -- what opens nothing
 
 

@@ -147,7 +147,8 @@ def _messages_read(asked: Value) -> tuple[str, int, Thoughts]:
         if one["role"] == "assistant":
             blocks = {block["type"]: block for block in one["content"]}
             block = blocks.get("thinking", {})
-            thoughts[_step(blocks["tool_use"]["id"])] = (block.get("thinking"), block.get("signature"))
+            if "tool_use" in blocks:  # agents put words between
+                thoughts[_step(blocks["tool_use"]["id"])] = (block.get("thinking"), block.get("signature"))
     return *_question(text), thoughts
 
 

@@ -110,6 +110,8 @@ def test_a_seal_holds_for_what_it_is_bound_to(name: str) -> None:
         ("glass", "Glass", True),
         ("glass-2026-01-01", "glass-20260301", True),
         ("glass-latest", "glass", True),
+        ("vendor/glass", "Gateway/vendor/glass-latest", True),
+        ("vendor/glass-1", "vendor/glass-2", False),
         ("glass-1", "glass-2", False),
         ("glass-mini", "glass", False),
     ],
