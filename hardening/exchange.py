@@ -161,7 +161,9 @@ class Exchange:
         `forced` is then the first switch that was set to something else.
         """
         carries = carries_seals(body)
-        switches = self._switches(body, Touch.GIVEN if carries else Touch(0)) if self._facts.switches else ()
+        # What a parser lost of a key that stands twice is not asked where a seal is: each is looked at.
+        touches = Touch.GIVEN if carries else Touch(0)
+        switches = self._switches(body, touches) if carries or self._facts.switches else ()
         if switches:
             self._reasons.add("pins")
         if not self._acts:

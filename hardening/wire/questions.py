@@ -45,9 +45,12 @@ def compile_questions(
     root = grow({**asked, **own})
     _pin(root, pins)
     inner = {path: role for path, role in own.items() if role in _ASKED and "." not in path}
-    nest = grow({**asked, **inner})
-    nest.role = Role.ASK_NESTED
-    _pin(nest, {**pins, **nested_pins}, before=".")
+    nest, within = grow({**asked, **inner}), grow({**asked, **inner})
+    for one in (nest, within):
+        one.role = Role.ASK_NESTED
+        _pin(one, {**pins, **nested_pins}, before=".")
+    for key in nested:
+        _graft(nest, key, within)  # what one gateway unpacks, the next one does
     lean = grow({**asked, **{path: role for path, role in own.items() if role not in _RESENT}})
     for tree in (root, lean):
         for key in nested:

@@ -40,7 +40,8 @@ SWITCHES: Mapping[str, Pin] = {
     "reasoning_format": unset(TRACE, "auto", "deepseek", "parsed", "hidden"),
     "{include_reasoning,separate_reasoning,stream_reasoning}": on(TRACE),
     "{reasoning_in_content,merge_reasoning_content_in_choices,thinking_forced_open}": off(TRACE),
-    "{chat_format,chat_parser,response_fields,additionalModelResponseFieldPaths}": unset(TRACE),
+    "{chat_format,chat_parser,additionalModelResponseFieldPaths}": unset(TRACE),
+    "response_fields": unset(TRACE | GIVEN),
     "thinking_display": unset(TRACE, "summarized", "omitted"),
     "preserve_thinking": off(TRACE),
     "reasoning.exclude": off(TRACE),
@@ -86,6 +87,13 @@ SWITCHES: Mapping[str, Pin] = {
     "additional_model_outputs": unset(STATES),
     # The prompt as the model saw it, and all once more.
     "return_prompt_text": off(PROMPT | GIVEN),
+    "{return_full_text,decoder_input_details,return_prompt,include_prompt,return_prompt_logprobs}": off(
+        GIVEN
+    ),
+    # To whom else it goes: another server, or who is told of all.
+    "{api_base,base_url,langfuse_host,webhook}": unset(GIVEN),
+    "fallbacks[].{api_base,base_url}": unset(GIVEN),
+    "{metadata.langfuse_host,kv_transfer_params.remote_host}": unset(GIVEN),
     "{return_meta_info,verbose,raw_output,enable_response_messages,_debug_render_only}": off(_DEBUG),
     "debug": unset(_DEBUG),
 }

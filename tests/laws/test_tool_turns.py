@@ -336,6 +336,40 @@ def test_who_brings_a_seal_may_not_see_what_the_model_was_given(format: str, swi
     assert asyncio.run(talk()) == [200, 400]
 
 
+GIVEN: list[str] = [
+    *(f'"{name}":true' for name in ("return_full_text", "return_prompt", "include_prompt")),
+    *(f'"{name}":true' for name in ("decoder_input_details", "return_prompt_logprobs")),
+    *(f'"{name}":"http://other"' for name in ("api_base", "base_url", "langfuse_host", "webhook")),
+    '"fallbacks":[{"model":"n","api_base":"http://other"}]',
+    '"metadata":{"langfuse_host":"other"}',
+    '"kv_transfer_params":{"remote_host":"other"}',
+    '"response_fields":["prompt"]',
+    '"extra_body":{"api_base":"http://other"}',
+    '"extra_body":{"extra_body":{"echo":true}}',
+    '"extra_body":{"echo":true},"extra_body":null',
+]
+
+
+@pytest.mark.parametrize("policy", ["baseline", "lax"])
+@pytest.mark.parametrize("switch", GIVEN)
+def test_who_brings_a_seal_sends_it_nowhere_else(switch: str, policy: str) -> None:
+    lax = "version: 1\nname: lax\nextends: baseline\ndefaults: {pins: allow}\n"
+
+    def switched(value: Value) -> bytes:
+        return json.dumps(value).encode()[:-1] + f",{switch}}}".encode()
+
+    async def talk() -> httpx.Response:
+        async with clients(mounted(Thinker(), lax if policy == "lax" else policy)) as client:
+            one = Talk(client, "openai_chat", "given", streamed=False)
+            await one.go_on()
+            one.write = switched
+            return await one.go_on()
+
+    refused = asyncio.run(talk())
+    assert refused.status_code == 400
+    assert "may not be set here" in refused.text
+
+
 ERRORS: dict[str, Callable[[bytes], bytes]] = {
     "json": lambda body: json.dumps({"error": {"message": "1 error", "input": json.loads(body)}}).encode(),
     "in a string": lambda body: json.dumps({"error": {"message": f"bad value in {body.decode()}"}}).encode(),
