@@ -7,10 +7,12 @@ stands. Only a turn that carries one is written anew; every other byte stays.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from hardening.errors import WireError
 from hardening.wire.mark import MARK, is_sealed
 from hardening.wire.questions import Questions, compile_questions
 from hardening.wire.requests import as_utf8, splice
@@ -20,6 +22,8 @@ from hardening.wire.scan import read_json
 from hardening.wire.traces import written
 
 _MARK = MARK.encode()
+_ESCAPE = rb"\u00"
+_escaped_letters = re.compile(rb"\\u00(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])", re.IGNORECASE).sub
 _PLAIN = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 
 Turn = dict[str, Any]
@@ -57,8 +61,14 @@ class Turns:
 
 
 def carries_seals(body: bytes) -> bool:
-    """Whether a seal of ours may stand in the body, told without reading it."""
-    return _MARK in body
+    """Whether a seal of ours may stand in the body, however it is written, told without reading it."""
+    if _MARK in body:
+        return True
+    try:
+        text = as_utf8(body)
+    except WireError:
+        return False
+    return (text is not body or _ESCAPE in text) and _MARK in _escaped_letters(_letter, text)
 
 
 def answered(body: bytes, turns: Turns, *, format: str) -> tuple[str, ...]:
@@ -91,7 +101,7 @@ def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Uns
             own = walk.take(named)
             if not own and not walk.answering:
                 open_from = len(marked)
-            if _MARK in raw:
+            if carries_seals(raw):
                 marked.append(_Marked(number, at, named, own, walk.known if own else None))
             if not own:
                 last_from = len(marked)
@@ -176,6 +186,10 @@ class _Answers:
     def known(self) -> tuple[str, ...] | None:
         """The same; None where there are none, for agents cut the calls off, or put a summary or a note in their place."""
         return self.ids if self._ids else None
+
+
+def _letter(escape: re.Match[bytes]) -> bytes:
+    return bytes.fromhex(escape[1].decode())
 
 
 def _request(text: bytes, *, format: str) -> Turn:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hardening.wire.mark import MARK
-from hardening.wire.unseal import TURNS, answered, unsealed
+from hardening.wire.unseal import TURNS, answered, carries_seals, unsealed
 
 Value = dict[str, Any]
 
@@ -196,3 +196,26 @@ def test_a_turn_that_its_api_paused_takes_its_trace() -> None:
     assert own["content"][0]["thinking"] == "trace"
     (begun,) = restored("anthropic_messages", {"content": [thinking, {"type": "text"}]}, then=False)
     assert begun["content"] == [{"type": "text"}]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda text: text.encode("utf-16"),
+        lambda text: text.encode("utf-32-be"),
+        lambda text: text.replace("aGFy", "\\u0061G\\u0046\\u0079").encode(),
+    ],
+)
+def test_a_seal_is_seen_however_a_body_is_written(write: Any) -> None:
+    own = {"role": "assistant", "content": "a", "reasoning_details": [sealed(1)]}
+    body = write(json.dumps({"messages": [own, {"role": "user", "content": "x"}]}))
+    assert carries_seals(body)
+    found = unsealed(body, TURNS["openai_chat"], lambda blob, answers: None, format="openai_chat")
+    assert json.loads(found.body)["messages"][0] == {"role": "assistant", "content": "a"}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe{", b'{"a": "\\u0061G"}', b'{"a": "\\\\u00e9 \\u0061"}']
+)
+def test_what_holds_no_mark_carries_none(body: bytes) -> None:
+    assert not carries_seals(body)
