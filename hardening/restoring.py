@@ -6,7 +6,8 @@ from hardening.facts import RequestFacts
 from hardening.sealed import Seals
 from hardening.transform.seal import Bound, Sealer
 from hardening.wire.seals import PLACES, traces_in
-from hardening.wire.unseal import TURNS, Unsealed, answered, unsealed
+from hardening.wire.turns import TURNS
+from hardening.wire.unseal import Unsealed, answered, unsealed
 
 
 class Restoring:

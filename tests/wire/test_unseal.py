@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hardening.wire.mark import MARK
-from hardening.wire.unseal import TURNS, answered, carries_seals, unsealed
+from hardening.wire.turns import TURNS
+from hardening.wire.unseal import answered, carries_seals, unsealed
 
 Value = dict[str, Any]
 
