@@ -22,6 +22,7 @@ from hardening.transform.drift import Drift
 from hardening.transform.noise import RowNoise
 from hardening.transform.pace import Pace
 from hardening.transform.question import Question
+from hardening.transform.restored import Restored
 from hardening.transform.seal import Sealer
 from hardening.transform.tally import Tally
 from hardening.transform.vector_noise import VectorNoise
@@ -37,6 +38,20 @@ _BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and
 
 _NEEDED = Refusal(
     400, "unreadable", "the sealed reasoning of an open tool turn cannot be used here; begin that turn anew"
+)
+# Of a header that some server made up; a packed request is longer.
+_OWN_HEADER_BYTES = 200
+_LONG_HEADERS = frozenset(
+    {
+        b"content-security-policy",
+        b"link",
+        b"location",
+        b"nel",
+        b"permissions-policy",
+        b"report-to",
+        b"set-cookie",
+        b"www-authenticate",
+    }
 )
 
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
@@ -121,8 +136,10 @@ class Exchange:
         self._began = began
         pace = decision.pace_per_s if self._acts else None
         self._pace = None if pace is None else Pace(pace, bytes_per_token=bytes_per_token)
-        self._granted_bytes = None if reserved_tokens is None else int(reserved_tokens * bytes_per_token)
+        bounded = self._acts and reserved_tokens is not None
+        self._granted_bytes = int((reserved_tokens or 0) * bytes_per_token) if bounded else None
         self._started = self._closed = False
+        self._changes = self._acts  # with a restored trace in the request also where the policy does not act
         self._reasons: set[str] = set()
         self._drift: Drift | None = None
         self._seals: Seals | None = None
@@ -241,6 +258,8 @@ class Exchange:
         if self._watches and status < 400:  # an error is told in words, by whom and wherever it arose
             self._drift = Drift()
         asked, self._asked = self._asked, None
+        restored = Restored(self.restored) if self.restored else None
+        self._changes = self._acts or restored is not None
         self._seals = seals = self._sealing(asked) if status < 400 else None
         chain = Chain(
             self._decision,
@@ -253,9 +272,8 @@ class Exchange:
             vector_noise=self._vector_noise(),
             asks_rows=self._facts.top_logprobs is not None,
             sealing=seals.begin if seals is not None and seals.place.alone else None,
+            restored=restored,
         )
-        if self.restored and chain.hidden is not None:
-            chain.hidden.know(self.restored)
         self._reply = Reply(
             self._codec,
             chain,
@@ -272,7 +290,9 @@ class Exchange:
         self._started = True
         self._chain = self._reply.chain
         whole = framing is None or framing.opens == b"["  # a JSON text, by what its head says
-        return Start(headers, hold=self._acts and whole)
+        if restored is not None:
+            headers = _without_copies(headers, restored)
+        return Start(headers, hold=self._changes and whole)
 
     def _moulds(self) -> Moulds:
         """What answers of this format looked like so far."""
@@ -299,7 +319,7 @@ class Exchange:
         if self._closed:
             return b""
         self.lane = NO_LANE  # until it is read
-        out = self._reply.read(data) if self._acts else self._watch(data)
+        out = self._reply.read(data) if self._changes else self._watch(data)
         self.lane = self._reply.lane
         self.wake_at = (self.wake_at or now + BEAT_S) if self._chain.holding else None
         return out
@@ -322,7 +342,7 @@ class Exchange:
         self.lane = NO_LANE
         out = self._reply.end()
         self._reply.lanes.close()
-        return out if self._acts else b""
+        return out if self._changes else b""
 
     @property
     def paced(self) -> bool:
@@ -424,6 +444,16 @@ class Exchange:
         drifted = {"unknown_text"} if self._drift is not None and self._drift.paths else set()
         repeated = {"overlap"} if overlap is not None and overlap.repeats else set()
         return drifted | repeated | (inline.alarms if inline is not None else set())
+
+
+def _without_copies(headers: list[tuple[bytes, bytes]], restored: Restored) -> list[tuple[bytes, bytes]]:
+    """The headers that can tell nothing of a restored trace: no copy, and nothing long but what has a known meaning."""
+    copies = restored.among([value.decode("utf-8", "replace") for _, value in headers])
+    return [
+        (name, value)
+        for (name, value), copy in zip(headers, copies, strict=True)
+        if not copy and (len(value) <= _OWN_HEADER_BYTES or name.lower() in _LONG_HEADERS)
+    ]
 
 
 def not_allowed(switch: Switch) -> Refusal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hardening.events import (
     Event,
     Failed,
@@ -24,15 +26,19 @@ from hardening.numbers import Numbers
 from hardening.sealed import Seals
 from hardening.transform.chain import Chain
 from hardening.transform.drift import Drift
+from hardening.transform.restored import Restored
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Stream
 from hardening.wire.frame import Frame
 from hardening.wire.roles import LENGTHS, SEALS, Role
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES
 from hardening.wire.sites import Site
+from hardening.wire.unknown import key_before
 
 _BEGINS = frozenset({Role.SPEAKER, Role.HEAD})
 _NAMES_OF_CHANGES = {"rows": "logprobs", "vectors": "embeddings", "lengths": "usage"}
+_KINDS = frozenset({b"type", b"code", b"status"})  # keys of an error by which clients tell what to do
+_is_word = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs, Vector)
 
 
@@ -108,6 +114,7 @@ class Rewriter:
         if self._seals is not None and (whole or self._sealed_here or not self._seals.place.alone):
             self._sealed_here = False
             edits |= self._seals.inside(frame, edits)  # last: what is edited by then holds no trace
+        edits |= self._given(frame)
         edited = any(site.role not in LENGTHS for site in edits)
         self.same = not edited
         self.masked = False
@@ -268,21 +275,48 @@ class Rewriter:
             kind = event.kind if isinstance(event, Withheld) else ""
             self.changed.add(_NAMES_OF_CHANGES.get(kind, "reasoning"))
 
+    def _given(self, frame: Frame) -> dict[Site, bytes]:
+        """The edits that take out restored traces where a server says what it was given, and nothing is hidden."""
+        restored = self._chain.restored
+        if restored is None or self._chain.hidden is not None:
+            return {}
+        sites = [site for site in frame.sites if site.role is Role.TRACE]
+        told = restored.among([frame.value(site).decode("utf-8", "replace") for site in sites])
+        if any(told):
+            self.changed.add("copies")
+        return {site: frame.written(site, "") for site, copy in zip(sites, told, strict=True) if copy}
+
     def _copies(self, frame: Frame) -> list[tuple[int, int]]:
         """Strings that no table knows and that repeat a hidden trace, or any of this frame's share of it."""
-        if not frame.unknown or self._chain.hidden is None:
+        hidden, restored = self._chain.hidden, self._chain.restored
+        if not frame.unknown or (hidden is None and restored is None):
             return []
-        share = "".join(event.text for event, _ in frame.events if isinstance(event, Reasoning))
-        found = [
-            span
-            for span in frame.unknown
-            if (text := frame.string(*span)) in share or self._chain.repeats(text)
-        ]
+        texts = {span: frame.string(*span) for span in frame.unknown}
+        found = [] if restored is None else self._restored(frame, texts, restored)
+        if hidden is not None:
+            share = "".join(event.text for event, _ in frame.events if isinstance(event, Reasoning))
+            known = {*found}
+            found += [
+                span
+                for span, text in texts.items()
+                if span not in known and (text in share or hidden.repeats(text))
+            ]
         if found:
             self.changed.add("copies")
             if self._drift is not None:
                 self._drift.note(frame, found)
         return found
+
+    def _restored(
+        self, frame: Frame, texts: dict[tuple[int, int], str], restored: Restored
+    ) -> list[tuple[int, int]]:
+        """Those of `texts` that repeat a restored trace; what says the kind of an error stays."""
+        copies = restored.among([*texts.values()])
+        return [
+            span
+            for (span, text), copy in zip(texts.items(), copies, strict=True)
+            if copy and not (_is_word(text) and key_before(frame, span[0]) in _KINDS)
+        ]
 
     def _drifted(self, frame: Frame) -> list[tuple[int, int]]:
         """The text of a frame that no table knows, where it is hidden: it counts as a trace from then on."""

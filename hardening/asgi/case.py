@@ -288,7 +288,8 @@ def inner_scope(outer: Scope, case: Case, body: bytes, *, digest: str, final: bo
 
     `body` is what the app will read. Not `final`: another may be given in its place.
     """
-    scope = _plain_scope(outer, case, body, final=final) if case.decision.acts else dict(outer)
+    changes = case.decision.acts or body is not case.received  # in shadow seals are opened too
+    scope = _plain_scope(outer, case, body, final=final) if changes else dict(outer)
     scope[MARK] = (*outer.get(MARK, ()), digest)
     return scope
 

@@ -197,6 +197,7 @@ class Response:
         except Exception as fault:  # noqa: BLE001  as in send
             await self._fault(fault, message)
             return
+        self._start = {**message, "headers": start.headers}
         self._kept = start.hold
         if not self._kept:
             await self._open(self._changed(start.headers, None))

@@ -12,6 +12,7 @@ from hardening.transform.inline import InlineTraces
 from hardening.transform.noise import RowNoise
 from hardening.transform.overlap import Overlap
 from hardening.transform.reasoning import HeldReasoning, Keeping, Summarising
+from hardening.transform.restored import Restored
 from hardening.transform.rows import BoundedRows, Cutting
 from hardening.transform.step import Step
 from hardening.transform.summary import budget
@@ -35,7 +36,7 @@ class Chain:
     Counts come first, for what hides a trace takes out what tells that an answer goes on.
     """
 
-    __slots__ = ("_steps", "_terms", "hidden", "inline", "overlap", "rows", "usage", "vectors")
+    __slots__ = ("_steps", "_terms", "hidden", "inline", "overlap", "restored", "rows", "usage", "vectors")
 
     def __init__(
         self,
@@ -50,14 +51,17 @@ class Chain:
         vector_noise: VectorNoise | None = None,
         asks_rows: bool = True,
         sealing: Callable[[], Keeping] | None = None,
+        restored: Restored | None = None,
     ) -> None:
         """`embeds` says that the response holds embeddings, `in_bytes` that they were asked for as base64 of bytes.
 
         `choices` is how many answers were asked for. `sealing` begins the seal of a trace that comes in pieces.
+        `restored` are the traces in the request: whatever the decision shows, no copy of them leaves but as an answer.
         Where the decision asks for noise on rows, none leaves without `noise`, nor a vector without `vector_noise`. `asks_rows` says that rows were asked for.
         """
         reasoning, logprobs = decision.reasoning, decision.logprobs
         self._terms = reasoning
+        self.restored = restored
         self.hidden: HeldReasoning | None = None
         self.inline: InlineTraces | None = None
         self.rows: BoundedRows | None = None
@@ -75,6 +79,9 @@ class Chain:
                 sealing=sealing,
                 overlap=self.overlap,
             )
+            if self.overlap is not None and restored is not None:
+                for trace in restored.traces:
+                    self.overlap.learn(trace)
             if reasoning.inline != "never":
                 self.inline = InlineTraces(reasoning.inline)
         bounded = decision.acts and logprobs != LogprobTerms()
@@ -197,5 +204,6 @@ class Chain:
         return "".join(out.text for out in self.feed(Text(index, text)) if isinstance(out, Text))
 
     def repeats(self, text: str) -> bool:
-        """Whether `text` holds a piece of a hidden trace."""
-        return self.hidden is not None and self.hidden.repeats(text)
+        """Whether `text` holds a piece of a hidden trace, or of one that was restored into the request."""
+        hidden = self.hidden is not None and self.hidden.repeats(text)
+        return hidden or (self.restored is not None and self.restored.repeats(text))

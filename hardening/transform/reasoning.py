@@ -5,8 +5,7 @@ No path gives raw text back: not an unclosed trace, not a cut, not an error.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, Protocol
 
 from hardening.events import (
@@ -92,8 +91,6 @@ class HeldReasoning(Step):
         self._given_in_text: dict[int, list[str]] = {}
         self.summaries = 0
         self._pieces = _Pieces(overlap)
-        self._known: list[_Pieces] = []
-        self._known_in_full = True
 
     @property
     def holding(self) -> bool:
@@ -121,20 +118,6 @@ class HeldReasoning(Step):
     def learn(self, text: str) -> None:
         """Count text that was hidden elsewhere as a trace, and know copies of it; no summary tells of it."""
         self._pieces.add(text)
-
-    def know(self, traces: Iterable[str]) -> None:
-        """Know copies of traces that were restored into the request: an error may quote it, in escapes of its own."""
-        chars = 0
-        for trace in traces:
-            if self._overlap is not None:
-                self._overlap.learn(trace)
-            written = {trace, json.dumps(trace)[1:-1], json.dumps(trace, ensure_ascii=False)[1:-1]}
-            for text in written:
-                pieces = _Pieces()
-                pieces.add(text)
-                self._known.append(pieces)
-            chars += len(trace)
-        self._known_in_full = chars <= _HELD_CHARS
 
     def _opened(self, index: int, tags: tuple[str, str] | None) -> Trace:
         trace = self._traces.get(index)
@@ -220,13 +203,7 @@ class HeldReasoning(Step):
     def repeats(self, text: str) -> bool:
         """Whether `text` holds a piece of a trace seen so far that is long enough to matter."""
         self._digest()
-        return self._pieces.stand_in(text) or self._repeats_known(text)
-
-    def _repeats_known(self, text: str) -> bool:
-        if not self._known:
-            return False
-        long = len(text) > (_SEARCHED_CHARS if self._known_in_full else _PIECE)
-        return long or any(pieces.stand_in(text) for pieces in self._known)
+        return self._pieces.stand_in(text)
 
 
 class _Pieces:

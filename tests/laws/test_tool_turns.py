@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import html
 import json
 import random
 import re
+import urllib.parse
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -405,6 +408,129 @@ def test_an_error_that_quotes_the_request_quotes_no_trace(format: str, kind: str
 
     for number in range(8):
         asyncio.run(talk(f"e{number}"))
+
+
+class Quoting(Thinker):
+    """A server that answers the second request with what `said` makes of it."""
+
+    said: Callable[[bytes], tuple[int, bytes, list[tuple[bytes, bytes]]]]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = (await receive())["body"]
+        if b"seen" not in body and b"functionResponse" not in body:
+
+            async def again() -> Any:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            await super().__call__(scope, again, send)
+            return
+        self.bodies.append(body)
+        status, told, headers = self.said(body)
+        head = [(b"content-type", b"application/json"), *headers]
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": told})
+
+
+async def second(
+    quoting: Quoting, format: str, policy: str = "baseline", change: Any = lambda turns: turns
+) -> httpx.Response:
+    """The answer to the second request of a conversation, under a policy that came after the first."""
+    async with clients(mounted(quoting)) as client:
+        one = Talk(client, format, "quoted", streamed=False)
+        await one.go_on()
+    async with clients(mounted(quoting, policy)) as client:
+        other = Talk(client, format, "quoted", streamed=False)
+        other.turns = one.turns
+        other.left.clear()
+        way = WAYS[format]
+        asked = {"model": "m", way.key: change(one.turns), **way.more}
+        headers = {"x-who": one.account, "content-type": "application/json"}
+        answer = await client.post(way.path("m", False), content=json.dumps(asked), headers=headers)
+    assert find_leaks(quoting.bodies[-1], thought("quoted", 0))
+    return answer
+
+
+def error(message: str, **more: object) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    told = {"message": message, "type": "invalid_request_error", "code": "context_length_exceeded"}
+    return 400, json.dumps({"error": {**told, **more}}).encode(), []
+
+
+TOO_LONG = "prompt is too long: 210000 tokens > 200000 maximum"
+FULL = "version: 1\nname: full\nextends: baseline\ndefaults: {reasoning: {show: full}}\n"
+TWICE: dict[str, Callable[[str], str]] = {
+    "json": lambda text: json.dumps({"e": json.dumps({"error": json.dumps(text)})}),
+    "bytes": lambda text: repr(text.encode()),
+    "html": html.escape,
+    "address": urllib.parse.quote,
+    "capitals": str.upper,
+}
+
+
+@pytest.mark.parametrize("policy", ["baseline", "observe", FULL])
+@pytest.mark.parametrize("way", TWICE)
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_error_tells_no_trace_in_other_escapes_and_under_no_other_rule(
+    format: str, way: str, policy: str
+) -> None:
+    quoting = Quoting()
+    quoting.said = lambda body: error("bad: " + TWICE[way](body.decode()), hint=TOO_LONG)
+    answer = asyncio.run(second(quoting, format, policy))
+    assert answer.json()["error"] == {
+        "message": "",
+        "type": "invalid_request_error",
+        "code": "context_length_exceeded",
+        "hint": TOO_LONG,
+    }
+
+
+@pytest.mark.parametrize("policy", ["baseline", "observe", FULL])
+def test_an_answer_tells_no_restored_trace_beside_itself(policy: str) -> None:
+    def said(body: bytes) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+        told = {"id": "r", "object": "response", "status": "completed", "output": []}
+        return 200, json.dumps({**told, "input": json.loads(body)["input"]}).encode(), []
+
+    quoting = Quoting()
+    quoting.said = said
+    answer = asyncio.run(second(quoting, "openai_responses", policy))
+    assert answer.json()["output"] == []
+    assert find_leaks(answer.content, thought("quoted", 0)) == []
+
+
+@pytest.mark.parametrize("policy", ["baseline", "observe"])
+def test_a_header_quotes_no_trace(policy: str) -> None:
+    def said(body: bytes) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+        quoted = urllib.parse.quote(json.loads(body)["messages"][1]["reasoning_content"]).encode()
+        kept = [(b"x-request-id", b"r-1"), (b"set-cookie", b"a=" + b"b" * 300)]
+        packed = base64.b64encode(body)
+        return (
+            307,
+            b"{}",
+            [*kept, (b"location", b"/x?" + quoted), (b"x-debug", packed), (b"x-in", quoted[:150])],
+        )
+
+    quoting = Quoting()
+    quoting.said = said
+    answer = asyncio.run(second(quoting, "openai_chat", policy))
+    assert {*answer.headers} & {"x-request-id", "set-cookie", "location", "x-debug", "x-in"} == {
+        "x-request-id",
+        "set-cookie",
+    }
+
+
+def test_many_and_long_traces_leave_honest_errors_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def long(talk: str, step: int) -> str:
+        return f"thought {step} of {talk}: " + " ".join(str(i * 7919 % 9973) for i in range(20_000))
+
+    def many(turns: Turns) -> Turns:
+        first, own, result = turns
+        return [first, *[{**own, "tool_calls": None, "content": "ok"}] * 20, own, result]
+
+    monkeypatch.setattr("tests.laws.thinker.thought", long)
+    monkeypatch.setattr("tests.laws.test_tool_turns.thought", long)
+    quoting = Quoting()
+    quoting.said = lambda body: error(TOO_LONG)
+    answer = asyncio.run(second(quoting, "openai_chat", change=many))
+    assert answer.json()["error"]["message"] == TOO_LONG
 
 
 # -- without us, or without its will
