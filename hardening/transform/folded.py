@@ -8,13 +8,10 @@ import re
 _ROUNDS = 12  # of escapes in escapes; a round takes all that escaping again has made of one sign
 _RUN = r"(?<!\\)\\++"  # looked at once, however long
 
-_long_signs = re.compile(
-    _RUN + r"U([0-9A-Fa-f]{8})"
-)  # before the case is gone that tells them from the short ones
-_bytes = re.compile(rf"(?:(?:{_RUN}x|%(?:25)*)[0-9a-f]{{2}})+")
-_byte = re.compile(r"(?:\\+x|%(?:25)*)([0-9a-f]{2})")
-_signs = re.compile(_RUN + r"(?:u\{?([0-9a-f]{4})\}?|[abfnrtv])")
-_entities = re.compile(r"&(?:amp;)*(#x?[0-9a-f]{1,8}|[a-z]{2,31}[0-9]{0,2});")
+_bytes = re.compile(rf"(?:(?:{_RUN}x|%(?:25)*)[0-9a-f]{{2}})+", re.I)
+_byte = re.compile(r"(?:\\+x|%(?:25)*)([0-9a-f]{2})", re.I)
+_signs = re.compile(_RUN + r"(?:(?-i:U)([0-9a-f]{8})|u\{?([0-9a-f]{4})\}?|[abfnrtv])", re.I)
+_entities = re.compile(r"&(?:amp;)*(#x?[0-9a-f]{1,8}|[a-z]{2,31}[0-9]{0,2});", re.I)
 _halves = re.compile("[\ud800-\udfff]")
 _silent = re.compile(r"[\W_]+")
 _escapes = re.compile(r"[\\%&]")
@@ -26,19 +23,18 @@ def folded(text: str) -> str | None:
     Knows the escapes of JSON, Python, HTML and addresses. Text that was escaped, or written in capitals, is told
     as the text itself is.
     """
-    text = _long_signs.sub(_long_sign, text).casefold()
     for _ in range(_ROUNDS):
         if _escapes.search(text) is None:
             break
-        undone = _entities.sub(_entity, _signs.sub(_sign, _bytes.sub(_read, text))).casefold()
+        undone = _entities.sub(_entity, _signs.sub(_sign, _bytes.sub(_read, text)))
         if undone == text:
             break
         text = undone
     else:
         return None
     if _halves.search(text) is not None:
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").casefold()
-    return _silent.sub("", text)
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return _silent.sub("", text.casefold())
 
 
 def _read(found: re.Match[str]) -> str:
@@ -49,14 +45,10 @@ def _read(found: re.Match[str]) -> str:
         return raw.decode("latin-1")
 
 
-def _long_sign(found: re.Match[str]) -> str:
-    code = int(found[1], 16)
+def _sign(found: re.Match[str]) -> str:
+    code = int(found[1] or found[2] or "20", 16)
     return chr(code) if code < 0x110000 else " "
 
 
-def _sign(found: re.Match[str]) -> str:
-    return chr(int(found[1], 16)) if found[1] else " "
-
-
 def _entity(found: re.Match[str]) -> str:
-    return html.unescape(f"&{found[1]};")
+    return html.unescape(f"&{found[1].lower()};")
