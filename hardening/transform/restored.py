@@ -32,7 +32,7 @@ class Restored:
     def _index(self) -> Hashes:
         """The hashes of every second piece, in order: four bytes a character, so 16 MiB at most."""
         found = [_hashes(folded(trace) or "")[::_STEP] for trace in self.traces]
-        return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
+        return np.sort(np.concatenate(found)) if found else np.empty(0, np.uint64)  # a tenth of `unique`
 
     def repeats(self, text: str) -> bool:
         """Whether a piece of a trace stands in `text`."""
