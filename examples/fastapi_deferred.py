@@ -5,7 +5,7 @@
 prints what each caller gets, a refusal in the shape of the API among it:
 
     key-of-evals 200: 851 characters of reasoning
-    key-of-trial 200: 71 characters of reasoning
+    key-of-trial 200: 63 characters of reasoning
     key-of-trial 429: the limit of 1 request per hour is used up
     unknown-key  401: unknown key
 """

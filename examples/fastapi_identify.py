@@ -5,8 +5,8 @@
 prints how much of the thinking each caller gets to see:
 
     key-of-evals    sees 851 characters of reasoning
-    key-of-customer sees 71 characters of reasoning
-    unknown-key     sees 71 characters of reasoning
+    key-of-customer sees 63 characters of reasoning
+    unknown-key     sees 63 characters of reasoning
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 prints how much of the thinking each account gets to see, and what a mistake reads like:
 
     acme    sees 851 characters of reasoning
-    initech sees 71 characters of reasoning
+    initech sees 63 characters of reasoning
     policy:rules[0].match.group: found the undeclared group `partners`; did you mean `partner`? (allowed: partner)
 """
 

@@ -4,8 +4,8 @@
 
 prints what a caller gets to see of the thinking, and the answer:
 
-    the model thought 851 characters, the caller sees 71:
-    My plan is to start with the price of the pens and to go on from there.
+    the model thought 851 characters, the caller sees 63:
+    I have to find the change that comes back, no more and no less.
     The change is $28. (**28**)
 """
 
