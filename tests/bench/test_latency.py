@@ -138,7 +138,9 @@ def test_what_is_measured_is_what_the_document_promises() -> None:
         size.claim for size in latency._SIZES if size.claim
     }
     made |= {f"{kind}_{name}_vs_parse" for name in FORMATS for kind in ("content", "reasoning")}
-    made |= {f"embeddings_{form}_vs_parse" for form in ("json", "base64")}
+    made |= {
+        f"embeddings_{noised}{form}_vs_parse" for noised in ("", "noised_") for form in ("json", "base64")
+    }
     alone = {
         "logprobs_vs_basehttp",
         "logprobs_noised_vs_parse",
