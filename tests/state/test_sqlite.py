@@ -411,7 +411,10 @@ def test_the_first_call_opens_the_file_beside_the_loop(tmp_path: Path) -> None:
         return await asyncio.gather(*answers)
 
     try:
-        assert [answer.granted for answer in asyncio.run(main())] == [True] * 3 + [False]
+        granted = [
+            answer.granted for answer in asyncio.run(main())
+        ]  # threads took them, in an order of their own
+        assert sorted(granted) == [False] + [True] * 3
     finally:
         store.close()
 
