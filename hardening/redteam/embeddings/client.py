@@ -12,16 +12,14 @@ import numpy as np
 import orjson
 from starlette.types import ASGIApp
 
+from hardening.redteam.client import behind, sent
 from hardening.redteam.embeddings.encoder import Floats
-from hardening.redteam.logprobs.client import named, sent
-from hardening.state import MemoryStore
-from hardening.testing import ManualClock, harden
+from hardening.testing import ManualClock
 
 PATH = "/v1/embeddings"
 _BATCH = 256
 _PAUSE_S = 600.0
 """Between two batches, so that no limit is what stops an attack."""
-_RISK, _FOR_GOOD_S = 0.9, 1e9
 
 
 class Caller:
@@ -51,7 +49,5 @@ class Caller:
 
 def mounted(app: ASGIApp, policy: str, *, band: str | None = None, account: str = "acct") -> Caller:
     """A caller of `app` behind a policy; the account is put into `band`, where one is named."""
-    clock, store = ManualClock(), MemoryStore()
-    if band is not None:
-        store.flag(account, band, _RISK, _FOR_GOOD_S, clock.monotonic())
-    return Caller(harden(app, policy, clock=clock, identify=named, state=store), clock)
+    hardened, clock = behind(app, policy, account=account, band=band)
+    return Caller(hardened, clock)

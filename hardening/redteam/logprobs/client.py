@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp
 
-from hardening.state import MemoryStore
-from hardening.testing import ManualClock, harden
+from hardening.redteam.client import behind, sent
+from hardening.testing import ManualClock
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 HIDDEN = -9999.0
 """The value that stands for none."""
 _PAUSE_S = 10.0
 """Between two questions, so that no limit of requests is what stops an attack."""
-_ACCOUNT = b"x-account"
-_RISK, _FOR_GOOD_S = 0.6, 1e9
 
 Values = dict[str, float]
 """Of one position: each token with its value, the first the likeliest."""
@@ -71,53 +68,8 @@ def mounted(app: ASGIApp, policy: str, *, account: str = "acct", band: str | Non
 
     The account is put into `band`, where one is named.
     """
-    clock, store = ManualClock(), MemoryStore()
-    if band is not None:
-        store.flag(account, band, _RISK, _FOR_GOOD_S, clock.monotonic())
-    hardened = harden(app, policy, clock=clock, identify=named, state=store)
+    hardened, clock = behind(app, policy, account=account, band=band)
     return Caller(hardened, clock=clock, account=account)
-
-
-def named(scope: Mapping[str, Any]) -> str:
-    """The account that a request is sent for."""
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    return next(value.decode() for name, value in headers if name == _ACCOUNT)
-
-
-async def sent(app: ASGIApp, path: str, account: bytes, body: bytes) -> tuple[int, bytes]:
-    """Status and body of the answer to one request of an account."""
-    status, parts, sent = 0, list[bytes](), False
-    headers = [(b"content-type", b"application/json"), (_ACCOUNT, account)]
-    scope: Scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": headers,
-        "client": ("192.0.2.1", 1),
-    }
-
-    async def receive() -> Message:
-        nonlocal sent
-        if sent:
-            await asyncio.sleep(3600)
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Message) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
-        elif message["type"] == "http.response.body":
-            parts.append(message.get("body", b""))
-
-    await app(scope, receive, send)
-    return status, b"".join(parts)
 
 
 def _read(status: int, raw: bytes) -> Answer:
