@@ -66,6 +66,9 @@ PolicyName = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Until = Annotated[
+    str, typer.Option(metavar="WHEN", help="A day or time (UTC), a span such as 7d, or `forever`.")
+]
 Org = Annotated[
     str | None, typer.Option(help="The organisation of an account that a Redis store has not seen yet.")
 ]
@@ -141,9 +144,7 @@ def grant(
 def block(
     id: Id,
     reason: Annotated[str, typer.Option(help="Why; for operators only, callers never see it.")],
-    until: Annotated[
-        str, typer.Option(metavar="WHEN", help="A day or time (UTC), a span such as 7d, or `forever`.")
-    ],
+    until: Until,
     org: Org = None,
     state: State = None,
     policy: PolicyName = None,
@@ -167,9 +168,7 @@ def block(
 def flag(
     id: Id,
     band: Annotated[str, typer.Option(metavar="NAME", help="A band of the policy.")],
-    until: Annotated[
-        str, typer.Option(metavar="WHEN", help="A day or time (UTC), a span such as 7d, or `forever`.")
-    ],
+    until: Until,
     org: Org = None,
     state: State = None,
     policy: PolicyName = None,
