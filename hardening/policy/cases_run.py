@@ -276,7 +276,6 @@ def _reached(policy: Policy, asked: _Asked) -> set[Unreached]:
         layers = policy.layers_of(asked.standing)
         highest = policy.over(walk, layers)[1]
         found |= {Unreached("band", highest)} if highest else set()
-        # The prior is the last of the layers.
-        if policy.prior is not None and layers >> (len(policy.layers) - 1) & 1:
+        if policy.prior_among(layers) is not None:
             found.add(Unreached("risk.new", ""))
     return found

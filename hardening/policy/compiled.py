@@ -249,6 +249,11 @@ class Compiled:
             bits = bits | prior_bit if self.prior.holds(standing) else bits & ~prior_bit
         return bits
 
+    def prior_among(self, layers: int) -> Layer | None:
+        """The layer of new accounts, which is the last, if it is one of these; None without one."""
+        among = self.prior is not None and layers >> (len(self.layers) - 1) & 1
+        return self.layers[-1] if among else None
+
     def over(self, walk: Walk, layers: int) -> tuple[Terms, str | None]:
         """The walk's terms with the layers over them, and the highest band among these."""
         terms, band = walk.terms, None

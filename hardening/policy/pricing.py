@@ -31,7 +31,7 @@ def _worked_out(policy: Policy, hits: int, layers: int, proven: bool) -> Plan:
     walk = policy.rulebook.walk(hits, proven=proven)
     if walk.exempt or walk.refusal is not None:
         return Plan(walk.refusal, walk.exempt)
-    terms, prior = walk.terms, _prior(policy, layers)
+    terms, prior = walk.terms, policy.prior_among(layers)
     if prior is not None and not proven:
         terms = stricter(terms, prior.terms)  # nobody is newer
         prior = None
@@ -55,13 +55,6 @@ def _worked_out(policy: Policy, hits: int, layers: int, proven: bool) -> Plan:
         top=terms.top if isinstance(terms.top, int) else None,
         alone=bool(alone),
     )
-
-
-def _prior(policy: Policy, layers: int) -> Layer | None:
-    """The layer of new accounts, where it acts."""
-    if policy.prior is None or not layers >> (len(policy.layers) - 1) & 1:
-        return None
-    return policy.layers[-1]
 
 
 @dataclass(frozen=True, slots=True)
