@@ -15,7 +15,7 @@ from hardening.lanes import NO_LANE, ElementLane, Lane, NoLane
 from hardening.moulds import Moulds
 from hardening.noise_key import NoiseKey
 from hardening.reply import Reply
-from hardening.restoring import Restoring
+from hardening.restoring import Restoring, without_copies
 from hardening.sealed import Seals
 from hardening.transform.chain import Chain, Makers
 from hardening.transform.drift import Drift
@@ -38,20 +38,6 @@ _BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and
 
 _NEEDED = Refusal(
     400, "unreadable", "the sealed reasoning of an open tool turn cannot be used here; begin that turn anew"
-)
-# Of a header that some server made up; a packed request is longer.
-_OWN_HEADER_BYTES = 200
-_LONG_HEADERS = frozenset(
-    {
-        b"content-security-policy",
-        b"link",
-        b"location",
-        b"nel",
-        b"permissions-policy",
-        b"report-to",
-        b"set-cookie",
-        b"www-authenticate",
-    }
 )
 
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
@@ -291,7 +277,7 @@ class Exchange:
         self._chain = self._reply.chain
         whole = framing is None or framing.opens == b"["  # a JSON text, by what its head says
         if restored is not None:
-            headers = _without_copies(headers, restored)
+            headers = without_copies(headers, restored)
         return Start(headers, hold=self._changes and whole)
 
     def _moulds(self) -> Moulds:
@@ -444,16 +430,6 @@ class Exchange:
         drifted = {"unknown_text"} if self._drift is not None and self._drift.paths else set()
         repeated = {"overlap"} if overlap is not None and overlap.repeats else set()
         return drifted | repeated | (inline.alarms if inline is not None else set())
-
-
-def _without_copies(headers: list[tuple[bytes, bytes]], restored: Restored) -> list[tuple[bytes, bytes]]:
-    """The headers that can tell nothing of a restored trace: no copy, and nothing long but what has a known meaning."""
-    copies = restored.among([value.decode("utf-8", "replace") for _, value in headers])
-    return [
-        (name, value)
-        for (name, value), copy in zip(headers, copies, strict=True)
-        if not copy and (len(value) <= _OWN_HEADER_BYTES or name.lower() in _LONG_HEADERS)
-    ]
 
 
 def not_allowed(switch: Switch) -> Refusal:

@@ -1,13 +1,32 @@
-"""Seals on their way back: opened in a request for the turn that they stand in, made anew for the turn that follows."""
+"""Seals on their way back: opened in a request for the turn that they stand in, made anew for the turn that follows.
+
+What was opened only the model may read: headers that quote it do not leave.
+"""
 
 from __future__ import annotations
 
 from hardening.facts import RequestFacts
 from hardening.sealed import Seals
+from hardening.transform.restored import Restored
 from hardening.transform.seal import Bound, Sealer
 from hardening.wire.seals import PLACES, traces_in
 from hardening.wire.turns import TURNS
 from hardening.wire.unseal import Unsealed, answered, unsealed
+
+# Of a header that some server made up; a packed request is longer.
+_OWN_HEADER_BYTES = 200
+_LONG_HEADERS = frozenset(
+    {
+        b"content-security-policy",
+        b"link",
+        b"location",
+        b"nel",
+        b"permissions-policy",
+        b"report-to",
+        b"set-cookie",
+        b"www-authenticate",
+    }
+)
 
 
 class Restoring:
@@ -54,3 +73,13 @@ class Restoring:
         if self._at is None or self._at.answers is not answers:  # many seals may stand at one place
             self._at = Bound(self._owner, self._facts.format, self._facts.model, answers)
         return self._at
+
+
+def without_copies(headers: list[tuple[bytes, bytes]], restored: Restored) -> list[tuple[bytes, bytes]]:
+    """The headers that can tell nothing of a restored trace: no copy, and nothing long but what has a known meaning."""
+    copies = restored.among([value.decode("utf-8", "replace") for _, value in headers])
+    return [
+        (name, value)
+        for (name, value), copy in zip(headers, copies, strict=True)
+        if not copy and (len(value) <= _OWN_HEADER_BYTES or name.lower() in _LONG_HEADERS)
+    ]

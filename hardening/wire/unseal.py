@@ -24,7 +24,7 @@ _ESCAPE = rb"\u00"
 _escaped_letters = re.compile(rb"\\u00(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])", re.IGNORECASE).sub
 
 RevealAt = Callable[[str, tuple[str, ...] | None], Turn | None]
-"""The same for a turn that answers these results; None where nobody knows, for what came before it is not there."""
+"""What a seal holds, as members, in a turn that answers these results (None where nobody knows which); None where it cannot be opened."""
 
 
 class Unsealed(NamedTuple):
