@@ -1,0 +1,174 @@
+"""The arithmetic of standing: evidence adds and fades, nobody washes himself, bands are entered late and left at once."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hardening.state.standing import (
+    BORDER_WAIT,
+    LEAST_NATS,
+    LONGEST_DELAY,
+    MOST_NATS,
+    SLOTS,
+    BandAt,
+    Calibration,
+    Evidence,
+    Record,
+    Scale,
+    clean_at,
+    merged,
+    risk,
+    settled,
+    slotted,
+)
+
+DAY = 86_400.0
+PRIOR = math.log(0.02 / 0.98)
+CALIBRATION = Calibration(PRIOR, {"phrasing": 1.0, "grading": 0.5}, least=5.0, floor=-2.0, cap=20.0)
+BANDS = (BandAt("watch", 0.5, 0.4), BandAt("harden", 0.8, 0.7))
+SCALE = Scale(CALIBRATION, BANDS)
+NEW = Record(0.0, 0.0)
+
+
+def said(delay: int = 0, *, entered: bool = False, scale: Scale = SCALE, **nats: float) -> Evidence:
+    return Evidence(slotted(nats), scale, delay, entered)
+
+
+def after(count: int, record: Record | None = None, now: float = 0.0, **nats: float) -> Record:
+    for _ in range(count):
+        record = settled(record, said(LONGEST_DELAY, **nats), now)
+    assert record is not None
+    return record
+
+
+def test_evidence_adds_up_under_its_own_signal():
+    record = after(3, phrasing=1.0, grading=0.5)
+    assert dict(zip(SLOTS, record.sums, strict=True)) == {
+        **dict.fromkeys(SLOTS, 0.0),
+        "phrasing": 3.0,
+        "grading": 1.5,
+    }
+    assert record.weight == 3.0
+
+
+def test_sums_fade_by_half_in_a_half_life():
+    record = merged(after(4, phrasing=1.0), slotted({}), 14 * DAY, CALIBRATION)
+    assert record.sums[0] == pytest.approx(2.0)
+    assert record.weight == pytest.approx(3.0)
+
+
+def test_the_risk_is_the_weighted_sum_as_log_odds():
+    record = after(6, phrasing=1.0, grading=0.5)
+    assert risk(record, CALIBRATION) == pytest.approx(1 / (1 + math.exp(-(PRIOR + 6.0 + 0.5 * 3.0))))
+    assert record.risk == risk(record, CALIBRATION)
+
+
+def test_below_the_least_number_of_requests_the_risk_is_the_prior():
+    assert after(4, phrasing=4.0).risk == pytest.approx(0.02)
+    assert after(5, phrasing=4.0).risk > 0.99
+
+
+def test_good_behaviour_buys_no_more_than_the_floor():
+    washed = after(10_000, phrasing=LEAST_NATS)
+    assert washed.sums[0] == CALIBRATION.floor
+    assert after(9, washed, phrasing=1.0).risk > 0.8
+
+
+@given(st.floats() | st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_one_request_says_a_bounded_thing(nats):
+    (said_nats,) = slotted({"app": nats})[-1:]
+    assert LEAST_NATS <= said_nats <= MOST_NATS
+
+
+def test_what_no_slot_is_for_says_nothing():
+    assert slotted({"unheard": 4.0}) == (0.0,) * len(SLOTS)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-1, 5), st.floats(0, 40 * DAY), st.booleans(), st.integers(0, 8)), max_size=60
+    )
+)
+def test_sums_and_risk_stay_within_their_bounds_and_bands_within_their_order(requests):
+    record, now = None, 0.0
+    for nats, seconds, entered, delay in requests:
+        now += seconds
+        record = settled(record, said(delay, entered=entered, phrasing=nats), now)
+        assert CALIBRATION.floor <= min(record.sums)
+        assert max(record.sums) <= CALIBRATION.cap
+        assert 0.0 <= record.risk <= 1.0
+        assert (record.band, record.due) != ("harden", "watch")
+        if record.risk < BANDS[0].leave:
+            assert (record.band, record.due) == ("", "")
+
+
+# -- entering and leaving
+
+
+def at_risk(band: str = "", due: str = "", wait: int = 0, odds: float = 5.0) -> Record:
+    return Record(0.0, DAY, weight=50.0, band=band, due=due, wait=wait, sums=(odds - PRIOR, *NEW.sums[1:]))
+
+
+def test_a_band_that_is_reached_is_entered_after_the_delay_with_a_new_conversation():
+    record = settled(at_risk(), said(delay=2), 0.0)
+    assert (record.band, record.due, record.is_ready) == ("", "harden", False)
+    record = settled(record, said(), 0.0)
+    assert not record.is_ready
+    record = settled(record, said(), 0.0)
+    assert record.is_ready
+    record = settled(record, said(entered=True), 0.0)
+    assert (record.band, record.due) == ("harden", "")
+
+
+def test_without_a_new_conversation_it_is_entered_in_an_old_one_within_the_stated_requests():
+    record, count = settled(at_risk(), said(delay=LONGEST_DELAY), 0.0), 0
+    while not record.band:
+        record, count = settled(record, said(), 0.0), count + 1
+    assert count == LONGEST_DELAY + BORDER_WAIT
+
+
+def test_a_request_that_was_admitted_before_the_band_was_due_does_not_enter_it():
+    assert settled(at_risk(), said(delay=0, entered=True), 0.0).band == ""
+
+
+def test_a_band_is_held_above_its_leave_and_left_at_once_below():
+    held = settled(at_risk("harden", odds=math.log(0.75 / 0.25)), said(), 0.0)
+    assert held.band == "harden"
+    lower = settled(at_risk("harden", odds=math.log(0.6 / 0.4)), said(), 0.0)
+    assert (lower.band, lower.due) == ("watch", "")
+    assert settled(at_risk("harden", odds=math.log(0.3 / 0.7)), said(), 0.0).band == ""
+
+
+def test_between_leave_and_enter_nobody_enters():
+    assert settled(at_risk(odds=math.log(0.45 / 0.55)), said(), 0.0).due == ""
+
+
+def test_a_band_that_the_policy_has_no_more_is_no_band():
+    record = settled(at_risk("gone", odds=math.log(0.6 / 0.4)), said(), 0.0)
+    assert record.due == "watch"
+
+
+def test_a_record_is_forgotten_when_it_was_kept_long_enough():
+    record = after(50, phrasing=1.0)
+    assert settled(record, said(), record.until).weight == 1.0
+    assert settled(record, said(), record.until - 1.0).weight > 10.0
+
+
+def test_what_speaks_against_somebody_may_not_be_forgotten_before_it_has_faded():
+    assert clean_at(after(50, phrasing=LEAST_NATS), SCALE) == 0.0
+    slight = Record(0.0, 30 * DAY, weight=3.0, sums=(4.0, *NEW.sums[1:]))
+    assert clean_at(slight, SCALE) == pytest.approx(28 * DAY)
+    assert clean_at(slight._replace(band="watch"), SCALE) == 30 * DAY
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"half_life_s": 0.0}, {"floor": 1.0}, {"cap": -1.0}, {"prior": math.nan}, {"weights": {"mood": 1.0}}],
+)
+def test_a_calibration_that_cannot_be_meant_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"calibration|half-life|weights"):
+        Calibration(**{"prior": PRIOR, "weights": {}, **wrong})
