@@ -17,6 +17,7 @@ from typing import Any, Self
 import pytest
 
 from hardening.clock import SystemClock
+from hardening.errors import StateError
 from hardening.state import SqliteStore
 from hardening.state.sqlite import file as state_file
 from tests.state.on_a_clock import SetClock, awaited
@@ -71,6 +72,32 @@ def spent(store: SqliteStore) -> dict[str, float]:
     return found
 
 
+_BUSY_WRITER = """
+import sqlite3, sys, time
+run = sqlite3.connect(sys.argv[1], timeout=30.0, isolation_level=None).execute
+run("begin immediate")
+print("writing", flush=True)
+while True:
+    time.sleep(0.0005)
+    run("rollback")
+    time.sleep(0.00005)
+    run("begin immediate")
+"""
+
+
+@contextmanager
+def busy_writer(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that writes nine tenths of the time."""
+    command = [sys.executable, "-c", _BUSY_WRITER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"writing\n"
+            yield process
+        finally:
+            process.kill()
+
+
 class Shifted(SystemClock):
     """The machine's clock, so many seconds later."""
 
@@ -92,7 +119,7 @@ def test_four_workers_count_to_the_token_and_pass_no_limit(tmp_path: Path) -> No
             for (text,) in rows(path, "select buckets from scopes"):
                 held = [bucket[3] for key, bucket in json.loads(text).items() if key.startswith("at_once/")]
                 most = max([most, *held])
-            time.sleep(0.02)
+            time.sleep(0.0005)
         assert [process.returncode for process in workers.processes] == [0] * 4
         met = [one for one in workers.said() if isinstance(one, dict)]
         for account, tokens in (one for one in workers.said() if isinstance(one, list)):
@@ -157,6 +184,29 @@ def test_a_fork_opens_for_itself_and_leaves_the_parent_what_is_his(tmp_path: Pat
         assert os.waitpid(child, 0)[1] == 0
         answer = awaited(store.admit(ANNE, (of(MONTH, 100.0),), 0.0))
         assert answer.limits[0].remaining == pytest.approx(700.0, abs=0.1)
+
+
+def test_a_worker_that_starts_waits_for_those_that_write(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with opened(path) as first:
+        first.open()
+        with busy_writer(path):
+            for _ in range(40):
+                with opened(path) as late:
+                    late.open()
+
+
+def test_a_worker_that_finds_the_file_locked_for_good_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_file, "_OPENING_S", 0.05)
+    path = tmp_path / "state.db"
+    with opened(path) as first:
+        first.open()
+        with busy_writer(path) as process:
+            process.send_signal(signal.SIGSTOP)
+            with opened(path) as late, pytest.raises(StateError, match="is locked by another process"):
+                late.open()
 
 
 # -- time

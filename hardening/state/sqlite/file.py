@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from hardening.clock import Clock
 from hardening.errors import StateError
@@ -18,9 +21,13 @@ VERSION = 3
 
 _OLDEST = (3, 37)  # strict tables, RETURNING
 _PAGE_BYTES = 1024  # a row or two change in a call, and whole pages are written
-_OPENING_S = 5.0  # several workers that start at once make the file one after the other
+_OPENING_S = 5.0  # others that write, or several workers that make the file one after the other
+_LOOK_S = 0.001  # SQLite's own waits grow to 100 ms, and beside busy writers the late never find a gap
 _BEHIND_S = 5.0  # how far the clock of a boot may stand behind what was written, before it is another's
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+_P = ParamSpec("_P")
+_Answer = TypeVar("_Answer")
 
 _SCHEMA = """
 begin immediate;
@@ -70,10 +77,10 @@ class StateFile(NamedTuple):
     path: Path
 
     def connect(self) -> sqlite3.Connection:
-        """A connection that never waits, in autocommit, to a database of this version.
+        """A connection that never waits, in autocommit, to a database of this version; opening it does wait.
 
         Raises:
-            StateError: it cannot be opened or written, or is none of ours.
+            StateError: it cannot be opened or written, is none of ours, or stays locked for 5 s.
         """
         if sqlite3.sqlite_version_info < _OLDEST:
             found, oldest = sqlite3.sqlite_version, ".".join(map(str, _OLDEST))
@@ -81,7 +88,7 @@ class StateFile(NamedTuple):
         try:
             self._create()
             connection = sqlite3.connect(
-                self.path, timeout=_OPENING_S, isolation_level=None, check_same_thread=False
+                self.path, timeout=0.0, isolation_level=None, check_same_thread=False
             )
             try:
                 self._prepare(connection)
@@ -147,7 +154,7 @@ class StateFile(NamedTuple):
                 return
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        run = connection.execute
+        run = _when_free(connection.execute)
         (application,) = run("pragma application_id").fetchone()
         (version,) = run("pragma user_version").fetchone()
         (tables,) = run("select count(*) from sqlite_schema").fetchone()
@@ -163,14 +170,13 @@ class StateFile(NamedTuple):
         # A checkpoint syncs: it has its own thread.
         run("pragma wal_autocheckpoint = 0")
         if version < VERSION:
-            connection.executescript(_SCHEMA)
+            _when_free(connection.executescript)(_SCHEMA)
             run(f"pragma application_id = {APPLICATION_ID}")
             run(f"pragma user_version = {VERSION}")
         # Whether it may be written shows now, not at the first request.
         run("begin immediate")
         run("update facts set value = value")
         run("rollback")
-        run("pragma busy_timeout = 0")
 
 
 def clock_offset(connection: sqlite3.Connection, clock: Clock) -> float:
@@ -180,7 +186,7 @@ def clock_offset(connection: sqlite3.Connection, clock: Clock) -> float:
     there the dates decide how long the machine was down, but the database's time never goes back.
     """
     run = connection.execute
-    run("begin immediate")
+    _when_free(run)("begin immediate")
     try:
         stored = dict(
             run("select name, value from facts where name in ('boot', 'offset', 'seen')").fetchall()
@@ -196,6 +202,22 @@ def clock_offset(connection: sqlite3.Connection, clock: Clock) -> float:
         run("rollback")
         raise
     return offset
+
+
+def _when_free(act: Callable[_P, _Answer]) -> Callable[_P, _Answer]:
+    """`act`, as soon as nobody else writes: it looks as often as they do who wait in line, for 5 s."""
+
+    def waiting(*arguments: _P.args, **named: _P.kwargs) -> _Answer:
+        until = time.monotonic() + _OPENING_S
+        while True:
+            try:
+                return act(*arguments, **named)
+            except sqlite3.OperationalError as fault:
+                if not is_busy(fault) or time.monotonic() >= until:
+                    raise
+            time.sleep(_LOOK_S * random.uniform(0.5, 1.5))
+
+    return waiting
 
 
 def _boot_id() -> str:
