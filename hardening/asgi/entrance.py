@@ -39,6 +39,8 @@ class Entrance:
         if door is not None or self.leaves_alone(below):
             return door
         door = self._doors.match(root + below) if root else None
+        if door is None and method and not is_asked_only(method):
+            door = self._doors.posted(below)
         # Where other paths are closed it is better that answers that were kept are than that they are read.
         kept = self._unknown == "report" or method in ("GET", "HEAD")
         return self._doors.stored(below) if door is None and kept else door

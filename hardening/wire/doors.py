@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from hardening.wire.codec import CODECS, Codec
-from hardening.wire.side_doors import SIDE_DOORS, SideDoors
+from hardening.wire.side_doors import POSTED, SIDE_DOORS, SideDoors
 
 
 class _Known(NamedTuple):
@@ -192,6 +192,11 @@ class Doors:
             if len(ends) == len(parts) and all(map(fnmatchcase, ends, parts)):
                 return None if format is None else Door("/" + pattern, CODECS[format])
         return None
+
+    def posted(self, path: str) -> Door | None:
+        """The door of a request that sends something to a path which apps have pages at; None as in `match`."""
+        whole = "/" + "/".join(_lower(_segments(path)))
+        return Door(whole, None) if self._known.doors and whole in POSTED else None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ its own (`doors: {/generate: pass}`). Source: the route tables of vLLM 0.33, SGL
 1.109, Ollama, TGI and of the vendors' API references (read 2026-11-25).
 
 Not here, and so unknown paths, which a policy reports or blocks: what tells nothing of an answer (tokenizers,
-token counts, lists of models), what an app of any kind may call a path of its own (`/predict`, `/v1/chat`),
-and scores (rerank, classify, score), which no setting governs. Vertex AI's `:predict` gives embeddings, pictures
+lists of models), what an app of any kind may call a path of its own (`/v1/chat`), and scores (rerank, classify), which no
+setting governs; SGLang's tell the probabilities of tokens that a caller chooses, and are. Vertex AI's `:predict` gives embeddings, pictures
 and whatever a model of one's own makes: it is closed for published models, and read where a policy names it.
 """
 
@@ -90,6 +90,13 @@ SIDE_DOORS = (
     "rag/query",
     # Ollama
     "/api/experimental/**",
+)
+
+# Words that an app of any kind has for a page, or for a socket: claimed as the whole path, for what is sent there.
+POSTED = (
+    "/",  # TGI
+    "/predict",  # llama.cpp before Vertex AI
+    "/v1/score",  # SGLang
 )
 
 

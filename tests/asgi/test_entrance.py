@@ -31,6 +31,8 @@ PATHS = [
     "/a2a/x/y",
     "/engines/m/chat/completions",
     "/",
+    "/predict",
+    "/v1/score",
 ]
 DOORS = 'doors: {unknown: %s, "/raw/*": pass, /api/chat: openai_chat, /converse: bedrock_converse, /v1: openai_chat}\n'
 METHODS = ["GET", "HEAD", "POST", "PUT", "OPTIONS"]
@@ -71,6 +73,21 @@ def test_http_is_treated_as_is_said(mode: str, unknown: str, root: str) -> None:
     for path in [*PATHS, *(root + path for path in PATHS if root)]:
         for method in METHODS:
             assert (path, method, entrance.passage(path, root, method)) == (path, method, done(path, method))
+
+
+def test_what_is_sent_to_the_root_is_closed_until_a_policy_opens_it() -> None:
+    """Catches TGI's `POST /`, and an app that cannot keep its own."""
+    closed, opened = entrance_of(HIDE), entrance_of(HIDE + "doors: {/: pass, /predict: pass}\n")
+    for path in ("/", "/predict"):
+        assert [closed.passage(path, method=method) for method in METHODS] == [
+            "passed",
+            "passed",
+            "blocked",
+            "blocked",
+            "passed",
+        ]
+        assert opened.passage(path) == "passed"
+        assert closed.websocket(path) == "passed"
 
 
 @pytest.mark.parametrize("mode", ["enforce", "shadow"])

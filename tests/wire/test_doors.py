@@ -270,6 +270,22 @@ def test_what_is_no_side_door_stays_unknown(path: str) -> None:
     assert Doors().match(path) is None
 
 
+@pytest.mark.parametrize(
+    ("path", "name"), [("/", "/"), ("", "/"), ("//Predict/", "/predict"), ("/v1/score", "/v1/score")]
+)
+def test_what_is_sent_to_words_of_any_app_finds_a_side_door(path: str, name: str) -> None:
+    """Catches a server's own door that only a report names."""
+    door = Doors().posted(path)
+    assert door is not None
+    assert (door.name, door.codec) == (name, None)
+    assert Doors(known=False).posted(path) is None
+
+
+@pytest.mark.parametrize("path", ["/x", "/api/predict", "/score", "/x/v1/score"])
+def test_the_same_words_further_down_are_an_apps(path: str) -> None:
+    assert Doors().posted(path) is None
+
+
 def test_a_row_of_the_policy_opens_a_side_door() -> None:
     doors = Doors({"/generate": "pass", "/a2a/*": "pass", "/completion": CHAT})
     assert doors.match("/generate") is None
