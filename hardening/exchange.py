@@ -11,6 +11,7 @@ from typing import Literal
 
 from hardening.errors import WireError
 from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts, Usage
+from hardening.kernels import Noise
 from hardening.lanes import NO_LANE, ElementLane, Lane, NoLane
 from hardening.moulds import Moulds
 from hardening.noise_key import NoiseKey
@@ -23,6 +24,7 @@ from hardening.transform.noise import RowNoise
 from hardening.transform.pace import Pace
 from hardening.transform.question import Question
 from hardening.transform.restored import Restored
+from hardening.transform.rotation import Rotated
 from hardening.transform.seal import Sealer
 from hardening.transform.tally import Tally
 from hardening.transform.vector_noise import VectorNoise
@@ -154,6 +156,8 @@ class Exchange:
             told["embeddings"] = self._decision.embeddings.step
         if self._acts and self._facts.embeds and self._decision.embeddings.noise:
             told["noise"] = self._decision.embeddings.noise
+        if self._acts and self._facts.embeds and self._decision.embeddings.rotate:
+            told["rotated"] = True
         if self._acts and not self._facts.embeds and self._decision.usage != "keep":
             told["usage"] = self._decision.usage
         return told
@@ -231,10 +235,14 @@ class Exchange:
             return None
         return RowNoise(self._noise_key, size, lambda: prefixes(asked))
 
-    def _vector_noise(self) -> VectorNoise | None:
-        """The noise on embeddings; None where there shall be none, or no key for it."""
-        size = self._decision.embeddings.noise
-        return VectorNoise(self._noise_key, size) if size and self._noise_key is not None else None
+    def _vector_noise(self) -> Noise | None:
+        """What changes embeddings by a secret; None where nothing shall, or there is no key for it."""
+        terms, key = self._decision.embeddings, self._noise_key
+        if key is None or not terms.keyed:
+            return None
+        # A vector tells its model. Some servers answer under any name, and each would be a draw.
+        noise = VectorNoise(replace(key, model=""), terms.noise) if terms.noise else None
+        return Rotated(key, noise) if terms.rotate else noise
 
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
         """How the response is read, by its content type. A stream of events is not held."""

@@ -16,6 +16,7 @@ from hardening.exchange import Exchange, Settlement, Tools
 from hardening.facts import Decision, EmbeddingTerms, RequestFacts
 from hardening.kernels import compiled, plain
 from hardening.noise_key import NoiseKey
+from hardening.transform.rotation import Rotated
 from hardening.transform.vector_noise import VectorNoise
 from hardening.wire.codec import CODECS
 from tests.exchanges import TOOLS
@@ -25,6 +26,8 @@ STEPPED = Decision(embeddings=EmbeddingTerms(step=STEP))
 COARSE = Decision(embeddings=EmbeddingTerms(step=0.016))
 KEY = NoiseKey(bytes(32), "default", "")
 NOISY = Decision(embeddings=EmbeddingTerms(step=STEP, noise=0.05))
+ROTATED = Decision(embeddings=EmbeddingTerms(rotate=True))
+BOTH = Decision(embeddings=EmbeddingTerms(step=STEP, noise=0.05, rotate=True))
 PLAIN = Decision()
 JSON = b"application/json"
 
@@ -224,11 +227,25 @@ def test_every_vector_leaves_with_the_noise_of_what_it_says(shape: str) -> None:
     assert vectors_in(json.loads(other)) != left
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_vector_leaves_rotated_and_none_without_a_key(shape: str) -> None:
+    """Catches a vector in another shape that leaves in the encoder's own directions."""
+    format, value = SHAPES[shape]
+    body = json.dumps(value).replace(json.dumps(VECTOR), json.dumps(LONG)).encode()
+    left = vectors_in(json.loads(answered(body, ROTATED, format, key=KEY)[0]))
+    assert len(left) == body.count(json.dumps(LONG).encode())
+    added = Rotated(KEY)(np.array(LONG))
+    assert added is not None
+    np.testing.assert_allclose(left, np.tile(np.array(LONG) + added, (len(left), 1)), atol=1e-6)
+    assert not any(vectors_in(json.loads(answered(body, ROTATED, format)[0])))
+
+
 @pytest.mark.usefixtures("twins")
-def test_numbers_and_packed_floats_get_the_same_noise() -> None:
+@pytest.mark.parametrize("decision", [NOISY, ROTATED, BOTH])
+def test_numbers_and_packed_floats_get_the_same_noise(decision: Decision) -> None:
     def left(vector: object) -> object:
         body = json.dumps({**OPENAI, "data": [{"embedding": vector}]}).encode()
-        return json.loads(answered(body, NOISY, key=KEY)[0])["data"][0]["embedding"]
+        return json.loads(answered(body, decision, key=KEY)[0])["data"][0]["embedding"]
 
     packed = left(LONG_PACKED)
     assert isinstance(packed, str)

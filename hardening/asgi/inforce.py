@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hardening.asgi.entrance import Entrance
 from hardening.exchange import Tools
@@ -71,12 +71,12 @@ class InForce:
         )
 
     def noise_key(self, decision: Decision, facts: RequestFacts, account: Account) -> NoiseKey | None:
-        """What noise on the answer of this request is a function of; None where the decision asks for none."""
-        group = self.policy.key_group(account)
-        if facts.embeds:
-            # A vector tells its model. Some servers answer under any name, and each would be a draw.
-            return NoiseKey(self.keys.embedding, group, "") if decision.embeddings.noise else None
-        return NoiseKey(self.keys.noise, group, facts.model) if decision.logprobs.noise else None
+        """What the answer of this request is changed by, by noise or a rotation; None where the decision asks for neither."""
+        if not (decision.embeddings.keyed if facts.embeds else decision.logprobs.noise):
+            return None
+        # Who gets an answer is vouched for by it: the first one is of the same group as those that follow.
+        group = self.policy.key_group(account if account.proven else replace(account, proven=True))
+        return NoiseKey(self.keys.embedding if facts.embeds else self.keys.noise, group, facts.model)
 
 
 def runtime_changes(before: Runtime, after: Runtime) -> list[str]:

@@ -140,6 +140,11 @@ class Service:
 
     def _made(self, policy: Policy) -> InForce:
         self._check_guessing(policy)
+        if policy.rotates and not self._keys.durable:
+            raise StartError(
+                "found `embeddings.rotate` and no key: vectors of two starts would not compare; set HARDENING_KEY or"
+                " HARDENING_KEY_FILE"
+            )
         if self._mode == "shadow":
             policy = policy.but(mode="shadow")
         return InForce.of(policy, self._keys, self._ledger, self._toolbox.tools(policy))

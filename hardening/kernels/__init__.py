@@ -21,11 +21,13 @@ from hardening.kernels.features import Bias, State, Weights
 from hardening.kernels.grid import Grid
 from hardening.kernels.normals import normals
 from hardening.kernels.steps import Noise, step_bytes, step_doubles
+from hardening.kernels.turns import Floats, Turn
 
 __all__ = [
     "Draws",
     "Grid",
     "Noise",
+    "Turn",
     "WarmReport",
     "centrality",
     "cut_rows",
@@ -37,6 +39,7 @@ __all__ = [
     "step_list",
     "tag_sentences",
     "take_words",
+    "turn",
     "warm",
 ]
 
@@ -76,6 +79,10 @@ class Twins(Protocol):
 
     def step_floats(self, packed: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
         """Packed binary32 values on the grid."""
+        ...
+
+    def turn(self, values: Floats, by: Turn) -> Floats:
+        """A vector, rotated."""
         ...
 
 
@@ -176,3 +183,8 @@ def step_floats(packed: bytes, grid: Grid, noise: Noise | None = None) -> bytes 
     NaN becomes the plain NaN, infinities stay. Nothing is left where `noise` has none for the values.
     """
     return _twins.step_floats(packed, grid, noise)
+
+
+def turn(values: Floats, by: Turn) -> Floats:
+    """The values (float64, D, at least one, finite), rotated: a new array; lengths and angles stay."""
+    return _twins.turn(values, by)

@@ -27,6 +27,8 @@ from hardening.kernels.ranking import centrality as _centrality
 from hardening.kernels.rows import WIDTH
 from hardening.kernels.steps import Noise, spell, whole
 from hardening.kernels.tagging import tag_sentences as _tag_sentences
+from hardening.kernels.turning import turn as _turn
+from hardening.kernels.turns import Turn, block
 from hardening.kernels.vectors import EIGHT, NUMBER_BYTES, SPELLED
 from hardening.kernels.vectors import read_list as _read_list
 from hardening.kernels.vectors import step_floats as _step_floats
@@ -175,6 +177,13 @@ def step_floats(packed: bytes, grid: Grid, noise: Noise | None = None) -> bytes 
     return stepped.tobytes() if done == 0 else None
 
 
+def turn(values: Floats, by: Turn) -> Floats:
+    """What `plain.turn` gives, by one kernel call."""
+    turned = np.empty(values.size, np.float64)
+    _turn(values, by.signs, by.places, block(values.size), np.empty_like(turned), turned)
+    return turned
+
+
 def warm() -> int:
     """Run each kernel once with the types of production; how many they are."""
     grid = Grid.of(0.25)
@@ -185,4 +194,5 @@ def warm() -> int:
     weights = np.zeros((1 << BUCKET_BITS, 1), np.int8)
     tag_sentences([b"a 1"], weights, np.zeros(1, np.int32), new_state())
     take_words(b"a", np.zeros(STATE, np.int64), np.zeros(FILTER_BYTES, np.uint8), learn=True)
-    return 7
+    turn(np.ones(3), Turn.of(b"", 3))
+    return 8

@@ -16,8 +16,9 @@ from hardening.kernels.draws import Draws, over_one
 from hardening.kernels.features import tag_sentences
 from hardening.kernels.grid import Grid
 from hardening.kernels.steps import step_floats, step_list
+from hardening.kernels.turns import turn
 
-__all__ = ["centrality", "cut_rows", "step_floats", "step_list", "tag_sentences", "take_words"]
+__all__ = ["centrality", "cut_rows", "step_floats", "step_list", "tag_sentences", "take_words", "turn"]
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None | orjson.Fragment
 Entry = dict[str, Json]

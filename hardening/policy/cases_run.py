@@ -42,6 +42,7 @@ _DECIDED: dict[tuple[str, ...], Callable[[Decision], object]] = {
     ("noise",): attrgetter("logprobs.noise"),
     ("embeddings", "step"): attrgetter("embeddings.step"),
     ("embeddings", "noise"): attrgetter("embeddings.noise"),
+    ("embeddings", "rotate"): attrgetter("embeddings.rotate"),
     ("limits",): lambda decision: tuple(sorted(decision.limits)),
     ("pins",): attrgetter("pins"),
     ("usage",): attrgetter("usage"),

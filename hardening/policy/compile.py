@@ -73,6 +73,7 @@ def compile_policy(
         limits_path=file.accounts.limits_path,
         notes=tuple(map(str, notes(file))),
         hides_lengths=any(part.usage not in (None, "keep") for _, part in every_settings(file)),
+        rotates=any(part.terms().embedding_rotate for _, part in every_settings(file)),
         old_names=old_names,
     )
     return Policy.of(parts)

@@ -188,6 +188,7 @@ class Compiled:
     limits_path: str | None
     notes: tuple[str, ...]
     hides_lengths: bool = False  # of answers of some account, by some part of it
+    rotates: bool = False  # embeddings of some model, by some part of it
     old_names: tuple[PolicyFault, ...] = ()
     memory: Memory = field(default_factory=Memory, repr=False)
     editions: Editions | None = field(default=None, repr=False)

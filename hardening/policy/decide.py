@@ -96,7 +96,9 @@ def _from_terms(terms: Terms) -> Decision:
             terms.logprob_step or 0.0,
             terms.logprob_noise or 0.0,
         ),
-        embeddings=EmbeddingTerms(terms.embedding_step or 0.0, terms.embedding_noise or 0.0),
+        embeddings=EmbeddingTerms(
+            terms.embedding_step or 0.0, terms.embedding_noise or 0.0, bool(terms.embedding_rotate)
+        ),
         pins=terms.pins or "allow",
         usage=terms.usage or "keep",
         at_limit=terms.at_limit or "cut",

@@ -16,7 +16,15 @@ from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_valida
 from hardening.facts import CountedBy, Mode, Unit, Window
 from hardening.policy.mounting import HEADER, Accounts, Doors, OnFailure, RuntimeSpec, split_doors
 from hardening.policy.quantities import Amount, Day, Seconds, written
-from hardening.policy.settings import Enforcement, Name, Patterns, Settings, Strict, as_tuple
+from hardening.policy.settings import (
+    Enforcement,
+    Name,
+    Patterns,
+    Settings,
+    Strict,
+    as_tuple,
+    forbid_rotation,
+)
 from hardening.policy.standing import RiskSpec
 
 UNITS: tuple[Unit, ...] = (
@@ -246,7 +254,17 @@ class Rule(Settings, Enforcement):
             end = "exempt" if self.exempt else "refuse"
             named = ", ".join(f"`{key}`" for key in beside)
             raise ValueError(f"`{end}` without {named}: it ends the walk, so they would never act")
+        if not self._holds_for_good():
+            forbid_rotation(
+                self, "in a rule that ends, acts for some or matches more than `model` and `door`"
+            )
         return self
+
+    def _holds_for_good(self) -> bool:
+        """Whether the rule says the same of one model at one door, whoever asks and whenever."""
+        matches = [match for match in (self.match, self.unless) if match is not None]
+        fixed = all(match.model_fields_set <= {"model", "door"} for match in matches)
+        return fixed and self.until is None and self.mode != "shadow" and self.enforce in (None, 1.0)
 
 
 class PolicyFile(Strict):

@@ -35,6 +35,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "logprob_noise": ("logprobs", "noise"),
         "embedding_step": ("embeddings", "step"),
         "embedding_noise": ("embeddings", "noise"),
+        "embedding_rotate": ("embeddings", "rotate"),
         "pins": ("pins",),
         "usage": ("usage",),
         "at_limit": ("at_limit",),

@@ -210,6 +210,14 @@ class Embeddings(Strict):
         cost="Similarities shrink and shift, and close neighbours change places; bytes are refused. Meant for bands.",
         example=0.05,
     )
+    rotate: bool | None = treatment(
+        "embedding_rotate",
+        "A secret rotation for each group of accounts and each model: similarities inside of one stay, and vectors of two do not"
+        " compare. Needs a key; for `defaults`, and for rules that match nothing but `model` and `door`.",
+        cost="Turned on, off, or met under another name of the model, it breaks every index that is already there, and vectors"
+        " that groups share. Vectors are cut by `dimensions` of the request only, never afterwards; bytes are refused.",
+        example=True,
+    )
 
 
 class Settings(Strict):
@@ -294,6 +302,7 @@ class Settings(Strict):
             logprob_noise=logprobs.noise,
             embedding_step=embeddings.step,
             embedding_noise=embeddings.noise,
+            embedding_rotate=embeddings.rotate,
             pins=self.pins,
             usage=self.usage,
             at_limit=self.at_limit,
@@ -301,6 +310,14 @@ class Settings(Strict):
             pace_per_s=self.pace,
             charge=self.charge,
             scale=self.scale,
+        )
+
+
+def forbid_rotation(settings: Settings, where: str) -> None:
+    """Raise ValueError where these settings say something of `embeddings.rotate`."""
+    if settings.embeddings is not None and settings.embeddings.rotate is not None:
+        raise ValueError(
+            f"no `embeddings.rotate` {where}: whoever came under it, or left it, would find nothing in his own index any more"
         )
 
 

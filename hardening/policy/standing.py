@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from hardening.policy.quantities import Count, Seconds, written
-from hardening.policy.settings import Enforcement, Name, Settings, Strict
+from hardening.policy.settings import Enforcement, Name, Settings, Strict, forbid_rotation
 
 _RISK = "a number from 0 to 1"
 
@@ -24,12 +24,14 @@ Risk = Annotated[
 
 
 def _merged_new(schema: dict[str, Any]) -> None:
-    """The schema of `new`, in which what is required may stand in a parent."""
+    """The schema of `new`: no `embeddings.rotate`, and what is required may stand in a parent."""
     schema["x-whole"] = {"required": schema.pop("required")}
+    rotating = {"properties": {"embeddings": {"required": ["rotate"]}}, "required": ["embeddings"]}
+    schema["not"] = rotating
 
 
 def _merged_band(schema: dict[str, Any]) -> None:
-    """The schema of a band: no `limits`, and what is required may stand in a parent."""
+    """The schema of a band: as of `new`, without `limits`."""
     del schema["properties"]["limits"]
     _merged_new(schema)
 
@@ -63,6 +65,11 @@ class New(Settings):
         examples=[{"requests": 50, "age": "1d"}],
     )
 
+    @model_validator(mode="after")
+    def _keeps_indexes(self) -> New:
+        forbid_rotation(self, "for new accounts")
+        return self
+
 
 class Band(Settings, Enforcement):
     """What holds while an account's risk is in a band; it only tightens."""
@@ -82,6 +89,7 @@ class Band(Settings, Enforcement):
             raise ValueError("a `leave` that is not above `enter`")
         if self.limits is not None:
             raise ValueError("no `limits` in a band (they are charged before it is known): use `charge`")
+        forbid_rotation(self, "in a band")
         return self
 
 

@@ -65,6 +65,7 @@ class Terms:
     logprob_noise: float | None = field(default=None, metadata=_larger())
     embedding_step: float | None = field(default=None, metadata=_larger())
     embedding_noise: float | None = field(default=None, metadata=_larger())
+    embedding_rotate: bool | None = field(default=None, metadata=_ranked(False, True))
     pins: Pins | None = field(default=None, metadata=_ranked("allow", "force", "refuse"))
     usage: UsageTerms | None = field(default=None, metadata=_ranked("keep", "round", "drop"))
     at_limit: AtLimit | None = field(default=None, metadata=_ranked("finish", "slow", "cut"))
@@ -94,6 +95,7 @@ UNSAID = Terms(
     logprob_noise=0.0,
     embedding_step=0.0,
     embedding_noise=0.0,
+    embedding_rotate=False,
     pins="allow",
     usage="keep",
     at_limit="cut",

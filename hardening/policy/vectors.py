@@ -15,15 +15,24 @@ _NOISED = Refusal(
     403, "forbidden", "embeddings are given as numbers here: ask for float, or base64 of float32"
 )
 
-REFUSED_BY: Mapping[Refusal, str] = MappingProxyType({_NOISED: "embedding_noise", _PACKED: "embedding_step"})
+_ROTATED = Refusal(
+    403, "forbidden", "embeddings are given rotated, as numbers: ask for float, or base64 of float32"
+)
+
+REFUSED_BY: Mapping[Refusal, str] = MappingProxyType(
+    {_ROTATED: "embedding_rotate", _NOISED: "embedding_noise", _PACKED: "embedding_step"}
+)
 """By refusal the field of `Terms` that it rests on."""
 
 
 def refused(terms: EmbeddingTerms, packing: Packing) -> Refusal | None:
     """Why embeddings in this packing are not given under these terms; None where they are.
 
-    A grid cannot be laid over bits. Bytes of a vector read as another one than its floats, and would draw noise anew.
+    A grid cannot be laid over bits. Bytes of a vector read as another one than its floats, and would draw noise anew;
+    rotated ones are no neighbours of rotated floats.
     """
+    if terms.rotate and packing != "floats":
+        return _ROTATED
     if terms.noise and packing != "floats":
         return _NOISED
     return _PACKED if terms.step and packing == "other" else None

@@ -95,6 +95,7 @@ def _secret_settings(reading: Reading) -> Iterator[PolicyFault]:
         "seal": "nothing is sealed without a key",
         "logprob_noise": "noise is another in each process without a key",
         "embedding_noise": "noise is another in each process without a key",
+        "embedding_rotate": "rotated vectors need a key, and there is none: the start fails",
     }
     for node, terms in parts:
         for name, effect in effects.items():

@@ -56,6 +56,7 @@ class EmbeddingKeys(TypedDict, total=False):
 
     step: float
     noise: float
+    rotate: bool
 
 
 class SettingKeys(TypedDict, total=False):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hardening.events import Event, Text
 from hardening.facts import Decision, EmbeddingTerms, LogprobTerms, Usage
+from hardening.kernels import Noise
 from hardening.transform.embeddings import BoundedVectors, Stepping
 from hardening.transform.inline import InlineTraces
 from hardening.transform.noise import RowNoise
@@ -17,7 +18,6 @@ from hardening.transform.rows import BoundedRows, Cutting
 from hardening.transform.step import Step
 from hardening.transform.summary import budget
 from hardening.transform.usage import CoarseUsage
-from hardening.transform.vector_noise import VectorNoise
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Makers:
 
     cutter: Callable[[int | None, float], Cutting]
     summariser: Callable[[int], Summarising]
-    stepper: Callable[[float, VectorNoise | None], Stepping]
+    stepper: Callable[[float, Noise | None], Stepping]
 
 
 class Chain:
@@ -48,7 +48,7 @@ class Chain:
         in_bytes: bool = False,
         choices: int = 1,
         noise: RowNoise | None = None,
-        vector_noise: VectorNoise | None = None,
+        vector_noise: Noise | None = None,
         asks_rows: bool = True,
         sealing: Callable[[], Keeping] | None = None,
         restored: Restored | None = None,
@@ -57,7 +57,7 @@ class Chain:
 
         `choices` is how many answers were asked for. `sealing` begins the seal of a trace that comes in pieces.
         `restored` are the traces in the request: whatever the decision shows, no copy of them leaves but as an answer.
-        Where the decision asks for noise on rows, none leaves without `noise`, nor a vector without `vector_noise`. `asks_rows` says that rows were asked for.
+        Where the decision asks for noise on rows, none leaves without `noise`, nor one that it wants changed by a secret without `vector_noise`. `asks_rows` says that rows were asked for.
         """
         reasoning, logprobs = decision.reasoning, decision.logprobs
         self._terms = reasoning
@@ -92,7 +92,7 @@ class Chain:
             self.rows = BoundedRows(cutter, aligned=self.hidden is not None, noise=noise, asked=asked)
         if decision.acts and embeds:
             terms = decision.embeddings
-            closed = terms.noise > 0.0 and vector_noise is None
+            closed = terms.keyed and vector_noise is None
             stepper = None if closed else makers.stepper(terms.grid, vector_noise)
             self.vectors = BoundedVectors(stepper, packed=terms == EmbeddingTerms(), in_bytes=in_bytes)
         elif decision.acts and self.rows is None and decision.embeddings != EmbeddingTerms():

@@ -251,3 +251,74 @@ def test_an_answer_before_the_account_is_named_holds_no_vector() -> None:
     failing = harden(replies([BODY], kind=b"application/json", status=400), POLICY, identify=DEFERRED)
     answer = run(ask(failing, json.dumps(ASKED).encode(), path="/v1/embeddings"))
     assert (answer.status, json.loads(answer.body)["data"]) == (400, [{"index": 0, "embedding": []}])
+
+
+ROTATED = """\
+version: 1
+accounts: {groups: {partner: [acct_9]}}
+defaults: {embeddings: {step: 0.001}}
+rules:
+  - {name: kept, match: {model: "e-*"}, embeddings: {rotate: true}}
+  - {name: noisy, match: {model: e-noisy}, embeddings: {noise: 0.1}}
+  - {name: internal, match: {model: e-internal}, exempt: true}
+"""
+LONG = [[_draw.gauss(0, 0.05) for _ in range(96)] for _ in range(2)]
+
+
+def rotated(model: str = "e-1", *, identify: Any = None, policy: str = ROTATED) -> tuple[np.ndarray, Answer]:
+    body = json.dumps({"data": [{"index": at, "embedding": row} for at, row in enumerate(LONG)]}).encode()
+    app = replies([body], kind=b"application/json")
+    hardened = harden(app, policy, identify=identify or (lambda scope: "acct_1"))
+    answer = run(ask(hardened, json.dumps({**ASKED, "model": model}).encode(), path="/v1/embeddings"))
+    return np.array([one["embedding"] for one in json.loads(answer.body)["data"]]), answer
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+def test_rotated_vectors_compare_inside_of_their_group_and_model_only_and_say_so() -> None:
+    rows, answer = rotated()
+    clean = np.array(LONG)
+    assert cosine(rows[0], rows[1]) == pytest.approx(cosine(clean[0], clean[1]), abs=0.02)
+    assert abs(cosine(rows[0], clean[0])) < 0.5
+    assert "rotated=?1" in answer.headers["x-hardening"].split(", ")
+    again, _ = rotated(identify=lambda scope: "acct_2")
+    np.testing.assert_array_equal(again, rows)
+    for other in (rotated("e-2")[0], rotated(identify=lambda scope: "acct_9")[0]):
+        assert abs(cosine(other[0], rows[0])) < 0.5
+    for model in ("m", "e-internal"):
+        plain, answer = rotated(model)
+        assert cosine(plain[0], clean[0]) > 0.999
+        assert "rotated" not in answer.headers.get("x-hardening", "")
+
+
+def test_a_key_that_the_app_has_not_yet_accepted_is_of_its_group_from_the_first_answer() -> None:
+    """Catches a first vector after each start that does not compare with those that follow."""
+    body = json.dumps({"data": [{"embedding": LONG[0]}]}).encode()
+    policy = ROTATED.replace(
+        "accounts: {groups: {partner: [acct_9]}}", "accounts: {groups: {all: ['key_*']}}"
+    )
+    hardened = harden(replies([body], kind=b"application/json"), policy)
+    asking = json.dumps({**ASKED, "model": "e-1"}).encode()
+    answers = [
+        run(ask(hardened, asking, path="/v1/embeddings", headers=[(b"authorization", b"Bearer k")]))
+        for _ in range(2)
+    ]
+    assert [receipt.proven for receipt in hardened.receipts] == [False, True]
+    assert answers[0].body == answers[1].body
+
+
+def test_rotated_bytes_are_refused_before_the_app() -> None:
+    answer, _, calls = asked({**ASKED, "model": "e-1", "encoding_format": "base64_int8"}, ROTATED)
+    assert (answer.status, calls) == (403, 0)
+    assert b"rotated" in answer.body
+
+
+def test_a_rotation_does_not_start_without_a_key() -> None:
+    app = replies([BODY], kind=b"application/json")
+    hardened = harden(app, ROTATED, environment={})
+    answer = run(ask(hardened, json.dumps(ASKED).encode(), path="/v1/embeddings"))
+    assert answer.status == 503
+    still = harden(app, ROTATED.replace("rotate: true", "rotate: false"), environment={})
+    assert run(ask(still, json.dumps(ASKED).encode(), path="/v1/embeddings")).status == 200

@@ -187,6 +187,32 @@ MISTAKES = [
     ("step beyond its range", "version: 1\ndefaults: {embeddings: {step: §17}}\n", "from 0 to 16"),
     ("step as text", "version: 1\ndefaults: {embeddings: {step: §'0.1'}}\n", "from 0 to 16"),
     ("noise that is no number", "version: 1\ndefaults: {embeddings: {noise: §.nan}}\n", "from 0 to 16"),
+    ("rotation as a word", "version: 1\ndefaults: {embeddings: {rotate: §always}}\n", "true or false"),
+    (
+        "rotation in a band",
+        "version: 1\nrisk:\n  bands:\n    §a: {enter: 0.5, leave: 0.4, embeddings: {rotate: true}}\n",
+        "in a band: whoever came under it",
+    ),
+    (
+        "rotation of newcomers",
+        "version: 1\nrisk:\n  §new: {until: {age: 1d}, embeddings: {rotate: false}}\n",
+        "for new accounts: whoever",
+    ),
+    (
+        "rotation that ends",
+        "version: 1\nrules:\n  - §{name: a, until: 2027-03-31, embeddings: {rotate: true}}\n",
+        "matches more than `model` and `door`",
+    ),
+    (
+        "rotation of a group",
+        "version: 1\naccounts: {groups: {g: [a]}}\nrules:\n  - §{name: a, match: {model: m}, except: {group: g}, embeddings: {rotate: true}}\n",
+        "matches more than `model` and `door`",
+    ),
+    (
+        "rotation of some",
+        "version: 1\nrules:\n  - §{name: a, enforce: 10%, embeddings: {rotate: true}}\n",
+        "acts for some",
+    ),
     ("pace of a standstill", "version: 1\ndefaults: {pace: §0/s}\n", "such as 20/s"),
     ("pace in words", "version: 1\ndefaults: {pace: §20 per second}\n", "such as 20/s"),
     ("scale of nothing", "version: 1\ndefaults: {scale: §0%}\n", "a share from 0.01% to 100%"),

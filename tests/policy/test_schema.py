@@ -28,6 +28,7 @@ BEYOND = {
     # what a name refers to, and what two places say together
     "unproven limit unknown", "limit undeclared", "limit of new accounts undeclared", "limit of new accounts that all share", "new limit of all", "group undeclared", "exception undeclared", "two rules of a name",
     "door in two spellings", "header in two spellings", "band left before entered", "new for no request",
+    "rotation that ends", "rotation of a group", "rotation of some",
     "parent unknown", "parent misspelt", "parent that no file can be", "parent is itself",
     # what a pattern would say too late or not at all
     "proxy with host bits", "proxy of a wrong size", "no such day", "duration of a year too many",

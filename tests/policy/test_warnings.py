@@ -342,6 +342,7 @@ NO_KEY: dict[str, str] = {"X": ""}
 SECRETS = {
     "defaults: {reasoning: {seal: §true}}\n": "reasoning.seal: nothing is sealed without a key",
     "defaults: {embeddings: {noise: §0.1}}\n": "embeddings.noise: noise is another in each process",
+    "defaults: {embeddings: {rotate: §true}}\n": "embeddings.rotate: rotated vectors need a key, and there is none: the start fails",
     "rules: [{name: a, logprobs: {noise: §0.5}}]\n": "logprobs.noise: noise is another",
     "risk: {new: {until: {age: 1d}, logprobs: {noise: §0.5}}}\n": "logprobs.noise: noise is another",
     "risk: {bands: {a: {enter: 0.5, leave: 0.4, logprobs: {noise: §0.5}}}}\n": "logprobs.noise: noise is another",

@@ -1,0 +1,40 @@
+"""A secret rotation of embeddings: similarities stay inside of one group and model, and compare with no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from hardening import kernels
+from hardening.noise_key import NoiseKey
+from hardening.transform.vector_noise import FIRST, Floats, VectorNoise
+
+_PURPOSE = b"rotation"
+_MOST = 64
+"""Rotations that are kept: 36 bytes for each value of their vectors, so 7 MB where all have 3,072."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What is added to a vector so that it is rotated, its noise too; each length has a rotation of its own.
+
+    Noise comes first: it is a function of the clean vector, so whoever asks for other lengths, or under
+    other names of the model, and undoes these rotations, meets the same noise again.
+    """
+
+    key: NoiseKey
+    noise: VectorNoise | None = None
+
+    def __call__(self, values: Floats) -> Floats | None:
+        """What is added to each of the values; None where there are too few of them to hide by a rotation."""
+        added = None if self.noise is None else self.noise(values)
+        if values.size < FIRST or (added is None and self.noise is not None):
+            return None
+        known = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        noised = known if added is None else known + added
+        return kernels.turn(noised, _turn(self.key.of(_PURPOSE), values.size)) - known
+
+
+_turn = lru_cache(maxsize=_MOST)(kernels.Turn.of)
