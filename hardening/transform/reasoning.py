@@ -35,7 +35,7 @@ _RUN = 10  # half of it
 _PLACES = 32  # of one run in a trace that are looked at; a run that stands oftener is searched for
 _SEARCHES = 64  # of a whole trace, for one text; where these are not enough, the text counts as a copy
 
-MOST_PIECES = 32
+MOST_PIECES = 64
 """Of a trace, that are kept before anybody looks at them: per piece that would cost more than all the rest."""
 
 

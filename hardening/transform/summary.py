@@ -47,7 +47,7 @@ class _Candidate:
 class Summariser:
     """Summarises one trace that comes in pieces; the same text whatever the pieces are.
 
-    Holds a bounded number of candidate sentences and less than a thousand characters beside them.
+    Holds a bounded number of candidate sentences and less than fifteen hundred characters beside them.
     """
 
     def __init__(self, max_tokens: int, count_tokens: Callable[[str], int], model: Model) -> None:
