@@ -20,7 +20,8 @@ from hardening.wire.traces import written
 from hardening.wire.turns import Turn, Turns
 
 _MARK = MARK.encode()
-_ESCAPE = rb"\u00"
+_BACKSLASH = 92  # looked for first: one byte is found many times faster than four
+_escape = re.compile(rb"\\u00").search
 _escaped_letters = re.compile(rb"\\u00(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])", re.IGNORECASE).sub
 
 RevealAt = Callable[[str, tuple[str, ...] | None], Turn | None]
@@ -42,7 +43,8 @@ def carries_seals(body: bytes) -> bool:
         text = as_utf8(body)
     except WireError:
         return False
-    return (text is not body or _ESCAPE in text) and _MARK in _escaped_letters(_letter, text)
+    may_hide = text is not body or (_BACKSLASH in text and _escape(text) is not None)
+    return may_hide and _MARK in _escaped_letters(_letter, text)
 
 
 def answered(body: bytes, turns: Turns, *, format: str) -> tuple[str, ...]:
