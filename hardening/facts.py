@@ -144,12 +144,16 @@ class Limit:
 
 
 class Standing(NamedTuple):
-    """What the store knows of an account: `risk` in 0..1, its band, how long and how often seen."""
+    """What the store knows of an account: `risk` in 0..1, its band, how long and how often seen.
+
+    `due` is a higher band in which the next conversation that begins is the first.
+    """
 
     risk: float = 0.0
     band: str | None = None
     requests: int = 0
     age_s: float = 0.0
+    due: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ async def spent(store: StateStore, limits: dict[str, Limit]) -> dict[str, float]
         # What is left is never below nothing; the time until all is back tells of a debt as well.
         found[name] = admission.limits[0].reset_s * limit.amount / limit.per_s
         if admission.lease is not None:
-            await _finished(store.settle(admission.lease, (), {}, 0.0))
+            await _finished(store.settle(admission.lease, (), None, 0.0))
     return found
 
 

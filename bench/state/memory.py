@@ -82,7 +82,7 @@ def _turns(
         now += 0.001
         lease = store.admit(account, reserved, now).lease
         assert lease is not None
-        store.settle(lease, actual, {}, now)
+        store.settle(lease, actual, None, now)
 
 
 def _least_us(turns: Callable[[], None]) -> float:
@@ -105,7 +105,7 @@ def size(accounts: int) -> Iterator[Line]:
         account, reserved, actual = _request(number, limits)
         lease = store.admit(account, reserved, 1000.0).lease
         assert lease is not None
-        store.settle(lease, actual, {}, 1000.0)
+        store.settle(lease, actual, None, 1000.0)
         del account, reserved, actual, lease
     gc.collect()
     used, _ = tracemalloc.get_traced_memory()
@@ -143,7 +143,7 @@ def _spend(store: MemoryStore, policy: Policy, account: Account, now: float) -> 
     facts = RequestFacts("/v1/chat/completions", "openai_chat", "glass", max_tokens=100)
     answer = store.admit(account, charges(policy, facts, account, 100, now).charges, now)
     if answer.lease is not None:
-        store.settle(answer.lease, (), {}, now)
+        store.settle(answer.lease, (), None, now)
     return answer.granted
 
 

@@ -63,7 +63,7 @@ def acts_of(server: Server, store: RedisStore) -> dict[str, Act]:
 
     async def settle(limits: tuple[Limit, ...], number: int) -> None:
         _, charges = charges_of(number % 1000, limits, 700.0)
-        await store.settle(leases.pop(number), charges, {}, 0.0)
+        await store.settle(leases.pop(number), charges, None, 0.0)
 
     return {
         "a bare EVALSHA with one SET": lambda number: bare([f"bare:{number % 1000}"], [b"x" * 88]),
@@ -127,7 +127,7 @@ async def size(server: Server, accounts: int) -> tuple[float, float]:
         account, charges = charges_of(number, LIMITS, 900.0)
         lease = (await store.admit(account, charges, 0.0)).lease
         assert lease is not None
-        await store.settle(lease, (), {}, 0.0)
+        await store.settle(lease, (), None, 0.0)
 
     async def hold(number: int) -> None:
         account, charges = charges_of(number, LIMITS, 900.0)

@@ -89,11 +89,11 @@ def _turn(store: StateStore, number: int, limits: Sequence[Limit]) -> tuple[floa
     admit_s = perf_counter() - began
     if isawaitable(answer):
         lease = asyncio.run(_finished(answer)).lease
-        asyncio.run(_finished(store.settle(lease, actual, {}, 1000.0)))
+        asyncio.run(_finished(store.settle(lease, actual, None, 1000.0)))
         return None, None
     assert answer.lease is not None
     began = perf_counter()
-    done = store.settle(answer.lease, actual, {}, 1000.0)
+    done = store.settle(answer.lease, actual, None, 1000.0)
     settle_s = perf_counter() - began
     if done is not None:
         asyncio.run(_finished(done))
@@ -176,7 +176,7 @@ def _spend(store: SqliteStore, account: Account, limits: Sequence[Limit]) -> Non
     charges = tuple(Charge(limit, account.scope, 900.0) for limit in limits)
     answer = store.admit(account, charges, 0.0)
     admission = asyncio.run(_finished(answer)) if isawaitable(answer) else answer
-    done = store.settle(admission.lease, tuple(one._replace(amount=7.0) for one in charges), {}, 0.0)
+    done = store.settle(admission.lease, tuple(one._replace(amount=7.0) for one in charges), None, 0.0)
     if done is not None:
         asyncio.run(_finished(done))
 

@@ -74,7 +74,7 @@ class Allowance:
         used = usage_of(case, self._exchange.settlement(), 200)
         try:
             done = case.store.settle(
-                lease, settled(case.claim, less(used, self.paid)), {}, self._service.now()
+                lease, settled(case.claim, less(used, self.paid)), None, self._service.now()
             )
             if isawaitable(done):
                 await done

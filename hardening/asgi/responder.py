@@ -302,7 +302,7 @@ class Responder:
             # Whoever is refused with a proven account's name may not be that account.
             actual = tuple(one._replace(amount=0.0) for one in actual)
         try:
-            done = case.store.settle(lease, actual, {}, self.now())
+            done = case.store.settle(lease, actual, None, self.now())
         except Exception as fault:  # noqa: BLE001  as in case.py
             self._service.store_failed("settle", fault)
         else:

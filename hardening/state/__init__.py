@@ -9,7 +9,8 @@ from hardening.state.local import LocalShare
 from hardening.state.memory import MemoryStore
 from hardening.state.redis_url import read_url
 from hardening.state.sqlite import SqliteAccounts, SqliteStore
-from hardening.state.store import Evidence, HeldStore, ReadableStore, StateStore
+from hardening.state.standing import Evidence
+from hardening.state.store import HeldStore, ReadableStore, StateStore
 
 __all__ = [
     "FOREIGN_DEADLINE_S",

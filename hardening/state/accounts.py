@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from hardening.facts import Limit
 from hardening.state.buckets import Spent
+from hardening.state.standing import Record
 
 OWN = "account:"
 """What begins the key of the scope that holds an account's own limits, its standing and its block."""
@@ -26,11 +27,15 @@ class Block(NamedTuple):
 
 
 class Flag(NamedTuple):
-    """The band of risk that an operator has put an account into, and for how many seconds more."""
+    """The band of risk that an operator has put an account into, for how many seconds more, and why.
+
+    Without a band it is one that keeps the account out of all.
+    """
 
     band: str
     risk: float
     left_s: float
+    reason: str = ""
 
 
 class Kept(NamedTuple):
@@ -44,7 +49,10 @@ class Kept(NamedTuple):
 
 
 class AccountState(NamedTuple):
-    """What a store knows of one account at its time `now`; limits that are whole are not listed."""
+    """What a store knows of one account at its time `now`; limits that are whole are not listed.
+
+    `record` is what its requests have said, whatever a flag says.
+    """
 
     id: str
     requests: int
@@ -53,6 +61,7 @@ class AccountState(NamedTuple):
     limits: tuple[Kept, ...] = ()
     block: Block | None = None
     flag: Flag | None = None
+    record: Record | None = None
 
 
 class Accounts(Protocol):
@@ -77,6 +86,13 @@ class Accounts(Protocol):
         """Give back all that an account has spent of its own limits, but not of its organisation's."""
         ...
 
+    def forget(self, id: str, now: float) -> AccountState | Awaitable[AccountState | None] | None:
+        """Forget what an account has asked: its standing, its age, its requests and what it has spent of its own limits.
+
+        A block and a flag, which are an operator's word, stay.
+        """
+        ...
+
     def grant(
         self, id: str, limits: Sequence[Limit], units: float, now: float
     ) -> AccountState | Awaitable[AccountState | None] | None:
@@ -94,11 +110,18 @@ class Accounts(Protocol):
         ...
 
     def flag(
-        self, id: str, band: str, risk: float, for_s: float, now: float, org: str | None = None
+        self,
+        id: str,
+        band: str,
+        risk: float,
+        for_s: float,
+        now: float,
+        org: str | None = None,
+        reason: str = "",
     ) -> AccountState | Awaitable[AccountState]:
-        """Put an account into a band of risk for so long, in the place of one that it is in; `org` as for `block`.
+        """Put an account into a band of risk for so long, whatever its record says; `org` as for `block`.
 
-        What it reserves from now on is priced by that band; leases that are open stay as they were priced.
+        An empty band keeps it out of all. What it reserves from now on is priced by that band; leases that are open stay as they were priced.
         """
         ...
 

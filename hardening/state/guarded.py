@@ -16,7 +16,8 @@ from hardening.errors import StateError, StoreAway
 from hardening.facts import Account, Admission, Charge, Lease
 from hardening.state.breaker import Breaker
 from hardening.state.local import LocalShare
-from hardening.state.store import Evidence, ReadableStore, StateStore
+from hardening.state.standing import Evidence
+from hardening.state.store import ReadableStore, StateStore
 
 FOREIGN_DEADLINE_S = 3.0
 """How long a store that an app brings may take to answer; those of ours have deadlines of their own."""
@@ -42,7 +43,7 @@ class _Late(NamedTuple):
 
     lease: Lease
     actual: tuple[Charge, ...]
-    evidence: Evidence
+    evidence: Evidence | None
     since: float
 
 
@@ -114,7 +115,7 @@ class GuardedStore:
         return self._ended(breaker, answer) if isawaitable(answer) else answer
 
     def settle(
-        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float
     ) -> Awaitable[None] | None:
         """Replace what the lease reserved by what was used, once; what fails now is repeated later."""
         self.local.end(lease, now)
@@ -293,7 +294,7 @@ class GuardedStore:
         if admission.lease is None:
             self.local.lost += 1  # blocked meanwhile: he spends nothing any more
             return True
-        return await self._settle_late(breaker, _Late(admission.lease, charges, {}, self._now()))
+        return await self._settle_late(breaker, _Late(admission.lease, charges, None, self._now()))
 
     async def _asked(self, breaker: Breaker, act: Callable[[], Any]) -> Any:
         answer = self._begun(breaker, act)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from hardening.facts import EVERYBODY, Account, Admission, Charge, Lease, LimitState, Standing
 from hardening.state.claims import units_of
 from hardening.state.memory import MemoryStore
-from hardening.state.store import Evidence
+from hardening.state.standing import Evidence
 
 _SEEN = 20_000
 """Limits of scopes that are remembered as last seen; of others the whole limit is taken to be there."""
@@ -113,13 +113,16 @@ class LocalShare:
         self._lent[own] = answer.lease
         return answer._replace(lease=lease)
 
-    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
-        """Spend what was used, here now and in the store when it is back; see `StateStore.settle`."""
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float) -> None:
+        """Spend what was used, here now and in the store when it is back; see `StateStore.settle`.
+
+        What was asked while the store was away says nothing of its account: `evidence` is dropped.
+        """
         own = lease.token
         if not isinstance(own, _Own) or own.account is None:
             return
         account, own.account = own.account, None
-        self._memory.settle(own.lease, _twice(actual, own.standing), evidence, now)
+        self._memory.settle(own.lease, _twice(actual, own.standing), None, now)
         named = {(charge.limit.key, charge.scope_key) for charge in actual}
         silent = [one for one in lease.charges if (one.limit.key, one.scope_key) not in named]
         self.owe(account, (*actual, *silent))
@@ -130,7 +133,7 @@ class LocalShare:
         """End what a lease of the store was lent here; the store is told its whole use."""
         lent = self._lent.pop(lease.token, None)
         if lent is not None:
-            self._memory.settle(lent, (), {}, now)
+            self._memory.settle(lent, (), None, now)
 
     def _reserved(
         self, account: Account, charges: tuple[Charge, ...], standing: Standing, now: float

@@ -12,12 +12,12 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 
 from hardening.facts import Account, Admission, Charge, Lease, Limit, Standing, quickly
-from hardening.state import buckets, claims
+from hardening.state import buckets, claims, standing
 from hardening.state.accounts import OWN, AccountState, Block, Flag, Kept, belongs
 from hardening.state.buckets import UNSPENT
 from hardening.state.claims import Bucket, Part
 from hardening.state.models import MOST_MODELS, spare_of
-from hardening.state.store import Evidence
+from hardening.state.standing import Evidence, Record
 
 _LOOKS = 8
 """Accounts looked at for one to forget when a newcomer finds the store full."""
@@ -26,14 +26,19 @@ _NEW = Standing()
 
 
 class _Scope:
-    """What is known under one scope key: its buckets by limit, and the standing of a proven account."""
+    """What is known under one scope key: its buckets by limit, and the standing of a proven account.
 
-    __slots__ = ("buckets", "first_seen", "requests")
+    Before `clean_at` it is not forgotten for what its requests have said.
+    """
+
+    __slots__ = ("buckets", "clean_at", "first_seen", "record", "requests")
 
     def __init__(self, now: float) -> None:
         self.buckets: dict[str, Bucket] = {}
         self.first_seen = now
         self.requests = 0
+        self.record: Record | None = None
+        self.clean_at = 0.0
 
     def bucket(self, limit_key: str) -> Bucket:
         found = self.buckets.get(limit_key)
@@ -42,18 +47,19 @@ class _Scope:
         return found
 
     def is_idle(self, now: float) -> bool:
-        """Whether all limits are whole and no lease is open, so that forgetting gives nobody anything."""
-        return all(bucket.is_idle(now) for bucket in self.buckets.values())
+        """Whether all limits are whole, no lease is open and nothing speaks against it: forgetting gives nobody anything."""
+        return self.clean_at <= now and all(bucket.is_idle(now) for bucket in self.buckets.values())
 
 
 class _Open:
-    """A lease that is neither settled nor expired, with the standing that it was priced by."""
+    """A lease that is neither settled nor expired, with the standing that it was priced by, and who may gain one."""
 
-    __slots__ = ("expires_at", "parts", "standing")
+    __slots__ = ("expires_at", "home", "parts", "standing")
 
-    def __init__(self, parts: list[Part], standing: Standing, expires_at: float) -> None:
+    def __init__(self, parts: list[Part], standing: Standing, expires_at: float, home: _Scope | None) -> None:
         self.parts = parts
         self.standing = standing
+        self.home = home
         self.expires_at = expires_at
 
 
@@ -61,7 +67,7 @@ class MemoryStore:
     """A `StateStore` that answers at once; bounded in accounts, and a flood cannot wash anybody.
 
     When `max_accounts` is reached, the account longest unused goes whose limits are all whole
-    again. Where there is none, newcomers share the limits of one overflow scope until there is.
+    again and whom nothing is held against. Where there is none, newcomers share the limits of one overflow scope until there is.
     """
 
     def __init__(self, *, max_accounts: int = 100_000, lease_s: float = 1800.0) -> None:
@@ -80,7 +86,7 @@ class MemoryStore:
         self._leases: OrderedDict[Hashable, _Open] = OrderedDict()
         self._due_at = 0.0  # no lease runs out before
         self._blocks: dict[str, tuple[str, float]] = {}
-        self._flags: dict[str, tuple[str, float, float]] = {}
+        self._flags: dict[str, tuple[str, float, float, str]] = {}
 
     def __len__(self) -> int:
         """Accounts, networks and other scopes that are remembered."""
@@ -98,19 +104,19 @@ class MemoryStore:
             return Admission(False, None, self._known_standing(account), blocked_s=block.left_s)
         home = self._scope(account.scope) if account.proven else self._overflow
         # Whoever shares the overflow is as new as can be, however long that has been in use.
-        standing = _NEW if home is self._overflow else self._standing(home)
+        known = _NEW if home is self._overflow else self._standing(home)
         if self._flags and account.proven:
-            standing = self._flagged(account.id, standing)
-        parts = claims.reserve(charges, self._bucket, standing, now)
+            known = self._flagged(account.id, known)
+        parts = claims.reserve(charges, self._bucket, known, now)
         if isinstance(parts, Admission):
             return parts
         home.requests += 1
         token = next(self._tokens)
         expires_at = now + self._lease_s
-        self._leases[token] = _Open(parts, standing, expires_at)
+        self._leases[token] = _Open(parts, known, expires_at, None if home is self._overflow else home)
         lease = quickly(Lease, (token, charges, expires_at))
         left = claims.states(parts, now)
-        return quickly(Admission, (True, lease, standing, left, None, None, None))
+        return quickly(Admission, (True, lease, known, left, None, None, None))
 
     def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
@@ -127,30 +133,31 @@ class MemoryStore:
         longer = Lease(lease.token, lease.charges + charges, opened.expires_at)
         return Admission(True, longer, opened.standing, claims.states(parts, now))
 
-    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
-        """Replace what the lease reserved by what was used, once; see `StateStore.settle`.
-
-        Standing here is age and number of requests: `evidence` changes neither.
-        """
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float) -> None:
+        """Replace what the lease reserved by what was used, once; see `StateStore.settle`."""
         now = self._pass_time(now)
         opened = self._leases.pop(lease.token, None)
         if opened is None:
             self.late_settlements += 1
             return
         claims.settle(opened.parts, actual, self._bucket, opened.standing, now)
+        home = opened.home
+        if evidence and home is not None:
+            home.record = record = standing.settled(home.record, evidence, now)
+            home.clean_at = standing.clean_at(record, evidence.scale)
 
     def look(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         """What is left of these limits; see `ReadableStore.look`."""
         now = self._pass_time(now)
-        standing = self._known_standing(account) if account.proven else _NEW
+        known = self._known_standing(account) if account.proven else _NEW
         if account.proven and (block := self._block_of(account.id)):
-            return Admission(False, None, standing, blocked_s=block.left_s)
+            return Admission(False, None, known, blocked_s=block.left_s)
 
         def buckets_of(key: str) -> Mapping[str, Bucket]:
             scope = self._scopes.get(key)
             return {} if scope is None else scope.buckets
 
-        return Admission(True, None, standing, claims.seen(charges, buckets_of, now))
+        return Admission(True, None, known, claims.seen(charges, buckets_of, now))
 
     def saw_spent(self, limit: Limit, scope_key: str, units: float, now: float) -> None:
         """Take so much of a limit for spent, whatever was: another store says so."""
@@ -184,6 +191,17 @@ class MemoryStore:
                 bucket.spent = UNSPENT
         return self.find(id, now)
 
+    def forget(self, id: str, now: float) -> AccountState | None:
+        """Forget what an account has asked; see `Accounts.forget`."""
+        known = self.reset(id, now)
+        home = self._scopes.get(OWN + id)
+        if home is not None:
+            home.record, home.clean_at, home.requests, home.first_seen = None, 0.0, 0, self._now
+        for key, scope in self._own(id).items():
+            if scope.is_idle(self._now):
+                self._forget(key)
+        return known and self._state_of(id, self._own(id))
+
     def grant(self, id: str, limits: Sequence[Limit], units: float, now: float) -> AccountState | None:
         """Give units of limits back to an account; see `Accounts.grant`."""
         now = self._pass_time(now)
@@ -207,12 +225,19 @@ class MemoryStore:
         return known and known._replace(block=None)
 
     def flag(
-        self, id: str, band: str, risk: float, for_s: float, now: float, org: str | None = None
+        self,
+        id: str,
+        band: str,
+        risk: float,
+        for_s: float,
+        now: float,
+        org: str | None = None,
+        reason: str = "",
     ) -> AccountState:
         """Put an account into a band from now on; see `Accounts.flag`."""
         now = self._pass_time(now)
         self._flags = {key: flag for key, flag in self._flags.items() if flag[2] > now}
-        self._flags[OWN + id] = band, risk, now + for_s
+        self._flags[OWN + id] = band, risk, now + for_s, reason
         return self._state_of(id, self._own(id))
 
     def unflag(self, id: str, now: float) -> AccountState | None:
@@ -227,7 +252,7 @@ class MemoryStore:
 
     def _state_of(self, id: str, scopes: Mapping[str, _Scope]) -> AccountState:
         home = scopes.get(OWN + id)
-        standing = _NEW if home is None else self._standing(home)
+        known = _NEW if home is None else self._standing(home)
         kept = [
             Kept(key, limit_key, bucket.spent, bucket.held, bucket.leases)
             for key, scope in scopes.items()
@@ -236,12 +261,13 @@ class MemoryStore:
         ]
         return AccountState(
             id,
-            standing.requests,
-            standing.age_s,
+            known.requests,
+            known.age_s,
             self._now,
             tuple(kept),
             self._block_of(id),
             self._flag_of(id),
+            None if home is None else self._record(home),
         )
 
     def _block_of(self, id: str) -> Block | None:
@@ -249,8 +275,8 @@ class MemoryStore:
         return Block(reason, until - self._now) if until > self._now else None
 
     def _flag_of(self, id: str) -> Flag | None:
-        band, risk, until = self._flags.get(OWN + id, ("", 0.0, 0.0))
-        return Flag(band, risk, until - self._now) if until > self._now else None
+        band, risk, until, reason = self._flags.get(OWN + id, ("", 0.0, 0.0, ""))
+        return Flag(band, risk, until - self._now, reason) if until > self._now else None
 
     # -- time and scopes
 
@@ -326,10 +352,22 @@ class MemoryStore:
         scope = self._scopes.get(account.scope)
         return self._flagged(account.id, _NEW if scope is None else self._standing(scope))
 
-    def _flagged(self, id: str, standing: Standing) -> Standing:
+    def _flagged(self, id: str, known: Standing) -> Standing:
         """The standing with the band that an operator has put the account into."""
         flag = self._flag_of(id)
-        return standing if flag is None else standing._replace(risk=flag.risk, band=flag.band)
+        if flag is None:
+            return known
+        return known._replace(risk=flag.risk, band=flag.band or None, due=None)
 
     def _standing(self, scope: _Scope) -> Standing:
-        return quickly(Standing, (0.0, None, scope.requests, self._now - scope.first_seen))
+        age_s = self._now - scope.first_seen
+        record = scope.record and self._record(scope)
+        if record is None:
+            return quickly(Standing, (0.0, None, scope.requests, age_s, None))
+        due = record.due if record.is_ready else None
+        return quickly(Standing, (record.risk, record.band or None, scope.requests, age_s, due))
+
+    def _record(self, scope: _Scope) -> Record | None:
+        """What is kept of the requests of an account, if that is not too long ago."""
+        record = scope.record
+        return None if record is None or record.until <= self._now else record

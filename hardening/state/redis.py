@@ -26,9 +26,9 @@ from hardening.state.redis_claims import Claim, admission_of, merged, prices, st
 from hardening.state.redis_link import DEADLINE_S, Link
 from hardening.state.redis_script import script
 from hardening.state.redis_url import read_url
-from hardening.state.redis_wire import Act, Reply, Told, head, looked, packed, reply_of
+from hardening.state.redis_wire import Act, Reply, Told, evidence_of, head, looked, packed, reply_of
 from hardening.state.spent import UNSPENT
-from hardening.state.store import Evidence
+from hardening.state.standing import Evidence
 
 REMEMBERED_S = 30 * 86_400.0
 """How long the standing of an account that asks nothing is kept."""
@@ -120,16 +120,14 @@ class RedisStore:
         token = Token(os.urandom(8), self._root(account), (account.scope,), _NEW, model).with_scopes(claim)
         try:
             paid = prices(charges, token.order) if account.proven else b""
-            reply = await self._call("admit", token, claim, now, proven=account.proven, prices=paid)
+            reply = await self._call("admit", token, claim, now, proven=account.proven, more=paid)
         except (StateError, asyncio.CancelledError) as fault:
             # Whoever asked is gone, or goes on without an answer; the server may have reserved all the same.
             self._doubtful.append(token)
             if not isinstance(fault, StateError):
                 self._undo(self.lane(account))
             raise
-        standing = _NEW
-        if account.proven:
-            standing = Standing(reply.risk, reply.band or None, reply.requests, reply.age_s)
+        standing = reply.standing if account.proven else _NEW
         if reply.blocked_s > 0.0:
             return Admission(False, None, standing, blocked_s=reply.blocked_s)
         token = token._replace(standing=standing, is_spare=reply.is_spare)
@@ -143,13 +141,11 @@ class RedisStore:
         scopes = tuple(dict.fromkeys((account.scope, *(charge.scope_key for charge in charges))))
         token = Token(bytes(8), self._root(account), scopes, _NEW)
         raw = await self._link.call(*self._arguments("look", token, {}, now))
-        reply, _, _, kept = looked(raw, scopes)
-        standing = _NEW
-        if account.proven:
-            standing = Standing(reply.risk, reply.band or None, reply.requests, reply.age_s)
-            if reply.blocked_s > 0.0:
-                return Admission(False, None, standing, blocked_s=reply.blocked_s)
-        found = {(one.scope, one.key): Told(True, one.spent, one.held) for one in kept}
+        reply, state = looked(raw, account.id, scopes)
+        standing = reply.standing if account.proven else _NEW
+        if account.proven and reply.blocked_s > 0.0:
+            return Admission(False, None, standing, blocked_s=reply.blocked_s)
+        found = {(one.scope, one.key): Told(True, one.spent, one.held) for one in state.limits}
         whole = Told(True, UNSPENT, 0.0)
         return Admission(
             True,
@@ -179,17 +175,18 @@ class RedisStore:
         granted = longer if reply.granted else None
         return admission_of(reply, granted, token.standing, charges, claim, token.order)
 
-    async def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
-        """Replace what the lease reserved by what was used, once; see `StateStore.settle`.
-
-        Standing here is age and number of requests: `evidence` changes neither.
-        """
+    async def settle(
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float
+    ) -> None:
+        """Replace what the lease reserved by what was used, once; see `StateStore.settle`."""
         token = lease.token
         if not isinstance(token, Token):
             self.late_settlements += 1
             return
         claim = merged(actual, token.standing)
-        reply = await self._call("settle", token.with_scopes(claim), claim, now)
+        proven = token.scopes[0].startswith(OWN)
+        said = evidence_of(evidence) if proven else b""
+        reply = await self._call("settle", token.with_scopes(claim), claim, now, proven=proven, more=said)
         if not reply.granted:
             self.late_settlements += 1
 
@@ -227,11 +224,11 @@ class RedisStore:
         now: float,
         *,
         proven: bool = False,
-        prices: bytes = b"",
+        more: bytes = b"",
     ) -> Reply:
         keys, arguments = self._arguments(act, token, claim, now, proven=proven)
-        if prices:
-            arguments.append(prices)
+        if more:
+            arguments.append(more)
         raw = await self._link.call(keys, arguments)
         if self._doubtful:
             self._undo(self._link.lane(keys[0]))

@@ -11,12 +11,13 @@ from bisect import insort
 from collections.abc import AsyncIterator, Sequence
 
 from hardening.facts import Limit
-from hardening.state.accounts import OWN, AccountState, Block, Flag, belongs
+from hardening.state.accounts import OWN, AccountState, belongs
 from hardening.state.redis import LEASES, REMEMBERED_S, keys_of, tag_of
 from hardening.state.redis_link import Link
 from hardening.state.redis_script import script
 from hardening.state.redis_url import read_url
 from hardening.state.redis_wire import Act, block_of, flag_of, head, looked, packed
+from hardening.state.standing import Record
 
 _DEADLINE_S = 5.0
 _NO_LEASE = bytes(8)
@@ -70,6 +71,10 @@ class RedisAccounts:
         """Make all limits of an account whole; see `Accounts.reset`."""
         return await self._act("reset", id, now)
 
+    async def forget(self, id: str, now: float) -> AccountState | None:
+        """Forget what an account has asked; see `Accounts.forget`."""
+        return await self._act("forget", id, now)
+
     async def grant(self, id: str, limits: Sequence[Limit], units: float, now: float) -> AccountState | None:
         """Give units of limits back to an account; see `Accounts.grant`."""
         return await self._act("grant", id, now, charges=packed((limit, units) for limit in limits))
@@ -81,11 +86,18 @@ class RedisAccounts:
         return await self._done("block", id, await self._marked(id, org), now, mark=block_of(reason, for_s))
 
     async def flag(
-        self, id: str, band: str, risk: float, for_s: float, now: float, org: str | None = None
+        self,
+        id: str,
+        band: str,
+        risk: float,
+        for_s: float,
+        now: float,
+        org: str | None = None,
+        reason: str = "",
     ) -> AccountState:
         """Put an account into a band from now on; see `Accounts.flag`."""
         places = await self._marked(id, org)
-        return await self._done("flag", id, places, now, mark=flag_of(band, risk, for_s))
+        return await self._done("flag", id, places, now, mark=flag_of(band, risk, for_s, reason))
 
     async def unflag(self, id: str, now: float) -> AccountState | None:
         """Take an account out of its band; see `Accounts.unflag`."""
@@ -114,15 +126,16 @@ class RedisAccounts:
         for root, scopes in places.items():
             arguments = [act, first, *[charges] * len(scopes), mark]
             raw = await self._link.call(keys_of(self._prefix, root, scopes), arguments)
-            reply, reason, flagged_s, kept = looked(raw, scopes)
+            _, here = looked(raw, id, scopes)
             found = AccountState(
                 id,
-                found.requests + reply.requests,
-                max(found.age_s, reply.age_s),
-                reply.now,
-                found.limits + kept,
-                Block(reason, reply.blocked_s) if reply.blocked_s > 0.0 else found.block,
-                Flag(reply.band, reply.risk, flagged_s) if reply.band else found.flag,
+                found.requests + here.requests,
+                max(found.age_s, here.age_s),
+                here.now,
+                found.limits + here.limits,
+                here.block or found.block,
+                here.flag or found.flag,
+                max((one for one in (here.record, found.record) if one), key=_risk, default=None),
             )
         return found
 
@@ -151,3 +164,7 @@ class RedisAccounts:
             # A key or model that callers call "leases" has a state all the same.
             if not scope.endswith(LEASES) or (scope.count("\n") == 1 and not scope.startswith(OWN)):
                 yield root, scope
+
+
+def _risk(record: Record) -> float:
+    return record.risk

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-PARTS = ("layout", "buckets", "scopes", "leases", "act")
+PARTS = ("layout", "buckets", "standing", "scopes", "leases", "act")
 """In this order, for each part uses what stands in those before."""
 
 

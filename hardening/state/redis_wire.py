@@ -7,20 +7,28 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from hardening.facts import Limit, Prior
-from hardening.state.accounts import Kept
+from hardening.facts import Limit, Prior, Standing
+from hardening.state.accounts import AccountState, Block, Flag, Kept
 from hardening.state.buckets import Spent
+from hardening.state.standing import SLOTS, Evidence, Record, Scale, record_of
 
-Act = Literal["admit", "extend", "settle", "undo", "release", "look", "reset", "grant", "block", "flag"]
+Act = Literal[
+    "admit", "extend", "settle", "undo", "release", "look", "reset", "forget", "grant", "block", "flag"
+]
 
 _HEAD = struct.Struct("<8sdddB")
 _NUMBERS = struct.Struct("<Bdddd")
-_REPLY = struct.Struct("<BBBddIddB")
+_REPLY = struct.Struct("<BBBddIdd")
 _BUCKET = struct.Struct("<Bdddd")
 _BLOCK = struct.Struct("<dB")
 _FLAG = struct.Struct("<ddB")
+_RECORD = struct.Struct("<ddddi")
+_CALIBRATION = struct.Struct("<dddddd")
+_JUDGED = struct.Struct("<BiB")
+_PAIR = struct.Struct("<dd")
 _UNTIL = struct.Struct("<dd")
 _DOUBLE = struct.Struct("<d")
 _COUNT = struct.Struct("<I")
@@ -44,8 +52,8 @@ class Reply(NamedTuple):
     """The script's answer; `known` says whether the lease was there, `now` is the server's time.
 
     `is_spare` says that the charges of the model went to the scope that models beyond the bound share.
-    `blocked_s` is how long the account stays blocked, 0 for one that is not; `band` is that in which an
-    operator has put it, empty where none has.
+    `blocked_s` is how long the account stays blocked, 0 for one that is not; `band` is that in which it
+    is, and `due` a higher one that begins with its next conversation, empty where there is none.
     """
 
     granted: bool
@@ -57,7 +65,13 @@ class Reply(NamedTuple):
     blocked_s: float
     risk: float = 0.0
     band: str = ""
+    due: str = ""
     buckets: tuple[Told, ...] = ()
+
+    @property
+    def standing(self) -> Standing:
+        """How the account stands."""
+        return Standing(self.risk, self.band or None, self.requests, self.age_s, self.due or None)
 
 
 def head(lease_id: bytes, now: float, lease_s: float, remembered_s: float, *, proven: bool) -> bytes:
@@ -98,10 +112,30 @@ def priced(units: Mapping[str, Iterable[float]], prior: Prior | None = None) -> 
     return _UNTIL.pack(*until) + b"".join(every)
 
 
-def flag_of(band: str, risk: float, for_s: float) -> bytes:
+def evidence_of(evidence: Evidence | None) -> bytes:
+    """The argument of a settlement that says something of its account."""
+    if not evidence:
+        return b""
+    nats, weights = evidence.nats, evidence.scale.calibration.weights
+    calibration, bands = _scale_of(evidence.scale)
+    pairs = [_PAIR.pack(weights.get(name, 0.0), one) for name, one in zip(SLOTS, nats, strict=True)]
+    return b"".join([calibration, _JUDGED.pack(evidence.entered, evidence.delay, len(nats)), *pairs, bands])
+
+
+@lru_cache(maxsize=16)
+def _scale_of(scale: Scale) -> tuple[bytes, bytes]:
+    """What stands before and behind the evidence, the same for all requests of a policy."""
+    by = scale.calibration
+    calibration = _CALIBRATION.pack(by.prior, by.half_life_s, by.floor, by.cap, by.least, scale.keep_s)
+    return calibration, b"".join(
+        [_text(band.name) + _PAIR.pack(band.enter, band.leave) for band in scale.bands]
+    )
+
+
+def flag_of(band: str, risk: float, for_s: float, reason: str = "") -> bytes:
     """The argument of a flag; for no time at all it takes one away."""
     text = band.encode()
-    return _FLAG.pack(for_s, risk, len(text)) + text
+    return _FLAG.pack(for_s, risk, len(text)) + text + _text(reason)
 
 
 def block_of(reason: str, for_s: float) -> bytes:
@@ -110,35 +144,61 @@ def block_of(reason: str, for_s: float) -> bytes:
     return _BLOCK.pack(for_s, len(text)) + text
 
 
-def looked(raw: bytes, scopes: Sequence[str]) -> tuple[Reply, str, float, tuple[Kept, ...]]:
-    """The script's answer to an operator: why it is blocked, how long it is in its band, every limit of these scopes.
+def looked(raw: bytes, id: str, scopes: Sequence[str]) -> tuple[Reply, AccountState]:
+    """The script's answer to an operator, with the account as it lies in these scopes.
 
     Raises:
         struct.error: that is no answer of the script.
     """
     reply, at = _begun(raw)
     (flagged_s,) = _DOUBLE.unpack_from(raw, at)
-    begin = at + _DOUBLE.size + 1
-    at = begin + raw[begin - 1]
-    reason, kept = raw[begin:at].decode(), []
+    reason, at = _read_text(raw, at + _DOUBLE.size)
+    why, at = _read_text(raw, at)
+    record, at = _read_record(raw, at + 1) if raw[at] else (None, at + 1)
+    kept = []
     for scope in scopes:
         (count,) = _COUNT.unpack_from(raw, at)
         at += _COUNT.size
         for _ in range(count):
-            begin = at + 1
-            at = begin + raw[begin - 1]
+            key, at = _read_text(raw, at)
             until, used, before, held, leases = _KEPT.unpack_from(raw, at)
-            kept.append(Kept(scope, raw[begin:at].decode(), Spent(until, used, before), held, leases))
+            kept.append(Kept(scope, key, Spent(until, used, before), held, leases))
             at += _KEPT.size
-    return reply, reason, flagged_s, tuple(one for one in kept if one.leases or one.spent.until > reply.now)
+    return reply, AccountState(
+        id,
+        reply.requests,
+        reply.age_s,
+        reply.now,
+        tuple(one for one in kept if one.leases or one.spent.until > reply.now),
+        Block(reason, reply.blocked_s) if reply.blocked_s > 0.0 else None,
+        Flag(reply.band, reply.risk, flagged_s, why) if flagged_s > 0.0 else None,
+        record,
+    )
+
+
+def _read_record(raw: bytes, at: int) -> tuple[Record, int]:
+    since, until, weight, risk, wait = _RECORD.unpack_from(raw, at)
+    band, at = _read_text(raw, at + _RECORD.size)
+    due, at = _read_text(raw, at)
+    end = at + 1 + raw[at] * _DOUBLE.size
+    sums = [one for (one,) in _DOUBLE.iter_unpack(raw[at + 1 : end])]
+    return record_of(since, until, weight, risk, wait, band, due, sums), end
 
 
 def _begun(raw: bytes) -> tuple[Reply, int]:
     """What every answer begins with, and where that ends."""
-    granted, known, spare, now, age_s, requests, blocked_s, risk, length = _REPLY.unpack_from(raw)
-    at = _REPLY.size + length
-    band = raw[_REPLY.size : at].decode()
-    return Reply(bool(granted), bool(known), bool(spare), now, age_s, requests, blocked_s, risk, band), at
+    granted, known, spare, now, age_s, requests, blocked_s, risk = _REPLY.unpack_from(raw)
+    band, at = _read_text(raw, _REPLY.size)
+    due, at = _read_text(raw, at)
+    return Reply(
+        bool(granted), bool(known), bool(spare), now, age_s, requests, blocked_s, risk, band, due
+    ), at
+
+
+def _read_text(raw: bytes, at: int) -> tuple[str, int]:
+    """A text with its length before it, and where it ends."""
+    end = at + 1 + raw[at]
+    return raw[at + 1 : end].decode(), end
 
 
 def _text(text: str) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from hardening.facts import EVERYBODY, Account, Admission, Charge, Lease, LimitState
 from hardening.state.redis import RedisStore
-from hardening.state.store import Evidence
+from hardening.state.standing import Evidence
 
 _ALL = EVERYBODY.scope
 
@@ -80,7 +80,9 @@ class SharedLimits:
             return answer
         return answer._replace(lease=answer.lease._replace(charges=lease.charges + charges))
 
-    async def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float) -> None:
+    async def settle(
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float
+    ) -> None:
         """Replace what the lease reserved by what was used, once; see `StateStore.settle`."""
         token = lease.token
         if not isinstance(token, Pair):
@@ -90,7 +92,7 @@ class SharedLimits:
         # Each of the two counts once, also where the other fails and both are repeated.
         done = await asyncio.gather(
             self._store.settle(token.own, own, evidence, now),
-            self._store.settle(token.shared, shared, {}, now),
+            self._store.settle(token.shared, shared, None, now),
             return_exceptions=True,
         )
         for fault in done:

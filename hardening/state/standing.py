@@ -27,12 +27,13 @@ SIGNALS = (
     "probing",
     "switch",
 )
-"""What evidence there is, in the order of a record's sums. New ones come last, before `app`."""
+"""What evidence there is, by signal."""
 
 APP = "app"
 """The sum of what the app's own signals say."""
 
 SLOTS = (*SIGNALS, APP)
+"""What a record keeps a sum of, by place: a new one comes last, behind `app`."""
 
 LEAST_NATS, MOST_NATS = -0.11, 4.0
 """What one request may say under one signal: no single one convicts anybody, and none clears him."""
@@ -45,6 +46,7 @@ BORDER_WAIT = 16
 
 _CLEAN_NATS = 1.0
 _NO_SUMS = (0.0,) * len(SLOTS)
+_PLACES = {name: place for place, name in enumerate(SLOTS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Calibration:
     cap: float = 40.0
     least: float = 20.0
     digest: str = ""
+    by_slot: tuple[tuple[int, float], ...] = field(init=False, repr=False, compare=False)
+    """The place of each sum that counts, and how much it does."""
 
     def __post_init__(self) -> None:
         numbers = (self.prior, self.half_life_s, self.floor, self.cap, self.least, *self.weights.values())
@@ -78,6 +82,8 @@ class Calibration:
             )
         if unknown := sorted(self.weights.keys() - set(SLOTS)):
             raise ValueError(f"weights of known signals, not of {', '.join(unknown)}")
+        counts = [(slot, self.weights[name]) for slot, name in enumerate(SLOTS) if self.weights.get(name)]
+        object.__setattr__(self, "by_slot", tuple(counts))
 
 
 class BandAt(NamedTuple):
@@ -95,12 +101,6 @@ class Scale:
     calibration: Calibration
     bands: tuple[BandAt, ...] = ()
     keep_s: float = 30 * 86_400.0
-    weights: tuple[float, ...] = field(init=False, repr=False)
-    """Those of the calibration, by slot."""
-
-    def __post_init__(self) -> None:
-        known = self.calibration.weights
-        object.__setattr__(self, "weights", tuple([known.get(name, 0.0) for name in SLOTS]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,35 +141,48 @@ class Record(NamedTuple):
         return bool(self.due) and self.wait <= 0
 
 
+def record_of(
+    at: float, until: float, weight: float, risk: float, wait: int, band: str, due: str, sums: Sequence[float]
+) -> Record:
+    """A record as a store kept it; sums of signals that it did not know yet are 0."""
+    known = (*sums, *_NO_SUMS[len(sums) :])
+    return Record(at, until, weight, risk, wait, band, due, known[: len(SLOTS)])
+
+
 def slotted(nats: Mapping[str, float]) -> tuple[float, ...]:
     """Evidence by slot, each within its bounds; what is not known or no number says nothing."""
-    return tuple([_bounded(nats.get(name, 0.0)) for name in SLOTS])
-
-
-def _bounded(nats: float) -> float:
-    return min(max(nats, LEAST_NATS), MOST_NATS) if nats == nats else 0.0
+    said = [0.0] * len(SLOTS)
+    for name, more in nats.items():
+        if more == more and name in _PLACES:
+            said[_PLACES[name]] = min(max(more, LEAST_NATS), MOST_NATS)
+    return tuple(said)
 
 
 def merged(record: Record, nats: Sequence[float], seconds: float, calibration: Calibration) -> Record:
     """The record with the evidence of one more request, so many seconds later."""
-    fading = 2.0 ** (-max(0.0, seconds) / calibration.half_life_s)
+    fading = 2.0 ** (-seconds / calibration.half_life_s) if seconds > 0.0 else 1.0
     floor, cap = calibration.floor, calibration.cap
-    sums = [
-        min(max(known * fading + more, floor), cap) for known, more in zip(record.sums, nats, strict=True)
-    ]
-    return record._replace(weight=record.weight * fading + 1.0, sums=tuple(sums))
+    sums = [known * fading + more for known, more in zip(record.sums, nats, strict=True)]
+    if min(sums) < floor or max(sums) > cap:
+        sums = [min(max(total, floor), cap) for total in sums]
+    return Record(
+        record.at,
+        record.until,
+        record.weight * fading + 1.0,
+        record.risk,
+        record.wait,
+        record.band,
+        record.due,
+        tuple(sums),
+    )
 
 
 def risk(record: Record, calibration: Calibration) -> float:
     """The probability, in 0..1, that the account copies."""
-    return _risk(record, calibration, [calibration.weights.get(name, 0.0) for name in SLOTS])
-
-
-def _risk(record: Record, calibration: Calibration, weights: Sequence[float]) -> float:
     odds = calibration.prior
     if record.weight >= calibration.least:
-        for weight, known in zip(weights, record.sums, strict=True):
-            odds += weight * known
+        for slot, weight in calibration.by_slot:
+            odds += weight * record.sums[slot]
     return 1.0 / (1.0 + math.exp(-min(max(odds, -50.0), 50.0)))
 
 
@@ -178,16 +191,25 @@ def settled(record: Record | None, evidence: Evidence, now: float) -> Record:
     scale = evidence.scale
     if record is None or record.until <= now:
         record = Record(now, now)
-    record = merged(record, evidence.nats, now - record.at, scale.calibration)
-    reached = _risk(record, scale.calibration, scale.weights)
-    known = record._replace(at=max(now, record.at), until=now + scale.keep_s, risk=reached)
-    due = _band_at(scale.bands, record.due or record.band, reached)
-    if _rank(scale.bands, due) <= _rank(scale.bands, record.band):
-        return known._replace(band=due, due="", wait=0)
-    wait = record.wait - 1 if record.due else evidence.delay
-    if record.due and (evidence.entered or wait <= -BORDER_WAIT):
-        return known._replace(band=due, due="", wait=0)
-    return known._replace(due=due, wait=wait)
+    known = merged(record, evidence.nats, now - record.at, scale.calibration)
+    reached = risk(known, scale.calibration)
+    band, due, wait = record.band, record.due, record.wait
+    if band or due or (scale.bands and reached >= scale.bands[0].enter):
+        band, due, wait = _entered(record, evidence, reached)
+    at, until = max(now, record.at), now + scale.keep_s
+    return Record(at, until, known.weight, reached, wait, band, due, known.sums)
+
+
+def _entered(record: Record, evidence: Evidence, reached: float) -> tuple[str, str, int]:
+    """The band at this risk, the one that is due, and how many requests it waits: down at once, up after a delay."""
+    bands, band = evidence.scale.bands, record.band
+    due = _band_at(bands, record.due or band, reached)
+    if _rank(bands, due) <= _rank(bands, band):
+        return due, "", 0
+    if not record.due:
+        return band, due, evidence.delay
+    wait = record.wait - 1
+    return (due, "", 0) if evidence.entered or wait <= -BORDER_WAIT else (band, due, wait)
 
 
 def _band_at(bands: Sequence[BandAt], held: str, reached: float) -> str:
@@ -208,9 +230,9 @@ def clean_at(record: Record, scale: Scale) -> float:
     """From when on it frees nobody of anything to forget this record: not before what speaks against him has faded."""
     if record.band or record.due:
         return record.until
-    against = sum(
-        weight * known for weight, known in zip(scale.weights, record.sums, strict=True) if known > 0
-    )
+    against = 0.0
+    for slot, weight in scale.calibration.by_slot:
+        against += weight * max(0.0, record.sums[slot])
     if against <= _CLEAN_NATS:
         return record.at
     fades_s = scale.calibration.half_life_s * math.log2(against / _CLEAN_NATS)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from typing import Protocol, runtime_checkable
 
 from hardening.facts import Account, Admission, Charge, Lease
-
-Evidence = Mapping[str, float]
-"""What one exchange says about its account: signal values in 0..1 by the signal's name."""
+from hardening.state.standing import Evidence
 
 
 class StateStore(Protocol):
@@ -48,9 +46,12 @@ class StateStore(Protocol):
         ...
 
     def settle(
-        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float
     ) -> Awaitable[None] | None:
         """Replace what the lease reserved by what was used, once; it counts as spent now.
+
+        `evidence` is merged into the record of the account that got the lease, which gives it its risk and
+        its band from the next request on; None says nothing. Who is not proven has no record.
 
         A reserved charge that `actual` does not name, by limit and scope, is spent as reserved:
         a request that shall cost nothing is settled with amounts of 0. What `actual` names beyond

@@ -53,7 +53,7 @@ def test_who_is_known_pays_once_and_is_told_nothing_of_the_limits_of_others() ->
 
     async def asking() -> list[Answer]:
         for _ in range(3):
-            store.settle(store.admit(Account("acct_7"), (), 0.0).lease, (), {}, 0.0)
+            store.settle(store.admit(Account("acct_7"), (), 0.0).lease, (), None, 0.0)
         return [await ask(hardened, BODY) for _ in range(12)]
 
     answers = run(asking())

@@ -86,7 +86,7 @@ def used(state: str, policy: Path, units: float, account: Account = ANNE, *, ope
     async def run() -> None:
         store = open_store(state)
         lease = (await _now(store.admit(account, charges(units), 0.0))).lease
-        await _now(store.settle(lease, charges(units), {}, 0.0))
+        await _now(store.settle(lease, charges(units), None, 0.0))
         if open_too:
             await _now(store.admit(account, charges(5.0), 0.0))
         await _now(store.close())

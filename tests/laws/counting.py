@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 from hardening.facts import Account, Admission, Charge, Lease
-from hardening.state import MemoryStore
+from hardening.state import Evidence, MemoryStore
 
 
 class Counting(MemoryStore):
@@ -20,9 +19,7 @@ class Counting(MemoryStore):
         self.granted += admission.granted
         return admission
 
-    def settle(
-        self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float], now: float
-    ) -> None:
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float) -> None:
         self.settled += 1
         super().settle(lease, actual, evidence, now)
 
@@ -42,7 +39,7 @@ class Awaited:
         return self.inner.extend(lease, charges, now)
 
     async def settle(
-        self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float], now: float
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float
     ) -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)

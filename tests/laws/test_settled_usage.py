@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 
 import pytest
 
 from hardening.facts import Charge, Lease
-from hardening.state import MemoryStore
+from hardening.state import Evidence, MemoryStore
 from hardening.testing import harden
 from tests.asgi.driver import ask, replies, run
 from tests.exchanges import ANSWER, TRACE
@@ -29,9 +28,7 @@ class Settled(MemoryStore):
 
     counts: Counts
 
-    def settle(
-        self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float], now: float
-    ) -> None:
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float) -> None:
         self.counts = {charge.limit.name: charge.amount for charge in actual}
         super().settle(lease, actual, evidence, now)
 

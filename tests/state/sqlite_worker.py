@@ -50,7 +50,7 @@ async def work(store: SqliteStore, seed: int, requests: int, concurrent: int) ->
             await asyncio.sleep(chance.random() * 0.002)
             used = float(chance.choice((0, 7, 100, 180)))
             actual = (Charge(TOTAL, account.scope, used), Charge(AT_ONCE, account.scope, 0.0))
-            await finished(store.settle(admission.lease, actual, {}, 0.0))
+            await finished(store.settle(admission.lease, actual, None, 0.0))
             say([account.id, used])
 
     await asyncio.gather(*(client() for _ in range(concurrent)))

@@ -20,12 +20,12 @@ def of(limit: Limit, amount: float, account: Account = ANNE) -> Charge:
 
 
 def use(store, *charges: Charge, now: float = 0.0, account: Account = ANNE) -> None:
-    store.settle(store.admit(account, charges, now).lease, charges, {}, now)
+    store.settle(store.admit(account, charges, now).lease, charges, None, now)
 
 
 def left(store, limit: Limit, now: float, account: Account = ANNE) -> float:
     answer = store.admit(account, (of(limit, 0.0, account),), now)
-    store.settle(answer.lease, (), {}, now)
+    store.settle(answer.lease, (), None, now)
     return answer.limits[0].remaining
 
 
@@ -77,7 +77,7 @@ def test_a_running_answer_of_a_blocked_account_is_settled_as_ever(make_store, de
     lease = store.admit(ANNE, (of(MINUTE, 50.0),), 0.0).lease
     desk.block("anne", "scraping", 100.0, 0.0, "all")
     assert store.extend(lease, (of(MINUTE, 10.0),), 1.0).granted
-    store.settle(lease, (of(MINUTE, 60.0),), {}, 1.0)
+    store.settle(lease, (of(MINUTE, 60.0),), None, 1.0)
     desk.unblock("anne", 1.0)
     assert left(store, MINUTE, 1.0) == pytest.approx(40.0)
 
@@ -117,7 +117,7 @@ def test_a_reset_gives_back_what_was_spent_and_keeps_what_is_reserved(make_store
     assert left(store, MINUTE, 0.0) == 75.0
     assert left(store, WINDOW, 0.0) == 100.0
     assert left(store, PER_KEY, 0.0) == 100.0
-    store.settle(lease, (of(MINUTE, 10.0),), {}, 0.0)
+    store.settle(lease, (of(MINUTE, 10.0),), None, 0.0)
     assert left(store, MINUTE, 0.0) == 90.0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import sqlite3
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from hardening.state import MemoryStore, SqliteAccounts, SqliteStore
 from hardening.state.sqlite.keeper import Keeper
 from tests.state.conftest import needs_valkey
 from tests.state.on_a_clock import SetClock, SetStore, awaited
+from tests.state.test_standing import said
 
 DAY = Limit("day", "tokens", amount=1000.0, per_s=86_400_000.0, burst=1000.0)
 SOON = Limit("soon", "requests", amount=10.0, per_s=0.1, burst=10.0)
-ANNE = Account("anne")
+ANNE, BOB = Account("anne"), Account("bob")
 
 
 def of(limit: Limit, amount: float, account: Account = ANNE) -> Charge:
@@ -26,7 +29,7 @@ def of(limit: Limit, amount: float, account: Account = ANNE) -> Charge:
 
 
 def in_debt(store: Any, account: Account) -> None:
-    store.settle(store.admit(account, (of(DAY, 1000.0, account),), 0.0).lease, (), {}, 0.0)
+    store.settle(store.admit(account, (of(DAY, 1000.0, account),), 0.0).lease, (), None, 0.0)
 
 
 # -- where there is no room
@@ -47,7 +50,7 @@ def test_where_all_are_in_debt_a_newcomer_who_is_blocked_is_refused_and_he_alone
 
 def test_scopes_that_are_forgotten_leave_their_blocks(tmp_path: Path) -> None:
     store = SetStore(tmp_path / "state.db", max_accounts=10)
-    store.settle(store.admit(ANNE, (of(SOON, 1.0),), 0.0).lease, (), {}, 0.0)
+    store.settle(store.admit(ANNE, (of(SOON, 1.0),), 0.0).lease, (), None, 0.0)
     SqliteAccounts(tmp_path / "state.db", clock=store.clock).block("anne", "x", math.inf, 0.0)
     for number in range(9):
         in_debt(store, Account(f"acct_{number}"))
@@ -65,18 +68,26 @@ def test_scopes_that_are_forgotten_leave_their_blocks(tmp_path: Path) -> None:
 # -- an update
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_file_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_knew(
     tmp_path: Path, version: int
 ) -> None:
     path = tmp_path / "state.db"
     store = SetStore(path)
     in_debt(store, ANNE)
+    open_lease = store.admit(BOB, (of(SOON, 1.0, BOB),), 0.0).lease
     store.inner.close()
     connection = sqlite3.connect(path)
     for table in ("blocks", "flags")[version - 1 :]:
         connection.execute(f"drop table {table}")
+    for column in ("record", "until", "clean_at"):
+        connection.execute(f"alter table scopes drop column {column}")
+    if version == 3:
+        connection.execute("alter table flags drop column reason")
+    (claim,) = connection.execute("select claim from leases").fetchone()
+    connection.execute("update leases set claim = ?", (json.dumps(json.loads(claim)[:2]),))
     connection.execute(f"pragma user_version = {version}")
+    connection.commit()
     connection.close()
     desk = SqliteAccounts(path, clock=SetClock())
     desk.block("anne", "x", 100.0, 0.0)
@@ -84,7 +95,29 @@ def test_a_file_of_an_earlier_version_is_brought_up_to_date_and_keeps_what_it_kn
     assert again.admit(ANNE, (), 1.0).blocked_s is not None
     assert desk.flag("anne", "harden", 0.8, 100.0, 0.0).flag is not None
     assert desk.find("anne", 0.0).requests == 1
+    again.settle(open_lease, (), said(phrasing=1.0), 1.0)
+    assert [one.leases for one in desk.find("bob", 1.0).limits] == [0]
+    again.settle(again.admit(BOB, (), 1.0).lease, (), said(phrasing=1.0), 1.0)
+    assert desk.find("bob", 1.0).record.weight == 1.0
     again.inner.close()
+
+
+@needs_valkey
+def test_a_state_that_an_earlier_release_wrote_is_read(valkey: Any, runner: asyncio.Runner) -> None:
+    from tests.state.servers import waited
+
+    until, never = 100.0, math.inf
+    buckets = struct.pack("<B3sddddI", 3, b"day", 0.0, 0.0, 0.0, 0.0, 0)
+    begun = struct.pack("<BddddIB", 3, 0.0, never, 0.0, 0.0, 7, 1) + buckets
+    flagged = begun + struct.pack("<dB1s", until, 1, b"x") + struct.pack("<ddB6s", until, 0.9, 6, b"harden")
+    store = waited(valkey, runner)
+    with valkey.client() as client:
+        client.set(f"{store.store._prefix}:{{all}}:account:anne", flagged)
+    refused = store.admit(ANNE, (), 1.0)
+    assert (refused.blocked_s, refused.standing.band, refused.standing.requests) == (99.0, "harden", 7)
+    store.settle(store.admit(ANNE, (), until).lease, (), said(phrasing=1.0), until)
+    assert store.look(ANNE, (), until).standing == (pytest.approx(0.02), None, 8, until, None)
+    runner.run(store.store.close())
 
 
 def test_no_file_is_made_for_an_operator_who_mistypes_it(tmp_path: Path) -> None:
@@ -121,7 +154,7 @@ def test_a_key_lives_as_long_as_its_block_and_no_longer(valkey: Any, runner: asy
             assert 4_900_000 < client.pttl(f"{prefix}:{{anne}}:account:anne") <= 5_000_000
             lease = (await store.admit(Account("bob"), (of(SOON, 1.0, Account("bob")),), 0.0)).lease
             await desk.block("bob", "x", math.inf, 0.0)
-            await store.settle(lease, (), {}, 0.0)
+            await store.settle(lease, (), None, 0.0)
             await desk.reset("bob", 0.0)
             assert client.pttl(f"{prefix}:{{bob}}:account:bob") > 90 * 365 * 86_400_000
             await desk.block("anne", "x", 0.2, 0.0)
@@ -151,7 +184,7 @@ def test_what_was_granted_before_the_block_and_is_asked_again_stays_granted(
         await desk.block("anne", "x", 100.0, 0.0)
         again = await store.admit(ANNE, (of(DAY, 100.0),), 0.0)
         assert again.granted
-        await store.settle(again.lease, (of(DAY, 10.0),), {}, 0.0)
+        await store.settle(again.lease, (of(DAY, 10.0),), None, 0.0)
         assert (await desk.find("anne", 0.0)).limits[0].leases == 0
         await store.close()
         await desk.close()
@@ -193,7 +226,9 @@ def test_accounts_of_a_cluster_are_found_on_whatever_master_they_lie(runner: asy
         store, desk = RedisStore(url, deadline_s=20.0), RedisAccounts(url)
         known = [Account(f"acct_{number}", org="acme" if number == 3 else None) for number in range(8)]
         for account in known:
-            await store.settle((await store.admit(account, (of(DAY, 9.0, account),), 0.0)).lease, (), {}, 0.0)
+            await store.settle(
+                (await store.admit(account, (of(DAY, 9.0, account),), 0.0)).lease, (), None, 0.0
+            )
         assert [state.id for state in await desk.page("acct_1", 4, 0.0)] == [
             f"acct_{n}" for n in (2, 3, 4, 5)
         ]

@@ -20,7 +20,7 @@ def of(limit: Limit, amount: float, account: Account = ANNE) -> Charge:
 
 def left(store, limit: Limit = DAY, now: float = 0.0, account: Account = ANNE) -> float:
     answer = store.admit(account, (of(limit, 0.0, account),), now)
-    store.settle(answer.lease, (), {}, now)
+    store.settle(answer.lease, (), None, now)
     return pytest.approx(answer.limits[0].remaining, abs=0.01)
 
 
@@ -31,9 +31,9 @@ def test_a_flagged_account_pays_the_price_of_its_band_on_every_act_and_others_do
     assert answer.limits[0].remaining == pytest.approx(10_000 - 250, abs=0.01)
     longer = store.extend(answer.lease, (of(DAY, 20.0),), 0.0)
     assert longer.limits[0].remaining == pytest.approx(10_000 - 750, abs=0.01)
-    store.settle(longer.lease, (of(DAY, 4.0),), {}, 0.0)
+    store.settle(longer.lease, (of(DAY, 4.0),), None, 0.0)
     assert left(store) == 10_000 - 100
-    store.settle(store.admit(BOB, (of(DAY, 10.0, BOB),), 0.0).lease, (), {}, 0.0)
+    store.settle(store.admit(BOB, (of(DAY, 10.0, BOB),), 0.0).lease, (), None, 0.0)
     assert left(store, account=BOB) == 10_000 - 10
 
 
@@ -52,7 +52,7 @@ def test_charges_on_one_limit_are_priced_each_by_its_own_factor(make_store, desk
     plain = of(DAY, 100.0)._replace(by_band={"watch": 9.0})
     lease = store.admit(ANNE, (of(DAY, 2.0), plain, of(CALLS, 0.0)), 0.0).lease
     assert left(store) == 10_000 - 150
-    store.settle(lease, (), {}, 0.0)
+    store.settle(lease, (), None, 0.0)
     assert left(store) == 10_000 - 150
 
 
@@ -62,9 +62,9 @@ def test_a_lease_is_settled_by_the_band_that_it_was_priced_by(make_store, desk_o
     clean = store.admit(ANNE, (of(DAY, 10.0),), 0.0).lease
     desk.flag("anne", "harden", 0.9, 1000.0, 0.0, "all")
     flagged = store.admit(ANNE, (of(DAY, 10.0),), 0.0).lease
-    store.settle(clean, (of(DAY, 10.0),), {}, 0.0)
+    store.settle(clean, (of(DAY, 10.0),), None, 0.0)
     desk.unflag("anne", later)
-    store.settle(flagged, (of(DAY, 10.0),), {}, later)
+    store.settle(flagged, (of(DAY, 10.0),), None, later)
     assert left(store, now=later) == 10_000 - 10 - 250
 
 
@@ -72,9 +72,9 @@ def test_a_flag_is_told_ends_by_itself_and_a_second_stands_in_its_place(make_sto
     store = make_store()
     desk = desk_of(store)
     desk.flag("anne", "harden", 0.9, math.inf, 0.0, "all")
-    desk.flag("anne", "watch", 0.5, 100.0, 0.0, "all")
+    desk.flag("anne", "watch", 0.5, 100.0, 0.0, "all", "mass sign-up")
     assert store.admit(ANNE, (of(DAY, 10.0),), 50.0).standing == Standing(0.5, "watch", 0, 0.0)
-    assert desk.find("anne", 50.0).flag == ("watch", 0.5, 50.0)
+    assert desk.find("anne", 50.0).flag == ("watch", 0.5, 50.0, "mass sign-up")
     assert store.admit(ANNE, (), 100.0).standing == Standing(0.0, None, 1, 50.0)
     assert desk.find("anne", 100.0).flag is None
     desk.flag("anne", "harden", 0.9, math.inf, 100.0, "all")

@@ -57,7 +57,7 @@ class Shared:
     def left(self, account: Account = ANNE, limit: Limit = DAY) -> float:
         answer = self.inner.admit(account, (of(limit, 0.0, account),), 0.0)
         if answer.lease is not None:
-            self.inner.settle(answer.lease, (), {}, 0.0)
+            self.inner.settle(answer.lease, (), None, 0.0)
         return round(answer.limits[0].remaining)
 
 
@@ -112,7 +112,7 @@ def test_what_answers_at_once_is_given_back_as_it_is() -> None:
     store = GuardedStore(inner, lambda: 0.0)
     lease = store.admit(ANNE, (of(DAY, 10.0),), 0.0).lease
     assert store.extend(lease, (of(DAY, 10.0),), 0.0).granted
-    assert store.settle(lease, (of(DAY, 5.0),), {}, 0.0) is None
+    assert store.settle(lease, (of(DAY, 5.0),), None, 0.0) is None
     assert inner.open_leases == 0
 
 
@@ -138,7 +138,7 @@ def test_a_settlement_that_failed_is_repeated_and_counts_once(fault: str) -> Non
         setattr(shared, fault, True)
         for lease in leases:
             with pytest.raises(StateError):
-                answer = store.settle(lease, (of(DAY, 7.0),), {}, 0.0)
+                answer = store.settle(lease, (of(DAY, 7.0),), None, 0.0)
                 await answer
         await asyncio.sleep(0.1)
         setattr(shared, fault, False)
@@ -159,8 +159,8 @@ def test_what_was_spent_locally_is_charged_once_when_the_store_is_back(account: 
         for n in range(10):
             charges = (of(DAY, 50.0, account), of(OPEN, 1.0, account))
             lease = store.local.admit(account, charges, 0.0).lease
-            store.local.settle(lease, (of(DAY, float(n), account), of(OPEN, 0.0, account)), {}, 0.0)
-            store.local.settle(lease, (of(DAY, 99.0, account),), {}, 0.0)
+            store.local.settle(lease, (of(DAY, float(n), account), of(OPEN, 0.0, account)), None, 0.0)
+            store.local.settle(lease, (of(DAY, 99.0, account),), None, 0.0)
         shared.away = False
         await heard(store)
         assert shared.left(account) == 1000 - sum(range(10))
@@ -179,7 +179,7 @@ def test_a_debt_is_charged_also_where_it_exceeds_the_limit() -> None:
         for store in stores:
             await fail(store)
             lease = store.local.admit(ANNE, (of(DAY, 900.0),), 0.0).lease
-            store.local.settle(lease, (of(DAY, 900.0),), {}, 0.0)
+            store.local.settle(lease, (of(DAY, 900.0),), None, 0.0)
         shared.away = False
         for store in stores:
             await heard(store)
@@ -197,7 +197,7 @@ def test_an_answer_that_is_lost_while_the_store_is_told_doubles_nothing() -> Non
         shared.away = True
         await fail(store)
         lease = store.local.admit(ANNE, (of(DAY, 50.0),), 0.0).lease
-        store.local.settle(lease, (of(DAY, 40.0),), {}, 0.0)
+        store.local.settle(lease, (of(DAY, 40.0),), None, 0.0)
         shared.away, shared.mute = False, True
         await asyncio.sleep(2.5)
         assert shared.asked > 4
@@ -263,7 +263,7 @@ def test_what_came_back_meanwhile_is_there(limit: Limit, left: float) -> None:
     store = MemoryStore()
     share = LocalShare()
     lease = store.admit(ANNE, (of(limit, 50.0),), 120.0).lease
-    store.settle(lease, (of(limit, 50.0),), {}, 120.0)
+    store.settle(lease, (of(limit, 50.0),), None, 120.0)
     answer = store.admit(ANNE, (of(limit, 0.0),), 120.0)
     share.saw(ANNE, (of(limit, 0.0),), answer, 120.0)
     assert share.admit(ANNE, (of(limit, 0.0),), 150.0).limits[0].remaining == pytest.approx(left)
@@ -297,7 +297,7 @@ def test_an_account_pays_the_price_of_the_band_that_it_was_last_seen_in() -> Non
         assert store.local.extend(local.lease, (dear,), 0.0).granted
         longer = store.local.extend(lease, (dear,), 0.0)
         assert round(longer.limits[0].remaining) == 0
-        store.local.settle(local.lease, (dear,), {}, 0.0)
+        store.local.settle(local.lease, (dear,), None, 0.0)
         shared.away = False
         await heard(store)
         assert shared.left() == 500
@@ -316,7 +316,7 @@ def test_a_stream_of_the_store_goes_on_within_the_share() -> None:
         assert not store.local.extend(lease, (of(DAY, 200.0),), 0.0).granted
         assert store.local.extend(lease, (of(DAY, 50.0),), 0.0).granted
         with pytest.raises(StateError):
-            await store.settle(lease, (of(DAY, 900.0),), {}, 0.0)
+            await store.settle(lease, (of(DAY, 900.0),), None, 0.0)
         assert not store.local._lent
         assert not store.local.admit(ANNE, (of(DAY, 100.0),), 0.0).granted
         shared.away = False
@@ -334,12 +334,12 @@ def test_a_local_stream_that_outlives_the_outage_is_charged_at_its_end() -> None
         await fail(store)
         lease = store.local.admit(ANNE, (of(DAY, 10.0),), 0.0).lease
         quick = store.local.admit(ANNE, (of(DAY, 10.0),), 0.0).lease
-        store.local.settle(quick, (of(DAY, 10.0),), {}, 0.0)
+        store.local.settle(quick, (of(DAY, 10.0),), None, 0.0)
         shared.away = False
         await heard(store)
         longer = store.local.extend(lease, (of(DAY, 20.0),), 0.0)
         assert longer.granted
-        store.local.settle(longer.lease, (of(DAY, 25.0),), {}, 0.0)
+        store.local.settle(longer.lease, (of(DAY, 25.0),), None, 0.0)
         await heard(store)
         assert shared.left() == 1000 - 10 - 25
 
@@ -356,12 +356,12 @@ def test_the_next_outage_begins_with_what_the_store_then_says() -> None:
             shared.away = True
             await fail(store)
             lease = store.local.admit(ANNE, (of(DAY, 300.0),), 0.0).lease
-            store.local.settle(lease, (of(DAY, 300.0),), {}, 0.0)
+            store.local.settle(lease, (of(DAY, 300.0),), None, 0.0)
             shared.away = False
             await heard(store)
             await asyncio.sleep(0.05)
             answer = await store.admit(ANNE, (of(DAY, 0.0),), 0.0)
-            await store.settle(answer.lease, (), {}, 0.0)
+            await store.settle(answer.lease, (), None, 0.0)
         assert round(answer.limits[0].remaining) == 400
         assert round(store.local.admit(ANNE, (of(DAY, 0.0),), 0.0).limits[0].remaining) == 400
 
@@ -382,7 +382,7 @@ def test_a_store_that_comes_and_goes_gives_each_process_one_limit_and_no_more() 
                 for _ in range(5):
                     lease = store.local.admit(ANNE, (of(DAY, 300.0),), 0.0).lease
                     if lease is not None:
-                        store.local.settle(lease, (of(DAY, 300.0),), {}, 0.0)
+                        store.local.settle(lease, (of(DAY, 300.0),), None, 0.0)
                         granted += 300.0
             shared.away = False
             for store in stores:
@@ -406,7 +406,7 @@ def test_what_others_gave_back_to_the_store_is_there_in_the_next_outage() -> Non
         await fail(store)
         assert not store.local.admit(ANNE, (of(DAY, 200.0),), 0.0).granted
         shared.away = False
-        shared.inner.settle(other, (of(DAY, 10.0),), {}, 0.0)
+        shared.inner.settle(other, (of(DAY, 10.0),), None, 0.0)
         await asyncio.sleep(0.6)
         assert (await store.admit(ANNE, (of(DAY, 0.0),), store._now())).granted
         assert store.local.admit(ANNE, (of(DAY, 900.0),), store._now()).granted
@@ -426,14 +426,14 @@ def test_memory_is_bounded_and_what_is_lost_is_counted(monkeypatch: pytest.Monke
         shared.away = True
         for lease in leases:
             with pytest.raises(StateError):
-                await store.settle(lease, (), {}, 0.0)
+                await store.settle(lease, (), None, 0.0)
         assert (len(store._late), store.lost) == (10, 5)
         for n in range(15):
             account = Account(f"a{n}")
             admission = shared.inner.admit(account, (of(DAY, 5.0, account),), 0.0)
             store.local.saw(account, (of(DAY, 5.0, account),), admission, 0.0)
             lease = store.local.admit(account, (of(DAY, 5.0, account),), 0.0).lease
-            store.local.settle(lease, (of(DAY, 5.0, account),), {}, 0.0)
+            store.local.settle(lease, (of(DAY, 5.0, account),), None, 0.0)
         assert (len(store.local._owed), store.local.lost) == (10, 5)
         assert len(store.local._limits) <= 10
         assert len(store.local._standings) <= 10
@@ -450,7 +450,7 @@ def test_what_a_blocked_account_owes_is_let_go_and_holds_nobody_up() -> None:
         store = guard(shared)
         for account in (ANNE, bob):
             lease = store.local.admit(account, (of(DAY, 50.0, account),), 0.0).lease
-            store.local.settle(lease, (of(DAY, 40.0, account),), {}, 0.0)
+            store.local.settle(lease, (of(DAY, 40.0, account),), None, 0.0)
         shared.inner.block(ANNE.id, "scraping", 100.0, 0.0)
         await heard(store)
         assert store.local.lost == 1

@@ -33,7 +33,7 @@ def test_a_look_tells_what_admit_would_see_and_is_no_request(make_store):
     )
     lease = store.admit(ANNE, claim, 0.0).lease
     assert left(store.look(ANNE, ASKED, 0.0)) == [MINUTE.burst - 40, CALLS.burst, STREAMS.burst - 1, 500]
-    store.settle(lease, (Charge(MINUTE, ANNE.scope, 30.0), Charge(TEAM, "org:all", 60.0)), {}, 0.0)
+    store.settle(lease, (Charge(MINUTE, ANNE.scope, 30.0), Charge(TEAM, "org:all", 60.0)), None, 0.0)
     for _ in range(3):
         after = store.look(ANNE, ASKED, 0.0)
     assert left(after)[0] == MINUTE.burst - 30

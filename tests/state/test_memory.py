@@ -20,7 +20,7 @@ DAY = Limit("day", "requests", amount=1000.0, per_s=86_400.0, burst=1000.0)
 def spend(store: MemoryStore, name: str, amount: float, now: float) -> bool:
     answer = store.admit(Account(name), (Charge(MINUTE, f"account:{name}", amount),), now)
     if answer.lease is not None:
-        store.settle(answer.lease, (), {}, now)
+        store.settle(answer.lease, (), None, now)
     return answer.granted
 
 
@@ -41,7 +41,7 @@ def test_a_limit_whose_amount_changes_keeps_the_share_that_is_spent_and_one_of_a
         limit = Limit("calls", "requests", amount, per_s, amount)
         answer = store.admit(Account("a"), (Charge(limit, "account:a", spent),), 0.0)
         assert answer.lease is not None
-        store.settle(answer.lease, (), {}, 0.0)
+        store.settle(answer.lease, (), None, 0.0)
         return answer.limits[0].remaining
 
     assert left(100.0, 2_592_000.0, 50.0) == 50.0
@@ -56,7 +56,7 @@ def test_an_open_lease_keeps_its_account():
     assert lease is not None
     for number in range(50):
         spend(store, f"new {number}", 0.0, 1.0)
-    store.settle(lease, (Charge(MINUTE, "account:a", 60.0),), {}, 1.0)
+    store.settle(lease, (Charge(MINUTE, "account:a", 60.0),), None, 1.0)
     assert not spend(store, "a", 1.0, 1.0)
 
 
@@ -113,7 +113,7 @@ def test_an_account_takes_no_more_than_two_kib():
             charges = tuple(Charge(limit, f"account:{name}", 7.0) for limit in limits)
             lease = store.admit(Account(name), charges, 1.0).lease
             assert lease is not None
-            store.settle(lease, (), {}, 1.0)
+            store.settle(lease, (), None, 1.0)
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -195,7 +195,7 @@ class Schedules(RuleBasedStateMachine):
             return
         self.pass_time()
         held, _ = self.open.pop(lease.token, (0.0, 0.0))
-        self.store.settle(lease, (Charge(MINUTE, "a", held * share),), {}, self.now)
+        self.store.settle(lease, (Charge(MINUTE, "a", held * share),), None, self.now)
         self.spent.append((self.now, held * share))
 
     @rule(lease=consumes(leases))
@@ -209,7 +209,7 @@ class Schedules(RuleBasedStateMachine):
         answer = self.store.admit(Account("looker", proven=False), nothing, self.now)
         assert abs(answer.limits[0].remaining - self.left()) < 1e-3
         assert answer.lease is not None
-        self.store.settle(answer.lease, nothing, {}, self.now)
+        self.store.settle(answer.lease, nothing, None, self.now)
         assert self.store.open_leases == len(self.open)
 
     @invariant()

@@ -25,13 +25,13 @@ def use(store, model: str, amount: float, now: float = 0.0, account: Account = A
     charges = (of(model, amount, account), of(model, 1.0, account, CALLS))
     answer = store.admit(account, charges, now)
     if answer.lease is not None:
-        store.settle(answer.lease, charges, {}, now)
+        store.settle(answer.lease, charges, None, now)
     return answer.granted
 
 
 def left(store, model: str, now: float = 0.0, account: Account = ANNE) -> float:
     answer = store.admit(account, (of(model, 0.0, account),), now)
-    store.settle(answer.lease, (), {}, now)
+    store.settle(answer.lease, (), None, now)
     return pytest.approx(answer.limits[0].remaining, abs=0.01)
 
 
@@ -75,11 +75,11 @@ def test_a_model_that_is_reserved_keeps_its_place_and_a_shared_lease_is_settled_
     assert store.admit(ANNE, (of("and another", 50.0),), 0.0).granted
     refused = store.extend(shared.lease, (of("one more", 1.0),), 0.0)
     assert (refused.granted, refused.refused_by) == (False, "glass")
-    store.settle(shared.lease, (of("one more", 10.0),), {}, 0.0)
+    store.settle(shared.lease, (of("one more", 10.0),), None, 0.0)
     assert left(store, "who knows") == 40
     longer = store.extend(leases[0], (of("m0", 50.0),), 0.0)
     assert longer.granted
-    store.settle(longer.lease, (of("m0", 0.0),), {}, 0.0)
+    store.settle(longer.lease, (of("m0", 0.0),), None, 0.0)
     assert use(store, "in the place of m0", 100.0)
 
 

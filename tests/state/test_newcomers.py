@@ -28,7 +28,7 @@ def left(answer) -> list[float]:
 
 def seen(store, times: int, now: float) -> None:
     for _ in range(times):
-        store.settle(store.admit(ANNE, (), now).lease, (), {}, now)
+        store.settle(store.admit(ANNE, (), now).lease, (), None, now)
 
 
 def test_who_is_new_pays_his_price_on_every_act_and_has_his_own_limit(make_store):
@@ -37,7 +37,7 @@ def test_who_is_new_pays_his_price_on_every_act_and_has_his_own_limit(make_store
     assert left(answer) == [10_000 - 40, 90]
     longer = store.extend(answer.lease, claim(10.0), 0.0)
     assert left(longer) == [10_000 - 80, 80]
-    store.settle(longer.lease, claim(5.0), {}, 0.0)
+    store.settle(longer.lease, claim(5.0), None, 0.0)
     assert left(store.admit(ANNE, claim(0.0), 0.0)) == [10_000 - 20, 95]
     refused = store.admit(ANNE, claim(96.0), 0.0)
     assert (refused.granted, refused.refused_by) == (False, "first")
@@ -51,7 +51,7 @@ def test_an_account_is_new_until_both_are_passed(make_store, requests, age_s, is
     seen(store, requests, 0.0)
     answer = store.admit(ANNE, claim(10.0), age_s)
     assert left(answer) == ([10_000 - 40, 90] if is_new else [10_000 - 10, 100])
-    store.settle(answer.lease, claim(20.0), {}, age_s)
+    store.settle(answer.lease, claim(20.0), None, age_s)
     after = store.admit(ANNE, (Charge(DAY, ANNE.scope, 0.0),), age_s)
     assert left(after) == [10_000 - (80 if is_new else 20)]
 
@@ -59,7 +59,7 @@ def test_an_account_is_new_until_both_are_passed(make_store, requests, age_s, is
 def test_a_limit_of_newcomers_holds_nobody_up_who_has_left_it_full(make_store):
     store = make_store()
     spent = store.admit(ANNE, claim(90.0), 0.0)
-    store.settle(spent.lease, claim(300.0), {}, 0.0)
+    store.settle(spent.lease, claim(300.0), None, 0.0)
     seen(store, 2, 0.0)
     assert store.admit(ANNE, claim(10.0), 99.0).refused_by == "first"
     answer = store.admit(ANNE, claim(10.0), 100.0)
@@ -81,7 +81,7 @@ def test_a_band_of_another_policy_costs_nothing_more_and_nothing_less(make_store
     desk_of(store).flag("anne", "gone", 0.5, 1000.0, 0.0, "all")
     first = store.admit(ANNE, claim(10.0), 0.0)
     assert left(first) == [10_000 - 40, 90]
-    store.settle(first.lease, claim(0.0), {}, 0.0)
+    store.settle(first.lease, claim(0.0), None, 0.0)
     seen(store, 2, 0.0)
     assert left(store.admit(ANNE, claim(10.0), 100.0)) == [10_000 - 10, 100]
 
@@ -92,4 +92,4 @@ def test_who_is_not_proven_is_new_each_time(make_store):
     for _ in range(4):
         answer = store.admit(stranger, claim(10.0, stranger), 200.0)
         assert answer.limits[1].remaining < 100
-        store.settle(answer.lease, claim(0.0, stranger), {}, 200.0)
+        store.settle(answer.lease, claim(0.0, stranger), None, 200.0)

@@ -34,7 +34,7 @@ class Ours:
     def hit(self, units: int, now: float) -> Admission:
         answer = self.store.admit(ANNE, (Charge(self.limit, ANNE.scope, units),), now)
         if answer.lease is not None:
-            self.store.settle(answer.lease, (), {}, now)
+            self.store.settle(answer.lease, (), None, now)
         return answer
 
 

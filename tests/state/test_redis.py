@@ -53,7 +53,7 @@ async def left(store: RedisStore, limit: Limit = DAY, account: Account = ANNE) -
     """What is left of a limit, in whole units."""
     answer = await store.admit(account, (of(limit, 0.0, account),), 0.0)
     if answer.lease is not None:
-        await store.settle(answer.lease, (), {}, 0.0)
+        await store.settle(answer.lease, (), None, 0.0)
     return round(answer.limits[0].remaining)
 
 
@@ -108,7 +108,7 @@ def test_many_at_once_are_never_granted_more_than_there_is(valkey: Server, runne
             assert len(leases) == 100
             assert await left(one) == 0
             settles = [
-                (one, other)[n % 2].settle(lease, (of(DAY, n % 10),), {}, 0.0)
+                (one, other)[n % 2].settle(lease, (of(DAY, n % 10),), None, 0.0)
                 for n, lease in enumerate(leases)
             ]
             await asyncio.gather(*settles)
@@ -161,7 +161,7 @@ def test_a_lease_that_nobody_settles_is_spent_as_last_extended(
             assert (await left(store), await left(store, OPEN)) == (850, 1)
             await asyncio.sleep(0.4)
             assert (await left(store), await left(store, OPEN)) == (850, 2)
-            await store.settle(longer, (of(DAY, 1.0),), {}, 0.0)
+            await store.settle(longer, (of(DAY, 1.0),), None, 0.0)
             assert await left(store) == 850
             assert store.late_settlements == 1
 
@@ -180,13 +180,13 @@ def test_nothing_is_kept_of_who_owes_nothing_and_has_no_standing(
             lease = (await store.admit(stranger, (of(SECOND, 1.0, stranger),), 0.0)).lease
             with prefixed(valkey, url) as client:
                 assert [client.pttl(key) > 0 for key in client.own()] == [True, True]
-                await store.settle(lease, (of(SECOND, 5.0, stranger),), {}, 0.0)
+                await store.settle(lease, (of(SECOND, 5.0, stranger),), None, 0.0)
                 (key,) = client.own()
                 assert 0 < client.pttl(key) <= 100
                 await asyncio.sleep(0.15)
                 assert client.own() == []
                 refunded = (await store.admit(stranger, (of(SECOND, 1.0, stranger),), 0.0)).lease
-                await store.settle(refunded, (of(SECOND, 0.0, stranger),), {}, 0.0)
+                await store.settle(refunded, (of(SECOND, 0.0, stranger),), None, 0.0)
                 assert client.own() == []
 
     runner.run(run())
@@ -239,13 +239,13 @@ def test_made_up_models_leave_a_bounded_number_of_keys_and_none_when_all_is_whol
                 charge = Charge(limit, f"model:x\nm{number}", 1.0)
                 answer = await store.admit(stranger, (charge,), 0.0)
                 used = 400.0 if number < MOST_MODELS else 5.0
-                await store.settle(answer.lease, (charge._replace(amount=used),), {}, 0.0)
+                await store.settle(answer.lease, (charge._replace(amount=used),), None, 0.0)
             with prefixed(valkey, url) as client:
                 keys = client.own()
                 assert MOST_MODELS < len(keys) <= MOST_MODELS + 2
                 assert all(0 < client.pttl(key) <= 30_000 for key in keys)
             lease = (await store.admit(stranger, (of(SECOND, 0.0, stranger),), 0.0)).lease
-            await store.settle(lease, (), {}, 0.0)
+            await store.settle(lease, (), None, 0.0)
             with prefixed(valkey, url) as client:
                 for _ in range(200):
                     if not client.own():
@@ -262,7 +262,7 @@ def test_a_debt_beyond_all_time_does_not_break_the_keys(valkey: Server, runner: 
     async def run() -> None:
         async with opened(valkey.url) as store:
             lease = (await store.admit(ANNE, (of(DAY, 1.0),), 0.0)).lease
-            await store.settle(lease, (of(DAY, float("inf")),), {}, 0.0)
+            await store.settle(lease, (of(DAY, float("inf")),), None, 0.0)
             answer = await store.admit(ANNE, (of(DAY, 1.0), of(OPEN, 1.0)), 0.0)
             assert (answer.granted, answer.refused_by) == (False, "day")
             assert (await store.admit(ANNE, (of(OPEN, 1.0),), 0.0)).granted
@@ -283,7 +283,7 @@ def test_one_round_trip_before_one_after(valkey: Server, runner: asyncio.Runner)
             before = proxy.trips
             lease = (await store.admit(ANNE, (of(DAY, 10.0), of(OPEN, 1.0)), 0.0)).lease
             assert proxy.trips - before == 1
-            await store.settle(lease, (of(DAY, 1.0),), {}, 0.0)
+            await store.settle(lease, (of(DAY, 1.0),), None, 0.0)
             assert proxy.trips - before == 2
 
     runner.run(run())
@@ -396,7 +396,7 @@ def test_a_call_that_comes_after_it_was_undone_reserves_nothing(
             assert await left(store) == 1000
             refused = await store.extend(answer.lease, (of(DAY, 1.0),), 0.0)
             assert (refused.granted, refused.refused_by) == (False, None)
-            await store.settle(answer.lease, (of(DAY, 9.0),), {}, 0.0)
+            await store.settle(answer.lease, (of(DAY, 9.0),), None, 0.0)
             assert await left(store) == 1000
 
     runner.run(run())
@@ -415,7 +415,7 @@ def test_what_is_sent_twice_counts_once(valkey: Server, runner: asyncio.Runner) 
             await store.extend(answer.lease, (of(DAY, 50.0),), 0.0)
             assert await left(store) == 850
             for _ in range(2):
-                await store.settle(longer.lease, (of(DAY, 120.0),), {}, 0.0)
+                await store.settle(longer.lease, (of(DAY, 120.0),), None, 0.0)
             assert await left(store) == 880
 
     runner.run(run())
@@ -498,7 +498,7 @@ def test_a_script_that_is_flushed_is_sent_again(valkey: Server, runner: asyncio.
             await asyncio.gather(*[store.extend(lease, (), 0.0) for _ in range(5)])
             with valkey.client() as client:
                 client.script_flush()
-            await store.settle(lease, (of(DAY, 7.0),), {}, 0.0)
+            await store.settle(lease, (of(DAY, 7.0),), None, 0.0)
             assert await left(store) == 993
 
     runner.run(run())
@@ -514,7 +514,7 @@ def test_after_a_flush_everybody_begins_anew(valkey: Server, runner: asyncio.Run
             with prefixed(valkey, url) as client:
                 client.delete(*client.own())
             assert not (await store.extend(lease, (of(DAY, 1.0),), 0.0)).granted
-            await store.settle(lease, (of(DAY, 7.0),), {}, 0.0)
+            await store.settle(lease, (of(DAY, 7.0),), None, 0.0)
             assert await left(store) == 1000
 
     runner.run(run())
@@ -541,7 +541,7 @@ def test_state_of_a_later_release_is_left_alone(valkey: Server, runner: asyncio.
             await store.admit(ANNE, (of(DAY, 100.0),), 0.0)
             with prefixed(valkey, url) as client:
                 state = next(key for key in client.own() if not key.endswith(b"leases"))
-                later = b"\x04" + client.get(state)[1:]
+                later = b"\x05" + client.get(state)[1:]
                 client.set(state, later)
                 with pytest.raises(StateError, match="later release"):
                     await store.admit(ANNE, (of(DAY, 1.0),), 0.0)

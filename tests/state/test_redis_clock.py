@@ -51,7 +51,7 @@ def charge(limit: Limit, units: float) -> Charge:
 async def spend(store: RedisStore, limit: Limit, units: float) -> Admission:
     answer = await store.admit(ANNE, (charge(limit, units),), 0.0)
     if answer.lease is not None:
-        await store.settle(answer.lease, (), {}, 0.0)
+        await store.settle(answer.lease, (), None, 0.0)
     return answer
 
 
@@ -98,7 +98,7 @@ def test_a_clock_set_an_hour_forwards_gives_back_an_hour_once_and_ends_leases_as
         await step(server, HOUR_S)
         assert await left(store, HOUR) == 3600
         assert round(await left(store, DAY)) == 600
-        await store.settle(lease, (charge(DAY, 1.0),), {}, 0.0)
+        await store.settle(lease, (charge(DAY, 1.0),), None, 0.0)
         assert round(await left(store, DAY)) == 600
         await spend(store, HOUR, 3600.0)
         await step(server, 0)
@@ -124,7 +124,7 @@ def test_a_clock_set_an_hour_back_gives_nothing_back_loses_nothing_and_locks_nob
         longer = await store.extend(lease, (charge(DAY, 100.0),), 0.0)
         assert longer.granted
         assert longer.lease is not None
-        await store.settle(longer.lease, (charge(DAY, 450.0),), {}, 0.0)
+        await store.settle(longer.lease, (charge(DAY, 450.0),), None, 0.0)
         assert round(await left(store, DAY)) == 550
         await spend(store, DAY, 50.0)
         await step(server, 0)

@@ -73,7 +73,7 @@ async def admitted(store: RedisStore | GuardedStore, account: Account, *charges:
 async def left(store: RedisStore | GuardedStore, account: Account, limit: Limit = DAY) -> float:
     answer = await admitted(store, account, of(limit, 0.0, account))
     assert answer.lease is not None
-    await store.settle(answer.lease, (), {}, 0.0)
+    await store.settle(answer.lease, (), None, 0.0)
     return round(answer.limits[0].remaining)
 
 
@@ -151,7 +151,7 @@ def test_slots_that_move_are_followed(cluster: list[Server], runner: asyncio.Run
         assert longer.granted
         for client in (target, source):
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
-        await store.settle(longer.lease, (of(DAY, 120.0, account),), {}, 0.0)
+        await store.settle(longer.lease, (of(DAY, 120.0, account),), None, 0.0)
         assert await left(store, account) == 880
         await store.close()
 
@@ -207,9 +207,9 @@ def test_a_master_that_dies_is_replaced_by_its_replica(runner: asyncio.Runner) -
         with pytest.raises(StateError):
             await store.admit(account, (of(DAY, 5.0, account),), 0.0)
         local = store.local.admit(account, (of(DAY, 50.0, account),), store._now())
-        store.local.settle(local.lease, (of(DAY, 40.0, account),), {}, store._now())
+        store.local.settle(local.lease, (of(DAY, 40.0, account),), None, store._now())
         with pytest.raises(StateError):
-            await store.settle(lease, (of(DAY, 60.0, account),), {}, store._now())
+            await store.settle(lease, (of(DAY, 60.0, account),), None, store._now())
         for _ in range(400):
             await asyncio.sleep(0.05)
             if not (store._late or store.local.owes or store._round):

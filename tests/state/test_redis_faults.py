@@ -74,7 +74,7 @@ async def left(store: GuardedStore, limit: Limit = DAY) -> float:
 
 
 async def _settled(store: GuardedStore, lease: Any, actual: tuple[Charge, ...]) -> None:
-    await store.settle(lease, actual, {}, store._now())
+    await store.settle(lease, actual, None, store._now())
 
 
 async def told(store: GuardedStore) -> None:
@@ -101,7 +101,7 @@ async def spends_locally(store: GuardedStore, tokens: float) -> None:
         await _admitted(store, (of(DAY, tokens),))
     answer = store.local.admit(ANNE, (of(DAY, tokens),), store._now())
     assert answer.lease is not None
-    store.local.settle(answer.lease, (of(DAY, tokens),), {}, store._now())
+    store.local.settle(answer.lease, (of(DAY, tokens),), None, store._now())
 
 
 @pytest.mark.parametrize("fsync", ["always", "everysec"])
@@ -204,7 +204,7 @@ def test_a_server_that_comes_and_goes_gives_each_process_one_limit_and_no_more(
                     with pytest.raises(StateError):
                         await _admitted(store, (of(DAY, 1.0),))
                     while lease := store.local.admit(ANNE, (of(DAY, 3000.0),), store._now()).lease:
-                        store.local.settle(lease, (of(DAY, 3000.0),), {}, store._now())
+                        store.local.settle(lease, (of(DAY, 3000.0),), None, store._now())
                         granted += 3000
                 comes(server)
                 for store in (one, other):
@@ -304,7 +304,7 @@ def test_a_user_with_the_rights_of_the_documents_is_enough(tmp_path: Path, runne
         ) as store:
             lease = (await admitted(store, of(DAY, 50.0))).lease
             longer = await store.extend(lease, (of(DAY, 5.0),), 0.0)
-            await store.settle(longer.lease, (of(DAY, 9.0),), {}, 0.0)
+            await store.settle(longer.lease, (of(DAY, 9.0),), None, 0.0)
             await admitted(store, of(DAY, 50.0))
             await asyncio.sleep(0.3)
             assert await left(store) == 10_000 - 9 - 50

@@ -250,9 +250,9 @@ def test_what_was_spent_without_the_store_is_charged_to_both_when_it_is_back(
                 await store.admit(ANNE, both(100.0), time.monotonic())
             for account in (ANNE, STRANGER):
                 local = store.local.admit(account, both(50.0, account), time.monotonic()).lease
-                store.local.settle(local, both(40.0, account), {}, time.monotonic())
+                store.local.settle(local, both(40.0, account), None, time.monotonic())
             with pytest.raises(StateError):
-                await store.settle(lease, both(70.0), {}, time.monotonic())
+                await store.settle(lease, both(70.0), None, time.monotonic())
             proxy.closed = proxy.deaf = False
             for _ in range(200):
                 if not (store._late or store.local.owes or store._round):

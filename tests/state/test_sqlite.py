@@ -49,14 +49,14 @@ def of(limit: Limit, amount: float, account: Account = ANNE) -> Charge:
 def left(store: Any, limit: Limit, now: float, account: Account = ANNE) -> float:
     answer = store.admit(account, (of(limit, 0.0, account),), now)
     if answer.lease is not None:
-        store.settle(answer.lease, (), {}, now)
+        store.settle(answer.lease, (), None, now)
     return answer.limits[0].remaining
 
 
 def use(store: Any, account: Account, limit: Limit, amount: float, now: float) -> bool:
     answer = store.admit(account, (of(limit, amount, account),), now)
     if answer.lease is not None:
-        store.settle(answer.lease, (), {}, now)
+        store.settle(answer.lease, (), None, now)
     return answer.granted
 
 
@@ -133,7 +133,7 @@ def a_folder(path: Path) -> None:
     [
         (a_text, "is not a SQLite database"),
         (of_another, "is a database of another program"),
-        (a_newer, "is of version 7, this hardening reads up to 3"),
+        (a_newer, "is of version 7, this hardening reads up to 4"),
         (a_folder, "cannot be opened"),
     ],
 )
@@ -303,7 +303,7 @@ def test_a_call_that_finds_somebody_writing_is_answered_when_he_is_done(make: An
             answer = await waiting
             assert [state.remaining for state in answer.limits] == [70.0]
             other.execute("begin immediate")
-            settling = asyncio.ensure_future(store.inner.settle(answer.lease, (of(MINUTE, 10.0),), {}, 0.0))
+            settling = asyncio.ensure_future(store.inner.settle(answer.lease, (of(MINUTE, 10.0),), None, 0.0))
             await asyncio.sleep(20.0)
             other.execute("rollback")
             await settling
@@ -445,7 +445,7 @@ def test_a_lease_that_has_run_out_is_late_even_before_it_is_found(make: Any) -> 
     """Catches a settlement that pays nothing for what the lease had reserved."""
     store = make(lease_s=10.0)
     leases = [store.admit(ANNE, (of(MONTH, 1.0),), 0.0).lease for _ in range(50)]
-    store.settle(leases[-1], (of(MONTH, 0.0),), {}, 10.0)
+    store.settle(leases[-1], (of(MONTH, 0.0),), None, 10.0)
     assert not store.extend(leases[-2], (of(MONTH, 1.0),), 10.0).granted
     for _ in range(4):
         store.admit(Account("bob"), (), 10.0)
@@ -467,7 +467,7 @@ def test_a_lease_that_is_extended_again_and_again_stays_as_small_as_it_began(
     ]
     store.extend(lease, (Charge(MONTH, "org:acme", 5.0),), 0.0)
     assert [left(store, MONTH, 0.0), left(store, MINUTE, 0.0)] == [899.0, 49.5]
-    store.settle(lease, (of(MONTH, 30.0),), {}, 0.0)
+    store.settle(lease, (of(MONTH, 30.0),), None, 0.0)
     assert [left(store, MONTH, 0.0), left(store, MINUTE, 0.0)] == [970.0, 49.5]
     assert rows(tmp_path / "state.db", "select sum(leases) from scopes") == [(0,)]
 
@@ -516,7 +516,7 @@ def test_where_all_are_in_debt_newcomers_share_one_pool_and_look_new(make: Any) 
     answer = store.admit(new[0], (), 5.0)
     assert (answer.standing.requests, answer.standing.age_s) == (0, 0.0)
     lease = store.admit(new[1], (of(MINUTE, 10.0, new[1]),), 60.0).lease
-    store.settle(lease, (of(MINUTE, 0.0, new[1]),), {}, 60.0)
+    store.settle(lease, (of(MINUTE, 0.0, new[1]),), None, 60.0)
     assert left(store, MINUTE, 60.0, new[2]) == 70.0
     assert rows(store.inner._file.path, "select count(*) from scopes") == [(4,)]
 
@@ -537,7 +537,7 @@ def test_an_account_takes_no_more_than_two_kib(make: Any, tmp_path: Path) -> Non
     for number in range(2000):
         account = Account(f"acct_{number:020d}")
         answer = store.admit(account, tuple(of(limit, 7.0, account) for limit in limits), 1.0)
-        store.settle(answer.lease, (), {}, 1.0)
+        store.settle(answer.lease, (), None, 1.0)
     store.close()
     assert (tmp_path / "state.db").stat().st_size / 2000 <= 2048
 

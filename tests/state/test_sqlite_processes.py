@@ -67,7 +67,7 @@ def spent(store: SqliteStore) -> dict[str, float]:
     found = {}
     for account in ACCOUNTS:
         answer = awaited(store.admit(account, (of(TOTAL, 0.0, account),), 0.0))
-        awaited(store.settle(answer.lease, (), {}, 0.0))
+        awaited(store.settle(answer.lease, (), None, 0.0))
         found[account.id] = TOTAL.burst - answer.limits[0].remaining
     return found
 
@@ -225,14 +225,14 @@ class TwoClocks(SetClock):
 
 def remaining(store: SqliteStore) -> float:
     answer = awaited(store.admit(ANNE, (of(MINUTE, 0.0),), 0.0))
-    awaited(store.settle(answer.lease, (), {}, 0.0))
+    awaited(store.settle(answer.lease, (), None, 0.0))
     found: float = answer.limits[0].remaining
     return found
 
 
 def exhaust(store: SqliteStore) -> None:
     answer = awaited(store.admit(ANNE, (of(MINUTE, 100.0),), 0.0))
-    awaited(store.settle(answer.lease, (), {}, 0.0))
+    awaited(store.settle(answer.lease, (), None, 0.0))
 
 
 @pytest.mark.parametrize("step_s", [3600.0, -3600.0])

@@ -21,6 +21,7 @@ from hardening.state.standing import (
     Scale,
     clean_at,
     merged,
+    record_of,
     risk,
     settled,
     slotted,
@@ -36,6 +37,14 @@ NEW = Record(0.0, 0.0)
 
 def said(delay: int = 0, *, entered: bool = False, scale: Scale = SCALE, **nats: float) -> Evidence:
     return Evidence(slotted(nats), scale, delay, entered)
+
+
+def of(record: Record, signal: str) -> float:
+    return record.sums[SLOTS.index(signal)]
+
+
+def sums(phrasing: float) -> tuple[float, ...]:
+    return tuple([phrasing if name == "phrasing" else 0.0 for name in SLOTS])
 
 
 def after(count: int, record: Record | None = None, now: float = 0.0, **nats: float) -> Record:
@@ -57,7 +66,7 @@ def test_evidence_adds_up_under_its_own_signal():
 
 def test_sums_fade_by_half_in_a_half_life():
     record = merged(after(4, phrasing=1.0), slotted({}), 14 * DAY, CALIBRATION)
-    assert record.sums[0] == pytest.approx(2.0)
+    assert of(record, "phrasing") == pytest.approx(2.0)
     assert record.weight == pytest.approx(3.0)
 
 
@@ -74,7 +83,7 @@ def test_below_the_least_number_of_requests_the_risk_is_the_prior():
 
 def test_good_behaviour_buys_no_more_than_the_floor():
     washed = after(10_000, phrasing=LEAST_NATS)
-    assert washed.sums[0] == CALIBRATION.floor
+    assert of(washed, "phrasing") == CALIBRATION.floor
     assert after(9, washed, phrasing=1.0).risk > 0.8
 
 
@@ -82,6 +91,12 @@ def test_good_behaviour_buys_no_more_than_the_floor():
 def test_one_request_says_a_bounded_thing(nats):
     (said_nats,) = slotted({"app": nats})[-1:]
     assert LEAST_NATS <= said_nats <= MOST_NATS
+
+
+def test_a_record_of_fewer_signals_is_read_with_what_it_has():
+    record = after(3, phrasing=1.0)
+    assert record_of(*record[:-1], record.sums[:4]) == record._replace(sums=(*record.sums[:4], *[0.0] * 8))
+    assert record_of(*record) == record
 
 
 def test_what_no_slot_is_for_says_nothing():
@@ -110,7 +125,7 @@ def test_sums_and_risk_stay_within_their_bounds_and_bands_within_their_order(req
 
 
 def at_risk(band: str = "", due: str = "", wait: int = 0, odds: float = 5.0) -> Record:
-    return Record(0.0, DAY, weight=50.0, band=band, due=due, wait=wait, sums=(odds - PRIOR, *NEW.sums[1:]))
+    return Record(0.0, DAY, weight=50.0, band=band, due=due, wait=wait, sums=sums(odds - PRIOR))
 
 
 def test_a_band_that_is_reached_is_entered_after_the_delay_with_a_new_conversation():
@@ -160,7 +175,7 @@ def test_a_record_is_forgotten_when_it_was_kept_long_enough():
 
 def test_what_speaks_against_somebody_may_not_be_forgotten_before_it_has_faded():
     assert clean_at(after(50, phrasing=LEAST_NATS), SCALE) == 0.0
-    slight = Record(0.0, 30 * DAY, weight=3.0, sums=(4.0, *NEW.sums[1:]))
+    slight = Record(0.0, 30 * DAY, weight=3.0, sums=sums(4.0))
     assert clean_at(slight, SCALE) == pytest.approx(28 * DAY)
     assert clean_at(slight._replace(band="watch"), SCALE) == 30 * DAY
 

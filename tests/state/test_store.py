@@ -60,16 +60,16 @@ def test_concurrent_requests_cannot_overdraw(make_store):
 def test_settling_gives_back_what_was_not_used(make_store):
     store = make_store()
     lease = store.admit(ANNE, (of(MINUTE, 90.0),), 0.0).lease
-    store.settle(lease, (of(MINUTE, 10.0),), {}, 0.0)
+    store.settle(lease, (of(MINUTE, 10.0),), None, 0.0)
     assert left(store, MINUTE, 0.0) == 90.0
 
 
 def test_settling_twice_or_late_changes_nothing(make_store):
     store = make_store(lease_s=10.0)
     lease = store.admit(ANNE, (of(MINUTE, 90.0),), 0.0).lease
-    store.settle(lease, (of(MINUTE, 10.0),), {}, 0.0)
-    store.settle(lease, (of(MINUTE, 10.0),), {}, 0.0)
-    store.settle(lease, (of(MINUTE, 0.0),), {}, 0.0)
+    store.settle(lease, (of(MINUTE, 10.0),), None, 0.0)
+    store.settle(lease, (of(MINUTE, 10.0),), None, 0.0)
+    store.settle(lease, (of(MINUTE, 0.0),), None, 0.0)
     assert left(store, MINUTE, 0.0) == 90.0
     assert store.late_settlements == 2
 
@@ -77,7 +77,7 @@ def test_settling_twice_or_late_changes_nothing(make_store):
 def test_use_beyond_the_reservation_is_spent_and_blocks_what_comes(make_store):
     store = make_store()
     lease = store.admit(ANNE, (of(MINUTE, 10.0),), 0.0).lease
-    store.settle(lease, (of(MINUTE, 130.0),), {}, 0.0)
+    store.settle(lease, (of(MINUTE, 130.0),), None, 0.0)
     answer = store.admit(ANNE, (of(MINUTE, 1.0),), 0.0)
     assert not answer.granted
     assert answer.retry_after_s == pytest.approx(31.0)
@@ -86,7 +86,7 @@ def test_use_beyond_the_reservation_is_spent_and_blocks_what_comes(make_store):
 def test_what_a_settlement_does_not_name_is_spent_as_reserved(make_store):
     store = make_store()
     lease = store.admit(ANNE, (of(MINUTE, 40.0), of(CALLS, 1.0)), 0.0).lease
-    store.settle(lease, (of(MINUTE, 5.0),), {}, 0.0)
+    store.settle(lease, (of(MINUTE, 5.0),), None, 0.0)
     assert left(store, CALLS, 0.0) == 2.0
     assert left(store, MINUTE, 0.0) == 95.0
 
@@ -94,14 +94,14 @@ def test_what_a_settlement_does_not_name_is_spent_as_reserved(make_store):
 def test_a_settlement_may_name_a_limit_that_was_not_reserved(make_store):
     store = make_store()
     lease = store.admit(ANNE, (of(CALLS, 1.0),), 0.0).lease
-    store.settle(lease, (of(MINUTE, 7.0),), {}, 0.0)
+    store.settle(lease, (of(MINUTE, 7.0),), None, 0.0)
     assert left(store, MINUTE, 0.0) == 93.0
 
 
 def test_a_request_settled_as_nothing_costs_nothing(make_store):
     store = make_store()
     lease = store.admit(ANNE, (of(MINUTE, 40.0), of(CALLS, 1.0)), 0.0).lease
-    store.settle(lease, (of(MINUTE, 0.0), of(CALLS, 0.0)), {}, 0.0)
+    store.settle(lease, (of(MINUTE, 0.0), of(CALLS, 0.0)), None, 0.0)
     assert (left(store, MINUTE, 0.0), left(store, CALLS, 0.0)) == (100.0, 3.0)
 
 
@@ -111,7 +111,7 @@ def test_a_lease_that_runs_out_is_spent_as_reserved_once(make_store):
     assert lease.expires_at == 10.0
     assert not store.admit(ANNE, (of(STREAMS, 1.0),), 9.9).granted
     assert store.admit(ANNE, (of(STREAMS, 0.0),), 10.0).limits[0].remaining == 1.0
-    store.settle(lease, (of(MONTH, 0.0),), {}, 10.0)
+    store.settle(lease, (of(MONTH, 0.0),), None, 10.0)
     assert left(store, MONTH, 10.0) == pytest.approx(910.0, abs=0.01)
 
 
@@ -120,8 +120,8 @@ def test_an_old_reservation_cannot_be_cashed_in_twice(make_store):
     store = make_store()
     old = store.admit(ANNE, (of(MINUTE, 100.0),), 0.0).lease
     assert not store.admit(ANNE, (of(MINUTE, 100.0),), 120.0).granted
-    store.settle(old, (of(MINUTE, 0.0),), {}, 120.0)
-    store.settle(store.admit(ANNE, (of(MINUTE, 100.0),), 120.0).lease, (of(MINUTE, 100.0),), {}, 120.0)
+    store.settle(old, (of(MINUTE, 0.0),), None, 120.0)
+    store.settle(store.admit(ANNE, (of(MINUTE, 100.0),), 120.0).lease, (of(MINUTE, 100.0),), None, 120.0)
     assert not store.admit(ANNE, (of(MINUTE, 1.0),), 120.0).granted
 
 
@@ -129,7 +129,7 @@ def test_what_is_used_is_spent_when_it_is_settled_not_when_it_was_reserved(make_
     """Catches a full burst that is drawn at the end of a long stream, and at once again."""
     store = make_store()
     lease = store.admit(ANNE, (of(MINUTE, 100.0),), 0.0).lease
-    store.settle(lease, (of(MINUTE, 100.0),), {}, 120.0)
+    store.settle(lease, (of(MINUTE, 100.0),), None, 120.0)
     assert not store.admit(ANNE, (of(MINUTE, 1.0),), 120.0).granted
 
 
@@ -146,7 +146,7 @@ def test_an_extension_reserves_more_and_lives_longer(make_store):
     assert longer.granted
     assert longer.lease.expires_at == 18.0
     assert left(store, MINUTE, 12.0) == 20.0
-    store.settle(longer.lease, (of(MINUTE, 50.0),), {}, 12.0)
+    store.settle(longer.lease, (of(MINUTE, 50.0),), None, 12.0)
     assert left(store, MINUTE, 12.0) == 50.0
 
 
@@ -156,7 +156,7 @@ def test_an_extension_beyond_the_limit_is_refused_and_changes_nothing(make_store
     refused = store.extend(lease, (of(CALLS, 1.0), of(MINUTE, 61.0)), 5.0)
     assert (refused.granted, refused.refused_by) == (False, "minute")
     assert left(store, CALLS, 5.0) == 3.0
-    store.settle(lease, (of(MINUTE, 0.0),), {}, 5.0)
+    store.settle(lease, (of(MINUTE, 0.0),), None, 5.0)
     assert left(store, MINUTE, 5.0) == 100.0
 
 
@@ -165,7 +165,7 @@ def test_an_extension_without_charges_keeps_a_stream_alive(make_store):
     lease = store.admit(ANNE, (of(MINUTE, 40.0),), 0.0).lease
     assert store.extend(lease, (), 9.0).granted
     assert store.extend(lease, (), 18.0).granted
-    store.settle(lease, (of(MINUTE, 0.0),), {}, 18.0)
+    store.settle(lease, (of(MINUTE, 0.0),), None, 18.0)
     assert left(store, MINUTE, 18.0) == 100.0
 
 
@@ -184,14 +184,14 @@ def test_a_lease_that_is_over_is_not_extended(make_store):
     assert (refused.granted, refused.lease, refused.refused_by) == (False, None, None)
     unknown = Lease(token=10**9, charges=(), expires_at=1e9)
     assert not store.extend(unknown, (), 0.0).granted
-    store.settle(unknown, (of(MINUTE, 9.0),), {}, 0.0)
+    store.settle(unknown, (of(MINUTE, 9.0),), None, 0.0)
     assert left(store, MINUTE, 200.0) == 100.0
 
 
 def test_the_longest_wait_is_the_one_told(make_store):
     store = make_store()
     for _ in range(3):
-        store.settle(store.admit(ANNE, (of(MINUTE, 30.0), of(CALLS, 1.0)), 0.0).lease, (), {}, 0.0)
+        store.settle(store.admit(ANNE, (of(MINUTE, 30.0), of(CALLS, 1.0)), 0.0).lease, (), None, 0.0)
     answer = store.admit(ANNE, (of(MINUTE, 30.0), of(CALLS, 1.0)), 0.0)
     assert (answer.refused_by, answer.retry_after_s) == ("minute", pytest.approx(20.0))
     assert store.admit(ANNE, (of(MINUTE, 30.0), of(CALLS, 1.0)), 20.0).granted
@@ -208,14 +208,14 @@ def test_amounts_that_are_no_amounts_give_nothing_back(make_store):
     store = make_store()
     store.admit(ANNE, (of(MINUTE, 60.0),), 0.0)
     lease = store.admit(ANNE, (of(MINUTE, -50.0), of(CALLS, float("nan"))), 0.0).lease
-    store.settle(lease, (of(MINUTE, -50.0), of(CALLS, float("nan"))), {}, 0.0)
+    store.settle(lease, (of(MINUTE, -50.0), of(CALLS, float("nan"))), None, 0.0)
     assert left(store, MINUTE, 0.0) == 40.0
     assert not store.admit(ANNE, (of(MINUTE, float("inf")),), 0.0).granted
 
 
 def test_a_clock_that_goes_back_refills_nothing_and_locks_nobody(make_store):
     store = make_store()
-    store.settle(store.admit(ANNE, (of(MINUTE, 100.0),), 1000.0).lease, (), {}, 1000.0)
+    store.settle(store.admit(ANNE, (of(MINUTE, 100.0),), 1000.0).lease, (), None, 1000.0)
     assert left(store, MINUTE, 10.0) == 0.0
     assert store.admit(ANNE, (of(MINUTE, 1.0),), 10.0).retry_after_s == pytest.approx(1.0)
     assert left(store, MINUTE, 1060.0) == 60.0

@@ -129,7 +129,7 @@ class World:
     def _settle(self, request: _Request, written: int) -> None:
         caller = request.caller
         actual = settled(request.claim, Usage(request.asked.prompt, written))
-        self.store.settle(request.lease, actual, {}, self.now)
+        self.store.settle(request.lease, actual, None, self.now)
         standing = self.store.look(caller.account, (), self.now).standing
         caller.charged += sum(
             one.amount * one.factor(standing) for one in actual if one.limit.name == self.measured

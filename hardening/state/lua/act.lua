@@ -24,7 +24,13 @@ local expires_at = now + lease_s
 local granted, told = false, { '' }
 local seen, requests = home.seen, home.requests
 local flagged_s = math.max(0, home.flagged - now)
-local risk, band = flagged_s > 0 and home.risk or 0, flagged_s > 0 and home.band or ''
+local record = record_of(home, now)
+local risk, band, due = 0, '', ''
+if flagged_s > 0 then
+  risk, band = home.risk, home.band
+elseif record then
+  risk, band, due = record.risk, record.band, record.wait <= 0 and record.due or ''
+end
 local blocked_s = act == 'admit' and not found and math.max(0, home.blocked - now) or 0
 
 local register, model, spare = #KEYS % 2 == 1 and KEYS[#KEYS], scopes[#scopes - 1], scopes[#scopes]
@@ -106,6 +112,8 @@ elseif (act == 'settle' or act == 'undo' or act == 'release') and found then
       end
     end
   end
+  local evidence = act == 'settle' and ARGV[3 + #scopes] or ''
+  if granted and proven == 1 and evidence ~= '' then home.record = judged(record, evidence, now) end
 end
 if act == 'release' and granted and proven == 1 then home.requests = math.max(0, home.requests - 1) end
 if act == 'undo' then
@@ -113,10 +121,11 @@ if act == 'undo' then
   home.changed = true
   write_lease(home, id, expires_at, {}, true)
 end
-if act == 'reset' or act == 'grant' then
+if act == 'forget' then home.requests, home.seen, home.record, requests, record = 0, 0, nil, 0, nil end
+if act == 'reset' or act == 'forget' or act == 'grant' then
   for _, scope in ipairs(scopes) do
     scope.changed = true
-    for _, bucket in ipairs(act == 'reset' and scope.order or {}) do
+    for _, bucket in ipairs(act ~= 'grant' and scope.order or {}) do
       bucket.till, bucket.used, bucket.before = 0, 0, 0
     end
     for _, charge in ipairs(scope.charges) do
@@ -127,7 +136,9 @@ elseif act == 'block' then
   local for_s, reason = struct.unpack(BLOCK, ARGV[3 + #scopes])
   home.blocked, home.reason, home.changed = for_s > 0 and now + for_s or 0, reason, true
 elseif act == 'flag' then
-  flagged_s, risk, band = struct.unpack(FLAG, ARGV[3 + #scopes])
+  local at
+  flagged_s, risk, band, at = struct.unpack(FLAG, ARGV[3 + #scopes])
+  home.why = struct.unpack('<Bc0', ARGV[3 + #scopes], at)
   home.flagged, home.risk, home.band, home.changed = flagged_s > 0 and now + flagged_s or 0, risk, band, true
 end
 
@@ -136,9 +147,11 @@ for _, scope in ipairs(scopes) do
 end
 if register and model.changed and not is_spare then write_model(register, model, now, is_live) end
 local standing = requests > 0 and now - seen or 0
-if act == 'look' or act == 'reset' or act == 'grant' or act == 'block' or act == 'flag' then
+if act == 'look' or act == 'reset' or act == 'forget' or act == 'grant' or act == 'block' or act == 'flag' then
   blocked_s = math.max(0, home.blocked - now)
-  told[2] = struct.pack('<dBc0', flagged_s, #home.reason, home.reason)
+  told[2] = struct.pack(
+    '<dBc0Bc0B', flagged_s, #home.reason, home.reason, #home.why, home.why, record and 1 or 0)
+  if record then told[2] = told[2] .. record_text(record) end
   for _, scope in ipairs(scopes) do
     told[#told + 1] = struct.pack('<I4', #scope.order)
     for _, bucket in ipairs(scope.order) do
@@ -148,6 +161,6 @@ if act == 'look' or act == 'reset' or act == 'grant' or act == 'block' or act ==
   end
 end
 told[1] = struct.pack(
-  '<BBBddI4ddBc0', granted and 1 or 0, (found and not is_over) and 1 or 0, is_spare and 1 or 0, now, standing,
-  requests, blocked_s, risk, #band, band)
+  '<BBBddI4ddBc0Bc0', granted and 1 or 0, (found and not is_over) and 1 or 0, is_spare and 1 or 0, now, standing,
+  requests, blocked_s, risk, #band, band, #due, due)
 return table.concat(told)

@@ -4,13 +4,13 @@ local function read_scope(index)
   local scope = {
     key = KEYS[2 * index - 1], leases_key = KEYS[2 * index], buckets = {}, order = {},
     clock = 0, due = NEVER, whole = 0, kept = 0, seen = 0, requests = 0, blocked = 0, reason = '',
-    flagged = 0, risk = 0, band = '',
+    flagged = 0, risk = 0, band = '', why = '', record = nil,
   }
   local text = redis.call('GET', scope.key)
   scope.is_known = text and true
   if not text then return scope end
   local version = string.byte(text)
-  if version < VERSION or version > WITH_FLAG then return nil end
+  if version < VERSION or version > WITH_PARTS then return nil end
   local at, number, _
   _, scope.clock, scope.due, scope.kept, scope.seen, scope.requests, number, at = struct.unpack(STATE, text)
   for place = 1, number do
@@ -20,8 +20,14 @@ local function read_scope(index)
     scope.buckets[bucket.key] = bucket
     scope.order[place] = bucket
   end
-  if version >= WITH_BLOCK then scope.blocked, scope.reason, at = struct.unpack(BLOCK, text, at) end
-  if version == WITH_FLAG then scope.flagged, scope.risk, scope.band = struct.unpack(FLAG, text, at) end
+  local parts = version == WITH_BLOCK and IS_BLOCKED or version == WITH_FLAG and IS_BLOCKED + IS_FLAGGED or 0
+  if version == WITH_PARTS then parts, at = struct.unpack('<B', text, at) end
+  if bit.band(parts, IS_BLOCKED) > 0 then scope.blocked, scope.reason, at = struct.unpack(BLOCK, text, at) end
+  if bit.band(parts, IS_FLAGGED) > 0 then
+    scope.flagged, scope.risk, scope.band, at = struct.unpack(FLAG, text, at)
+    if version == WITH_PARTS then scope.why, at = struct.unpack('<Bc0', text, at) end
+  end
+  if bit.band(parts, HAS_RECORD) > 0 then scope.record = read_record(text, at) end
   return scope
 end
 
@@ -37,8 +43,12 @@ end
 
 local function write_scope(scope, now, remembered_s, expires)
   local texts, open = { '' }, false
-  local version = scope.flagged > now and WITH_FLAG or scope.blocked > now and WITH_BLOCK or VERSION
-  local whole = math.max(scope.requests > 0 and now + remembered_s or now, scope.blocked, scope.flagged)
+  local record = record_of(scope, now)
+  local parts = (scope.blocked > now and IS_BLOCKED or 0) + (scope.flagged > now and IS_FLAGGED or 0)
+    + (record and HAS_RECORD or 0)
+  local version = parts > 0 and WITH_PARTS or VERSION
+  local whole = math.max(
+    scope.requests > 0 and now + remembered_s or now, scope.blocked, scope.flagged, record and record.till or now)
   for _, bucket in ipairs(scope.order) do
     if bucket.leases > 0 or bucket.till > now then
       texts[#texts + 1] = struct.pack(
@@ -57,10 +67,13 @@ local function write_scope(scope, now, remembered_s, expires)
     return
   end
   texts[1] = struct.pack(STATE, version, now, scope.due, scope.kept, scope.seen, scope.requests, #texts - 1)
-  if version >= WITH_BLOCK then texts[#texts + 1] = struct.pack(BLOCK, scope.blocked, #scope.reason, scope.reason) end
-  if version == WITH_FLAG then
+  if parts > 0 then texts[#texts + 1] = struct.pack('<B', parts) end
+  if scope.blocked > now then texts[#texts + 1] = struct.pack(BLOCK, scope.blocked, #scope.reason, scope.reason) end
+  if scope.flagged > now then
     texts[#texts + 1] = struct.pack(FLAG, scope.flagged, scope.risk, #scope.band, scope.band)
+    texts[#texts + 1] = struct.pack('<Bc0', #scope.why, scope.why)
   end
+  if record then texts[#texts + 1] = record_text(record) end
   if not expires then
     redis.call('SET', scope.key, table.concat(texts))
     return

@@ -49,6 +49,10 @@ class SqliteAccounts:
 
         return self._act(lambda desk: desk.change(id, whole))
 
+    def forget(self, id: str, now: float) -> AccountState | None:
+        """Forget what an account has asked; see `Accounts.forget`."""
+        return self._act(lambda desk: desk.forget(id))
+
     def grant(self, id: str, limits: Sequence[Limit], units: float, now: float) -> AccountState | None:
         """Give units of limits back to an account; see `Accounts.grant`."""
         by_key = {limit.key: limit for limit in limits}
@@ -64,10 +68,17 @@ class SqliteAccounts:
         return self._act(lambda desk: desk.block(id, reason, for_s))
 
     def flag(
-        self, id: str, band: str, risk: float, for_s: float, now: float, org: str | None = None
+        self,
+        id: str,
+        band: str,
+        risk: float,
+        for_s: float,
+        now: float,
+        org: str | None = None,
+        reason: str = "",
     ) -> AccountState:
         """Put an account into a band from now on; see `Accounts.flag`."""
-        return self._act(lambda desk: desk.flag(id, band, risk, for_s))
+        return self._act(lambda desk: desk.flag(id, band, risk, for_s, reason))
 
     def unflag(self, id: str, now: float) -> AccountState | None:
         """Take an account out of its band; see `Accounts.unflag`."""
@@ -138,10 +149,27 @@ class _Book(Ledger):
         self._run("insert or replace into blocks values (?, ?, ?)", (OWN + id, now + for_s, reason))
         return self._state_of(id, self._own(id), now)
 
-    def flag(self, id: str, band: str, risk: float, for_s: float) -> AccountState:
+    def forget(self, id: str) -> AccountState | None:
+        def whole(key: str, bucket: Bucket, now: float) -> None:
+            bucket.spent = UNSPENT
+
+        known = self.change(id, whole)
+        now = self._swept()
+        for key in self._own(id):
+            self._run("delete from scopes where key = ? and leases = 0 and whole_at <= ?", (key, now))
+        self._run(
+            "update scopes set record = null, until = 0, clean_at = 0, requests = 0, first_seen = ? where key = ?",
+            (now, OWN + id),
+        )
+        return known and self._state_of(id, self._own(id), now)
+
+    def flag(self, id: str, band: str, risk: float, for_s: float, reason: str) -> AccountState:
         now = self._swept()
         self._run("delete from flags where until <= ?", (now,))
-        self._run("insert or replace into flags values (?, ?, ?, ?)", (OWN + id, now + for_s, band, risk))
+        flag = (OWN + id, now + for_s, band, risk, reason)
+        self._run(
+            "insert or replace into flags (key, until, band, risk, reason) values (?, ?, ?, ?, ?)", flag
+        )
         return self._state_of(id, self._own(id), now)
 
     def unflag(self, id: str) -> AccountState | None:
@@ -170,18 +198,19 @@ class _Book(Ledger):
         return [key for (key,) in keys]
 
     def _state_of(self, id: str, keys: Sequence[str], now: float) -> AccountState:
-        requests, age_s, kept = 0, 0.0, []
+        requests, age_s, record, kept = 0, 0.0, None, []
         for key in keys:
             scope = self._known([key]).by_key.get(key)
             if scope is None:
                 continue  # a block of one that never asked
             if key == OWN + id:
                 requests, age_s = scope.requests, max(0.0, now - scope.first_seen)
+                record = scope.record(now)
             for limit_key, bucket in scope.buckets.items():
                 if not bucket.is_idle(now):
                     kept.append(Kept(key, limit_key, bucket.spent, bucket.held, bucket.leases))
         marks = self._block_of(id, now), self._flag_of(id, now)
-        return AccountState(id, requests, age_s, now, tuple(kept), *marks)
+        return AccountState(id, requests, age_s, now, tuple(kept), *marks, record)
 
     def _block_of(self, id: str, now: float) -> Block | None:
         found = self._run(
@@ -191,6 +220,6 @@ class _Book(Ledger):
 
     def _flag_of(self, id: str, now: float) -> Flag | None:
         found = self._run(
-            "select band, risk, until from flags where key = ? and until > ?", (OWN + id, now)
+            "select band, risk, until, reason from flags where key = ? and until > ?", (OWN + id, now)
         ).fetchone()
-        return None if found is None else Flag(found[0], found[1], found[2] - now)
+        return None if found is None else Flag(found[0], found[1], found[2] - now, found[3])

@@ -16,8 +16,8 @@ from hardening.errors import StateError
 APPLICATION_ID = 0x68_64_6E_67
 """What `file` and SQLite's own tools know one of our databases by: "hdng"."""
 
-VERSION = 3
-"""Of the tables; 1 had no blocks and 2 no flags, and both are brought to this when they are opened."""
+VERSION = 4
+"""Of the tables; 1 had no blocks, 2 no flags and 3 no records, and all are brought to this when they are opened."""
 
 _OLDEST = (3, 37)  # strict tables, RETURNING
 _PAGE_BYTES = 1024  # a row or two change in a call, and whole pages are written
@@ -33,7 +33,8 @@ _SCHEMA = """
 begin immediate;
 create table if not exists scopes (
   id integer primary key, key text not null unique, requests integer not null, first_seen real not null,
-  seen_at real not null, whole_at real not null, leases integer not null, buckets text not null
+  seen_at real not null, whole_at real not null, leases integer not null, buckets text not null,
+  record text, until real not null default 0, clean_at real not null default 0
 ) strict;
 create table if not exists leases (
   token integer primary key, expires_at real not null, claim text not null
@@ -43,7 +44,7 @@ create table if not exists blocks (
   key text primary key, until real not null, reason text not null
 ) strict, without rowid;
 create table if not exists flags (
-  key text primary key, until real not null, band text not null, risk real not null
+  key text primary key, until real not null, band text not null, risk real not null, reason text not null default ''
 ) strict, without rowid;
 create trigger if not exists scope_added after insert on scopes
   begin update facts set value = value + 1 where name = 'scopes'; end;
@@ -52,6 +53,14 @@ create trigger if not exists scope_gone after delete on scopes
 insert or ignore into facts values ('scopes', 0), ('seen', 0.0);
 commit;
 """
+
+_ADDED = (
+    ("scopes", "record text"),
+    ("scopes", "until real not null default 0"),
+    ("scopes", "clean_at real not null default 0"),
+    ("flags", "reason text not null default ''"),
+)
+"""Columns that tables of earlier versions lack."""
 
 _SAYS = {
     sqlite3.SQLITE_FULL: "cannot grow: the disk is full",
@@ -170,13 +179,28 @@ class StateFile(NamedTuple):
         # A checkpoint syncs: it has its own thread.
         run("pragma wal_autocheckpoint = 0")
         if version < VERSION:
-            _when_free(connection.executescript)(_SCHEMA)
-            run(f"pragma application_id = {APPLICATION_ID}")
-            run(f"pragma user_version = {VERSION}")
+            self._bring_up(connection)
         # Whether it may be written shows now, not at the first request.
         run("begin immediate")
         run("update facts set value = value")
         run("rollback")
+
+    def _bring_up(self, connection: sqlite3.Connection) -> None:
+        """Make the tables of this version, or add what those of an earlier one lack; one process at a time."""
+        run = connection.execute
+        _when_free(connection.executescript)(_SCHEMA)
+        _when_free(run)("begin immediate")
+        try:
+            for table, column in _ADDED:
+                known = run(f"select name from pragma_table_info('{table}')").fetchall()  # noqa: S608
+                if (column.split()[0],) not in known:
+                    run(f"alter table {table} add column {column}")
+            run(f"pragma application_id = {APPLICATION_ID}")
+            run(f"pragma user_version = {VERSION}")
+            run("commit")
+        except BaseException:
+            run("rollback")
+            raise
 
 
 def clock_offset(connection: sqlite3.Connection, clock: Clock) -> float:

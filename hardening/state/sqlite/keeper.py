@@ -37,6 +37,7 @@ class Keeper:
         self._now = now
         self._most = int(max_accounts * _FULL)
         self._hand = 0
+        self._reader = 0
         self._version = -1
         self._is_dirty = False
         self._stopped = threading.Event()
@@ -84,6 +85,7 @@ class Keeper:
         if self._file.log_bytes() > _LONG_LOG_BYTES:
             self._shorten(connection)
         self._forget(connection, facts["scopes"])
+        self._drop_old_records(connection)
 
     def _shorten(self, connection: sqlite3.Connection) -> None:
         """Write the log into the file and begin it anew."""
@@ -101,6 +103,19 @@ class Keeper:
                 return
             known -= self._forget_some(connection)
 
+    def _drop_old_records(self, connection: sqlite3.Connection) -> None:
+        """Delete what requests have said and what was kept long enough, from some accounts at a time."""
+        (last,) = connection.execute(
+            "select max(id) from (select id from scopes where id > ? order by id limit ?)",
+            (self._reader, _WALKED),
+        ).fetchone()
+        begin, self._reader = self._reader, last or 0
+        if last is not None:
+            connection.execute(
+                "update scopes set record = null where id > ? and id <= ? and record is not null and until <= ?",
+                (begin, last, self._now()),
+            )
+
     def _forget_some(self, connection: sqlite3.Connection) -> int:
         now = self._now()
         last, found = connection.execute(
@@ -112,8 +127,8 @@ class Keeper:
         gone = connection.execute(
             "delete from scopes where id in ("
             " select id from (select * from scopes where id > ? order by id limit ?)"
-            " where leases = 0 and whole_at <= ?"
+            " where leases = 0 and whole_at <= ? and clean_at <= ?"
             " order by requests / (1 + (? - seen_at) / 86400), seen_at limit ?)",
-            (begin, _WALKED, now, now, _FORGOTTEN),
+            (begin, _WALKED, now, now, now, _FORGOTTEN),
         ).rowcount
         return int(gone)

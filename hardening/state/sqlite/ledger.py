@@ -12,10 +12,22 @@ from typing import Any
 import orjson
 
 from hardening.facts import Account, Admission, Charge, Lease, Standing
-from hardening.state import claims
+from hardening.state import claims, standing
 from hardening.state.claims import Bucket, Part
 from hardening.state.models import MOST_MODELS, spare_of
-from hardening.state.sqlite.rows import Scope, Scopes, claim_of, folded, limit_of, noted, read_scope, select
+from hardening.state.sqlite.rows import (
+    Scope,
+    Scopes,
+    claim_of,
+    folded,
+    limit_of,
+    noted,
+    read_claim,
+    read_scope,
+    record_text,
+    select,
+)
+from hardening.state.standing import Evidence
 
 OVERFLOW = "overflow"
 """The scope that newcomers share where there is no room for one more."""
@@ -27,6 +39,7 @@ _NEW = Standing()
 _UPDATE = "update scopes set requests = ?, seen_at = ?, whole_at = ?, leases = ?, buckets = ? where id = ?"
 
 # What an operator has said of an account: in which band it is, or that it is blocked.
+_RECORD = "update scopes set record = ?, until = ?, clean_at = ? where id = ?"
 _MARKS = (
     "select until, band, risk from flags where key = ?1 and until > ?2"
     " union all select until, null, null from blocks where key = ?1 and until > ?2"
@@ -84,39 +97,40 @@ class Ledger:
             keys[own] = None
         scopes = self._scopes(keys, now)
         home = scopes.by_key[own] if account.proven else None
-        standing, blocked_s = _NEW, None
+        known, blocked_s = _NEW, None
         if home is not None:
-            standing, blocked_s = self._standing(home, own, now)
+            known, blocked_s = self._standing(home, own, now)
         if blocked_s is not None:
-            return Admission(False, None, standing, blocked_s=blocked_s)
-        parts = claims.reserve(charges, scopes.bucket, standing, now)
+            return Admission(False, None, known, blocked_s=blocked_s)
+        parts = claims.reserve(charges, scopes.bucket, known, now)
         if isinstance(parts, Admission):
             return parts
         if home is not None:
             home.requests += 1
         self._save(scopes, now)
         token, expires_at = self._token(now), now + self._lease_s
+        judged = None if home is None or home.key == OVERFLOW else home.id
         self._run(
             "insert into leases values (?, ?, ?)",
-            (token, expires_at, claim_of(standing, noted(parts, scopes))),
+            (token, expires_at, claim_of(known, noted(parts, scopes), judged)),
         )
-        return Admission(True, Lease(token, charges, expires_at), standing, claims.states(parts, now))
+        return Admission(True, Lease(token, charges, expires_at), known, claims.states(parts, now))
 
     def look(self, account: Account, charges: tuple[Charge, ...]) -> Admission:
         """What is left of these limits; see `ReadableStore.look`."""
         now, own = self._now(), account.scope
-        known = self._known({own: None, **dict.fromkeys(charge.scope_key for charge in charges)}).by_key
-        standing, blocked_s = _NEW, None
+        scopes = self._known({own: None, **dict.fromkeys(charge.scope_key for charge in charges)}).by_key
+        known, blocked_s = _NEW, None
         if account.proven:
-            standing, blocked_s = self._standing(known.get(own), own, now)
+            known, blocked_s = self._standing(scopes.get(own), own, now)
         if blocked_s is not None:
-            return Admission(False, None, standing, blocked_s=blocked_s)
+            return Admission(False, None, known, blocked_s=blocked_s)
 
         def buckets_of(key: str) -> Mapping[str, Bucket]:
-            scope = known.get(key)
+            scope = scopes.get(key)
             return {} if scope is None else scope.buckets
 
-        return Admission(True, None, standing, claims.seen(charges, buckets_of, now))
+        return Admission(True, None, known, claims.seen(charges, buckets_of, now))
 
     def extend(self, lease: Lease, charges: tuple[Charge, ...]) -> Admission:
         """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
@@ -124,10 +138,9 @@ class Ledger:
         found = self._run("select expires_at, claim from leases where token = ?", (lease.token,)).fetchone()
         if found is None or found[0] <= now:
             return Admission(False, None, _NEW)
-        known, notes = orjson.loads(found[1])
-        standing = Standing(*known)
+        known, notes, home = read_claim(found[1])
         scopes = self._scopes(dict.fromkeys(charge.scope_key for charge in charges), now)
-        parts = claims.reserve(charges, scopes.bucket, standing, now)
+        parts = claims.reserve(charges, scopes.bucket, known, now)
         if isinstance(parts, Admission):
             return parts
         fresh = folded(notes, parts, scopes)
@@ -135,12 +148,12 @@ class Ledger:
         expires_at = now + self._lease_s
         self._run(
             "update leases set expires_at = ?, claim = ? where token = ?",
-            (expires_at, claim_of(standing, notes + noted(fresh, scopes)), lease.token),
+            (expires_at, claim_of(known, notes + noted(fresh, scopes), home), lease.token),
         )
         longer = Lease(lease.token, lease.charges + charges, expires_at)
-        return Admission(True, longer, standing, claims.states(parts, now))
+        return Admission(True, longer, known, claims.states(parts, now))
 
-    def settle(self, lease: Lease, actual: tuple[Charge, ...]) -> bool:
+    def settle(self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None = None) -> bool:
         """Replace what the lease reserved by what was used; False for a lease that is over.
 
         See `StateStore.settle`. Of a lease that has run out and was not swept yet nothing changes.
@@ -151,25 +164,37 @@ class Ledger:
         ).fetchall()
         if not found:
             return False
-        known, notes = orjson.loads(found[0][0])
+        known, notes, home = read_claim(found[0][0])
         scopes, parts = self._parts(notes)
         missing = {charge.scope_key for charge in actual} - scopes.by_key.keys()
         if missing:
             scopes.by_key |= self._scopes(dict.fromkeys(missing), now).by_key
-        claims.settle(parts, actual, scopes.bucket, Standing(*known), now)
+        claims.settle(parts, actual, scopes.bucket, known, now)
         self._save(scopes, now)
+        if evidence and home is not None:
+            self._judge(home, evidence, now)
         return True
+
+    def _judge(self, home: int, evidence: Evidence, now: float) -> None:
+        """Merge evidence into the record of an account that there still is."""
+        for row in self._run(select("id", 1), (home,)).fetchall():
+            record = standing.settled(read_scope(row).record(now), evidence, now)
+            clean_at = standing.clean_at(record, evidence.scale)
+            self._run(_RECORD, (record_text(record), record.until, clean_at, home))
 
     def _standing(self, home: Scope | None, key: str, now: float) -> tuple[Standing, float | None]:
         """How an account stands, and for how long it is blocked, None where it is not."""
-        standing = _NEW
+        known = _NEW
         if home is not None and home.key != OVERFLOW:
-            standing = Standing(0.0, None, home.requests, max(0.0, now - home.first_seen))
+            known = Standing(0.0, None, home.requests, max(0.0, now - home.first_seen))
+            if record := home.record(now):
+                due = record.due if record.is_ready else None
+                known = known._replace(risk=record.risk, band=record.band or None, due=due)
         for until, band, risk in self._run(_MARKS, (key, now)):
             if band is None:
-                return standing, until - now
-            standing = standing._replace(risk=risk, band=band)
-        return standing, None
+                return known, until - now
+            known = known._replace(risk=risk, band=band or None, due=None)
+        return known, None
 
     def _let_run_out(self, now: float) -> None:
         """Spend leases that have run out as reserved, the earliest first; a few in one call."""
@@ -180,7 +205,7 @@ class Ledger:
             (now, _SWEPT),
         ).fetchall()
         for expires_at, claim in sorted(expired):
-            scopes, parts = self._parts(orjson.loads(claim)[1])
+            scopes, parts = self._parts(read_claim(claim)[1])
             claims.run_out(parts, expires_at)
             self._save(scopes, now)
         self.expired += len(expired)
@@ -288,4 +313,6 @@ class Ledger:
                 self._run(_UPDATE, (scope.requests, now, whole_at, leases, text, scope.id))
             else:
                 new = (scope.key, scope.requests, scope.first_seen, now, whole_at, leases, text)
-                scope.id = self._run("insert into scopes values (null, ?, ?, ?, ?, ?, ?, ?)", new).lastrowid
+                scope.id = self._run(
+                    "insert into scopes values (null, ?, ?, ?, ?, ?, ?, ?, null, 0, 0)", new
+                ).lastrowid

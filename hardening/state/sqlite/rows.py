@@ -10,23 +10,38 @@ import orjson
 from hardening.facts import Charge, Limit, Standing
 from hardening.state.buckets import Spent
 from hardening.state.claims import Bucket, Part
+from hardening.state.standing import Record, record_of
 
-COLUMNS = "id, key, requests, first_seen, buckets"
+COLUMNS = "id, key, requests, first_seen, buckets, record"
 
 
 class Scope:
-    """One row of `scopes`; `id` is None until it is written."""
+    """One row of `scopes`; `id` is None until it is written, `record` is text until it is asked for."""
 
-    __slots__ = ("buckets", "first_seen", "id", "key", "requests")
+    __slots__ = ("buckets", "first_seen", "id", "key", "record_text", "requests")
 
     def __init__(
-        self, id: int | None, key: str, requests: int, first_seen: float, buckets: dict[str, Bucket]
+        self,
+        id: int | None,
+        key: str,
+        requests: int,
+        first_seen: float,
+        buckets: dict[str, Bucket],
+        record: str | None = None,
     ) -> None:
         self.id = id
         self.key = key
         self.requests = requests
         self.first_seen = first_seen
         self.buckets = buckets
+        self.record_text = record
+
+    def record(self, now: float) -> Record | None:
+        """What is kept of the requests of an account, if that is not too long ago."""
+        if self.record_text is None:
+            return None
+        record = record_of(*orjson.loads(self.record_text))
+        return record if record.until > now else None
 
     def bucket(self, limit_key: str) -> Bucket:
         """What is kept of a limit; what says nothing is made."""
@@ -53,14 +68,14 @@ def select(column: str, count: int) -> str:
     return f"select {COLUMNS} from scopes where {column} in ({', '.join('?' * count)})"  # noqa: S608
 
 
-def read_scope(row: tuple[int, str, int, float, str]) -> Scope:
+def read_scope(row: tuple[int, str, int, float, str, str | None]) -> Scope:
     """A scope as its row says, in the order of `COLUMNS`."""
-    id, key, requests, first_seen, text = row
+    id, key, requests, first_seen, text, record = row
     buckets = {
         limit_key: Bucket(Spent(until, used, before), held, leases)
         for limit_key, (until, used, before, held, leases) in orjson.loads(text).items()
     }
-    return Scope(id, key, requests, first_seen, buckets)
+    return Scope(id, key, requests, first_seen, buckets, record)
 
 
 def noted(parts: list[Part], scopes: Scopes) -> list[list[Any]]:
@@ -104,9 +119,20 @@ def folded(notes: list[list[Any]], parts: list[Part], scopes: Scopes) -> list[Pa
     return fresh
 
 
-def claim_of(standing: Standing, notes: list[list[Any]]) -> str:
-    """What a lease row keeps: the standing that it was priced by, and its notes."""
-    return orjson.dumps((tuple(standing), notes)).decode()
+def claim_of(standing: Standing, notes: list[list[Any]], home: int | None) -> str:
+    """What a lease row keeps: the standing that it was priced by, its notes, and the row of its proven account."""
+    return orjson.dumps((tuple(standing), notes, home)).decode()
+
+
+def read_claim(text: str) -> tuple[Standing, list[list[Any]], int | None]:
+    """What a lease row keeps; one of an earlier release knows no account."""
+    standing, notes, *home = orjson.loads(text)
+    return Standing(*standing), notes, home[0] if home else None
+
+
+def record_text(record: Record) -> str:
+    """What a row keeps of the requests of an account."""
+    return orjson.dumps(tuple(record)).decode()
 
 
 @functools.lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from hardening.facts import Account, Admission, Charge, Lease
 from hardening.state.sqlite.desk import BUSY, Desk, call_of
 from hardening.state.sqlite.file import StateFile
 from hardening.state.sqlite.ledger import Ledger
-from hardening.state.store import Evidence
+from hardening.state.standing import Evidence
 
 _PATIENCE_S = 5.0
 """How long a request waits for others to stop writing: commonly 1 ms, and where a disk is slow to sync, that long."""
@@ -91,16 +91,13 @@ class SqliteStore:
         return answer if isinstance(answer, Admission) else self._extended(desk, lease, charges)
 
     def settle(
-        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence, now: float
+        self, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None, now: float
     ) -> Awaitable[None] | None:
-        """Replace what the lease reserved by what was used, once; see `StateStore.settle`.
-
-        Standing here is age and number of requests: `evidence` changes neither.
-        """
+        """Replace what the lease reserved by what was used, once; see `StateStore.settle`."""
         desk = self._at_desk()
-        in_time = desk.at_once(Ledger.settle, lease, actual)
+        in_time = desk.at_once(Ledger.settle, lease, actual, evidence)
         if in_time is BUSY:
-            return self._settled(desk, lease, actual)
+            return self._settled(desk, lease, actual, evidence)
         self.late_settlements += not in_time
         return None
 
@@ -140,5 +137,8 @@ class SqliteStore:
         answer: Admission = await desk.in_line(call_of(Ledger.extend, lease, charges), _PATIENCE_S)
         return answer
 
-    async def _settled(self, desk: Desk, lease: Lease, actual: tuple[Charge, ...]) -> None:
-        self.late_settlements += not await desk.in_line(call_of(Ledger.settle, lease, actual), _SETTLING_S)
+    async def _settled(
+        self, desk: Desk, lease: Lease, actual: tuple[Charge, ...], evidence: Evidence | None
+    ) -> None:
+        call = call_of(Ledger.settle, lease, actual, evidence)
+        self.late_settlements += not await desk.in_line(call, _SETTLING_S)
