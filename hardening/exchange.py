@@ -194,6 +194,20 @@ class Exchange:
             body = self._codec.edit_request(body, edits, switches)
         return self._restored(body) if carries else body
 
+    def counted(self, body: bytes) -> bytes | Refusal:
+        """The body for a server that only counts it: as the model would get it, and with no other change.
+
+        Where the lengths of traces are not told they are left out: a difference of two counts would be one.
+        """
+        if not carries_seals(body):
+            return body
+        for switch in self._switches(body, Touch.GIVEN):
+            if switch.pin.touches & Touch.GIVEN:
+                return not_allowed(switch) if self._acts else body
+        tells = not self._hides or self._decision.usage == "keep"
+        closed = self._hides and not self._decision.reasoning.seal
+        return self._restoring.request(body, self._tools.sealer if tells and not closed else None).body
+
     @property
     def restored(self) -> tuple[str, ...]:
         """The traces that were put back into the request, which only the model may read."""

@@ -23,7 +23,7 @@ from hardening.errors import AccountError, WireError
 from hardening.facts import Account, Admission, Decision, EmbeddingTerms, Refusal, RequestFacts, Standing
 from hardening.identity import ANONYMOUS
 from hardening.policy import Charges, charges, counting, decide
-from hardening.state import StateStore
+from hardening.state import ReadableStore, StateStore
 from hardening.wire.by_body import codec_of
 from hardening.wire.codec import Codec
 from hardening.wire.doors import Door
@@ -122,6 +122,8 @@ async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> 
     _read(case, service, scope, packed=b"content-encoding" in named)
     if identify is DEFERRED:
         _await_account(case, service)
+    elif case.refusal is None and case.door.counts:
+        await _look(case, service)
     elif case.refusal is None:
         await admit(case, service)
 
@@ -208,6 +210,20 @@ def _await_account(case: Case, service: Service) -> None:
         logprobs=replace(stranger.logprobs, top=0),
         embeddings=_NO_VECTORS,
     )
+
+
+async def _look(case: Case, service: Service) -> None:
+    """Decide on what only counts: nothing is reserved; of whom no standing is known no length is told."""
+    policy, wall, standing = case.in_force.policy, service.clock.wall(), None
+    try:
+        if isinstance(service.store, ReadableStore):
+            answer = service.store.look(case.account, (), service.now())
+            standing = (answer if isinstance(answer, Admission) else await answer).standing
+    except Exception as fault:  # noqa: BLE001  a store is somebody else's code, and nothing is asked of it
+        service.store_failed("look", fault)
+    case.decision = decide(policy, case.facts, case.account, standing or Standing(), wall)
+    if standing is None:
+        case.decision = replace(case.decision, usage="drop")
 
 
 async def admit(case: Case, service: Service) -> None:

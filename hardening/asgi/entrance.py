@@ -40,7 +40,7 @@ class Entrance:
             return door
         door = self._doors.match(root + below) if root else None
         if door is None and method and not is_asked_only(method):
-            door = self._doors.posted(below)
+            door = self._doors.counted(below) or self._doors.posted(below)
         # Where other paths are closed it is better that answers that were kept are than that they are read.
         kept = self._unknown == "report" or method in ("GET", "HEAD")
         return self._doors.stored(below) if door is None and kept else door
@@ -52,7 +52,7 @@ class Entrance:
             if is_asked_only(method) or self.leaves_alone(path, root):
                 return "passed"
             return "blocked" if self._unknown == "block" and self._enforced else "reported"
-        if method in ("OPTIONS", "HEAD"):
+        if method in ("OPTIONS", "HEAD") or door.counts:
             return "passed"
         if door.codec is None:
             return "blocked" if self._enforced else "passed"

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hardening.asgi import own_limits
 from hardening.asgi.admission import DEFERRED, SEATS, Deferred
 from hardening.asgi.case import MARK, Case
+from hardening.asgi.counting import Counter
 from hardening.asgi.deferred import DeferredResponder
 from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only, route_of
 from hardening.asgi.entrance import Entrance
@@ -133,7 +134,7 @@ class HardeningMiddleware:
             if self._uncounted is not None:
                 await self._until_counted(self._uncounted)
             case = Case(door, door.codec, in_force, service.next_id(), service.now())
-            kind = DeferredResponder if self._is_deferred else Responder
+            kind = Counter if door.counts else DeferredResponder if self._is_deferred else Responder
             await kind(service, case, scope=scope, receive=receive, send=send).respond(self.app)
         elif shadow:
             await self.app(scope, receive, send)

@@ -74,6 +74,15 @@ _KNOWN = (
 )
 _MODEL = "{model}"
 
+# Doors at which a server counts a request that it does not answer.
+_COUNTS = (
+    _Known("v1/messages/count_tokens", "anthropic_messages"),
+    _Known("responses/input_tokens", "openai_responses"),
+    _Known("models/{model}:countTokens", "gemini_generate"),
+    _Known("tunedModels/{model}:countTokens", "gemini_generate"),
+    _Known("endpoints/{model}:countTokens", "gemini_generate"),
+)
+
 # Answers that are kept and can be asked for again; `*` is an id, or the rest of one. None: no answer.
 _STORED: dict[str, str | None] = {
     "responses/input_tokens": None,
@@ -120,7 +129,7 @@ class Door:
 
     `codec` is None where this release does not read what leaves there: blocked. `model` and
     `streams` are what the path says of the request. With `by_body` the body says which codec is its own, see
-    `wire.by_body`; `codec` is then for what cannot be told.
+    `wire.by_body`; `codec` is then for what cannot be told. `counts`: a request is counted there, and not answered.
     """
 
     name: str
@@ -128,6 +137,7 @@ class Door:
     model: str = ""
     streams: bool = False
     by_body: bool = False
+    counts: bool = False
 
 
 class Doors:
@@ -137,11 +147,12 @@ class Doors:
     `*` names everything below. An app's own row wins over a known door.
     """
 
-    __slots__ = ("_exact", "_known", "_prefixes", "_seen")
+    __slots__ = ("_counts", "_exact", "_known", "_prefixes", "_seen")
 
     def __init__(self, own: Mapping[str, str] | None = None, *, known: bool = True) -> None:
         """`known` False leaves the built-in doors out: then only own rows are found."""
         self._known = _Patterns(_KNOWN if known else ())
+        self._counts = _Patterns(_COUNTS if known else ())
         self._exact: dict[str, Door | None] = {}
         self._prefixes: list[tuple[str, Door | None]] = []
         self._seen: dict[str, Door | None] = {}
@@ -192,6 +203,11 @@ class Doors:
             if len(ends) == len(parts) and all(map(fnmatchcase, ends, parts)):
                 return None if format is None else Door("/" + pattern, CODECS[format])
         return None
+
+    def counted(self, path: str) -> Door | None:
+        """The door at which a request is counted; None as in `match`."""
+        door = self._counts.find(_segments(path))
+        return None if door is None else replace(door, counts=True)
 
     def posted(self, path: str) -> Door | None:
         """The door of a request that sends something to a path which apps have pages at; None as in `match`."""

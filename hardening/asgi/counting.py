@@ -1,0 +1,35 @@
+"""Doors at which a request is counted and not answered: no model speaks there, so nothing is charged."""
+
+from __future__ import annotations
+
+from hardening.asgi.control import Way
+from hardening.asgi.inbound import Inbound
+from hardening.asgi.responder import Responder
+from hardening.asgi.response import Response
+from hardening.asgi.signed import body_is_signed
+from hardening.asgi.watched import Watched
+from hardening.exchange import Exchange
+from hardening.facts import Outcome, Refusal
+
+
+class Counter(Responder):
+    """Hands on a request to be counted, with its seals opened as the model would get them; writes no receipt."""
+
+    def _prepared(self) -> bytes:
+        case = self._case
+        exchange = self._exchange = self._open_exchange()
+        if not case.readable or body_is_signed(self._scope):
+            return case.received
+        asked = exchange.counted(case.body)
+        if isinstance(asked, Refusal):
+            case.refusal = asked
+            return case.received
+        return case.received if asked is case.body else asked
+
+    def _open_response(self, exchange: Exchange, inbound: Inbound) -> Way:
+        if exchange.restored:
+            return Response(exchange=exchange, control=self, inbound=inbound, send=self._send)
+        return Watched(exchange=exchange, control=self, send=self._send)
+
+    def _bill(self, outcome: Outcome) -> None:
+        """Nothing: who is counted has spent nothing, and has not been proven by it."""

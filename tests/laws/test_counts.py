@@ -1,0 +1,170 @@
+"""Doors that count a request: seals are counted as what they hold, and no count tells a length that is hidden."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from hardening import DEFERRED, Account
+from hardening.testing import find_leaks, harden
+from hardening.wire.mark import MARK
+from tests.laws.talks import WAYS, Talk, Value
+from tests.laws.test_tool_turns import KEY, clients, mounted
+from tests.laws.thinker import Thinker, thought
+
+PATHS = {
+    "anthropic_messages": "/v1/messages/count_tokens",
+    "openai_responses": "/v1/responses/input_tokens",
+    "gemini_generate": "/v1beta/models/m:countTokens",
+}
+ROUND = "version: 1\nextends: baseline\ndefaults: {usage: round}\n"
+OPEN = "version: 1\nextends: baseline\ndefaults: {reasoning: {show: full}, usage: round}\n"
+LIMITED = "version: 1\nextends: baseline\nlimits: {few: {requests: 1, per: 1d}}\ndefaults: {limits: [few]}\n"
+FLAGGED = "version: 1\nextends: baseline\nrisk: {new: {until: {requests: 9, age: 1d}, usage: drop}}\n"
+
+
+@dataclass
+class Counting:
+    """The app: a server that counts the characters of a body, or says what it read of it in an error."""
+
+    status: int = 200
+    bodies: list[bytes] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        self.bodies.append(body)
+        told: Value = {"input_tokens": len(body), "object": "response.input_tokens"}
+        if self.status != 200:
+            told = {"error": {"type": "invalid_request_error", "message": f"bad: {body.decode()}"}}
+        head = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": self.status, "headers": head})
+        await send({"type": "http.response.body", "body": json.dumps(told).encode()})
+
+
+async def called(format: str, name: str, policy: str = "baseline") -> Talk:
+    """A conversation whose first call came with a sealed thought."""
+    async with clients(mounted(Thinker(), policy)) as client:
+        talk = Talk(client, format, name, streamed=False)
+        await talk.go_on()
+    assert MARK in json.dumps(talk.turns)
+    return talk
+
+
+async def counted(talk: Talk, app: Any, **more: Any) -> httpx.Response:
+    """The answer to the same history at the door that counts it."""
+    way = WAYS[talk.format]
+    body = json.dumps({"model": talk.model, way.key: talk.turns, **more}).encode()
+    headers = {"x-who": talk.account, "content-type": "application/json"}
+    async with clients(app) as client:
+        return await client.post(PATHS[talk.format], content=body, headers=headers)
+
+
+@pytest.mark.parametrize("policy", ["baseline", "observe", OPEN], ids=["baseline", "observe", "full"])
+@pytest.mark.parametrize("format", PATHS)
+def test_what_is_counted_is_what_the_model_gets(format: str, policy: str) -> None:
+    """Catches blobs that a server counts as text: several times the trace."""
+
+    async def main() -> tuple[Talk, httpx.Response]:
+        talk = await called(format, "c", "baseline")
+        answer = await counted(talk, mounted(counting, policy))
+        async with clients(mounted(thinker, policy)) as client:
+            talk.client = client
+            await talk.go_on()
+        return talk, answer
+
+    counting, thinker = Counting(), Thinker()
+    talk, answer = asyncio.run(main())
+    key = WAYS[format].key
+    (body,) = counting.bodies
+    assert json.loads(body)[key] == json.loads(thinker.bodies[0])[key]
+    assert set(json.loads(body)) == {"model", key}
+    assert answer.json()["input_tokens"] == len(body)
+
+
+@pytest.mark.parametrize("policy", [ROUND, FLAGGED], ids=["round", "new accounts"])
+@pytest.mark.parametrize("format", PATHS)
+def test_no_count_tells_a_length_that_is_hidden(format: str, policy: str) -> None:
+    """Catches an oracle: the count with a seal less that without is the length of its trace."""
+
+    async def main(name: str) -> int:
+        answer = await counted(await called(format, name), mounted(Counting(), policy))
+        return int(answer.json()["input_tokens"])
+
+    lengths = {len(thought(f"x{number}", 0)) for number in range(6)}
+    assert len(lengths) > 3
+    assert len({asyncio.run(main(f"x{number}")) for number in range(6)}) == 1
+
+
+@pytest.mark.parametrize("format", PATHS)
+def test_an_error_of_a_count_quotes_no_restored_trace(format: str) -> None:
+    talk = asyncio.run(called(format, "quoted"))
+    counting = Counting(status=400)
+    answer = asyncio.run(counted(talk, mounted(counting)))
+    assert answer.status_code == 400
+    assert MARK.encode() not in counting.bodies[0]
+    assert find_leaks(answer.content, thought("quoted", 0)) == []
+
+
+@pytest.mark.parametrize("format", PATHS)
+def test_the_seals_of_others_are_not_counted(format: str) -> None:
+    talk = asyncio.run(called(format, "mine"))
+    talk.account = "thief"
+    counting = Counting()
+    asyncio.run(counted(talk, mounted(counting)))
+    assert MARK.encode() not in counting.bodies[0]
+    assert find_leaks(counting.bodies[0], thought("mine", 0)) == []
+
+
+@pytest.mark.parametrize("format", PATHS)
+def test_a_count_shows_no_trace_to_another_server(format: str) -> None:
+    talk = asyncio.run(called(format, "sent"))
+    counting = Counting()
+    answer = asyncio.run(counted(talk, mounted(counting), api_base="https://evil.example"))
+    assert (answer.status_code, counting.bodies) == (400, [])
+
+
+def test_where_the_app_names_the_account_later_seals_are_left_out() -> None:
+    talk = asyncio.run(called("anthropic_messages", "late"))
+    counting = Counting()
+    app = harden(counting, "baseline", identify=DEFERRED, environment={"HARDENING_KEY": KEY})
+    assert asyncio.run(counted(talk, app)).status_code == 200
+    assert MARK.encode() not in counting.bodies[0]
+
+
+@pytest.mark.parametrize("format", PATHS)
+def test_counting_costs_nothing_and_proves_nobody(format: str) -> None:
+    """Catches counts that spend a limit of requests, or pass for the requests after which an account is not new."""
+
+    async def main() -> list[int]:
+        talk = Talk(client=None, format=format, name="free", streamed=False)  # type: ignore[arg-type]
+        return [(await counted(talk, app)).status_code for _ in range(3)]
+
+    app = harden(Counting(), LIMITED, identify=lambda scope: Account("a"))
+    assert asyncio.run(main()) == [200, 200, 200]
+    assert app.receipts == []
+    assert app.service is not None
+    look: Any = app.service.store
+    assert look.look(Account("a"), (), 1e9).standing.requests == 0
+
+
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+def test_a_body_without_seals_is_counted_as_it_came(policy: str) -> None:
+    async def main() -> httpx.Response:
+        async with clients(app) as client:
+            return await client.post(PATHS["anthropic_messages"], content=body)
+
+    body = b'{"model": "m",  "messages": [{"role":"user","content":"hi"}], "x": 1.0}'
+    counting = Counting()
+    app = harden(counting, policy, identify=lambda scope: Account("a"))
+    answer = asyncio.run(main())
+    assert (answer.status_code, counting.bodies) == (200, [body])
+    assert "x-hardening" not in answer.headers
