@@ -154,13 +154,15 @@ class UsageSeen:
     """The upstream's own count so far; the last one counts.
 
     `prompt` and `completion` say whether it names that count; where not, it stands as 0 in `usage`. `apart`
-    says that the server counts the trace beside the completion, and may leave out what it told before.
+    says that the server counts the trace beside the completion, and may leave out what it told before. With
+    `guessed` its prompt is none of the server's counts, and none of these is told.
     """
 
     usage: Usage
     prompt: bool = True
     completion: bool = True
     apart: bool = False
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,9 @@ _NEEDED = Refusal(
     400, "unreadable", "the sealed reasoning of an open tool turn cannot be used here; begin that turn anew"
 )
 
+# What is told of a prompt with restored traces comes of what its caller has sent: not of what was learned from him.
+_TOLD_BYTES_PER_TOKEN = 4.0
+
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 
 
@@ -281,6 +284,7 @@ class Exchange:
             asks_rows=self._facts.top_logprobs is not None,
             sealing=seals.begin if seals is not None and seals.place.alone else None,
             restored=restored,
+            prompt_tokens=int(self._facts.prompt_bytes / _TOLD_BYTES_PER_TOKEN),
         )
         self._reply = Reply(
             self._codec,

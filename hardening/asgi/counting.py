@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hardening.asgi.control import Way
 from hardening.asgi.inbound import Inbound
 from hardening.asgi.responder import Responder
 from hardening.asgi.response import Response
@@ -26,7 +25,7 @@ class Counter(Responder):
             return case.received
         return case.received if asked is case.body else asked
 
-    def _open_response(self, exchange: Exchange, inbound: Inbound) -> Way:
+    def _open_response(self, exchange: Exchange, inbound: Inbound) -> Response | Watched:
         if exchange.restored:
             return Response(exchange=exchange, control=self, inbound=inbound, send=self._send)
         return Watched(exchange=exchange, control=self, send=self._send)

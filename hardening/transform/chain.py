@@ -52,11 +52,13 @@ class Chain:
         asks_rows: bool = True,
         sealing: Callable[[], Keeping] | None = None,
         restored: Restored | None = None,
+        prompt_tokens: int | None = None,
     ) -> None:
         """`embeds` says that the response holds embeddings, `in_bytes` that they were asked for as base64 of bytes.
 
         `choices` is how many answers were asked for. `sealing` begins the seal of a trace that comes in pieces.
-        `restored` are the traces in the request: whatever the decision shows, no copy of them leaves but as an answer.
+        `restored` are the traces in the request: whatever the decision shows, no copy of them leaves but as an answer;
+        `prompt_tokens` is what is told of their prompt where counts are coarse.
         Where the decision asks for noise on rows, none leaves without `noise`, nor one that it wants changed by a secret without `vector_noise`. `asks_rows` says that rows were asked for.
         """
         reasoning, logprobs = decision.reasoning, decision.logprobs
@@ -68,7 +70,8 @@ class Chain:
         self.vectors: BoundedVectors | None = None
         self.usage: CoarseUsage | None = None
         if decision.acts and decision.usage != "keep" and not embeds:  # who embeds writes nothing that counts
-            self.usage = CoarseUsage(decision.usage, choices=choices)
+            told = None if restored is None else prompt_tokens
+            self.usage = CoarseUsage(decision.usage, choices=choices, prompt=told)
         self.overlap: Overlap | None = None
         if decision.acts and reasoning.show != "full":
             self.overlap = None if reasoning.overlap == "ignore" else Overlap()

@@ -41,9 +41,12 @@ class CoarseUsage(Step):
 
     lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
-    def __init__(self, terms: Literal["round", "drop"], *, choices: int = 1) -> None:
-        """`choices` is how many answers were asked for."""
+    def __init__(
+        self, terms: Literal["round", "drop"], *, choices: int = 1, prompt: int | None = None
+    ) -> None:
+        """`choices` is how many answers were asked for, `prompt` what is told of a prompt in which a hidden trace stands."""
         self._rounds = terms == "round"
+        self._prompt = prompt
         self._choices = choices
         self._open: set[int] = set()
         self._ended: set[int] = set()
@@ -67,18 +70,21 @@ class CoarseUsage(Step):
 
     def told(self, usage: Usage) -> Usage:
         """What may be told of the counts of a whole answer."""
-        return Usage(usage.prompt, rounded(usage.completion) if self._rounds else 0)
+        return Usage(self._of_prompt(usage), rounded(usage.completion) if self._rounds else 0)
 
-    @staticmethod
-    def running(event: UsageSeen) -> UsageSeen:
+    def running(self, event: UsageSeen) -> UsageSeen:
         """What may be told of a count while the answer goes on."""
-        return replace(event, usage=Usage(event.usage.prompt))
+        return replace(event, usage=Usage(self._of_prompt(event.usage)), guessed=self._prompt is not None)
+
+    def _of_prompt(self, usage: Usage) -> int:
+        return usage.prompt if self._prompt is None else self._prompt
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event, unless it tells a length."""
         if isinstance(event, UsageSeen):
             over = event.usage.completion > 0 and self._may_tell(rounded(event.usage.completion))
-            yield replace(event, usage=self.told(event.usage)) if over else self.running(event)
+            running = self.running(event)
+            yield replace(running, usage=self.told(event.usage)) if over else running
             return
         if isinstance(event, Withheld) and event.kind == "lengths":
             return

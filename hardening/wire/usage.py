@@ -158,6 +158,8 @@ def _coarse(name: str, value: object, seen: UsageSeen) -> object:
     usage = seen.usage
     if name in _COMPLETION:
         return usage.completion
+    if seen.guessed and name in _PROMPT:
+        return usage.prompt
     if name in _TOTAL:
         return usage.prompt + usage.completion if seen.prompt else None
     if name in _REASONING or name in _THOUGHTS:
@@ -165,8 +167,10 @@ def _coarse(name: str, value: object, seen: UsageSeen) -> object:
     if name in _DETAILS and isinstance(value, dict):
         return {key: 0 if isinstance(element, int) else None for key, element in value.items()}
     if name in _PROMPT_DETAILS:
-        return _of_prompt(value)
-    return _label(value) if name in _KEPT and not isinstance(value, dict | list) else None
+        return None if seen.guessed else _of_prompt(value)
+    if name not in _KEPT or isinstance(value, dict | list):
+        return None
+    return 0 if seen.guessed and isinstance(value, int | float) else _label(value)
 
 
 def _label(value: object) -> object:

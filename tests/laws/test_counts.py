@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,10 @@ class Counting:
     """The app: a server that counts the characters of a body, or says what it read of it in an error."""
 
     status: int = 200
+    told: Callable[[bytes], Value] = lambda body: {
+        "input_tokens": len(body),
+        "object": "response.input_tokens",
+    }
     bodies: list[bytes] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +47,7 @@ class Counting:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         self.bodies.append(body)
-        told: Value = {"input_tokens": len(body), "object": "response.input_tokens"}
+        told = self.told(body)
         if self.status != 200:
             told = {"error": {"type": "invalid_request_error", "message": f"bad: {body.decode()}"}}
         head = [(b"content-type", b"application/json")]
@@ -82,7 +87,7 @@ def test_what_is_counted_is_what_the_model_gets(format: str, policy: str) -> Non
         return talk, answer
 
     counting, thinker = Counting(), Thinker()
-    talk, answer = asyncio.run(main())
+    _, answer = asyncio.run(main())
     key = WAYS[format].key
     (body,) = counting.bodies
     assert json.loads(body)[key] == json.loads(thinker.bodies[0])[key]
@@ -102,6 +107,58 @@ def test_no_count_tells_a_length_that_is_hidden(format: str, policy: str) -> Non
     lengths = {len(thought(f"x{number}", 0)) for number in range(6)}
     assert len(lengths) > 3
     assert len({asyncio.run(main(f"x{number}")) for number in range(6)}) == 1
+
+
+def _told(format: str, size: int) -> Value:
+    """An answer whose usage counts the prompt in every way that the format has."""
+    if format == "openai_chat":
+        usage: Value = {"prompt_tokens": size, "completion_tokens": 5, "total_tokens": size + 5}
+        details = {"prompt_tokens_details": {"cached_tokens": size - size % 16}}
+        choice = {"index": 0, "message": {"role": "assistant", "content": "ok"}, "finish_reason": "stop"}
+        return {"object": "chat.completion", "choices": [choice], "usage": usage | details}
+    if format == "anthropic_messages":
+        usage = {"input_tokens": size, "cache_read_input_tokens": size, "output_tokens": 5}
+        content = [{"type": "text", "text": "ok"}]
+        return {"type": "message", "role": "assistant", "content": content, "usage": usage}
+    if format == "openai_responses":
+        usage = {"input_tokens": size, "input_tokens_details": {"cached_tokens": size}, "output_tokens": 5}
+        return {
+            "object": "response",
+            "status": "completed",
+            "output": [],
+            "usage": usage | {"total_tokens": size + 5},
+        }
+    usage = {"promptTokenCount": size, "cachedContentTokenCount": size, "totalTokenCount": size + 5}
+    more: Value = {"promptTokensDetails": [{"modality": "TEXT", "tokenCount": size}]}
+    parts = {"role": "model", "parts": [{"text": "ok"}]}
+    return {
+        "candidates": [{"content": parts, "finishReason": "STOP"}],
+        "usageMetadata": usage | more | {"candidatesTokenCount": 5},
+    }
+
+
+@pytest.mark.parametrize("terms", ["round", "drop"])
+@pytest.mark.parametrize("format", WAYS)
+def test_the_usage_of_the_next_turn_tells_no_length_either(format: str, terms: str) -> None:
+    """Catches the same oracle at the door itself: the prompt of a turn holds the trace of the one before."""
+
+    async def main(name: str) -> tuple[int, bytes]:
+        talk = await called(format, name)
+        app = mounted(Counting(told=lambda body: _told(format, len(body))), ROUND.replace("round", terms))
+        async with clients(app) as client:
+            talk.client = client
+            answer = await talk.go_on()
+        assert answer.status_code == 200
+        return len(json.dumps(talk.turns[:3])), answer.content
+
+    told: dict[int, set[bytes]] = {}
+    lengths: dict[int, set[int]] = {}
+    for number in range(12):
+        size, body = asyncio.run(main(f"y{number:02}"))
+        told.setdefault(size, set()).add(body)
+        lengths.setdefault(size, set()).add(len(thought(f"y{number:02}", 0)))
+    assert any(len(found) > 1 for found in lengths.values())
+    assert [len(bodies) for bodies in told.values()] == [1] * len(told)
 
 
 @pytest.mark.parametrize("format", PATHS)

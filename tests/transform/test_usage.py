@@ -107,6 +107,16 @@ def test_prompts_stay_and_the_trace_is_no_count_of_its_own() -> None:
     assert CoarseUsage("drop").told(Usage(9, 65, 60)) == Usage(9)
 
 
+def test_a_prompt_with_a_hidden_trace_in_it_is_guessed() -> None:
+    coarse = CoarseUsage("round", prompt=100)
+    (running,) = coarse.feed(UsageSeen(Usage(9000, 40, 30)))
+    assert running == UsageSeen(Usage(100), guessed=True)
+    coarse.close()
+    (last,) = coarse.feed(UsageSeen(Usage(9000, 40, 30)))
+    assert last == UsageSeen(Usage(100, 64), guessed=True)
+    assert coarse.told(Usage(9000, 40)) == Usage(100, 64)
+
+
 def test_what_else_tells_a_length_goes_and_what_hides_nothing_stays() -> None:
     coarse = CoarseUsage("round")
     kept = [Withheld(0, "ids"), Text(0, "a")]

@@ -111,3 +111,24 @@ def test_a_name_among_counts_is_one_word() -> None:
     assert json.loads(with_counts({**said, **details}, seen))["promptTokensDetails"] == [
         {"modality": None, "tokenCount": 3}
     ]
+
+
+def test_a_guessed_prompt_stands_for_all_that_the_server_counts_of_it() -> None:
+    """Catches a count of what was cached, which tells the length of what was sealed in a prompt."""
+    seen = UsageSeen(Usage(50, 64), guessed=True)
+    said = {
+        "prompt_tokens": 917,
+        "completion_tokens": 40,
+        "total_tokens": 957,
+        "cached_tokens": 896.0,
+        "service_tier": "default",
+    }
+    details = {"prompt_tokens_details": {"cached_tokens": 896, "text_tokens": 917}}
+    assert json.loads(with_counts({**said, **details}, seen)) == {
+        "prompt_tokens": 50,
+        "completion_tokens": 64,
+        "total_tokens": 114,
+        "cached_tokens": 0,
+        "service_tier": "default",
+        "prompt_tokens_details": None,
+    }
