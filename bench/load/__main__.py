@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench.load.clients import Told, play
+from bench.load.kept import Kept, together
 from bench.load.plan import POLICY, Ask, asks
 from bench.load.stores import STORES, Place, spent
 from bench.load.verdict import Outcome, gathered, rows, show
@@ -43,6 +44,7 @@ class Options(argparse.Namespace):
     clients: int = 200
     workers: int = 4
     state: str = "sqlite"
+    keep: Path | None = None
     seed: int = 7
     json: bool = False
 
@@ -54,8 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="hardening-load-") as made:
         folder = Path(made)
         (folder / "policy.yaml").write_text(POLICY, encoding="utf-8")
-        with STORES[options.state](folder) as place:
-            outcome = _run(options, folder, place, console)
+        outcome = (
+            _fresh(options, folder, console) if options.keep is None else _more(options, folder, console)
+        )
     found = rows(outcome)
     claims = judge(goals("load"), measured(found), seed=options.seed)
     if options.json:
@@ -66,12 +69,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(claim.holds for claim in claims) else 1
 
 
-def _run(options: Options, folder: Path, place: Place, console: Console) -> Outcome:
+def _fresh(options: Options, folder: Path, console: Console) -> Outcome:
+    """What came of a run on an empty store."""
+    with STORES[options.state](folder) as place:
+        return _run(options, folder, place, console, 0)
+
+
+def _more(options: Options, folder: Path, console: Console) -> Outcome:
+    """What came of this run and of those before it on the same store."""
+    assert options.keep is not None
+    kept = Kept(options.keep, {"state": options.state, "seed": options.seed, "policy": POLICY})
+    earlier = kept.earlier
+    with kept.running(), STORES[options.state](kept.folder) as place:
+        outcome = _run(options, folder, place, console, earlier.requests if earlier else 0)
+        if earlier is not None:
+            outcome = together(earlier, outcome)
+        kept.write(outcome)
+    return outcome
+
+
+def _run(options: Options, folder: Path, place: Place, console: Console, done: int) -> Outcome:
+    """What came of the requests after those that are `done`."""
+    # Once and not in four workers at the same time, which on a busy machine takes longer than a start may.
+    subprocess.run([sys.executable, "-m", "hardening", "warm"], check=True, stdout=subprocess.DEVNULL)
     environment = {"LOAD_FOLDER": str(folder), "HARDENING_STATE": place.url, "HARDENING_KEY": "k" * 32}
     with serving(folder, options.workers, environment) as port:
-        began = time.monotonic()
-        asked, told = _played(options, port, console)
-        seconds = time.monotonic() - began
+        began, used_s = time.monotonic(), time.process_time()
+        asked, told = _played(options, port, console, done)
+        seconds, used_s = time.monotonic() - began, time.process_time() - used_s
         time.sleep(_SETTLE_S)  # apps whose client left may still be at their last chunk
     found, sums = gathered(folder)
     if len(found) != options.workers:
@@ -85,24 +110,34 @@ def _run(options: Options, folder: Path, place: Place, console: Console) -> Outc
         open_leases = place.open_leases()
         left = asyncio.run(_spent(place.url, folder))
     unanswered = sum(one["unanswered"] for one in found)
-    return Outcome(asked, seconds, told, **sums, unanswered=unanswered, spent=left, open_leases=open_leases)
+    return Outcome(
+        asked,
+        seconds,
+        used_s,
+        sum(one["cpu_s"] for one in found),
+        told,
+        **sums,
+        unanswered=unanswered,
+        spent=left,
+        open_leases=open_leases,
+    )
 
 
-def _played(options: Options, port: int, console: Console) -> tuple[int, Told]:
+def _played(options: Options, port: int, console: Console, done: int) -> tuple[int, Told]:
     """How many requests were made, and what came of them."""
     asked = itertools.count()
     with Progress(console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("requests", total=options.requests)
+        bar = progress.add_task("requests", total=options.requests, completed=done)
         told = asyncio.run(
-            play(port, _in_time(options, asked), options.clients, lambda: progress.advance(bar))
+            play(port, _in_time(options, asked, done), options.clients, lambda: progress.advance(bar))
         )
     return next(asked), told
 
 
-def _in_time(options: Options, asked: Iterator[int]) -> Iterator[Ask]:
-    """The requests, until their time is over; `asked` counts them."""
+def _in_time(options: Options, asked: Iterator[int], done: int) -> Iterator[Ask]:
+    """The requests after those that are done, until their time is over; `asked` counts them."""
     end = time.monotonic() + (options.seconds or math.inf)
-    for ask in asks(options.requests, options.seed):
+    for ask in itertools.islice(asks(options.requests, options.seed), done, None):
         if time.monotonic() > end:
             return
         next(asked)
@@ -167,6 +202,10 @@ def _report(options: Options, outcome: Outcome, claims: Sequence[Claim]) -> dict
         "clients": options.clients,
         "requests": outcome.requests,
         "seconds": round(outcome.seconds, 1),
+        "cpu_us": {
+            "workers": round(1e6 * outcome.worker_cpu_s / outcome.requests),
+            "clients": round(1e6 * outcome.client_cpu_s / outcome.requests),
+        },
         "outcomes": outcome.outcomes,
         "claims": [asdict(claim) for claim in claims],
     }
@@ -180,9 +219,18 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--clients", type=int, default=default.clients, help="how many ask at once (200)")
     parser.add_argument("--workers", type=int, default=default.workers, help="processes (4)")
     parser.add_argument("--state", choices=tuple(STORES), default=default.state)
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="keep store and sums there, and go on from those of the last run",
+    )
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--json", action="store_true", help="write one object, and nothing else, to stdout")
-    return parser.parse_args(arguments, namespace=default)
+    options = parser.parse_args(arguments, namespace=default)
+    if options.keep is not None and options.state == "memory":
+        parser.error("--keep: memory ends with its workers")
+    return options
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import Iterator
@@ -20,9 +21,10 @@ SHARES: dict[Kind, float] = {
     "tight": 0.1,
 }
 ACCOUNTS_OF_A_KIND = 5
-CHUNK_TOKENS = 40
-CHUNK_TEXT = "word " * 32
-"""Of 160 bytes, so that usage and bytes, at four of them a token, say the same."""
+CHUNK_TOKENS = 80
+CHUNK_TEXT = "word " * 64
+"""Of 320 bytes, so that usage and bytes, at four of them a token, say the same. Of few and long chunks an
+answer costs less, for what is dear is to send each."""
 
 PROMPT_TOKENS = 60
 """A request is padded to four bytes a token as well, so that what is learnt of prompts holds for answers."""
@@ -55,16 +57,31 @@ class Ask(NamedTuple):
     chunks: int
     ends_at: int
 
+    def head(self) -> bytes:
+        """What stands before the body."""
+        return _HEAD % self.account.encode()
+
     def body(self) -> bytes:
         """The request as a client sends it; the app reads its part from the end of the model's name."""
-        asked = {
-            "model": f"load-{self.kind}-{self.chunks}-{self.ends_at}",
-            "stream": self.kind != "whole",
-            "messages": [{"role": "user", "content": ""}],
-        }
-        body = json.dumps(asked)
-        padding = "x" * (4 * PROMPT_TOKENS - len(body))
-        return body.replace('"content": ""', f'"content": "{padding}"').encode()
+        return _body(self.kind, self.chunks, self.ends_at)
+
+
+_HEAD = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nhost: load\r\nx-account: %%b\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % (4 * PROMPT_TOKENS)
+)
+
+
+@functools.cache
+def _body(kind: Kind, chunks: int, ends_at: int) -> bytes:
+    asked = {
+        "model": f"load-{kind}-{chunks}-{ends_at}",
+        "stream": kind != "whole",
+        "messages": [{"role": "user", "content": ""}],
+    }
+    body = json.dumps(asked)
+    padding = "x" * (4 * PROMPT_TOKENS - len(body))
+    return body.replace('"content": ""', f'"content": "{padding}"').encode()
 
 
 def asks(count: int, seed: int) -> Iterator[Ask]:
@@ -74,7 +91,7 @@ def asks(count: int, seed: int) -> Iterator[Ask]:
     for _ in range(count):
         kind = chance.choices(kinds, weights)[0]
         # A few answers are longer than what is reserved at first, so that leases are extended.
-        chunks = chance.randint(30, 60) if chance.random() < 0.03 else chance.randint(2, 12)
+        chunks = chance.randint(15, 30) if chance.random() < 0.03 else chance.randint(2, 6)
         yield Ask(
             kind, f"{kind}-{chance.randrange(ACCOUNTS_OF_A_KIND)}", chunks, chance.randint(1, chunks - 1)
         )

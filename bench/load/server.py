@@ -7,12 +7,16 @@ writes what it saw when it is stopped.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import logging
 import os
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from bench.load.plan import CHUNK_TEXT, CHUNK_TOKENS, PROMPT_TOKENS
@@ -36,6 +40,8 @@ class Seen:
         self.settled: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self.unanswered = 0
+        self.begun_s: float | None = None
+        """The time of this process at its first request, when it has started for good."""
 
     def take(self, receipt: Receipt) -> None:
         self.settled[receipt.account] += receipt.tokens.settled
@@ -49,11 +55,16 @@ class Seen:
             "settled": self.settled,
             "outcomes": self.outcomes,
             "unanswered": self.unanswered,
+            "cpu_s": 0.0 if self.begun_s is None else time.process_time() - self.begun_s,
         }
         if isinstance(service.store, MemoryStore):
             found["open"] = service.store.open_leases
             found["spent"] = await spent(service.store, dict(service.in_force.policy.limits))
         (folder / f"seen-{os.getpid()}.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+class ModelBroke(Exception):
+    """What the app of `broken` raises in mid-stream; it is in no log, for one in twenty would fill it."""
 
 
 class Model:
@@ -66,13 +77,15 @@ class Model:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
+        if self.seen.begun_s is None:
+            self.seen.begun_s = time.process_time()
         body = b""
         more = True
         while more:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        kind, chunks, ends_at = json.loads(body)["model"].split("-")[1:]
+        kind, chunks, ends_at = orjson.loads(body)["model"].split("-")[1:]
         account = dict(scope["headers"])[b"x-account"].decode()
         if kind == "failed":
             await send({**_START, "status": 500, "headers": _JSON})
@@ -88,7 +101,7 @@ class Model:
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         answer = {"id": "c", "object": "chat.completion", "choices": [choice], "usage": _usage(chunks)}
         await send({**_START, "status": 200, "headers": _JSON})
-        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+        await send({"type": "http.response.body", "body": orjson.dumps(answer)})
 
     async def _stream(self, account: str, chunks: int, breaks_at: int, receive: Receive, send: Send) -> None:
         """Chunk after chunk, as long as the client is there."""
@@ -98,13 +111,13 @@ class Model:
         try:
             for number in range(chunks):
                 if number == breaks_at:
-                    raise RuntimeError("the model broke")
+                    raise ModelBroke
                 self.seen.made[account] += CHUNK_TOKENS
-                await send(_piece(_chunk({"content": CHUNK_TEXT}, None, number + 1)))
+                await send(_piece(_chunk(CHUNK_TEXT, None, number + 1)))
                 await asyncio.sleep(_PAUSE_S)
                 if leaving.done():
                     return
-            await send(_piece(_chunk({}, "stop", chunks)))
+            await send(_piece(_chunk("", "stop", chunks)))
             await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
         finally:
             leaving.cancel()
@@ -127,10 +140,11 @@ def _usage(chunks: int) -> dict[str, int]:
     }
 
 
-def _chunk(delta: dict[str, str], finish: str | None, chunks: int) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+@functools.cache
+def _chunk(text: str, finish: str | None, chunks: int) -> bytes:
+    choice = {"index": 0, "delta": {"content": text} if text else {}, "finish_reason": finish}
     chunk = {"id": "c", "object": "chat.completion.chunk", "choices": [choice], "usage": _usage(chunks)}
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+    return b"data: " + orjson.dumps(chunk) + b"\n\n"
 
 
 def _piece(body: bytes) -> dict[str, Any]:
@@ -141,6 +155,11 @@ def _account(scope: Scope) -> Account:
     return Account(dict(scope["headers"])[b"x-account"].decode())
 
 
+def _is_of_interest(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], ModelBroke))
+
+
+logging.getLogger("uvicorn.error").addFilter(_is_of_interest)
 _seen = Seen()
 app = HardeningMiddleware(
     Model(_seen),

@@ -45,7 +45,8 @@ def _sqlite(folder: Path) -> Iterator[Place]:
 def _valkey(folder: Path) -> Iterator[Place]:
     from tests.state.servers import Server  # the package of the server is one of development
 
-    server = Server(folder).start()
+    # With its log, so that a run that goes on finds what an earlier one left.
+    server = Server(folder, appendonly="yes").start()
     try:
         with server.client() as client:
 
@@ -54,7 +55,7 @@ def _valkey(folder: Path) -> Iterator[Place]:
                 kept = [client.hvals(key) for key in client.scan_iter(match="*\nleases")]
                 return sum(lease[_MARK_AT] == 0 for leases in kept for lease in leases)
 
-            yield Place(server.url, open_leases)
+            yield Place(f"redis://127.0.0.1:{server.port}?prefix=load", open_leases)
     finally:
         server.kill()
 

@@ -27,6 +27,8 @@ class Outcome:
 
     requests: int
     seconds: float
+    client_cpu_s: float
+    worker_cpu_s: float
     told: Told
     made: Counter[str]
     settled: Counter[str]
@@ -59,6 +61,8 @@ def rows(outcome: Outcome) -> list[Row]:
     load = [
         row("load", "requests", n),
         row("load", "requests a second", n / outcome.seconds),
+        row("load", "time of processors, workers, us a request", 1e6 * outcome.worker_cpu_s / n),
+        row("load", "time of processors, clients, us a request", 1e6 * outcome.client_cpu_s / n),
         *(row("load", f"ended: {end}", count) for end, count in sorted(ends.items())),
     ]
     return [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from bench.load import __main__ as load
 from bench.load.clients import Told
+from bench.load.kept import Kept, together
 from bench.load.plan import ACCOUNTS_OF_A_KIND, PROMPT_TOKENS, SHARES, TIGHT_TOKENS, accounts, asks
 from bench.load.verdict import Outcome, rows
 from bench.report import measured
@@ -37,6 +39,8 @@ def outcome(**changed: object) -> Outcome:
     parts: dict[str, object] = {
         "requests": len(names),
         "seconds": 1.0,
+        "client_cpu_s": 0.5,
+        "worker_cpu_s": 2.0,
         "told": told,
         "made": Counter(settled),
         "settled": settled,
@@ -74,6 +78,44 @@ def test_what_is_in_order_holds_every_claim_of_the_report() -> None:
 )
 def test_a_token_or_a_lease_that_is_missing_is_seen(changed: dict[str, object], claims: set[str]) -> None:
     assert failing(outcome(**changed)) == claims
+
+
+RUN = {"state": "sqlite", "seed": 7}
+
+
+def test_a_run_goes_on_with_what_those_before_it_have_counted(tmp_path: Path) -> None:
+    first = Kept(tmp_path, RUN)
+    with first.running():
+        first.write(outcome())
+    earlier = Kept(tmp_path, RUN).earlier
+    assert earlier is not None
+    both = together(earlier, outcome(spent=dict.fromkeys(accounts(), 200.0)))
+    assert both.requests == 2 * outcome().requests
+    assert (both.client_cpu_s, both.worker_cpu_s, both.told.chunks["done-1"]) == (1.0, 4.0, 2)
+    assert failing(both) == set()
+    assert failing(together(earlier, outcome())) == {"load_spent_differs"}
+
+
+def test_a_run_goes_on_with_no_other_and_with_none_that_was_broken_off(tmp_path: Path) -> None:
+    first = Kept(tmp_path, RUN)
+    with first.running():
+        first.write(outcome())
+    with pytest.raises(SystemExit, match="holds a run"):
+        Kept(tmp_path, {**RUN, "seed": 8})
+    with pytest.raises(KeyError), first.running():
+        raise KeyError
+    with pytest.raises(SystemExit, match="broken off"):
+        Kept(tmp_path, RUN)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_load_in_two_parts_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--clients", "20", "--workers", "2", "--keep", str(tmp_path), "--json"]
+    for requests in (100, 300):
+        assert load.main(["--requests", str(requests), *arguments]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert {claim["n"] for claim in report["claims"]} == {requests}
 
 
 @pytest.mark.slow
