@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
+from inspect import isawaitable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +15,12 @@ from bench.load import __main__ as load
 from bench.load.clients import Told
 from bench.load.kept import Kept, together
 from bench.load.plan import ACCOUNTS_OF_A_KIND, PROMPT_TOKENS, SHARES, TIGHT_TOKENS, accounts, asks
+from bench.load.stores import STORES
 from bench.load.verdict import Outcome, rows
 from bench.report import measured
+from hardening.facts import Account, Charge, Limit
 from hardening.redteam.claims import goals, judge
+from hardening.state import open_store
 
 
 def test_requests_are_the_same_for_their_seed_and_of_every_kind() -> None:
@@ -106,6 +112,24 @@ def test_a_run_goes_on_with_no_other_and_with_none_that_was_broken_off(tmp_path:
         raise KeyError
     with pytest.raises(SystemExit, match="broken off"):
         Kept(tmp_path, RUN)
+
+
+@pytest.mark.parametrize("state", ["sqlite", "valkey"])
+def test_open_leases_are_read_in_the_store(state: str, tmp_path: Path) -> None:
+    account, limit = Account("anne"), Limit("wide", "tokens", 1.0, 1e8, 100.0)
+    with STORES[state](tmp_path) as place:
+        assert place.open_leases is not None
+        store = open_store(place.url)
+
+        async def asked(answer: Any) -> Any:
+            return await answer if isawaitable(answer) else answer
+
+        with asyncio.Runner() as runner:
+            admitted = runner.run(asked(store.admit(account, (Charge(limit, account.scope, 7.0),), 0.0)))
+            assert place.open_leases() == 1
+            runner.run(asked(store.settle(admitted.lease, (), {}, 0.0)))
+            assert place.open_leases() == 0
+            runner.run(asked(store.close()))  # type: ignore[attr-defined]
 
 
 @pytest.mark.slow
