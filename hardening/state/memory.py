@@ -110,6 +110,8 @@ class MemoryStore:
         parts = claims.reserve(charges, self._bucket, known, now)
         if isinstance(parts, Admission):
             return parts
+        if not home.requests:
+            home.first_seen = now  # a refusal makes nobody older
         home.requests += 1
         token = next(self._tokens)
         expires_at = now + self._lease_s
@@ -360,7 +362,7 @@ class MemoryStore:
         return known._replace(risk=flag.risk, band=flag.band or None, due=None)
 
     def _standing(self, scope: _Scope) -> Standing:
-        age_s = self._now - scope.first_seen
+        age_s = self._now - scope.first_seen if scope.requests else 0.0
         record = scope.record and self._record(scope)
         if record is None:
             return quickly(Standing, (0.0, None, scope.requests, age_s, None))

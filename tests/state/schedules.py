@@ -17,7 +17,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from hardening.facts import Account, Admission, Charge, Lease, Limit
+from hardening.facts import Account, Admission, Charge, Lease, Limit, NewPrice, Prior, Standing
 from hardening.state import Accounts, StateStore
 from tests.state.simulator import Ask, Bucket, Simulator
 
@@ -29,11 +29,13 @@ HOUR = Limit("hour", "prompt", amount=90.0, per_s=30.0, burst=90.0, window="slid
 CALLS = Limit("calls", "requests", amount=4.0, per_s=16.0, burst=4.0, window="sliding")
 OPEN = Limit("open", "streams", amount=3.0, per_s=1.0, burst=3.0)
 MODEL = Limit("glass", "tokens", amount=50.0, per_s=10.0, burst=50.0, by="model")
+FIRST = Limit("first", "tokens", amount=40.0, per_s=30.0, burst=80.0)
+"""Of new accounts alone."""
 TOTAL = Limit("total", "tokens", amount=1e6, per_s=316_224_000.0, burst=1e6)
 """So large that it never refuses and hardly refills: it counts whether anything was lost or doubled."""
 
 ACCOUNTS = (Account("anne", org="acme"), Account("bob", org="acme"), Account("carl"))
-_LIMITS = (ORG, MINUTE, THIRDS, HOUR, CALLS, OPEN, MODEL)
+_LIMITS = (ORG, MINUTE, THIRDS, HOUR, CALLS, OPEN, MODEL, FIRST)
 
 EFFORT = settings(max_examples=int(os.environ.get("HARDENING_SCHEDULES", "150")), deadline=None)
 """How many schedules are tried for each store; the long run is HARDENING_SCHEDULES=100000 and `--timeout=0`."""
@@ -90,19 +92,39 @@ _DEBT = 25
 _FACTORS = {"watch": 2.0, "harden": 4.0}
 """What a band pays."""
 
+_BANDS = (None, *_FACTORS)
+_PRIOR = Prior(requests=3, age_s=20.1)
+_NEW_FACTORS = {"": 1.5, "watch": 3.0, "harden": 5.0}
+"""What a new account pays of some limits; never less than others, so that who waits for what he was refused gets it."""
+_PRICES = {
+    MINUTE.name: NewPrice(_PRIOR, _NEW_FACTORS, alone=False),
+    FIRST.name: NewPrice(_PRIOR, _NEW_FACTORS, alone=True),
+}
+
 Step = Wait | Admit | Extend | Settle | Place
 Schedule = tuple[Step, ...]
 
+_STEP_BYTES = 10
 
-def _steps(limits: list[int]) -> st.SearchStrategy[Step]:
-    units = st.lists(st.tuples(st.sampled_from(limits), st.integers(0, 60)), max_size=3).map(tuple)
-    return st.one_of(
-        st.builds(Wait, st.integers(0, 100)),
-        st.builds(Admit, st.integers(0, len(ACCOUNTS) - 1), units, st.booleans()),
-        st.builds(Extend, st.integers(0, 7), units, st.sampled_from((0, 0, _DEBT))),
-        st.builds(Settle, st.integers(0, 7), st.integers(0, 9), st.sampled_from((0, 0, 1, 3))),
-        st.builds(Place, st.integers(0, len(ACCOUNTS) - 1), st.sampled_from((None, *_FACTORS))),
+
+def _step(drawn: bytes, limits: list[int]) -> Step:
+    """A step as these bytes say, any of them; less is less. Of one drawn value, where ten take ten times as long."""
+    kind, who, how, count, *pairs = drawn
+    units = tuple(
+        (limits[pairs[at] % len(limits)], pairs[at + 1] % 61) for at in range(0, 2 * (count % 4), 2)
     )
+    if kind % 5 == 0:
+        return Wait(who % 101)
+    if kind % 5 == 1:
+        return Admit(who % len(ACCOUNTS), units, bool(how % 2))
+    if kind % 5 == 2:
+        return Extend(who % 8, units, (0, 0, _DEBT)[how % 3])
+    if kind % 5 == 3:
+        return Settle(who % 8, how % 10, (0, 0, 1, 3)[count % 4])
+    return Place(who % len(ACCOUNTS), _BANDS[how % len(_BANDS)])
+
+
+_DRAWN = st.binary(min_size=_STEP_BYTES, max_size=_STEP_BYTES)
 
 
 @st.composite
@@ -110,7 +132,7 @@ def _schedules(draw: st.DrawFn) -> Schedule:
     # Of few limits at a time, and often of many steps: else hardly any limit would ever be full.
     limits = draw(st.lists(st.integers(0, len(_LIMITS) - 1), min_size=1, max_size=3, unique=True))
     least = draw(st.sampled_from((1, 12, 30)))
-    return tuple(draw(st.lists(_steps(limits), min_size=least, max_size=40)))
+    return tuple([_step(drawn, limits) for drawn in draw(st.lists(_DRAWN, min_size=least, max_size=40))])
 
 
 schedules: st.SearchStrategy[Schedule] = _schedules()
@@ -147,8 +169,10 @@ class _Play:
     subject: Subject
     simulator: Simulator = field(default_factory=lambda: Simulator(Fraction(LEASE_S)))
     now: Fraction = Fraction(4)
-    leases: list[tuple[Lease, tuple[Ask, ...], str | None]] = field(default_factory=list)
+    leases: list[tuple[Lease, tuple[Ask, ...], Standing]] = field(default_factory=list)
     bands: dict[str, str] = field(default_factory=dict)
+    begun: dict[str, list[Fraction]] = field(default_factory=dict)
+    """When each account was granted its requests."""
 
     def step(self, step: Step) -> None:
         if isinstance(step, Wait):
@@ -171,11 +195,11 @@ class _Play:
         self._begin()
         assert not self.simulator.open
         for account in ACCOUNTS:
-            every = tuple((index, 0) for index in range(len(_LIMITS)))
-            answer = self._call(self.subject.store.admit, account, _charges(_asks(account, every)))
-            self._same_states(answer, _asks(account, every))
+            asks = _asks(account, tuple((index, 0) for index in range(len(_LIMITS))))
+            answer = self._call(self.subject.store.admit, account, _charges(asks))
+            self._same_states(answer, _priced(asks, self._standing(account)))
             if answer.lease is not None:  # what is owed beyond the burst refuses even those who want nothing
-                self._call(self.subject.store.settle, answer.lease, (), {})
+                self._call(self.subject.store.settle, answer.lease, (), None)
         for bucket, limit in self.simulator.limits.items():
             _never_passed(self.simulator, bucket, limit)
 
@@ -216,21 +240,29 @@ class _Play:
                 self.subject.wait(flagged)
 
     def _asked(self, account: Account, asks: tuple[Ask, ...]) -> Admission:
-        band = self.bands.get(account.id)
+        known = self._standing(account)
         answer: Admission = self._call(self.subject.store.admit, account, _charges(asks))
-        assert answer.standing.band == band
-        priced = _priced(asks, band)
+        assert (answer.standing.band, answer.standing.requests) == (known.band, known.requests)
+        assert abs(answer.standing.age_s - known.age_s) < _CLOSE
+        priced = _priced(asks, known)
         self._judge(answer, priced)
         if answer.granted:
             assert answer.lease is not None
-            self.leases.append((answer.lease, asks, band))
+            self.leases.append((answer.lease, asks, known))
+            self.begun.setdefault(account.id, []).append(self.now)
             self.simulator.reserve(len(self.leases) - 1, priced)
         self._same_states(answer, priced)
         return answer
 
+    def _standing(self, account: Account) -> Standing:
+        """How an account stands before its next request."""
+        begun = self.begun.get(account.id, [])
+        age_s = float(self.now - begun[0]) if begun else 0.0
+        return Standing(band=self.bands.get(account.id), requests=len(begun), age_s=age_s)
+
     def _extend(self, number: int, step: Extend) -> None:
         self._begin()
-        lease, held, band = self.leases[number]
+        lease, held, known = self.leases[number]
         own = {ask.scope for ask in held}
         account = next(one for one in ACCOUNTS if one.scope in own)
         asks = _asks(account, step.units, debt=step.debt)
@@ -238,27 +270,27 @@ class _Play:
         if number not in self.simulator.open:
             assert (answer.granted, answer.lease, answer.refused_by) == (False, None, None)
             return
-        priced = _priced(asks, band)
+        priced = _priced(asks, known)
         self._judge(answer, priced)
         if answer.granted:
             assert answer.lease is not None
-            self.leases[number] = (answer.lease, held + asks, band)
+            self.leases[number] = (answer.lease, held + asks, known)
             self.simulator.reserve(number, priced)
         self._same_states(answer, priced)
 
     def _settle(self, number: int, step: Settle) -> None:
         self._begin()
-        lease, held, band = self.leases[number]
+        lease, held, known = self.leases[number]
         totals: dict[Bucket, Ask] = {}
         for ask in held:
-            known = totals.get(ask.bucket)
-            totals[ask.bucket] = Ask(ask.limit, ask.scope, ask.units + (known.units if known else 0))
+            before = totals.get(ask.bucket)
+            totals[ask.bucket] = Ask(ask.limit, ask.scope, ask.units + (before.units if before else 0))
         actual = tuple(
             Ask(ask.limit, ask.scope, ask.units * step.eighths / 8)
             for ask in list(totals.values())[step.silent :]
         )
-        self._call(self.subject.store.settle, lease, _charges(actual), {})
-        self.simulator.settle(number, _priced(actual, band))
+        self._call(self.subject.store.settle, lease, _charges(actual), None)
+        self.simulator.settle(number, _priced(actual, known))
 
     def _judge(self, answer: Admission, asks: tuple[Ask, ...]) -> None:
         """The verdict is the simulator's, but for the width of a float; a refusal names who and tells how long."""
@@ -297,9 +329,11 @@ class _Play:
 
     def _same_states(self, answer: Admission, asks: tuple[Ask, ...]) -> None:
         """What the store shows is what the simulator has left; also after a refusal, which changes nothing."""
-        for ask, state in zip(asks, answer.limits, strict=True):
+        shown = {state.limit.name: state.remaining for state in answer.limits}
+        for ask in asks:
             left = max(0.0, float(self.simulator.left(ask.limit, ask.scope)))
-            assert abs(state.remaining - left) < _CLOSE, f"{ask.limit.name}: {state.remaining}, is {left}"
+            remaining = shown[ask.limit.name]
+            assert abs(remaining - left) < _CLOSE, f"{ask.limit.name}: {remaining}, is {left}"
 
 
 def _asks(account: Account, units: tuple[tuple[int, int], ...], *, debt: int = 0) -> tuple[Ask, ...]:
@@ -325,14 +359,22 @@ def _scope(account: Account, limit: Limit) -> str:
 
 
 def _charges(asks: tuple[Ask, ...]) -> tuple[Charge, ...]:
-    return tuple(Charge(ask.limit, ask.scope, float(ask.units), _FACTORS) for ask in asks)
+    return tuple(
+        Charge(ask.limit, ask.scope, float(ask.units), _FACTORS, _PRICES.get(ask.limit.name)) for ask in asks
+    )
 
 
-def _priced(asks: tuple[Ask, ...], band: str | None) -> tuple[Ask, ...]:
-    """The asks as an account of this band pays them."""
-    if band is None:
-        return asks
-    return tuple(Ask(ask.limit, ask.scope, ask.units * Fraction(_FACTORS[band])) for ask in asks)
+def _priced(asks: tuple[Ask, ...], known: Standing) -> tuple[Ask, ...]:
+    """The asks as an account of this standing pays them; without those on limits that are not for it."""
+    is_new = known.requests < _PRIOR.requests or known.age_s < _PRIOR.age_s
+    priced = []
+    for ask in asks:
+        price = _PRICES.get(ask.limit.name)
+        if price is not None and price.alone and not is_new:
+            continue
+        factor = _NEW_FACTORS[known.band or ""] if price and is_new else _FACTORS.get(known.band or "", 1.0)
+        priced.append(Ask(ask.limit, ask.scope, ask.units * Fraction(factor)))
+    return tuple(priced)
 
 
 def _never_passed(simulator: Simulator, bucket: Bucket, limit: Limit) -> None:

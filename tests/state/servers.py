@@ -115,7 +115,7 @@ class Waited:
     def __init__(self, store: RedisStore, runner: asyncio.Runner, url: str = "") -> None:
         self.store = store
         self.url = url
-        self._run = runner.run
+        self._run = runner.get_loop().run_until_complete  # a runner's own `run` takes as long as a call
 
     def admit(self, account: Account, charges: tuple[Charge, ...], now: float) -> Admission:
         return self._run(self.store.admit(account, charges, now))

@@ -56,6 +56,13 @@ def test_an_account_is_new_until_both_are_passed(make_store, requests, age_s, is
     assert left(after) == [10_000 - (80 if is_new else 20)]
 
 
+def test_nobody_grows_older_by_what_he_was_refused(make_store):
+    store = make_store()
+    assert not store.admit(ANNE, claim(1000.0), 0.0).granted
+    assert store.admit(ANNE, (), 500.0).standing[2:4] == (0, 0.0)
+    assert store.admit(ANNE, (), 510.0).standing[2:4] == (1, 10.0)
+
+
 def test_a_limit_of_newcomers_holds_nobody_up_who_has_left_it_full(make_store):
     store = make_store()
     spent = store.admit(ANNE, claim(90.0), 0.0)
