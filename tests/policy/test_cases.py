@@ -87,7 +87,7 @@ HOLDS = {
     "own path": "when: {account: known, door: /API/chat/}, then: {door: openai_chat, reasoning: summary}",
     "known path": "when: {door: /x/v1/chat/completions}, then: {door: openai_chat, limits: [net]}",
     "passed path": "when: {door: /internal/v1/chat/completions}, then: {door: pass, refused: false}",
-    "unknown path": "when: {door: /predict}, then: {door: unknown, refused: {status: 403, kind: forbidden}}",
+    "unknown path": "when: {door: /reports}, then: {door: unknown, refused: {status: 403, kind: forbidden}}",
     "unknown, only asked": "when: {door: /v1/models, method: GET}, then: {door: unknown, refused: false}",
     "a closed path": "when: {door: /v1/threads/t/messages}, then: {door: closed, refused: 403}",
     "the model in the path": "when: {door: /openai/deployments/glass-9/chat/completions, model: other},"
