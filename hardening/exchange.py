@@ -303,7 +303,10 @@ class Exchange:
         self._chain = self._reply.chain
         whole = framing is None or framing.opens == b"["  # a JSON text, by what its head says
         if restored is not None:
+            came = len(headers)
             headers = without_copies(headers, restored)
+            if len(headers) < came:
+                self._reply.rewriter.changed.add("copies")
         return Start(headers, hold=self._changes and whole)
 
     def _moulds(self) -> Moulds:
@@ -434,7 +437,7 @@ class Exchange:
         return Settlement(
             usage=self._tally.usage,
             source=self._tally.source,
-            changed=tuple(sorted(self._changed())) if self._acts else (),
+            changed=tuple(sorted(self._changed())) if self._changes else (),
             reasons=tuple(sorted(self._reasons | self._alarms())),
             unknown=() if self._drift is None else tuple(self._drift.paths),
         )

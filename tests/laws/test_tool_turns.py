@@ -484,6 +484,28 @@ def test_an_error_tells_no_trace_in_other_escapes_and_under_no_other_rule(
 
 
 @pytest.mark.parametrize("policy", ["baseline", "observe", FULL])
+@pytest.mark.parametrize("quotes", ["body", "header", "nothing"])
+def test_a_receipt_names_copies_that_were_taken_out(quotes: str, policy: str) -> None:
+    def said(body: bytes) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+        status, told, _ = error(body.decode() if quotes == "body" else TOO_LONG)
+        quoted = urllib.parse.quote(json.loads(body)["messages"][1]["reasoning_content"]).encode()
+        return status, told, [(b"x-in", quoted[:150])] if quotes == "header" else []
+
+    async def talk() -> None:
+        app = mounted(quoting, policy)
+        async with clients(app) as client, clients(mounted(quoting)) as before:
+            one = Talk(before, "openai_chat", "quoted", streamed=False)
+            await one.go_on()
+            one.client = client
+            await one.go_on()
+        assert [receipt.changed for receipt in app.receipts] == [() if quotes == "nothing" else ("copies",)]
+
+    quoting = Quoting()
+    quoting.said = said
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("policy", ["baseline", "observe", FULL])
 def test_an_answer_tells_no_restored_trace_beside_itself(policy: str) -> None:
     def said(body: bytes) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
         told = {"id": "r", "object": "response", "status": "completed", "output": []}
