@@ -15,6 +15,7 @@ from hardening.kernels import Noise
 from hardening.lanes import NO_LANE, ElementLane, Lane, NoLane
 from hardening.moulds import Moulds
 from hardening.noise_key import NoiseKey
+from hardening.policy.families import Families
 from hardening.reply import Reply
 from hardening.restoring import Restoring, without_copies
 from hardening.sealed import Seals
@@ -56,6 +57,7 @@ class Tools:
     sealer: Sealer | None = None
     pass_unreadable: bool = False
     hide_unknown: bool = False
+    families: Families = Families()
     moulds: dict[tuple[str, bool], Moulds] = field(default_factory=dict)
 
 
@@ -120,7 +122,7 @@ class Exchange:
         self._watches = not decision.exempt and decision.reasoning.show != "full"
         self._pass_unreadable = tools.pass_unreadable or not self._acts
         self._question = Question()
-        self._restoring = Restoring(facts, owner)
+        self._restoring = Restoring(facts, owner, tools.families)
         self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
         self._bytes_per_token = bytes_per_token
         self._bound = bound

@@ -6,6 +6,7 @@ What was opened only the model may read: headers that quote it do not leave.
 from __future__ import annotations
 
 from hardening.facts import RequestFacts
+from hardening.policy.families import Families
 from hardening.sealed import Seals
 from hardening.transform.restored import Restored
 from hardening.transform.seal import Bound, Sealer
@@ -30,15 +31,16 @@ _LONG_HEADERS = frozenset(
 
 
 class Restoring:
-    """The seals of one exchange, all bound to one `owner`, format and model.
+    """The seals of one exchange, all bound to one `owner`, format and family of models.
 
     `traces` are those that were put back into the request: the model reads them, and nobody else may.
     """
 
-    __slots__ = ("_at", "_facts", "_owner", "traces")
+    __slots__ = ("_at", "_facts", "_families", "_owner", "traces")
 
-    def __init__(self, facts: RequestFacts, owner: str) -> None:
+    def __init__(self, facts: RequestFacts, owner: str, families: Families) -> None:
         self._facts = facts
+        self._families = families
         self._owner = owner
         self._at: Bound | None = None
         self.traces: tuple[str, ...] = ()
@@ -71,7 +73,8 @@ class Restoring:
 
     def _bound(self, answers: tuple[str, ...] | None) -> Bound:
         if self._at is None or self._at.answers is not answers:  # many seals may stand at one place
-            self._at = Bound(self._owner, self._facts.format, self._facts.model, answers)
+            facts = self._facts
+            self._at = Bound(self._owner, facts.format, self._families.of(facts.model), answers)
         return self._at
 
 

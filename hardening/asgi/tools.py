@@ -48,6 +48,7 @@ class Toolbox:
             sealer=self._sealer,
             pass_unreadable=failure.unreadable == "pass",
             hide_unknown=failure.unknown_text == "hide",
+            families=policy.families,
         )
 
     def count_tokens(self, text: str) -> int:

@@ -22,6 +22,7 @@ from hardening.policy.compiled import (
     Runtime,
     Trial,
 )
+from hardening.policy.families import Families
 from hardening.policy.matching import PatternTable
 from hardening.policy.model import LimitSpec, PolicyFile
 from hardening.policy.mounting import Accounts, AuditFile, KeySource, RuntimeSpec
@@ -63,6 +64,7 @@ def compile_policy(
         on_failure=FailureTerms(**file.on_failure.model_dump()),
         runtime=_runtime(file.runtime),
         groups=_groups(file.accounts),
+        families=Families.declared(file.families),
         rulebook=Rulebook(file.rules, defaults),
         layers=_layers(file.risk),
         prior=Prior(new.until.requests, new.until.age or 0.0) if new is not None else None,

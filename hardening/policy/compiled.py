@@ -25,6 +25,7 @@ from hardening.facts import (
     Unit,
 )
 from hardening.policy.editions import Editions
+from hardening.policy.families import Families
 from hardening.policy.matching import PatternTable, Texts, remember
 from hardening.policy.rulebook import Rulebook, Walk
 from hardening.policy.terms import Terms, stricter
@@ -178,6 +179,7 @@ class Compiled:
     on_failure: FailureTerms
     runtime: Runtime
     groups: Groups
+    families: Families
     rulebook: Rulebook
     layers: tuple[Layer, ...]
     prior: Prior | None
@@ -282,7 +284,7 @@ class Policy(Compiled):
         environment: gives `${NAME}` under `runtime`, and HARDENING_MODE, HARDENING_STATE and the like;
             `os.environ`, where they shall count. Without it nothing is read from the environment.
         keys: `version` (1, may be left out), `extends`, `name`, `mode`, `disclose`, `accounts`,
-            `doors`, `limits`, `defaults`, `rules`, `risk`, `on_failure`, `runtime`.
+            `doors`, `families`, `limits`, `defaults`, `rules`, `risk`, `on_failure`, `runtime`.
 
     Raises:
         PolicyError: something in it, or in what it extends, is not allowed; holds every fault.

@@ -297,6 +297,13 @@ class PolicyFile(Strict):
     doors: Annotated[Doors, BeforeValidator(split_doors)] = Field(
         default=Doors(), description="The paths of this app."
     )
+    families: dict[Name, Patterns] = Field(
+        default_factory=dict,
+        description="Models that may read one another's sealed traces, by a name of your own: those between which agents change in"
+        " the midst of a turn. Editions of one model need none. What one model thought another may be made to repeat: name those"
+        " that guard it alike.",
+        examples=[{"claude": ["claude-opus-*", "claude-sonnet-*"]}],
+    )
     limits: dict[Name, LimitSpec] = Field(
         default_factory=dict,
         description="Limits by name; `defaults` and rules say who spends them.",

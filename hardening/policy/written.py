@@ -226,6 +226,7 @@ class PolicyKeys(TypedDict, total=False):
     disclose: bool
     accounts: AccountKeys
     doors: Mapping[str, str]
+    families: Mapping[str, Patterns]
     limits: Mapping[str, LimitKeys]
     defaults: SettingKeys
     rules: Sequence[RuleKeys]

@@ -11,7 +11,6 @@ import base64
 import binascii
 import hashlib
 import json
-import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -43,13 +42,12 @@ _KEY_BYTES, _NONCE_BYTES, _PLACE_BYTES = 32, 12, 8
 _HEAD_BYTES = len(_NAME) + len(_VERSION) + _KEY_ID_BYTES + _SALT_BYTES
 _INNER = struct.Struct(">d8sIII")  # seconds since 1970, the answered ids, bytes of the text, of all, deflated
 _LEVEL = 1  # of zlib: a third of the time of the usual level, for a tenth more bytes
-_edition = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8}|latest)$")
 _urlsafe = str.maketrans("+/", "-_")
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What a seal holds for and nothing else: whose it is, of which API and model, and which results its turn answers.
+    """What a seal holds for and nothing else: whose it is, of which API and models, and which results its turn answers.
 
     `answers` are the ids of the tool results right before the turn, none where it answers a person; None stands for
     a turn before which the history may be cut off.
@@ -57,12 +55,12 @@ class Bound:
 
     owner: str
     format: str
-    model: str
+    family: str
     answers: tuple[str, ...] | None = ()
 
     def digest(self) -> bytes:
-        """Whose it is, of which API and model, in 32 bytes."""
-        return _digest([self.owner, self.format, _family(self.model)], 32)
+        """Whose it is, of which API and models, in 32 bytes."""
+        return _digest([self.owner, self.format, self.family], 32)
 
     @cached_property  # of thousands of results in a row as well
     def place(self) -> bytes:
@@ -233,8 +231,3 @@ def _drawn(key: bytes, head: bytes) -> tuple[bytes, bytes]:
         head, key=key, digest_size=_KEY_BYTES + _NONCE_BYTES, person=b"hardening/seal/1"
     ).digest()
     return drawn[:_KEY_BYTES], drawn[_KEY_BYTES:]
-
-
-def _family(model: str) -> str:
-    """The model without case, who offers it, and what only says which edition it is: a date, or `latest`."""
-    return _edition.sub("", model.casefold().rpartition("/")[2])

@@ -261,6 +261,34 @@ def test_who_opens_a_seal(name: str, format: str, streamed: bool) -> None:
     assert MARK.encode() not in thinker.bodies[-1]
 
 
+FAMILIES = """\
+version: 1
+name: families
+extends: baseline
+families: {claude: ["claude-opus-*", "claude-sonnet-*"], other: "other-*"}
+"""
+
+
+@pytest.mark.parametrize("model", ["anthropic/claude-sonnet-4-5", "other-opus-4-5", "claude-haiku-4-5"])
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_agent_that_falls_back_in_a_tool_turn_goes_on_within_a_family(format: str, model: str) -> None:
+    async def talk() -> int:
+        app = mounted(thinker, FAMILIES)
+        async with clients(app) as client:
+            one = Talk(client, format, "fall", streamed=True, model="claude-opus-4-5-20251101")
+            await one.go_on()
+        thinks = {"thinking": {"type": "enabled", "budget_tokens": 100}}
+        more = thinks if format == "anthropic_messages" else {}
+        return (await taken_up(one, app, model=model, more=more)).status_code
+
+    thinker = Thinker()
+    opened = "sonnet" in model
+    refuses = format == "anthropic_messages" and not opened
+    assert asyncio.run(talk()) == (400 if refuses else 200)
+    if not refuses:
+        assert (thinker.back["fall", 0][0] == thought("fall", 0)) is opened
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_an_open_turn_that_needs_its_reasoning_is_refused(streamed: bool) -> None:
     """Anthropic's API answers 400 to a call without its thinking: so do we, in words that name no cause."""
