@@ -149,6 +149,8 @@ class Rewriter:
             if isinstance(came, Text | Reasoning | Tool):
                 heard.add((came.index, type(came)))
             outs = self._outs(event, whole=whole)
+            if isinstance(event, Tool) and not self._is_counted(event) and self._chain.ear is not None:
+                self._chain.ear.hear_given(event.index, frame.given(site))
             if isinstance(event, Seal) and not outs and self._seals is not None:
                 self._seals.heard(frame, event, site)
             if isinstance(event, ReasoningCopy):

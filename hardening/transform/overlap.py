@@ -1,8 +1,10 @@
-"""How much of a hidden trace the visible answer repeats, counted while it passes."""
+"""How much of a hidden trace the answer repeats, in words or in what it hands to tools, counted while it passes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -17,12 +19,16 @@ MANY_RUNS = 300
 FEWEST_RUNS, SHARE = 100, 0.5
 """So few are too many where they are half of the trace. Of 649 recorded answers none has 100."""
 _PIECES_AT_ONCE = 32
+_WAITING_CHARS = 512  # that are counted before the next frame
+_escapes = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_ESCAPE_CHARS = 6  # of the longest of them
 
 
 class Overlap(Step):
     """Remembers the runs of words of traces, and counts those that the answer has too.
 
-    Holds 64 KiB, from the first trace on. Text of all indices counts together; a run lies within one.
+    Holds 64 KiB, from the first trace on. Text of all indices, and what tools are given, count together; a run lies
+    within one of them. What a frame says is counted after it, for some tell their trace last.
     """
 
     lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
@@ -31,6 +37,8 @@ class Overlap(Step):
         self._bits: Bits | None = None
         self._trace = _start()
         self._heard: dict[int, _Heard] = {}
+        self._given: dict[int, _Given] = {}
+        self._waiting_chars = 0
 
     @property
     def listens(self) -> bool:
@@ -53,48 +61,101 @@ class Overlap(Step):
         heard = self._heard.get(index)
         if heard is None:
             heard = self._heard[index] = _Heard()
+        if heard.texts:
+            self._count(heard)
         heard.pieces.append(piece)
         if len(heard.pieces) >= _PIECES_AT_ONCE:
             self._count(heard)
 
+    def hear_given(self, index: int, text: str) -> None:
+        """Take the next piece of what tools are given: a JSON text, or strings in one."""
+        self._keep(self._given.setdefault(index, _Given()), text)
+
     def feed(self, event: Event) -> Iterator[Event]:
         """The event; text is heard."""
         if isinstance(event, Text) and event.text and self._bits is not None:
-            heard = self._heard.setdefault(event.index, _Heard())
-            self._count(heard)
-            kernels.take_words(event.text.encode("utf-8", "replace"), heard.state, self._bits, learn=False)
+            self._keep(self._heard.setdefault(event.index, _Heard()), event.text)
         yield event
+
+    def _keep(self, heard: _Heard, text: str) -> None:
+        if heard.pieces:
+            self._count(heard)
+        heard.texts.append(text)
+        self._waiting_chars += len(text)
+        if len(heard.texts) >= _PIECES_AT_ONCE:
+            self._count(heard)
+
+    def start_frame(self) -> None:
+        """Count what earlier frames said at length."""
+        if self._waiting_chars >= _WAITING_CHARS:
+            self.close()
+
+    def flush(self) -> Iterator[Event]:
+        """Nothing; what was only heard is counted."""
+        self.close()
+        return iter(())
 
     @property
     def repeats(self) -> bool:
         """Whether the answer repeats so much of a trace that no honest one does, as far as it was counted."""
-        found = sum(int(heard.state[FOUND]) for heard in self._heard.values())
+        found = sum(int(heard.state[FOUND]) for heard in self._all())
         return found >= MANY_RUNS or (found >= FEWEST_RUNS and found >= SHARE * int(self._trace[FOUND]))
 
     def close(self) -> None:
         """Count what was only heard."""
-        for heard in self._heard.values():
+        self._waiting_chars = 0
+        for heard in self._all():
             self._count(heard)
 
+    def _all(self) -> Iterator[_Heard]:
+        return chain(self._heard.values(), self._given.values())
+
     def _count(self, heard: _Heard) -> None:
-        if heard.pieces and self._bits is not None:
-            piece = b"".join(heard.pieces)
-            heard.pieces.clear()
-            text = text_of(
-                piece
-            )  # None where half of a surrogate pair stands alone: then read as it was written
-            told = piece if text is None else text.encode("utf-8", "replace")
-            kernels.take_words(told, heard.state, self._bits, learn=False)
+        if self._bits is not None and (heard.pieces or heard.texts):
+            kernels.take_words(heard.taken(), heard.state, self._bits, learn=False)
 
 
 class _Heard:
-    """What was heard of the answer at one index."""
+    """What was heard of the answer at one index: pieces as they stood on the wire, or texts."""
 
-    __slots__ = ("pieces", "state")
+    __slots__ = ("pieces", "state", "texts")
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
+        self.texts: list[str] = []
         self.state = _start()
+
+    def taken(self) -> bytes:
+        """What is kept of either, taken out."""
+        piece = b"".join(self.pieces)
+        self.pieces.clear()
+        # None where half of a surrogate pair stands alone: then read as it was written
+        text = text_of(piece) if piece else self._text()
+        return piece if text is None else text.encode("utf-8", "replace")
+
+    def _text(self) -> str:
+        text = "".join(self.texts)
+        self.texts.clear()
+        return text
+
+
+class _Given(_Heard):
+    """What was heard of what tools are given at one index, in which texts stand with escapes of their own."""
+
+    __slots__ = ()
+
+    def _text(self) -> str:
+        text = super()._text()
+        cut = text.find("\\", max(0, len(text) - _ESCAPE_CHARS))  # an escape may go on in the next piece
+        if cut > 0:
+            self.texts.append(text[cut:])
+            text = text[:cut]
+        return _escapes.sub(_told, text)
+
+
+def _told(escape: re.Match[str]) -> str:
+    """The letter that is escaped; a blank for any other sign, for those are blanks and quotes."""
+    return chr(int(escape[1], 16)) if escape[1] else " "
 
 
 def _start() -> State:

@@ -26,6 +26,7 @@ from hardening.events import (
 )
 from hardening.facts import Usage
 from hardening.wire.columns import COLUMNS, columns_of, rows_of
+from hardening.wire.given import given_in
 from hardening.wire.lists import as_rows, with_rows
 from hardening.wire.roles import SEALS, Role, Table
 from hardening.wire.scan import UNKNOWN_TEXT_BYTES, Walk, read_json, read_string, write_string
@@ -334,6 +335,10 @@ class Frame:
     def said(self, value: bytes) -> str:
         """The text of a JSON value that is a string; empty for any other."""
         return read_string(value, format=self.format) if value[:1] == b'"' else ""
+
+    def given(self, site: Site) -> str:
+        """What a site hands to tools: its strings, in order."""
+        return " ".join(given_in(read_json(self.value(site), format=self.format)))
 
     def finishes(self, site: Site) -> bool:
         """Whether a site of Role.FINISH says that its owner has ended."""

@@ -10,7 +10,7 @@ import pytest
 from hardening.events import Text
 from hardening.facts import Decision, ReasoningTerms
 from hardening.transform.overlap import FEWEST_RUNS, MANY_RUNS, Overlap
-from tests.exchanges import DONE, chunk, run, words
+from tests.exchanges import DONE, chunk, exchange, reasoning_item, response, run, spoke, words
 
 LETTERS = random.Random(3)
 NOUNS = ["".join(LETTERS.choices("abcdefghij", k=6)) for _ in range(600)]
@@ -91,6 +91,74 @@ def test_an_exchange_tells_of_it_and_changes_nothing(answer, reasons, size):
     assert settlement.reasons == reasons
     told, silent = run(pieces, decision=TERMS["ignore"])
     assert (out, silent.reasons) == (told, ())
+
+
+def called(place: str, arguments: str, size: int) -> list[bytes]:
+    """A stream of a chat that hands `arguments` to a tool, in pieces of a size."""
+    pieces = [arguments[at : at + size] for at in range(0, len(arguments), size)]
+    first = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "note", "arguments": ""}}
+    later = [{"index": 0, "function": {"arguments": piece}} for piece in pieces]
+    if place == "legacy":
+        deltas = [{"function_call": one["function"]} for one in (first, *later)]
+    elif place == "refusal":
+        deltas = [{"refusal": piece} for piece in pieces]
+    else:
+        deltas = [{"tool_calls": [one]} for one in (first, *later)]
+    return [
+        chunk({"role": "assistant", "content": ""}),
+        *(chunk({"reasoning_content": word}) for word in words(TRACE)),
+        *map(chunk, deltas),
+        chunk({}, finish="tool_calls"),
+        DONE,
+    ]
+
+
+ARGUMENTS = {
+    "a text": json.dumps({"text": TRACE}),
+    "lines": json.dumps({"text": TRACE.replace(" ", "\n"), "to": "me"}),
+    "quoted": json.dumps({"text": TRACE.replace(" ", '" "')}),
+    "many short texts": json.dumps({"words": TRACE.split()}),
+    "named texts": json.dumps([{"id": one} for one in TRACE.split()], separators=(",", ":")).replace(
+        '"id"', '""'
+    ),
+    "escaped": "".join(one if one in '{}": ' else f"\\u{ord(one):04x}" for one in json.dumps({"": TRACE})),
+}
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=[*ARGUMENTS])
+@pytest.mark.parametrize("place", ["calls", "legacy", "refusal"])
+@pytest.mark.parametrize("size", [3, 50, 100_000])
+def test_a_trace_in_what_a_tool_is_given_is_heard(arguments, place, size):
+    _, settlement = run(called(place, arguments, size), decision=TERMS["report"])
+    assert settlement.reasons == ("overlap",)
+    _, settlement = run(called(place, json.dumps({"text": ANSWER * 9}), size), decision=TERMS["report"])
+    assert settlement.reasons == ()
+
+
+WHOLE = {
+    "anthropic_messages text": {"type": "message", "role": "assistant", "content": [
+        {"type": "thinking", "thinking": TRACE, "signature": ""}, {"type": "text", "text": TRACE}]},
+    "openai_chat": {"choices": [{"index": 0, "finish_reason": "tool_calls", "message": {
+        "role": "assistant", "content": None, "reasoning_content": TRACE,
+        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "n", "arguments": json.dumps({"a": TRACE})}}]}}]},
+    "anthropic_messages": {"type": "message", "role": "assistant", "content": [
+        {"type": "thinking", "thinking": TRACE, "signature": ""},
+        {"type": "tool_use", "id": "c", "name": "n", "input": {"words": TRACE.split()}}]},
+    "openai_responses": response([reasoning_item(TRACE), {
+        "type": "function_call", "id": "f", "call_id": "c", "name": "n", "arguments": json.dumps({"a": TRACE})}]),
+    "gemini_generate": spoke({"text": TRACE, "thought": True}, {"functionCall": {"name": "n", "args": {"id": [*TRACE.split()]}}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("overlap", ["report", "stop"])
+def test_a_trace_in_a_whole_answer_is_heard_before_it_leaves(name, overlap):
+    """Catches a trace of one block that is only learnt after the block that repeats it was heard."""
+    made = exchange(name.split()[0], TERMS[overlap], sse=False)
+    made.receive(json.dumps(WHOLE[name]).encode(), 0.0)
+    made.end(0.0)
+    assert made.stops is (overlap == "stop")
+    assert made.settlement().reasons == ("overlap",)
 
 
 def test_a_trace_between_tags_is_heard_too():
