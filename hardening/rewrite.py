@@ -27,6 +27,7 @@ from hardening.sealed import Seals
 from hardening.transform.chain import Chain
 from hardening.transform.drift import Drift
 from hardening.transform.restored import Restored
+from hardening.transform.shorts import Shorts
 from hardening.transform.tally import Tally
 from hardening.wire.codec import Stream
 from hardening.wire.frame import Frame
@@ -59,6 +60,7 @@ class Rewriter:
         "_hides_drift",
         "_sealed_here",
         "_seals",
+        "_shorts",
         "_tally",
         "_templates",
         "changed",
@@ -90,6 +92,7 @@ class Rewriter:
         self._templates: dict[tuple[int, type[Event]], dict[bytes, Frame]] = {}
         self._begun: set[int] = set()
         self._heard: set[tuple[int, type[Event]]] = set()
+        self._shorts = Shorts()
         self.numbers = Numbers()
         self.changed: set[str] = set()
         self.same = True
@@ -291,10 +294,12 @@ class Rewriter:
     def _copies(self, frame: Frame) -> list[tuple[int, int]]:
         """Strings that no table knows and that repeat a hidden trace, or any of this frame's share of it."""
         hidden, restored = self._chain.hidden, self._chain.restored
-        if not frame.unknown or (hidden is None and restored is None):
+        if not frame.strings or (hidden is None and restored is None):
             return []
+        found = [*self._shorts.copies(frame, self._chain.repeats, _says_the_kind)]
         texts = {span: frame.string(*span) for span in frame.unknown}
-        found = [] if restored is None else self._restored(frame, texts, restored)
+        if restored is not None:
+            found += self._restored(frame, texts, restored)
         if hidden is not None:
             share = "".join(event.text for event, _ in frame.events if isinstance(event, Reasoning))
             known = {*found}
@@ -317,7 +322,7 @@ class Rewriter:
         return [
             span
             for (span, text), copy in zip(texts.items(), copies, strict=True)
-            if copy and not (_is_word(text) and key_before(frame, span[0]) in _KINDS)
+            if copy and not _says_the_kind(text, key_before(frame, span[0]))
         ]
 
     def _drifted(self, frame: Frame) -> list[tuple[int, int]]:
@@ -440,6 +445,11 @@ def _text_before(frame: Frame, event: Event, index: int) -> Site | None:
         if isinstance(own, Text) and own.index == index:
             found = site
     return found
+
+
+def _says_the_kind(text: str, key: bytes) -> bool:
+    """Whether a string under a key says of an error, or of what it stands in, what kind it is."""
+    return key in _KINDS and _is_word(text) is not None
 
 
 def _says(event: Event) -> bool:

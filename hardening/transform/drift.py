@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hardening.wire.frame import Frame
-from hardening.wire.unknown import Path, Span, doubtful, is_of_others, key_before, path_of, paths_to
+from hardening.wire.unknown import Path, Span, doubtful, is_of_others, keys_before, path_of, paths_to
 
 _LONG_CHARS = 64  # from here on a string is no label
 _GROWN_CHARS = 20  # as many characters of a trace in a row count as a leak
@@ -41,7 +41,8 @@ class Drift:
         spans = doubtful(frame)
         if not spans:
             return []
-        strings = [(span, key_before(frame, span[0]), frame.string(*span)) for span in spans]
+        keys = keys_before(frame, spans)
+        strings = [(span, key, frame.string(*span)) for span, key in zip(spans, keys, strict=True)]
         for _, key, string in strings:
             self._place(key).add(string)
         found = [span for span, key, string in strings if self._place(key).grown or is_text(string)]

@@ -58,6 +58,17 @@ def key_before(frame: Frame, at: int) -> bytes:
     return frame.raw[max(start, end - _KEY_BYTES) : end]
 
 
+def keys_before(frame: Frame, spans: list[Span]) -> list[bytes]:
+    """`key_before` of each of the spans of strings, which stand in the order of the frame; each byte is looked at once."""
+    found: list[bytes] = []
+    last = frame.at
+    for start, end in spans:
+        between = found and frame.raw.find(b'":', last, start) < 0
+        found.append(found[-1] if between else key_before(frame, start))
+        last = end
+    return found
+
+
 def paths_to(frame: Frame, spans: Iterable[Span]) -> dict[Span, Path]:
     """By each span the keys, and `[]` for each list, that lead to it from the root of its frame.
 

@@ -512,6 +512,22 @@ def test_an_error_tells_no_trace_in_other_escapes_and_under_no_other_rule(
 
 
 @pytest.mark.parametrize("policy", ["baseline", "observe", FULL])
+@pytest.mark.parametrize("size", [1, 7])
+def test_an_error_tells_no_trace_in_many_short_strings(size: int, policy: str) -> None:
+    def said(body: bytes) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+        text = json.loads(body)["messages"][1]["reasoning_content"]
+        return error(
+            TOO_LONG, tokens=[text[at : at + size] for at in range(0, len(text), size)], param="messages"
+        )
+
+    quoting = Quoting()
+    quoting.said = said
+    told = asyncio.run(second(quoting, "openai_chat", policy)).json()["error"]
+    assert told.pop("tokens") == [""] * len(range(0, len(thought("quoted", 0)), size))
+    assert told == {**json.loads(error(TOO_LONG)[1])["error"], "param": "messages"}
+
+
+@pytest.mark.parametrize("policy", ["baseline", "observe", FULL])
 @pytest.mark.parametrize("quotes", ["body", "header", "nothing"])
 def test_a_receipt_names_copies_that_were_taken_out(quotes: str, policy: str) -> None:
     def said(body: bytes) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
