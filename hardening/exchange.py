@@ -20,6 +20,7 @@ from hardening.reply import Reply
 from hardening.restoring import Restoring, without_copies
 from hardening.sealed import Seals
 from hardening.transform.chain import Chain, Makers
+from hardening.transform.coverage import CoverageNoise, Coverages, Covering
 from hardening.transform.drift import Drift
 from hardening.transform.noise import RowNoise
 from hardening.transform.pace import Pace
@@ -58,6 +59,7 @@ class Tools:
     pass_unreadable: bool = False
     hide_unknown: bool = False
     families: Families = Families()
+    coverages: Coverages | None = None
     moulds: dict[tuple[str, bool], Moulds] = field(default_factory=dict)
 
 
@@ -74,6 +76,7 @@ class Settlement:
     """What an exchange came to: tokens and their source, what was changed, what looked wrong.
 
     `unknown` names the fields that held text and that no table knows: keys only, and few.
+    `coverage` is what the embeddings that left say of the account, in nats; see `transform/coverage.py`.
     """
 
     usage: Usage
@@ -81,6 +84,7 @@ class Settlement:
     changed: tuple[str, ...]
     reasons: tuple[str, ...]
     unknown: tuple[str, ...] = ()
+    coverage: float = 0.0
 
 
 class Exchange:
@@ -98,12 +102,14 @@ class Exchange:
         bytes_per_token: float = 4.0,
         began: float = 0.0,
         noise_key: NoiseKey | None = None,
+        covering: Covering | None = None,
         owner: str = "",
     ) -> None:
         """Prepare for one response to a request that came at `began`; only `owner` can use the seals in it.
 
         `reserved_tokens` None means that nothing bounds its length. `bound` is the longest answer to ask
-        for, where that is less than the decision says. Without `noise_key` nothing leaves that needs noise.
+        for, where that is less than the decision says. Without `noise_key` nothing leaves that needs noise, nor
+        without `covering` what needs to be told how much an account has seen.
         """
         if facts.opens and decision.acts and decision.reasoning.show != "full":
             # No server tells a trace from the answer where the prompt has begun it.
@@ -116,6 +122,7 @@ class Exchange:
         self._decision = decision
         self._tools = tools
         self._noise_key = noise_key
+        self._covering = covering
         self._asked: bytes | None = None
         self._acts = decision.acts
         self._hides = self._acts and decision.reasoning.show != "full"
@@ -163,6 +170,8 @@ class Exchange:
             told["noise"] = self._decision.embeddings.noise
         if self._acts and self._facts.embeds and self._decision.embeddings.rotate:
             told["rotated"] = True
+        if self._acts and self._facts.embeds and self._decision.embeddings.adaptive:
+            told["adaptive"] = self._decision.embeddings.adaptive
         if self._acts and not self._facts.embeds and self._decision.usage != "keep":
             told["usage"] = self._decision.usage
         return told
@@ -260,7 +269,12 @@ class Exchange:
         if key is None or not terms.keyed:
             return None
         # A vector tells its model. Some servers answer under any name, and each would be a draw.
-        noise = VectorNoise(replace(key, model=""), terms.noise) if terms.noise else None
+        alike = replace(key, model="")
+        noise: Noise | None = VectorNoise(alike, terms.noise) if terms.noise else None
+        if terms.adaptive:
+            if self._covering is None:
+                return None
+            noise = CoverageNoise(alike, terms.noise, max(terms.noise, terms.adaptive), self._covering)
         return Rotated(key, noise) if terms.rotate else noise
 
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:
@@ -442,6 +456,7 @@ class Exchange:
             changed=tuple(sorted(self._changed())) if self._changes else (),
             reasons=tuple(sorted(self._reasons | self._alarms())),
             unknown=() if self._drift is None else tuple(self._drift.paths),
+            coverage=0.0 if self._covering is None else self._covering.evidence,
         )
 
     def _changed(self) -> set[str]:

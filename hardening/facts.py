@@ -46,8 +46,8 @@ quickly = tuple.__new__
 """Makes a named tuple of all of its fields, for those of every request: its own constructor takes twice as long."""
 NOISED_STEP = 0.001
 """The grid of noised embedding values to which no step is set."""
-ROTATED_STEP = 1e-6
-"""The grid of rotated embedding values to which neither step nor noise is set: about that of binary32."""
+FINE_STEP = 1e-6
+"""The grid of embedding values that a secret changes and to which neither step nor noise is set: about that of binary32."""
 BYTE_STEP = 1 / 128
 """The grid of embedding values that are packed as bytes, for a range from -1 to 1."""
 Outcome = Literal["complete", "cut", "disconnected", "refused", "error"]
@@ -279,21 +279,26 @@ class LogprobTerms:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingTerms:
-    """Embedding values on a grid of `step`, with keyed noise `noise` relative to the norm, rotated by group and model."""
+    """Embedding values on a grid of `step`, with keyed noise `noise` relative to the norm, rotated by group and model.
+
+    `adaptive` is the most noise of an account that sees more of the space than the share `benign`.
+    """
 
     step: float = 0.0
     noise: float = 0.0
     rotate: bool = False
+    adaptive: float = 0.0
+    benign: float = 1.0
 
     @property
     def grid(self) -> float:
         """The grid of values that leave: what changes them needs one, so without a step it brings a fine one."""
-        return self.step or (NOISED_STEP if self.noise else ROTATED_STEP if self.rotate else 0.0)
+        return self.step or (NOISED_STEP if self.noise else FINE_STEP if self.keyed else 0.0)
 
     @property
     def keyed(self) -> bool:
         """Whether values leave changed by a secret: none of them does without it."""
-        return self.rotate or self.noise > 0.0
+        return self.rotate or self.noise > 0.0 or self.adaptive > 0.0
 
 
 @dataclass(frozen=True, slots=True)

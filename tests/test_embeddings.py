@@ -240,6 +240,12 @@ def test_every_vector_leaves_rotated_and_none_without_a_key(shape: str) -> None:
     assert not any(vectors_in(json.loads(answered(body, ROTATED, format)[0])))
 
 
+def test_nothing_leaves_where_nobody_counts_what_an_account_sees() -> None:
+    decision = Decision(embeddings=EmbeddingTerms(step=STEP, adaptive=0.5, benign=0.2))
+    body = json.dumps({**OPENAI, "data": [{"embedding": LONG}]}).encode()
+    assert not any(vectors_in(json.loads(answered(body, decision, key=KEY)[0])))
+
+
 @pytest.mark.usefixtures("twins")
 @pytest.mark.parametrize("decision", [NOISY, ROTATED, BOTH])
 def test_numbers_and_packed_floats_get_the_same_noise(decision: Decision) -> None:

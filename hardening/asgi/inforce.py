@@ -10,6 +10,7 @@ from hardening.facts import Account, Decision, RequestFacts
 from hardening.identity import Identifier, Keys, ProvenLedger
 from hardening.noise_key import NoiseKey
 from hardening.policy import Policy, Runtime
+from hardening.transform.coverage import Covering
 
 # Paths that are known to be no door, for each method; an app has some dozens, a scanner any number.
 _QUIET_PATHS = 1024
@@ -77,6 +78,13 @@ class InForce:
         # Who gets an answer is vouched for by it: the first one is of the same group as those that follow.
         group = self.policy.key_group(account if account.proven else replace(account, proven=True))
         return NoiseKey(self.keys.embedding if facts.embeds else self.keys.noise, group, facts.model)
+
+    def covering(self, decision: Decision, facts: RequestFacts, account: Account) -> Covering | None:
+        """What counts how much of the space of embeddings the account sees; None where the decision does not ask."""
+        terms = decision.embeddings
+        if not (facts.embeds and terms.adaptive) or self.tools.coverages is None:
+            return None
+        return Covering(self.tools.coverages, account.scope, terms.benign)
 
 
 def runtime_changes(before: Runtime, after: Runtime) -> list[str]:

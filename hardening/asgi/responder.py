@@ -185,6 +185,7 @@ class Responder:
             bytes_per_token=min(service.ratio.of(case.account.scope), _TEXT_BYTES_PER_TOKEN),
             began=case.began,
             noise_key=case.in_force.noise_key(case.decision, case.facts, case.account),
+            covering=case.in_force.covering(case.decision, case.facts, case.account),
             owner=_owner(case.account),
         )
 

@@ -97,7 +97,7 @@ class Service:
         self.audit = _audit(policy.runtime.audit, self.notices.receipts_lost)
         self._runtime = policy.runtime
         self._ledger = ProvenLedger()
-        self._toolbox = Toolbox(_sealer(self._keys, options.clock))
+        self._toolbox = Toolbox(_sealer(self._keys, options.clock), self._keys.sketch)
         self.counted = self._toolbox.counted
         self._on_receipt = options.on_receipt
         self._prefix = secrets.token_hex(6)

@@ -11,6 +11,7 @@ from hardening.errors import StartError
 from hardening.exchange import Tools
 from hardening.policy import Policy
 from hardening.transform.chain import Makers
+from hardening.transform.coverage import Coverages
 from hardening.transform.embeddings import VectorStepper
 from hardening.transform.logprobs import LogprobCutter
 from hardening.transform.seal import Sealer
@@ -27,9 +28,10 @@ class Toolbox:
     Until then tokens of summaries are estimated and the plain twins of the kernels serve.
     """
 
-    def __init__(self, sealer: Sealer | None = None) -> None:
-        """`sealer` is None where there is no key for it."""
+    def __init__(self, sealer: Sealer | None = None, sketch_key: bytes | None = None) -> None:
+        """`sealer` is None where there is no key for it; without `sketch_key` nobody counts what accounts see."""
         self._sealer = sealer
+        self._coverages = None if sketch_key is None else Coverages(sketch_key)
         self.counted = threading.Event()
         """Set once it is known how tokens are counted from now on: summaries before and after may differ."""
         self._count: Callable[[str], int] = _estimate
@@ -49,6 +51,7 @@ class Toolbox:
             pass_unreadable=failure.unreadable == "pass",
             hide_unknown=failure.unknown_text == "hide",
             families=policy.families,
+            coverages=self._coverages,
         )
 
     def count_tokens(self, text: str) -> int:

@@ -43,6 +43,8 @@ _DECIDED: dict[tuple[str, ...], Callable[[Decision], object]] = {
     ("embeddings", "step"): attrgetter("embeddings.step"),
     ("embeddings", "noise"): attrgetter("embeddings.noise"),
     ("embeddings", "rotate"): attrgetter("embeddings.rotate"),
+    ("embeddings", "adaptive"): attrgetter("embeddings.adaptive"),
+    ("embeddings", "benign"): attrgetter("embeddings.benign"),
     ("limits",): lambda decision: tuple(sorted(decision.limits)),
     ("pins",): attrgetter("pins"),
     ("usage",): attrgetter("usage"),

@@ -97,7 +97,11 @@ def _from_terms(terms: Terms) -> Decision:
             terms.logprob_noise or 0.0,
         ),
         embeddings=EmbeddingTerms(
-            terms.embedding_step or 0.0, terms.embedding_noise or 0.0, bool(terms.embedding_rotate)
+            terms.embedding_step or 0.0,
+            terms.embedding_noise or 0.0,
+            bool(terms.embedding_rotate),
+            terms.embedding_adaptive or 0.0,
+            terms.embedding_benign or 1.0,
         ),
         pins=terms.pins or "allow",
         usage=terms.usage or "keep",

@@ -36,6 +36,8 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "embedding_step": ("embeddings", "step"),
         "embedding_noise": ("embeddings", "noise"),
         "embedding_rotate": ("embeddings", "rotate"),
+        "embedding_adaptive": ("embeddings", "adaptive"),
+        "embedding_benign": ("embeddings", "benign"),
         "pins": ("pins",),
         "usage": ("usage",),
         "at_limit": ("at_limit",),

@@ -218,6 +218,21 @@ class Embeddings(Strict):
         " that groups share. Vectors are cut by `dimensions` of the request only, never afterwards; bytes are refused.",
         example=True,
     )
+    adaptive: Grid | None = treatment(
+        "embedding_adaptive",
+        "The most keyed noise that an account gets which sees more of the space of embeddings than a `benign` one: none up to"
+        " 1.4 times as much, then an eighth, a quarter, a half and all of it, at 1.7 times. Each process counts for itself.",
+        cost="Who sells or crawls everything is taken for one who copies; at each level a text gets another noise. Bytes are refused.",
+        example=0.5,
+    )
+    benign: Share | None = treatment(
+        "embedding_benign",
+        "The share of 4,096 buckets of that space which the widest of your honest accounts touches, as"
+        " `python -m bench.coverage` finds it in vectors that you trust.",
+        cost="Too small a share takes honest accounts for copies; at 60% and more nobody is.",
+        example="20%",
+        unit="%",
+    )
 
 
 class Settings(Strict):
@@ -303,6 +318,8 @@ class Settings(Strict):
             embedding_step=embeddings.step,
             embedding_noise=embeddings.noise,
             embedding_rotate=embeddings.rotate,
+            embedding_adaptive=embeddings.adaptive,
+            embedding_benign=embeddings.benign,
             pins=self.pins,
             usage=self.usage,
             at_limit=self.at_limit,

@@ -66,6 +66,8 @@ class Terms:
     embedding_step: float | None = field(default=None, metadata=_larger())
     embedding_noise: float | None = field(default=None, metadata=_larger())
     embedding_rotate: bool | None = field(default=None, metadata=_ranked(False, True))
+    embedding_adaptive: float | None = field(default=None, metadata=_larger())
+    embedding_benign: float | None = field(default=None, metadata=_smaller())
     pins: Pins | None = field(default=None, metadata=_ranked("allow", "force", "refuse"))
     usage: UsageTerms | None = field(default=None, metadata=_ranked("keep", "round", "drop"))
     at_limit: AtLimit | None = field(default=None, metadata=_ranked("finish", "slow", "cut"))
@@ -96,6 +98,8 @@ UNSAID = Terms(
     embedding_step=0.0,
     embedding_noise=0.0,
     embedding_rotate=False,
+    embedding_adaptive=0.0,
+    embedding_benign=1.0,
     pins="allow",
     usage="keep",
     at_limit="cut",

@@ -19,8 +19,17 @@ _ROTATED = Refusal(
     403, "forbidden", "embeddings are given rotated, as numbers: ask for float, or base64 of float32"
 )
 
+_MAY_BE_NOISED = Refusal(
+    403, "forbidden", "embeddings may be given with noise, as numbers: ask for float, or base64 of float32"
+)
+
 REFUSED_BY: Mapping[Refusal, str] = MappingProxyType(
-    {_ROTATED: "embedding_rotate", _NOISED: "embedding_noise", _PACKED: "embedding_step"}
+    {
+        _ROTATED: "embedding_rotate",
+        _NOISED: "embedding_noise",
+        _MAY_BE_NOISED: "embedding_adaptive",
+        _PACKED: "embedding_step",
+    }
 )
 """By refusal the field of `Terms` that it rests on."""
 
@@ -35,4 +44,6 @@ def refused(terms: EmbeddingTerms, packing: Packing) -> Refusal | None:
         return _ROTATED
     if terms.noise and packing != "floats":
         return _NOISED
+    if terms.adaptive and packing != "floats":
+        return _MAY_BE_NOISED
     return _PACKED if terms.step and packing == "other" else None

@@ -57,6 +57,8 @@ class EmbeddingKeys(TypedDict, total=False):
     step: float
     noise: float
     rotate: bool
+    adaptive: float
+    benign: str
 
 
 class SettingKeys(TypedDict, total=False):

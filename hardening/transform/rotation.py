@@ -9,7 +9,7 @@ import numpy as np
 
 from hardening import kernels
 from hardening.noise_key import NoiseKey
-from hardening.transform.vector_noise import FIRST, Floats, VectorNoise
+from hardening.transform.vector_noise import FIRST, Floats
 
 _PURPOSE = b"rotation"
 _MOST = 64
@@ -25,7 +25,7 @@ class Rotated:
     """
 
     key: NoiseKey
-    noise: VectorNoise | None = None
+    noise: kernels.Noise | None = None
 
     def __call__(self, values: Floats) -> Floats | None:
         """What is added to each of the values; None where there are too few of them to hide by a rotation."""

@@ -322,3 +322,34 @@ def test_a_rotation_does_not_start_without_a_key() -> None:
     assert answer.status == 503
     still = harden(app, ROTATED.replace("rotate: true", "rotate: false"), environment={})
     assert run(ask(still, json.dumps(ASKED).encode(), path="/v1/embeddings")).status == 200
+
+
+def test_noise_grows_with_what_an_account_has_seen_and_not_with_what_others_have() -> None:
+    """Catches noise for accounts that touch no more than benign ones, and one that forgets what was seen."""
+    policy = "version: 1\ndefaults: {embeddings: {adaptive: 0.5, benign: 1%}}\n"
+    chance = np.random.default_rng(4)
+    given = chance.standard_normal((300, 96)) / 10
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        body = json.dumps({"data": [{"embedding": row} for row in given.tolist()]}).encode()
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    names = iter(("acct_1", "acct_1", "acct_2"))
+    hardened = harden(app, policy, identify=lambda scope: next(names))
+    answers = [run(ask(hardened, json.dumps(ASKED).encode(), path="/v1/embeddings")) for _ in range(3)]
+    rows = [np.array([one["embedding"] for one in json.loads(each.body)["data"]]) for each in answers]
+    missed = [np.linalg.norm(row - given, axis=1) / np.linalg.norm(given, axis=1) for row in rows]
+    assert missed[0][:40].max() < 1e-4
+    assert missed[0][-100:].min() > 0.3
+    assert missed[1].min() > 0.3
+    np.testing.assert_array_equal(rows[2], rows[0])
+    assert "adaptive=0.5" in answers[0].headers["x-hardening"]
+
+
+def test_bytes_that_may_need_noise_are_refused_before_the_app() -> None:
+    policy = "version: 1\ndefaults: {embeddings: {adaptive: 0.5, benign: 1%}}\n"
+    answer, _, calls = asked({**ASKED, "encoding_format": "base64_int8"}, policy)
+    assert (answer.status, calls) == (403, 0)
+    assert b"may be given with noise" in answer.body

@@ -42,7 +42,12 @@ SAID = {
     "logprobs": _maybe(
         top=st.integers(0, 20) | st.just("all"), step=st.floats(0, 4), noise=st.sampled_from([0, 0, 0.5])
     ),
-    "embeddings": _maybe(step=st.floats(0, 1), noise=st.floats(0, 1)),
+    "embeddings": _maybe(
+        step=st.floats(0, 1),
+        noise=st.floats(0, 1),
+        adaptive=st.floats(0, 1),
+        benign=st.integers(1, 100).map("{}%".format),
+    ),
     "pins": st.sampled_from(PINS),
     "usage": st.sampled_from(USAGE),
     "at_limit": st.sampled_from(AT_LIMIT),
@@ -109,9 +114,9 @@ FACTS = st.builds(
 def strictness(decision: Decision) -> list[float]:
     """One number for each field of a Decision; greater is stricter."""
     if decision.exempt:
-        return [float("-inf")] * 19
+        return [float("-inf")] * 21
     if decision.refusal is not None:
-        return [float("inf")] * 19
+        return [float("inf")] * 21
 
     def most(value: float | None) -> float:
         return -float("inf") if value is None else -value
@@ -129,6 +134,8 @@ def strictness(decision: Decision) -> list[float]:
         decision.logprobs.noise,
         decision.embeddings.step,
         decision.embeddings.noise,
+        decision.embeddings.adaptive,
+        -decision.embeddings.benign,
         PINS.index(decision.pins),
         USAGE.index(decision.usage),
         AT_LIMIT.index(decision.at_limit),
@@ -221,6 +228,8 @@ WHOLE = st.builds(
     embedding_step=st.none() | st.floats(0, 4),
     embedding_noise=st.none() | st.floats(0, 4),
     embedding_rotate=st.none() | st.booleans(),
+    embedding_adaptive=st.none() | st.floats(0, 4),
+    embedding_benign=st.none() | st.floats(0.1, 1),
     pins=st.none() | st.sampled_from(PINS),
     usage=st.none() | st.sampled_from(USAGE),
     at_limit=st.none() | st.sampled_from(AT_LIMIT),
@@ -269,6 +278,8 @@ ORDERS = {
     "embedding_step": (0.0, 0.1),
     "embedding_noise": (0.0, 0.1),
     "embedding_rotate": (False, True),
+    "embedding_adaptive": (0.0, 0.5),
+    "embedding_benign": (0.5, 0.1),
     "pins": ("allow", "force"),
     "usage": ("round", "drop"),
     "at_limit": ("slow", "cut"),
