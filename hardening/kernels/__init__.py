@@ -20,6 +20,8 @@ from hardening.kernels.draws import Draws
 from hardening.kernels.features import Bias, State, Weights
 from hardening.kernels.grid import Grid
 from hardening.kernels.normals import normals
+from hardening.kernels.phrases import Phrases
+from hardening.kernels.prompts import Ids, Kinds, Prompt, Rates
 from hardening.kernels.steps import Noise, step_bytes, step_doubles
 from hardening.kernels.turns import Floats, Turn
 
@@ -31,7 +33,10 @@ __all__ = [
     "WarmReport",
     "centrality",
     "cut_rows",
+    "find_phrases",
     "normals",
+    "read_kinds",
+    "read_prompt",
     "ready",
     "step_bytes",
     "step_doubles",
@@ -71,6 +76,18 @@ class Twins(Protocol):
 
     def take_words(self, text: bytes, state: RunState, bits: Bits, *, learn: bool) -> None:
         """Read on in a text, and learn or count its runs of words."""
+        ...
+
+    def read_kinds(self, tokens: Sequence[bytes]) -> Kinds:
+        """The kind of each token."""
+        ...
+
+    def read_prompt(self, ids: Ids, kinds: Kinds, rates: Rates, key: int) -> Prompt:
+        """What a prompt is known by."""
+        ...
+
+    def find_phrases(self, text: bytes, phrases: Phrases) -> list[int]:
+        """How many phrases of each class stand in a text."""
         ...
 
     def step_list(self, raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
@@ -165,6 +182,28 @@ def take_words(text: bytes, state: RunState, bits: Bits, *, learn: bool) -> None
         learn: whether runs are put in, and those counted that are new; else known runs are counted.
     """
     _twins.take_words(text, state, bits, learn=learn)
+
+
+def read_kinds(tokens: Sequence[bytes]) -> Kinds:
+    """The kind of each token of an encoding, in the order of their ids; see `prompts`."""
+    return _twins.read_kinds(tokens)
+
+
+def read_prompt(ids: Ids, kinds: Kinds, rates: Rates, key: int) -> Prompt:
+    """The features of a prompt, and its skeleton's MinHash under a key of 32 bits.
+
+    Args:
+        ids: the tokens.
+        kinds: the kind of each token of the encoding.
+        rates: the surprisal of each bucket among honest prompts.
+        key: what the MinHash is made under.
+    """
+    return _twins.read_prompt(ids, kinds, rates, key)
+
+
+def find_phrases(text: bytes, phrases: Phrases) -> list[int]:
+    """How many phrases of each class stand in a text (UTF-8, its case folded)."""
+    return _twins.find_phrases(text, phrases)
 
 
 def step_list(raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:

@@ -23,6 +23,12 @@ from hardening.kernels.grid import Grid
 from hardening.kernels.keyed import SCRATCH_WORDS
 from hardening.kernels.logprobs import SPARE
 from hardening.kernels.logprobs import cut_rows as _cut_rows
+from hardening.kernels.phrases import Phrases
+from hardening.kernels.phrases import compiled as compiled_phrases
+from hardening.kernels.prompting import find_phrases as _find_phrases
+from hardening.kernels.prompting import read_kinds as _read_kinds
+from hardening.kernels.prompting import read_prompt as _read_prompt
+from hardening.kernels.prompts import BUCKETS, MINIMA, MOST_FEATURES, Ids, Kinds, Prompt, Rates
 from hardening.kernels.ranking import centrality as _centrality
 from hardening.kernels.rows import WIDTH
 from hardening.kernels.steps import Noise, spell, whole
@@ -134,6 +140,31 @@ def take_words(text: bytes, state: RunState, bits: Bits, *, learn: bool) -> None
     _take_words(np.frombuffer(text, np.uint8), state, bits, learn)
 
 
+def read_kinds(tokens: Sequence[bytes]) -> Kinds:
+    """What `plain.read_kinds` gives, by one kernel call."""
+    starts = np.zeros(len(tokens) + 1, np.int64)
+    np.cumsum([len(token) for token in tokens], out=starts[1:])
+    kinds = np.empty(len(tokens), np.uint8)
+    _read_kinds(np.frombuffer(b"".join(tokens), np.uint8), starts, kinds)
+    return kinds
+
+
+def read_prompt(ids: Ids, kinds: Kinds, rates: Rates, key: int) -> Prompt:
+    """What `plain.read_prompt` gives, by one kernel call."""
+    features, minima = np.empty(MOST_FEATURES, np.int64), np.empty(MINIMA, np.int64)
+    count = _read_prompt(ids, kinds, rates, key, np.zeros(BUCKETS, np.uint8), features, minima)
+    return Prompt(features[:count], minima)
+
+
+def find_phrases(text: bytes, phrases: Phrases) -> list[int]:
+    """What `plain.find_phrases` gives, by one kernel call."""
+    counts = np.zeros(phrases.classes, np.int64)
+    letters, steps, endings, _ = phrases
+    _find_phrases(np.frombuffer(text, np.uint8), letters, steps, endings, counts)
+    found: list[int] = counts.tolist()
+    return found
+
+
 @lru_cache(maxsize=64)
 def _spelled(grid: Grid) -> tuple[NDArray[np.uint64], Longs]:
     """The first multiples of a step as text, eight bytes each, and how many of them count; 0 if too few."""
@@ -195,4 +226,7 @@ def warm() -> int:
     tag_sentences([b"a 1"], weights, np.zeros(1, np.int32), new_state())
     take_words(b"a", np.zeros(STATE, np.int64), np.zeros(FILTER_BYTES, np.uint8), learn=True)
     turn(np.ones(3), Turn.of(b"", 3))
-    return 8
+    kinds = read_kinds([b"a"])
+    read_prompt(np.zeros(1, np.int32), kinds, np.zeros(BUCKETS, np.uint8), 1)
+    find_phrases(b"a", compiled_phrases([["a"]]))
+    return 11

