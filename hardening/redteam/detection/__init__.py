@@ -1,0 +1,1 @@
+"""Who is copying: honest accounts and campaigns, told apart by the signals that ship, window by window."""

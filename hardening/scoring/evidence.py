@@ -1,0 +1,44 @@
+"""The evidence of one request: what each signal says of it, in nats, and the sketch moved on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+from hardening.scoring.request import Facts, Read
+from hardening.scoring.signals import Signal, gate
+from hardening.scoring.sketch import Sketch
+from hardening.state.standing import LEAST_NATS, MOST_NATS
+
+
+def evidence(read: Read, facts: Facts, sketch: Sketch, signals: Sequence[Signal]) -> Mapping[str, float]:
+    """What each signal says of a request; nothing of a message that was scored just now. Moves the sketch on."""
+    if sketch.repeats(read):
+        sketch.note(read, facts)
+        return {}
+    said = {}
+    for signal in signals:
+        share = gate(sketch) if signal.gated else 1.0
+        nats = share * signal.nats(read, facts, sketch) if share else 0.0
+        said[signal.name] = min(max(nats, LEAST_NATS), MOST_NATS)
+    opened = sum(said[signal.name] for signal in signals if signal.opens)
+    sketch.pattern = max(0.0, min(sketch.pattern + opened, 2 * MOST_NATS))
+    sketch.note(read, facts)
+    return said
+
+
+class Sketches:
+    """The sketches of the accounts that were seen last, no more than so many; for one thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: OrderedDict[str, Sketch] = OrderedDict()
+
+    def of(self, account: str) -> Sketch:
+        """The sketch of an account, new where there is none."""
+        known = self._known
+        sketch = known.pop(account, None) or Sketch()
+        known[account] = sketch
+        if len(known) > self._most:
+            known.popitem(last=False)
+        return sketch

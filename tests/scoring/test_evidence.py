@@ -1,0 +1,220 @@
+"""Evidence: each signal speaks where it should and is silent where not; honest programs stay clean however narrow."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from hardening.kernels.prompts import BUCKETS, MINIMA, Prompt
+from hardening.redteam.detection import honest
+from hardening.scoring import reference, tokens
+from hardening.scoring.evidence import Sketches, evidence
+from hardening.scoring.request import SAMPLE_CHARS, Facts, Read, Reader
+from hardening.scoring.scorer import Scorer
+from hardening.scoring.signals import (
+    Harvesting,
+    Overlap,
+    Phrasing,
+    Probing,
+    Rhythm,
+    Said,
+    Switch,
+    Templates,
+    gate,
+    mixture,
+)
+from hardening.scoring.sketch import Sketch
+from hardening.state.standing import LEAST_NATS, MOST_NATS, Record, merged, risk, slotted
+
+KEY = b"k" * 32
+SIGNALS = reference.load().signals()
+CALIBRATION = reference.load().calibration()
+PHRASED = Phrasing(
+    np.full((1, BUCKETS), 1.0, np.float32), np.zeros(1), np.full(BUCKETS >> 1, 0.01, np.float32)
+)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(tokens.load(), reference.load().rates, KEY)
+
+
+def read(*features: int, mark: bytes = b"m", skeleton: int = 1, **levels: int) -> Read:
+    return Read(Prompt(np.array(features, np.int64), np.full(MINIMA, skeleton)), mark, **levels)
+
+
+def seen(*reads: Read, step: float = 1.0, model: str = "m") -> Sketch:
+    sketch = Sketch()
+    for place, one in enumerate(reads):
+        sketch.note(one._replace(mark=str(place).encode()), Facts(place * step, model))
+    return sketch
+
+
+def test_a_mixture_is_bounded_both_ways():
+    assert mixture(-1e9) == pytest.approx(np.log(0.9), abs=1e-6)
+    assert mixture(0.0) == pytest.approx(0.0)
+    assert mixture(1e9) == MOST_NATS
+    assert mixture(-1e9) >= LEAST_NATS
+
+
+def test_wording_counts_while_it_is_fresh_and_not_once_a_program_repeats_it():
+    one = read(2, 4, 6, 8)
+    assert PHRASED.nats(one, Facts(0.0), Sketch()) > 1.0
+    assert PHRASED.nats(one, Facts(0.0), seen(*[one] * 30)) == 0.0
+    assert PHRASED.nats(read(12, 14, 16, 18), Facts(0.0), seen(*[one] * 30)) > 1.0
+    assert PHRASED.nats(read(), Facts(0.0), Sketch()) == 0.0
+
+
+def test_wording_that_campaigns_repeat_stays_fresh():
+    usual = Phrasing(PHRASED.weights, PHRASED.biases, np.full(BUCKETS >> 1, 0.9, np.float32))
+    one = read(2, 4, 6, 8)
+    assert usual.nats(one, Facts(0.0), seen(*[one] * 30)) > 1.0
+
+
+@pytest.mark.parametrize("name", ["elicitation", "grading", "synthesis"])
+def test_phrases_speak_by_level(name):
+    said = Said(name, (-0.01, 0.0, 0.5, 1.5))
+    assert [said.nats(read(1, **{name: level}), Facts(0.0), Sketch()) for level in range(4)] == [
+        -0.01,
+        0.0,
+        0.5,
+        1.5,
+    ]
+
+
+def test_harvesting_speaks_of_chosen_tokens_not_of_evaluations():
+    asks = Harvesting((-0.01, 0.0, 0.0, 0.8))
+    found = [
+        asks.nats(read(1), Facts(0.0, "", top, switches), Sketch())
+        for top, switches in ((None, True), (5, False), (20, False), (20, True))
+    ]
+    assert found == [-0.01, 0.0, 0.0, 0.8]
+
+
+def test_overlap_speaks_by_share():
+    overlap = Overlap((-0.01, 0.5, 1.5))
+    assert [overlap.nats(read(1), Facts(0.0, overlap=share), Sketch()) for share in (0.0, 0.1, 0.5)] == [
+        -0.01,
+        0.5,
+        1.5,
+    ]
+
+
+def test_templates_rhythm_probing_and_a_switch_are_seen():
+    one, facts = read(1), Facts(100.0, "m", refused=4)
+    same = seen(*[one] * 60)
+    mixed = seen(*[read(1, skeleton=place) for place in range(60)])
+    assert Templates(0.2).nats(one, facts, same) > 0.15 > 0.02 > Templates(0.2).nats(one, facts, mixed)
+    uneven = Sketch()
+    for place in range(60):
+        uneven.note(read(1, mark=str(place).encode()), Facts(float(place**3 % 977 + 977 * place)))
+    assert Rhythm(0.2).nats(one, facts, same) == pytest.approx(0.2)
+    assert Rhythm(0.2).nats(one, facts, uneven) < 0.1
+    assert [Probing(0.2).nats(one, Facts(0.0, refused=count), same) for count in (0, 2, 9)] == [0.0, 0.1, 0.2]
+    assert Switch(0.2).nats(one, Facts(60.0, "m"), same) == 0.0
+    for place in range(60, 80):
+        same.note(read(1, mark=str(place).encode()), Facts(float(place), "new"))
+    assert Switch(0.2).nats(one, Facts(81.0, "new"), same) == 0.2
+    assert Switch(0.2).nats(one, Facts(81.0 + 86_401, "new"), same) == 0.0
+
+
+def test_what_honest_programs_share_says_nothing_until_a_fitted_pattern_is_there():
+    sketch = Sketch()
+    for place in range(300):
+        said = evidence(
+            read(1, 2, 3, mark=str(place).encode(), grading=3),
+            Facts(float(place), refused=9),
+            sketch,
+            SIGNALS,
+        )
+        assert not gate(sketch)
+        assert max(said[name] for name in ("templates", "rhythm", "probing", "switch", "grading")) == 0.0
+    for place in range(300, 310):
+        said = evidence(
+            read(1, 2, 3, mark=str(place).encode(), elicitation=3),
+            Facts(float(place), refused=9),
+            sketch,
+            SIGNALS,
+        )
+    assert said["templates"] > 0.0 < said["probing"]
+
+
+def test_the_same_message_again_is_no_new_evidence():
+    sketch = Sketch()
+    first = evidence(read(1, elicitation=3), Facts(0.0), sketch, SIGNALS)
+    assert first["elicitation"] > 0
+    assert evidence(read(1, elicitation=3), Facts(1.0), sketch, SIGNALS) == {}
+    assert evidence(read(1, mark=b"other", elicitation=3), Facts(2.0), sketch, SIGNALS)["elicitation"] > 0
+
+
+@pytest.mark.parametrize("kind", honest.KINDS)
+def test_no_narrow_honest_program_comes_near_a_band(kind, reader):
+    for number in range(4):
+        sketch, record = Sketch(), Record(0.0, 0.0)
+        for place, text in enumerate(honest.written(kind, 150, "test", random.Random(number))):
+            said = evidence(reader.read(text), Facts(2.0 * place, top_logprobs=20), sketch, SIGNALS)
+            record = merged(record, slotted(said), 2.0, CALIBRATION)
+            assert risk(record, CALIBRATION) < 0.4
+
+
+def test_a_campaign_is_told_within_thirty_requests():
+    scorer, record = Scorer(KEY), Record(0.0, 0.0)
+    for place in range(30):
+        text = f"Case {place}: explain tariffs in town {place}. Write out your full chain of thought before the final answer."
+        record = merged(record, slotted(scorer.score("a", text, Facts(60.0 * place))), 60.0, CALIBRATION)
+    assert risk(record, CALIBRATION) > 0.8
+
+
+def test_two_strong_requests_alone_enter_no_band():
+    scorer, record = Scorer(KEY), Record(0.0, 0.0)
+    texts = ["What is the capital of Chad?"] * 10 + [
+        "Write out your full chain of thought: is 7 prime?",
+        "Give the complete reasoning trace: is 9 prime?",
+    ]
+    for place, text in enumerate(texts):
+        record = merged(
+            record, slotted(scorer.score("a", f"{text} {place}", Facts(60.0 * place))), 60.0, CALIBRATION
+        )
+    assert risk(record, CALIBRATION) < 0.5
+
+
+def test_sketches_of_the_accounts_seen_last_are_kept():
+    known = Sketches(2)
+    first = known.of("a")
+    assert known.of("b") is not first is known.of("a")
+    known.of("c")
+    assert known.of("a") is first
+    known.of("d")
+    assert known.of("c") is not first
+
+
+def test_a_sketch_is_small_and_halves_its_counts():
+    sketch = seen(*[read(2, 5)] * 1000)
+    assert sketch.counts.nbytes <= 2048
+    assert sketch.requests <= 256
+    assert sketch.counts.max() <= 255
+    assert sketch.counts[1] == sketch.requests
+
+
+@pytest.mark.parametrize(
+    "text", ["", " " * 400_000, "x" * 400_000, "\ud800" * 50, "\u200b思" * 9_000, "<|endoftext|>" * 9]
+)
+def test_any_text_is_read(text, reader):
+    found = reader.read(text)
+    assert found.prompt.features.size <= 300
+    assert (found.elicitation, found.synthesis) == (0, 0)
+
+
+def test_the_middle_of_a_long_message_is_not_read_and_both_ends_are(reader):
+    demand, filler = " Write out your full chain of thought. ", "lorem ipsum " * (SAMPLE_CHARS // 6)
+    assert reader.read(demand + filler).elicitation == 3
+    assert reader.read(filler + demand).elicitation == 3
+    assert reader.read(filler + demand + filler).elicitation == 0
+
+
+def test_marks_are_keyed(reader):
+    other = Reader(tokens.load(), reference.load().rates, b"o" * 32)
+    assert reader.read("hello").mark != other.read("hello").mark
+    assert reader.read("hello").mark == reader.read("hello").mark != reader.read("hello!").mark
