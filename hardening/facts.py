@@ -94,6 +94,8 @@ class RequestFacts(NamedTuple):
     caller names no bound. `choices` of an embeddings request are its inputs, and `packing` is the most
     packed form in which their values are asked. `switches` says that a switch may stand in it which moves, repeats or turns off what
     a policy withholds, `opens` that its prompt ends in a trace, `scaled` that its values may be those of a temperature. `headers` are lower-case names, for `match: {header: ...}` only.
+    `others` are models by which it may be answered as well, an empty name for any; `kept` says that an answer is asked
+    for which was made before.
     """
 
     door: str
@@ -111,6 +113,8 @@ class RequestFacts(NamedTuple):
     opens: bool = False
     packing: Packing = "floats"
     scaled: bool = False
+    others: tuple[str, ...] = ()
+    kept: bool = False
 
     @property
     def embeds(self) -> bool:

@@ -40,6 +40,7 @@ _NOBODY = Account(ANONYMOUS, proven=False)
 _OF_NO_FORMAT = Refusal(403, "forbidden", "this path is not open for a body of this shape")
 _NO_CLAIM = Charges(None, (), 0)
 _UNDECIDED = Decision()
+_ANY = ("",)  # models: of a request that does not name one, or that nobody can read
 _NO_VECTORS = EmbeddingTerms(noise=math.inf)
 _blank = cache(RequestFacts)
 
@@ -151,7 +152,7 @@ def _read(case: Case, service: Service, scope: Scope, *, packed: bool) -> None:
     headers = case.headers
     address = client[0] if client else ""
     case.body = case.received
-    if case.received or scope["method"] not in _BODILESS:
+    if case.received or not (scope["method"] in _BODILESS or case.door.kept):
         try:
             if packed:
                 coding = head.joined(headers, b"content-encoding")
@@ -166,11 +167,19 @@ def _read(case: Case, service: Service, scope: Scope, *, packed: bool) -> None:
                     headers=headers,
                 )
                 case.readable = True
+                if case.door.kept:
+                    case.facts = case.facts._replace(others=_ANY, kept=True)
                 return
         except WireError as fault:
             _unread(case, service, fault)
     case.body = case.received
-    case.facts = case.facts._replace(client=address, headers=headers, body_bytes=len(case.received))
+    case.facts = case.facts._replace(
+        client=address,
+        headers=headers,
+        body_bytes=len(case.received),
+        others=_ANY,
+        kept=case.door.kept,
+    )
 
 
 def _told_by_body(case: Case, service: Service) -> bool:

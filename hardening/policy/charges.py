@@ -92,6 +92,10 @@ def charges(
         if amount:
             key = scope if limit.by == "account" else _scope(limit.by, account, facts.model)
             claimed.append(quickly(Charge, (limit, key, amount * claim.factor, claim.by_band, claim.new)))
+            if facts.others and limit.by == "model":
+                claimed += [
+                    claimed[-1]._replace(scope_key=one) for one in sorted(_scopes(account, facts) - {key})
+                ]
     return quickly(
         Charges, (None, tuple(claimed), reserve, plan.factor, enforced, rows, usual, wanted, plan.alone)
     )
@@ -187,6 +191,11 @@ def _scope(by: CountedBy, account: Account, model: str) -> str:
         name = model.strip()[:_MODEL_CHARS].lower().replace("\n", " ").encode("utf-8", "replace").decode()
         return f"model:{account.id}\n{name}"
     return account.scope
+
+
+def _scopes(account: Account, facts: RequestFacts) -> set[str]:
+    """Whose allowances they are where several models may answer: each might be the one."""
+    return {_scope("model", account, name) for name in facts.others}
 
 
 def _owing(limit: Limit) -> Limit:

@@ -51,6 +51,7 @@ def compile_policy(
     new = file.risk.new
     defaults = overlay(UNSAID, file.defaults.terms())
     unproven = file.accounts.unproven.limits
+    rulebook = Rulebook(file.rules, defaults)
     parts = Compiled(
         name=file.name or origin.name,
         digest=digest_of(file),
@@ -65,10 +66,10 @@ def compile_policy(
         runtime=_runtime(file.runtime),
         groups=_groups(file.accounts),
         families=Families.declared(file.families),
-        rulebook=Rulebook(file.rules, defaults),
+        rulebook=rulebook,
         layers=_layers(file.risk),
         prior=Prior(new.until.requests, new.until.age or 0.0) if new is not None else None,
-        enforced_rules=_enforced([rule.mode for rule in file.rules]),
+        enforced_rules=_enforced([rule.mode for rule in file.rules]) | rulebook.in_doubt,
         enforced_layers=_enforced([*(band.mode for _, band in _bands(file.risk)), None]),
         trials=tuple(_trials(file)),
         unproven_limits=unproven if unproven is not None else defaults.limits or (),

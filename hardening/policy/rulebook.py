@@ -2,6 +2,8 @@
 
 Law 10: for a caller whom nobody vouched for, a rule that looks at what he sends (account, group, model,
 door, header) may only tighten, and an exception that rests on who he says he is does not hold.
+
+Where several models may answer, a rule that does not hold for all of them may only tighten as well.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_, or_
 from typing import NamedTuple
 
 from hardening.facts import Account, Refusal, RefusalKind, RequestFacts
@@ -94,6 +98,10 @@ class Rulebook:
         self._with_exception = _bits(rule.unless is not None for rule in rules)
         self._claimed_exception = _bits(rule.unless is not None and is_claimed(rule.unless) for rule in rules)
         self._ends, self._alive = _ends(rules)
+        self._refusing = _bits(step.refusal is not None for step in self._steps)
+        self._models = tuple(_models_in(rules))
+        self.in_doubt = self.all << len(rules)
+        """Above the bit of each rule, that which says that it does not hold for all models by which a request may be answered."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,9 +122,20 @@ class Rulebook:
         return found & ~self.hits(facts, account, groups, now)
 
     def hits(self, facts: RequestFacts, account: Account, groups: Texts, now: float) -> int:
-        """The rules that hold for this request at `now` (seconds since 1970), as bits."""
+        """The rules that hold for this request at `now` (seconds since 1970), as bits, with those that are `in_doubt`."""
         if not self.all:
             return 0
+        if not facts.others or not self._models:
+            return self._hits(facts, account, groups, now)
+        names = {facts.model, *facts.others}
+        names.update(self._models if "" in names else ())
+        found = [self._hits(facts._replace(model=name), account, groups, now) for name in names]
+        some, each = reduce(or_, found), reduce(and_, found)
+        if facts.kept:
+            some &= each | ~self._refusing  # who has been answered was not refused
+        return some | (some & ~each) << len(self._steps)
+
+    def _hits(self, facts: RequestFacts, account: Account, groups: Texts, now: float) -> int:
         asked = Asked(facts, account, groups)
         found = self._alive[bisect_right(self._ends, now)] if self._ends else self.all
         for facet, column in self._match:
@@ -158,13 +177,21 @@ class Rulebook:
         for index, step in enumerate(self._steps):
             if not hits >> index & 1:
                 continue
-            tighten = step.chosen and not proven
+            in_doubt = hits >> (index + len(self._steps)) & 1
+            tighten = in_doubt or (step.chosen and not proven)
             if step.exempt and tighten:
                 continue
             merge = stricter if tighten else overlay
             yield Move(index, step.name, step.terms, merge, step.exempt, step.refusal)
             if step.exempt or step.refusal is not None:
                 return
+
+
+def _models_in(rules: Sequence[Rule]) -> Iterator[str]:
+    """A name for each pattern of a model: itself, for a star matches a star."""
+    for rule in rules:
+        for match in (rule.match, rule.unless):
+            yield from (match.model or ()) if match is not None else ()
 
 
 def _step(rule: Rule) -> _Step:

@@ -6,7 +6,8 @@ stands there is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import ClassVar
 
 from hardening.errors import WireError
@@ -25,6 +26,8 @@ _UNSCALED = (None, 0, 1)
 """Temperatures at which values are the model's own: at 0 nothing is drawn, and nothing is divided by it."""
 _NUMBER_CHARS = 32
 _EXACT = 2**53  # beyond, a float may be no whole number
+_MOST_MODELS = 16
+"""Names that are told apart; of more nobody knows which may answer."""
 _NEITHER, _WHOLE = Half(0), Half.SHAPE | Half.QUIET
 
 
@@ -57,6 +60,8 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
             asked.opens,
             asked.packing,
             asked.scaled,
+            asked.others,
+            facts.kept,
         ),
     )
 
@@ -67,6 +72,7 @@ class _Asked:
         "_boundless",
         "_each",
         "_halves",
+        "_models",
         "_named",
         "_prompts",
         "_stream",
@@ -82,6 +88,7 @@ class _Asked:
 
     def __init__(self, model: str, stream: bool, *, unless_told: bool) -> None:
         self.model = model
+        self._models: set[str] = set()
         self._named = bool(model)
         self._unless_told = unless_told
         self._stream: bool | None = stream or None
@@ -96,6 +103,17 @@ class _Asked:
     @property
     def stream(self) -> bool:
         return self._unless_told if self._stream is None else self._stream
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The models that may answer beside `model`; an empty name where some server chooses one itself."""
+        if self.model and not self._models and "," not in self.model:
+            return ()
+        # LiteLLM takes several in one text, and tries or asks each.
+        found = self._models | ({*self.model.split(",")} if "," in self.model else set())
+        if not self.model or len(found) > _MOST_MODELS:
+            found = {""}
+        return tuple(sorted({name.strip() for name in found} - {self.model.strip()})) if self.model else ("",)
 
     @property
     def choices(self) -> int:
@@ -148,6 +166,10 @@ class _Asked:
         if isinstance(value, str) and not self._named:  # a server that reads the path reads no more
             self.model = value
 
+    def _take_models(self, value: object) -> None:
+        if len(self._models) <= _MOST_MODELS:
+            self._models.update(islice(_names(value), _MOST_MODELS + 1))
+
     def _take_stream(self, value: object) -> None:
         asks = value is not False if self._unless_told else bool(value)
         self._stream = self._stream or asks
@@ -185,6 +207,7 @@ class _Asked:
 
     _TAKE: ClassVar[Mapping[Role, Callable[[_Asked, object], None]]] = {
         Role.ASK_MODEL: _take_model,
+        Role.ASK_MODELS: _take_models,
         Role.ASK_STREAM: _take_stream,
         Role.ASK_CHOICES: _take_choices,
         Role.ASK_PROMPTS: _take_prompts,
@@ -196,6 +219,19 @@ class _Asked:
         Role.ASK_SCALE: _take_scale,
         Role.ASK_INCLUDE: _take_include,
     }
+
+
+def _names(value: object) -> Iterator[str]:
+    """The names of models in a list of them, by itself or under those in whose place they come."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, dict):
+            waiting += [one["model"]] if "model" in one else [*one, *one.values()]
 
 
 def _opens(prompts: object) -> bool:

@@ -129,7 +129,8 @@ class Door:
 
     `codec` is None where this release does not read what leaves there: blocked. `model` and
     `streams` are what the path says of the request. With `by_body` the body says which codec is its own, see
-    `wire.by_body`; `codec` is then for what cannot be told. `counts`: a request is counted there, and not answered.
+    `wire.by_body`; `codec` is then for what cannot be told. `counts`: a request is counted there, and not answered; `kept`: an answer
+    that was made before is given.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Door:
     streams: bool = False
     by_body: bool = False
     counts: bool = False
+    kept: bool = False
 
 
 class Doors:
@@ -201,7 +203,7 @@ class Doors:
             parts = pattern.split("/")
             ends = [segment.lower() for segment in segments[-len(parts) :]]
             if len(ends) == len(parts) and all(map(fnmatchcase, ends, parts)):
-                return None if format is None else Door("/" + pattern, CODECS[format])
+                return None if format is None else Door("/" + pattern, CODECS[format], kept=True)
         return None
 
     def counted(self, path: str) -> Door | None:

@@ -71,6 +71,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     VOLATILE = enum.auto()  # changes from frame to frame and means nothing
     SEQUENCE = enum.auto()  # number of the frame in its stream
     ASK_MODEL = enum.auto()  # request: which model
+    ASK_MODELS = enum.auto()  # request: which others may answer in its place
     ASK_STREAM = enum.auto()  # request: whether in pieces
     ASK_CHOICES = enum.auto()  # request: how many answers
     ASK_PROMPTS = enum.auto()  # request: the prompt, or a list of them, each with its answers

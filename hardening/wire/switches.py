@@ -115,6 +115,7 @@ NESTED_SWITCHES: Mapping[str, Pin] = {"model": unset(Touch.MODEL)}
 """What is one only there: another model than the policy's rules were asked about, whatever they withhold."""
 
 ASKS: Mapping[str, Role] = {
+    "{models,fallbacks,context_window_fallbacks,content_policy_fallbacks}": Role.ASK_MODELS,
     "{n,best_of,num_return_sequences,candidateCount}": Role.ASK_CHOICES,
     "{max_tokens,max_completion_tokens,max_output_tokens}": Role.ASK_TOKENS,
     "{max_new_tokens,maxOutputTokens,maxTokens,n_predict,num_predict}": Role.ASK_TOKENS,
@@ -123,4 +124,4 @@ ASKS: Mapping[str, Role] = {
     "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
     "temperature": Role.ASK_SCALE,
 }
-"""What is asked by the names of any server: how many answers, how long, with which rows, at which temperature."""
+"""What is asked by the names of any server: which models may answer, how many answers, how long, with which rows, at which temperature."""

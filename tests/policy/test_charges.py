@@ -313,3 +313,11 @@ def test_a_model_with_line_ends_is_no_name_of_anything_beside_a_scope() -> None:
     text = "version: 1\nlimits: {m: {tokens: 100, per: 1m, by: model}}\ndefaults: {limits: [m]}\n"
     (charge,) = charged(text, model="Foo\nleases").charges
     assert charge.scope_key == "model:a\nfoo leases"
+
+
+def test_each_model_that_may_answer_is_charged() -> None:
+    """Catches an expensive model that answers on the allowance of a cheap one."""
+    text = "version: 1\nlimits: {m: {tokens: 100, per: 1m, by: model}}\ndefaults: {limits: [m]}\n"
+    claim = charged(text, model="cheap", others=("Dear", "dear", "cheap"))
+    assert [charge.scope_key for charge in claim.charges] == ["model:a\ncheap", "model:a\ndear"]
+    assert {charge.amount for charge in claim.charges} == {claim.charges[0].amount}

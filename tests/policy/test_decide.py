@@ -52,6 +52,57 @@ def test_rules_lie_over_each_other_in_order_and_only_where_they_speak() -> None:
     assert (decision.reasoning.show, decision.reasoning.max_tokens, decision.logprobs.top) == ("none", 9, 5)
 
 
+SECRET = (
+    "{name: secret, match: {model: 'glass-*'}, reasoning: {show: none}, logprobs: {top: 0}, limits: [big]}"
+)
+OPEN = "{name: open, match: {model: 'clear-*'}, reasoning: {show: full}}"
+GONE = "{name: gone, match: {model: glass-9}, refuse: {status: 403, message: no}}"
+OURS = "{name: ours, match: {account: svc-*}, except: {model: glass-1}, exempt: true}"
+
+
+@pytest.mark.parametrize(
+    ("model", "others", "show", "top"),
+    [
+        ("m", (), "summary", 5),
+        ("clear-1", (), "full", 5),
+        ("m", ("x", "y"), "summary", 5),
+        ("m", ("GLASS-1",), "none", 0),
+        ("glass-1", ("m",), "none", 0),
+        ("clear-1", ("m",), "summary", 5),
+        ("clear-1", ("clear-2",), "full", 5),
+        ("clear-1", ("glass-2",), "none", 0),
+        ("", ("",), "none", 0),
+        ("m", ("",), "none", 0),
+    ],
+)
+@pytest.mark.parametrize("rules", [(SECRET, OPEN), (OPEN, SECRET)])
+def test_of_several_models_that_may_answer_the_strictest_terms_hold(
+    rules: tuple[str, str], model: str, others: tuple[str, ...], show: str, top: int
+) -> None:
+    """Catches a list of fallbacks, or a request without a model, as a way around a model's rule."""
+    decision = decided(with_rules(*rules), model=model, others=others)
+    assert (decision.reasoning.show, decision.logprobs.top) == (show, top)
+    assert decision.limits == (
+        ("small", "big") if show == "none" and (model, others) != ("glass-1", ()) else ("small",)
+    )
+
+
+def test_a_refusal_of_one_of_several_models_refuses_and_what_was_kept_is_given() -> None:
+    policy = with_rules(GONE, SECRET)
+    for facts in ({"others": ("glass-9",)}, {"model": "", "others": ("",)}):
+        assert decided(policy, **facts).refusal is not None
+    kept = decided(policy, model="", others=("",), kept=True)
+    assert (kept.refusal, kept.reasoning.show) == (None, "none")
+
+
+def test_nobody_is_exempt_for_one_of_several_models() -> None:
+    policy = with_rules(OURS)
+    assert decided(policy, "svc-1", others=("m2",)).exempt
+    assert not decided(policy, "svc-1", others=("glass-1",)).exempt
+    assert not decided(policy, "svc-1", model="", others=("",)).exempt
+    assert would(policy, asked(others=("glass-1",)), Account("svc-1"), Standing(), NOW) is None
+
+
 @pytest.mark.parametrize(
     ("match", "facts", "account", "hit"),
     [

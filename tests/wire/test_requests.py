@@ -34,6 +34,30 @@ def test_plain_facts() -> None:
     assert facts(b'{"logprobs":false}')[4] is None
 
 
+@pytest.mark.parametrize(
+    ("more", "others"),
+    [
+        ('"models":["a","b"]', ("a", "b")),  # OpenRouter
+        ('"fallbacks":["a"," m "]', ("a",)),  # LiteLLM
+        ('"fallbacks":[{"model":"a","api_key":"k"}],"context_window_fallbacks":[{"m":["b"]}]', ("a", "b")),
+        ('"extra_body":{"Models":["a"]},"content_policy_fallbacks":null', ("a",)),
+        ('"models":[]', ()),
+        ('"models":[' + ",".join(f'"m{number}"' for number in range(17)) + "]", ("",)),
+    ],
+)
+def test_which_other_models_may_answer(more: str, others: tuple[str, ...]) -> None:
+    """Catches a policy by models that is asked about one name while another one answers."""
+    body = f'{{"model":"m",{more}}}'.encode()
+    assert CHAT.read_request(body, door="/chat/completions").others == others
+
+
+@pytest.mark.parametrize(("model", "others"), [("", ("",)), ("a,b", ("a", "b")), ("a", ())])
+def test_a_name_of_none_and_of_several(model: str, others: tuple[str, ...]) -> None:
+    body = json.dumps({"model": model, "messages": []}).encode()
+    assert CHAT.read_request(body, door="/chat/completions").others == others
+    assert CHAT.read_request(b"{}", door="/chat/completions").others == ("",)
+
+
 def test_numbers_in_quotes_count_as_the_servers_count_them_that_read_them() -> None:
     """Catches limits that are charged for one answer where a lenient server gives five, or 20 rows a token."""
     assert facts(b'{"n":"5","max_tokens":" 7 ","logprobs":"20"}') == ("", False, 5, 7, 20)
