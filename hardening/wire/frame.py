@@ -73,6 +73,7 @@ _MUTE = frozenset(
         Role.PIECE,
     }
 )
+_CLASSIFYING = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.KIND, Role.SEQUENCE})
 _EMPTY_BYTES = 2  # of a string: its quotes
 _BESIDE_A_TRACE = frozenset(
     {*_TRACES, *_MUTE, Role.HOLDER, Role.KIND, Role.TRACE, Role.LOGPROBS_REASONING, Role.LENGTH}
@@ -191,6 +192,8 @@ class Frame:
         """Note, in one pass, what the frame is called and counted as, and which indices say something in it."""
         for site in self.sites:
             role = site.role
+            if role not in _CLASSIFYING:
+                continue
             if role is Role.TEXT or role is Role.TEXT_WHOLE:
                 if self.value(site) not in _EMPTY:
                     self._spoken.add(site.owner.index)
@@ -198,7 +201,7 @@ class Frame:
                         self._deltas.add(site.owner.index)
             elif role is Role.KIND:
                 self._kinds.append(site)
-            elif role is Role.SEQUENCE and self.value(site).isdigit() and site.end - site.start < _DIGITS:
+            elif self.value(site).isdigit() and site.end - site.start < _DIGITS:
                 self.numbers.append(site)
 
     def _events(self) -> list[tuple[Event, Site]]:

@@ -42,6 +42,9 @@ _READ_ALONG = frozenset(
 )  # strings in these are noted
 _SEARCHED = frozenset({None, Role.LENGTH})  # objects and lists in which what is told anywhere is looked for
 _NOTED = frozenset({Role.NOTE, Role.FAILED})  # those in which only lengths are
+_LOOKED_INTO = _SEARCHED | _NOTED
+_NO_PLAIN_SITES = frozenset({Role.SWITCH, Role.PIECE, Role.INDEX})
+# A member of Role costs many times a look into a set before Python 3.12, and a frame has some dozens of places.
 
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
 
@@ -83,7 +86,7 @@ class Walk:
 
     def _value(self, node: Node, at: int, owner: Owner) -> int:
         first = self._raw[at : at + 1]
-        if node.role is Role.VECTOR and first == b"[":
+        if first == b"[" and node.role is Role.VECTOR:
             return self._vector(node, at, owner)
         if first == b"{" and (node.keys or node.guarded):
             return self._inside(node, self._object, node, at, owner)
@@ -92,9 +95,9 @@ class Walk:
         nested = node.role in _TEXTS and first in (b"{", b"[")  # no text, so no place that the table knows
         end = self._end(at, unknown=nested or node.role in _READ_ALONG)
         if node.role is not None:
-            role = Role.LOGPROBS_OTHER if node.role is Role.HOLDER and first == b"[" else node.role
+            role = Role.LOGPROBS_OTHER if first == b"[" and node.role is Role.HOLDER else node.role
             self._found(role, at, end, owner)
-        if node.role in _SEARCHED | _NOTED and first in (b"{", b"["):
+        if first in (b"{", b"[") and node.role in _LOOKED_INTO:
             self._told_inside(at, end, owner, of=node.role)
         return end
 
@@ -119,17 +122,17 @@ class Walk:
         return self._end(at, unknown=True) if node.items is None else self._array(node.items, at + 1, owner)
 
     def _found(self, role: Role, at: int, end: int, owner: Owner) -> None:
-        if role is Role.SWITCH:
+        if role not in _NO_PLAIN_SITES:
+            self.sites.append(Site(role, at, end, owner))
+        elif role is Role.SWITCH:
             if is_no_switch(self._raw[at:end]):
                 self.sites.append(Site(Role.REASONING, at, end, owner))
         elif role is Role.PIECE:  # no object: an imitator's plain text
             if self._raw[at] == _QUOTE:
                 self.sites.append(Site(Role.TEXT, at, end, owner))
-        elif role is Role.INDEX:
+        else:
             value = self._raw[at:end]
             owner.index = int(value) if value.isdigit() and len(value) < 7 else owner.index
-        else:
-            self.sites.append(Site(role, at, end, owner))
 
     def _object(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw

@@ -238,6 +238,7 @@ def _is_text(data: bytes) -> bool:
         return False
     text = data.decode("utf-8", "replace")
     return (
-        sum(character.isprintable() or character.isspace() for character in text) > _TEXT_SHARE * len(text)
-        and text.count("\ufffd") < len(text) / 20
+        text.count("\ufffd") < len(text) / 20  # first: of a seal it is found at once
+        and sum(character.isprintable() or character.isspace() for character in text)
+        > _TEXT_SHARE * len(text)
     )
