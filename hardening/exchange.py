@@ -182,9 +182,10 @@ class Exchange:
         `forced` is then the first switch that was set to something else.
         """
         carries = carries_seals(body)
-        # What a parser lost of a key that stands twice is not asked where a seal is: each is looked at.
-        touches = Touch.GIVEN if carries else Touch(0)
-        switches = self._switches(body, touches) if carries or self._facts.switches else ()
+        switches: tuple[Switch, ...] = ()
+        if carries or self._facts.switches:
+            # What a parser lost of a key that stands twice is not asked where a seal is: each is looked at.
+            switches = self._switches(body, Touch.GIVEN if carries else Touch(0))
         if switches:
             self._reasons.add("pins")
         if not self._acts:

@@ -119,7 +119,7 @@ class RequestFacts(NamedTuple):
     @property
     def embeds(self) -> bool:
         """Whether embeddings are asked, and so no answer in tokens."""
-        return self.format.endswith(("_embeddings", "_embed"))
+        return "_embed" in self.format
 
 
 @dataclass(frozen=True, slots=True)
