@@ -43,8 +43,7 @@ class Speech:
         """What leaves for `data`, where a text stands at `span`; None where it must be read in full."""
         start, end = span
         piece = data[start:end]
-        if self.calm and piece and (not piece.strip(EVEN) or _is_even(piece)):
-            self.passed(index, piece)
+        if self.glides(index, piece):
             return data
         if not self.calm and (tags := self._chain.tags(index)) is not None:
             return self._goes_on(index, piece, tags)
@@ -57,6 +56,13 @@ class Speech:
         if spoken == text:
             return data
         return data[:start] + write_string(spoken)[1:-1] + data[end:] if spoken else b""
+
+    def glides(self, index: int, piece: bytes) -> bool:
+        """Whether a piece that needs no look leaves, counted; it is then all of the inside of one string."""
+        if not self.calm or not piece or (piece.strip(EVEN) and not _is_even(piece)):
+            return False
+        self.passed(index, piece)
+        return True
 
     def _goes_on(self, index: int, piece: bytes, tags: tuple[str, str]) -> bytes | None:
         """Nothing, for a text inside of a trace between `tags`; None where the closing one may stand in it."""

@@ -54,10 +54,10 @@ class TextLane(Lane):
         for literal, run in self.after:
             cut = tail.removeprefix(literal)
             if len(cut) == len(tail):
-                return self._slowly(data, rest[size:])
+                return self._slowly(data, rest, size)
             tail = cut.lstrip(run)
         if tail != self.suffix and not self._ends(tail):
-            return self._slowly(data, rest[size:])
+            return self._slowly(data, rest, size)
         speech = self._speech
         if not size or not speech.calm or speech.index != self.index:
             return self._with_care(data, rest, size)
@@ -90,7 +90,12 @@ class TextLane(Lane):
             trace.digest()
         return b"" if self.sequel is None else self.sequel.came(self, b"")
 
-    def _slowly(self, data: bytes, rest: bytes) -> bytes | None:
-        """`take` where after all that is even `rest` is left: more of the text, or what is not of the lane."""
-        read = None if rest.startswith(b'"') else self.read(data)
+    def _slowly(self, data: bytes, rest: bytes, size: int) -> bytes | None:
+        """`take` where `rest` begins with a text of which `size` bytes are even: more of the text, or what is not of the lane."""
+        if rest.startswith(b'"', size):
+            return None
+        piece = rest.removesuffix(self.suffix)
+        if not self.after and len(piece) < len(rest) and self._speech.glides(self.index, piece):
+            return self._came(data)
+        read = self.read(data)
         return None if read is None else self._came(self._speech.say(self.index, data, read.payload))

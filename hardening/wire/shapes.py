@@ -74,7 +74,8 @@ class Shape:
     def changed(self, raw: bytes) -> frozenset[int] | None:
         """Which of the values that may change are others in `raw`; None where it is of another shape."""
         wide = Around(self.frame.raw, self.payload, slot=self.slot, opened=self.sites)
-        here, there = wide.read(self.frame.raw), wide.read(raw)
+        there = wide.read(raw)
+        here = None if there is None else wide.read(self.frame.raw)
         if here is None or there is None:
             return None
         pairs = zip(here.values, there.values, strict=True)
