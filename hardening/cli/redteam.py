@@ -38,12 +38,16 @@ Quick = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
-def options(data: Path | None, out: Path | None, seed: int, *, quick: bool) -> Options:
+def options(
+    data: Path | None, out: Path | None, seed: int, *, quick: bool, resume: Path | None = None
+) -> Options:
     """The options of one run; progress goes to stderr."""
     console = Console(stderr=True, highlight=False, markup=False)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-    return Options(data, out, seed, quick, lambda what: console.print(what, style="dim", soft_wrap=True))
+    return Options(
+        data, out, seed, quick, lambda what: console.print(what, style="dim", soft_wrap=True), resume
+    )
 
 
 def finish(attack: Callable[[], Report], *, json: bool) -> NoReturn:
@@ -110,8 +114,8 @@ def reasoning(
         ),
     ] = None,
 ) -> None:
-    """Read steps, self-talk and plans in what leaves of reasoning traces; the traces themselves are the control."""
+    """Read reasoning in what leaves of traces, and teach students by it; the traces themselves are the control."""
     from hardening.redteam import reasoning as attacks
 
-    asked = options(data, out, seed, quick=quick)
-    finish(lambda: attacks.attack(asked, resume), json=json)
+    asked = options(data, out, seed, quick=quick, resume=resume)
+    finish(lambda: attacks.attack(asked), json=json)

@@ -11,7 +11,8 @@ from pathlib import Path
 class Options:
     """How one run goes: `data` is a folder of public data sets, `out` takes pictures, `say` shows progress.
 
-    The same `seed` gives the same figures. `quick` does less of everything.
+    The same `seed` gives the same figures. `quick` does less of everything. `resume` keeps what was found,
+    for a run that is broken off.
     """
 
     data: Path | None
@@ -19,3 +20,4 @@ class Options:
     seed: int
     quick: bool
     say: Callable[[str], None]
+    resume: Path | None = None

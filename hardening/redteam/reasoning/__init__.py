@@ -1,4 +1,4 @@
-"""What leaves of a reasoning trace: steps, self-talk, plans, its length.
+"""What leaves of a reasoning trace: steps, self-talk, plans, its length, and what students learn from it.
 
 The attack has parts that run in order. A part is one module with `attack(options) -> Findings`, named here,
 with its claims in `docs/claims.json`.
@@ -6,7 +6,7 @@ with its claims in `docs/claims.json`.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 from hardening.redteam.claims import Measured, goals, judge
 from hardening.redteam.options import Options
@@ -17,9 +17,9 @@ from hardening.redteam.report import Report
 NAME = "redteam reasoning"
 
 
-def attack(options: Options, resume: Path | None = None) -> Report:
-    """Run every part; `resume` is a folder that keeps what each part found, for a run that is broken off."""
-    found = [run(part, options, resume) for part in PARTS]
+def attack(options: Options, parts: Sequence[Part] | None = None) -> Report:
+    """Run every part, or those named; the claims of a part that was not run do not hold."""
+    found = [run(part, options) for part in parts or PARTS]
     measured: dict[str, Measured] = {}
     for one in found:
         measured |= one.measured
@@ -38,4 +38,17 @@ def _annotated(options: Options) -> Findings:
     return annotated.attack(options)
 
 
-PARTS = (Part("worked", worked.attack), Part("annotated", _annotated), Part("lengths", lengths.attack))
+def _distilled(options: Options) -> Findings:
+    try:
+        from hardening.redteam.reasoning.distil import experiment
+    except ModuleNotFoundError as missing:
+        raise LookupError(f"{missing.name} is not installed; pip install 'hardening[redteam]'") from None
+    return experiment.attack(options)
+
+
+PARTS = (
+    Part("worked", worked.attack),
+    Part("annotated", _annotated),
+    Part("lengths", lengths.attack),
+    Part("distilled", _distilled),
+)

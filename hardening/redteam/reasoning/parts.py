@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hardening.redteam.claims import Measured
@@ -31,9 +30,9 @@ class Part:
     run: Callable[[Options], Findings]
 
 
-def run(part: Part, options: Options, resume: Path | None) -> Findings:
-    """The findings of a part; those of an earlier run with the same options where `resume` holds them."""
-    place = None if resume is None else resume / f"{part.name}.json"
+def run(part: Part, options: Options) -> Findings:
+    """The findings of a part; those of an earlier run with the same options where `options.resume` holds them."""
+    place = None if options.resume is None else options.resume / f"{part.name}.json"
     key = {"seed": options.seed, "quick": options.quick, "data": str(options.data)}
     if place is not None and place.exists():
         kept = json.loads(place.read_text("utf-8"))

@@ -1,0 +1,1 @@
+"""A real distillation: a teacher behind an API, a thief, and students of what he read; `experiment` needs PyTorch."""
