@@ -81,18 +81,25 @@ class GuardedStore:
     ) -> Admission | Awaitable[Admission]:
         """Reserve all `charges` or none; see `StateStore.admit`."""
         breaker = self._asking(account, now)
+        # As of now: what is told while the answer is under way it may not know of.
+        told = self.local.is_in_use and self._has_told_all
         answer: Admission | Awaitable[Admission]
         answer = self._begun(breaker, lambda: self.inner.admit(account, charges, now))
         if isawaitable(answer):
-            return self._admitted_later(breaker, answer, account, charges)
-        self.local.saw(account, charges, answer, now)
+            return self._admitted_later(breaker, answer, account, charges, told)
+        self.local.saw(account, charges, answer, now, told=told)
         return answer
 
     async def _admitted_later(
-        self, breaker: Breaker, answer: Awaitable[Admission], account: Account, charges: tuple[Charge, ...]
+        self,
+        breaker: Breaker,
+        answer: Awaitable[Admission],
+        account: Account,
+        charges: tuple[Charge, ...],
+        told: bool,
     ) -> Admission:
         admission: Admission = await self._ended(breaker, answer)
-        self.local.saw(account, charges, admission, self._now())
+        self.local.saw(account, charges, admission, self._now(), told=told)
         return admission
 
     def look(
@@ -207,6 +214,11 @@ class GuardedStore:
         return sum(breaker.is_open for breaker in self._breakers.values())
 
     # -- what the store must still be told
+
+    @property
+    def _has_told_all(self) -> bool:
+        """Whether the store knows of all that was spent without it, and nothing of that is lost or under way."""
+        return not (self._late or self.local.owes or self._round or self.lost)
 
     def _keep(self, late: _Late) -> None:
         if len(self._late) < _LATE:

@@ -17,6 +17,9 @@ _SEEN = 20_000
 _OWED = 20_000
 """Accounts whose spending is kept for the store; what those beyond spent is lost, and counted."""
 
+_HEARD_S = 60.0
+"""After this the store has heard all that was spent here, where nobody waits to tell it: no call takes as long."""
+
 _Key = TypeVar("_Key", bound=Hashable)
 _Seen = TypeVar("_Seen")
 _NOBODY = Account("", proven=False)
@@ -57,6 +60,7 @@ class LocalShare:
         self.lost = 0
         """Accounts whose spending nobody will be told of, for lack of room."""
         self._on_owed = on_owed
+        self._spent_at = 0.0
         self._memory = MemoryStore(max_accounts=_SCOPES)
         self._limits: OrderedDict[_Place, tuple[LimitState, float]] = OrderedDict()
         self._standings: OrderedDict[str, Standing] = OrderedDict()
@@ -66,10 +70,33 @@ class LocalShare:
 
     # -- what the store said
 
-    def saw(self, account: Account, charges: tuple[Charge, ...], answer: Admission, now: float) -> None:
-        """Remember what the store says is left of each limit, and how the account stands."""
+    @property
+    def is_in_use(self) -> bool:
+        """Whether anything was ever granted here."""
+        return len(self._memory) > 0
+
+    def saw(
+        self,
+        account: Account,
+        charges: tuple[Charge, ...],
+        answer: Admission,
+        now: float,
+        *,
+        told: bool = False,
+    ) -> None:
+        """Remember what the store says is left of each limit, and how the account stands.
+
+        A store that was `told` all that was spent here, and says that less is gone, was made to give it back
+        by an operator: then it is forgotten here as well.
+        """
+        knows_all = told and not self.lost and now - self._spent_at > _HEARD_S
         for charge, state in zip(charges, answer.limits, strict=False):
             _keep(self._limits, (charge.scope_key, charge.limit.key), (state, now))
+            if (
+                knows_all and state.remaining > 0.0
+            ):  # of a debt beyond the burst it does not say how large it is
+                gone = state.limit.burst - state.remaining
+                self._memory.saw_at_most(charge.limit, charge.scope_key, gone, now)
         if account.proven:
             _keep(self._standings, account.scope, answer.standing)
             if answer.blocked_s is not None:
@@ -122,6 +149,7 @@ class LocalShare:
         if not isinstance(own, _Own) or own.account is None:
             return
         account, own.account = own.account, None
+        self._spent_at = now
         self._memory.settle(own.lease, _twice(actual, own.standing), None, now)
         named = {(charge.limit.key, charge.scope_key) for charge in actual}
         silent = [one for one in lease.charges if (one.limit.key, one.scope_key) not in named]
@@ -133,6 +161,7 @@ class LocalShare:
         """End what a lease of the store was lent here; the store is told its whole use."""
         lent = self._lent.pop(lease.token, None)
         if lent is not None:
+            self._spent_at = now
             self._memory.settle(lent, (), None, now)
 
     def _reserved(

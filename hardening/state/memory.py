@@ -169,6 +169,14 @@ class MemoryStore:
         known = bucket.spent if scope is self._overflow else UNSPENT
         bucket.spent = buckets.spend(limit, known, units, now)
 
+    def saw_at_most(self, limit: Limit, scope_key: str, units: float, now: float) -> None:
+        """Take no more than so much of a limit for spent: another store says so."""
+        now = self._pass_time(now)
+        scope = self._scopes.get(scope_key)
+        bucket = scope and scope.buckets.get(limit.key)
+        if bucket and buckets.debt(limit, bucket.spent, now) > units:
+            bucket.spent = buckets.spend(limit, UNSPENT, units, now)
+
     # -- what operators ask
 
     def page(self, after: str, count: int, now: float) -> tuple[AccountState, ...]:

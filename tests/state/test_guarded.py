@@ -394,6 +394,53 @@ def test_a_store_that_comes_and_goes_gives_each_process_one_limit_and_no_more() 
     run(act())
 
 
+@pytest.mark.parametrize(
+    ("later_s", "lost", "is_reset", "left"),
+    [(61.0, 0, True, 1000), (61.0, 0, False, 400), (59.0, 0, True, 400), (61.0, 1, True, 400)],
+    ids=["reset", "not reset", "just told", "something was lost"],
+)
+def test_what_an_operator_gave_back_is_there_in_the_next_outage(
+    later_s: float, lost: int, is_reset: bool, left: int
+) -> None:
+    """Catches a process that knows better than the store what was spent, and one that believes it too early."""
+
+    async def act() -> None:
+        shared, later = Shared(), 0.0
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        store = GuardedStore(shared, lambda: loop.time() - began + later)
+        shared.away = True
+        await fail(store)
+        lease = store.local.admit(ANNE, (of(DAY, 600.0),), store._now()).lease
+        store.local.settle(lease, (of(DAY, 600.0),), None, store._now())
+        shared.away = False
+        await heard(store)
+        store.local.lost = lost
+        if is_reset:
+            shared.inner.reset("anne", 0.0)
+        later = later_s
+        assert (await store.admit(ANNE, (of(DAY, 0.0),), store._now())).granted
+        again = store.local.admit(ANNE, (of(DAY, 0.0),), store._now())
+        assert round(again.limits[0].remaining) == left
+
+    run(act())
+
+
+def test_what_is_still_to_be_told_is_not_taken_for_given_back() -> None:
+    """Catches a share that forgets what the store has not heard yet."""
+
+    async def act() -> None:
+        shared, now = Shared(), 0.0
+        store = GuardedStore(shared, lambda: now)
+        lease = store.local.admit(ANNE, (of(DAY, 600.0),), now).lease
+        store.local.settle(lease, (of(DAY, 600.0),), None, now)
+        now = 100.0
+        assert (await store.admit(ANNE, (of(DAY, 0.0),), now)).granted
+        assert round(store.local.admit(ANNE, (of(DAY, 0.0),), now).limits[0].remaining) == 400
+
+    run(act())
+
+
 def test_what_others_gave_back_to_the_store_is_there_in_the_next_outage() -> None:
     """Catches a share that keeps for spent what was only reserved when the store was last seen."""
 
