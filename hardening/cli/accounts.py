@@ -115,6 +115,21 @@ def show(id: Id, state: State = None, policy: PolicyName = None, json: Json = Fa
 
 
 @accounts.command()
+def shared(state: State = None, policy: PolicyName = None, json: Json = False) -> None:
+    """Show what is left of limits that all callers share (`by: all`)."""
+    place = _place(state, policy)
+    found = _asked(place, lambda store, now: store.shared(now))
+    if json:
+        _print_json({name: as_json(found, place.limits)[name] for name in ("open_leases", "limits")})
+        return
+    console = _console()
+    for kept in found.limits:
+        console.print(limit_line(kept, found, place.limits))
+    if not found.limits:
+        console.print("all of them are whole")
+
+
+@accounts.command()
 def reset(id: Id, state: State = None, policy: PolicyName = None, json: Json = False) -> None:
     """Make all limits of an account whole; what is reserved for running answers stays reserved."""
     place = _place(state, policy)

@@ -82,6 +82,10 @@ class Accounts(Protocol):
         """One account, with the limits that it has for each key and model; None for one that is unknown."""
         ...
 
+    def shared(self, now: float) -> AccountState | Awaitable[AccountState]:
+        """Limits that all callers share, as those of an account without an id."""
+        ...
+
     def reset(self, id: str, now: float) -> AccountState | Awaitable[AccountState | None] | None:
         """Give back all that an account has spent of its own limits, but not of its organisation's."""
         ...

@@ -11,7 +11,7 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping, Sequence
 
-from hardening.facts import Account, Admission, Charge, Lease, Limit, Standing, quickly
+from hardening.facts import EVERYBODY, Account, Admission, Charge, Lease, Limit, Standing, quickly
 from hardening.state import buckets, claims, standing
 from hardening.state.accounts import OWN, AccountState, Block, Flag, Kept, belongs
 from hardening.state.buckets import UNSPENT
@@ -192,6 +192,12 @@ class MemoryStore:
         scopes = self._own(id)
         known = scopes or self._block_of(id) or self._flag_of(id)
         return self._state_of(id, scopes) if known else None
+
+    def shared(self, now: float) -> AccountState:
+        """Limits that all callers share; see `Accounts.shared`."""
+        self._pass_time(now)
+        scope = self._scopes.get(EVERYBODY.scope)
+        return self._state_of("", {} if scope is None else {EVERYBODY.scope: scope})
 
     def reset(self, id: str, now: float) -> AccountState | None:
         """Make all limits of an account whole; see `Accounts.reset`."""

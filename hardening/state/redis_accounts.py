@@ -10,7 +10,7 @@ import re
 from bisect import insort
 from collections.abc import AsyncIterator, Sequence
 
-from hardening.facts import Limit
+from hardening.facts import EVERYBODY, Limit
 from hardening.state.accounts import OWN, AccountState, belongs
 from hardening.state.redis import LEASES, REMEMBERED_S, keys_of, tag_of
 from hardening.state.redis_link import Link
@@ -66,6 +66,10 @@ class RedisAccounts:
     async def find(self, id: str, now: float) -> AccountState | None:
         """One account; see `Accounts.find`."""
         return await self._act("look", id, now)
+
+    async def shared(self, now: float) -> AccountState:
+        """Limits that all callers share; see `Accounts.shared`."""
+        return await self._done("look", "", {tag_of(EVERYBODY.network): [EVERYBODY.scope]}, now)
 
     async def reset(self, id: str, now: float) -> AccountState | None:
         """Make all limits of an account whole; see `Accounts.reset`."""

@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hardening.cli import app
-from hardening.facts import Account, Charge, Limit
+from hardening.facts import EVERYBODY, Account, Charge, Limit
 from hardening.policy import load_policy
 from hardening.state import SqliteStore, open_store
 from tests.asgi.processes import Server, started
@@ -33,7 +33,7 @@ defaults: {limits: [day, window, keyed, team]}
 risk: {bands: {watch: {enter: .5, leave: .4, charge: 2x}, harden: {enter: .8, leave: .7, charge: 25x}}}
 """
 ANNE = Account("acct_7")
-SCOPES = {"key": "key:acct_7\nkey_1", "org": "org:acme"}
+SCOPES = {"all": EVERYBODY.scope, "key": "key:acct_7\nkey_1", "org": "org:acme"}
 
 
 def ran(*arguments: str, **environment: str | None) -> Result:
@@ -128,6 +128,18 @@ def test_an_account_is_shown_with_its_limits_in_units_of_the_policy(state: str, 
     assert "day: 300 tokens spent, 5 held, 695 left" in text
     assert "keyed (key key_1): 300 tokens spent" in text
     assert "--policy tells what is left" in ran("show", "acct_7", "--state", state).stdout
+
+
+def test_limits_of_all_callers_are_shown_apart(state: str, policy: Path) -> None:
+    policy.write_text(POLICY.replace("limits:\n", "limits:\n  cards: {tokens: 7000, per: 30d, by: all}\n", 1))
+    named = ("--policy", str(policy), "--state", state)
+    assert ran("shared", *named).stdout == "all of them are whole\n"
+    used(state, policy, 300.0, open_too=True)
+    report = told("shared", *named)
+    assert limits_of(report) == {"cards": (300, 5.0, 6695)}
+    assert report["open_leases"] == 1
+    assert ran("shared", *named).stdout.startswith("cards: 300 tokens spent, 5 held, 6,695 left")
+    assert "cards" not in limits_of(told("show", "acct_7", *named))
 
 
 def test_the_environment_and_the_policy_name_the_store_too(state: str, policy: Path) -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hardening.facts import Account, Charge, Limit
+from hardening.facts import EVERYBODY, Account, Charge, Limit
 from hardening.state.buckets import state_of
 from tests.state.test_store import ANNE, CALLS, MINUTE, STREAMS
 
@@ -42,6 +42,18 @@ def test_a_blocked_account_is_refused_whatever_it_asks_until_the_block_ends(make
     assert answer.standing.requests == 1
     assert store.admit(ANNE, (of(CALLS, 1.0),), 110.0).granted
     assert desk.find("anne", 110.0).block is None
+
+
+def test_limits_of_all_callers_are_those_of_nobody(make_store, desk_of):
+    store = make_store()
+    everybody = Charge(MINUTE, EVERYBODY.scope, 30.0)
+    assert desk_of(store).shared(0.0).limits == ()
+    use(store, of(CALLS, 1.0), everybody)
+    store.admit(ANNE, (everybody,), 0.0)
+    (kept,) = desk_of(store).shared(10.0).limits
+    assert (kept.scope, kept.key, kept.held, kept.leases) == (EVERYBODY.scope, MINUTE.key, 30.0, 1)
+    assert state_of(MINUTE, kept.spent, kept.held, 10.0).remaining == pytest.approx(MINUTE.burst - 50)
+    assert EVERYBODY.scope not in {one.scope for one in desk_of(store).find("anne", 10.0).limits}
 
 
 def test_a_block_of_one_who_never_asked_acts_on_his_first_request_and_is_lifted(make_store, desk_of):

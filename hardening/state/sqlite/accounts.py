@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hardening.clock import Clock, SystemClock
-from hardening.facts import Limit
+from hardening.facts import EVERYBODY, Limit
 from hardening.state import buckets
 from hardening.state.accounts import OWN, OWN_END, PARTS, AccountState, Block, Flag, Kept
 from hardening.state.buckets import UNSPENT
@@ -40,6 +40,10 @@ class SqliteAccounts:
     def find(self, id: str, now: float) -> AccountState | None:
         """One account; see `Accounts.find`."""
         return self._act(lambda desk: desk.find(id))
+
+    def shared(self, now: float) -> AccountState:
+        """Limits that all callers share; see `Accounts.shared`."""
+        return self._act(lambda desk: desk.shared())
 
     def reset(self, id: str, now: float) -> AccountState | None:
         """Make all limits of an account whole; see `Accounts.reset`."""
@@ -133,6 +137,9 @@ class _Book(Ledger):
         keys = self._own(id)
         known = keys or self._block_of(id, now) or self._flag_of(id, now)
         return self._state_of(id, keys, now) if known else None
+
+    def shared(self) -> AccountState:
+        return self._state_of("", [EVERYBODY.scope], self._swept())
 
     def change(self, id: str, act: Callable[[str, Bucket, float], None]) -> AccountState | None:
         now = self._swept()
