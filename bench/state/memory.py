@@ -1,4 +1,4 @@
-"""What the store of one process costs: a request's share of time, bytes of an account, and a flood of made-up ids.
+"""What the store of one process costs: a request's share of time, and a flood of made-up ids.
 
 Run: .venv/bin/python -m bench.state.memory [--quick]
 Output: one table; exit 1 where a budget is not kept.
@@ -24,7 +24,7 @@ from hardening.policy.load import Source, load_text, read_parent
 from hardening.state import MemoryStore
 
 ROUNDS, REQUESTS = 15, 2000
-BUDGET_US, BUDGET_BYTES = 10.0, 2048.0
+BUDGET_US = 10.0
 
 POLICY = """version: 1
 name: flood
@@ -95,24 +95,6 @@ def _least_us(turns: Callable[[], None]) -> float:
     return min(rounds)
 
 
-def size(accounts: int) -> Iterator[Line]:
-    """Bytes that an account takes, with four limits that are partly spent."""
-    limits = [MINUTE, MONTH, CALLS, SLIDING]
-    store = MemoryStore(max_accounts=accounts)
-    gc.collect()
-    tracemalloc.start()
-    for number in range(accounts):
-        account, reserved, actual = _request(number, limits)
-        lease = store.admit(account, reserved, 1000.0).lease
-        assert lease is not None
-        store.settle(lease, actual, None, 1000.0)
-        del account, reserved, actual, lease
-    gc.collect()
-    used, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    yield Line(f"bytes of an account, at {len(store):,}", used / accounts, "bytes", BUDGET_BYTES)
-
-
 def flood(ids: int) -> Iterator[Line]:
     """A network that makes up a key for each request, beside a hundred accounts that the app knows."""
     policy = load_text(Source("flood.yaml", "flood", POLICY.encode()), environment={}, parents=read_parent)
@@ -151,7 +133,7 @@ def main(arguments: list[str]) -> int:
     """Print the table; 1 where a budget is not kept."""
     quick = "--quick" in arguments
     one_core()
-    lines = [*times(), *size(10_000 if quick else 100_000), *flood(20_000 if quick else 1_000_000)]
+    lines = [*times(), *flood(20_000 if quick else 1_000_000)]
     table = Table("memory store", "figure", "", "budget")
     for line in lines:
         goal = "" if line.budget is None else f"<= {line.budget:,.0f}" + ("" if line.holds else "  MISSED")

@@ -1,4 +1,4 @@
-"""What the store in a file costs beside the one in memory: time, a whole request before the app, bytes, a flood.
+"""What the store in a file costs beside the one in memory: time, a whole request before the app, a flood.
 
 Run: .venv/bin/python -m bench.state.sqlite [--quick]
 Output: one table; exit 1 where a budget is not kept.
@@ -139,15 +139,6 @@ async def _before(file: SqliteStore) -> dict[str, float]:
     }
 
 
-def size(accounts: int) -> Iterator[Line]:
-    """Bytes of the file that an account takes, with four limits that are partly spent."""
-    with opened() as (file, path):
-        for number in range(accounts):
-            _spend(file, Account(f"acct_{number:020d}"), LIMITS)
-        file.close()
-        yield Line(f"bytes of an account, at {accounts:,}", path.stat().st_size / accounts, "bytes", BYTES)
-
-
 def flood(ids: int) -> Iterator[Line]:
     """Accounts that are seen once, beside a hundred that come often; the keeper looks a hundred times."""
     most = ids // 20
@@ -193,7 +184,6 @@ def main(arguments: list[str]) -> int:
         lambda: times(2),
         lambda: times(4),
         before,
-        lambda: size(10_000 if quick else 100_000),
         lambda: flood(20_000 if quick else 1_000_000),
     ]
     with one_core():
