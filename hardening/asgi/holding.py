@@ -8,20 +8,30 @@ from hardening.facts import Account, Admission, Charge, Decision, LimitState
 from hardening.policy import Charges, available, extended, lowered
 from hardening.state import StateStore
 
+_TRIES = 2
+"""How often less is asked for: once more where somebody else was faster, and took what was left."""
+
+_WORTH = 16
+"""What part of an answer is worth another call of the store; what came back since the last one is not."""
+
 
 async def with_less(
     store: StateStore, account: Account, claim: Charges, refused: Admission, now: float
 ) -> tuple[Charges, Admission]:
-    """The claim of an answer of usual length with the store's word on it, where one for more was refused.
+    """The claim of what is left, or of an answer of usual length, with the store's word on it, where more was refused.
 
     Raises:
         Exception: whatever the store raises.
     """
-    less = None if refused.blocked_s is not None else lowered(claim, refused.standing)
-    if less is None:
-        return claim, refused
-    answer = store.admit(account, less.charges, now)
-    return less, await answer if isawaitable(answer) else answer
+    for _ in range(_TRIES):
+        less = None if refused.blocked_s is not None else lowered(claim, refused)
+        if less is None:
+            break
+        answer = store.admit(account, less.charges, now)
+        claim, refused = less, await answer if isawaitable(answer) else answer
+        if refused.granted:
+            break
+    return claim, refused
 
 
 async def with_all_that_is_left(
@@ -35,7 +45,7 @@ async def with_all_that_is_left(
     in_debt = decision.at_limit == "finish"
     most = available(claim, admission, in_debt=in_debt)
     more = 0 if most is None else min(claim.wanted, most) - claim.completion_reserve
-    if more <= 0 or admission.lease is None:
+    if more <= claim.completion_reserve / _WORTH or admission.lease is None:
         return claim, admission
     asked = extended(claim, more, in_debt=in_debt)
     answer = store.extend(admission.lease, asked, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import compress
 
-from hardening.facts import Admission, Charge, Decision, RequestFacts, Standing
+from hardening.facts import Admission, Charge, Decision, RequestFacts
 from hardening.policy.charges import FITS_ANY_MODEL, Charges
 from hardening.policy.pricing import COMPLETION_UNITS
 
@@ -57,15 +57,22 @@ def available(reserved: Charges, admission: Admission, *, in_debt: bool = False)
     return None if most is None else reserved.completion_reserve + most
 
 
-def lowered(reserved: Charges, standing: Standing) -> Charges | None:
-    """The claim of an answer of usual length, or of what full limits can grant in this standing; None where that is no less."""
-    reserve = reserved.usual
-    for charge in reserved.charges:
-        factor = charge.factor(standing)
+def lowered(reserved: Charges, refused: Admission) -> Charges | None:
+    """The claim of what its limits had left when they refused it; None where that is no less.
+
+    At least that of an answer of usual length, or of what full limits can grant in this standing.
+    """
+    least, left = reserved.usual, reserved.completion_reserve
+    told = len(refused.limits) == len(reserved.charges)
+    for place, charge in enumerate(reserved.charges):
+        factor = charge.factor(refused.standing)
         if factor and charge.limit.unit in COMPLETION_UNITS:
             each = _each(reserved, charge)
             beside = charge.amount - reserved.completion_reserve * each
-            reserve = min(reserve, int((charge.limit.burst / factor - beside) / each))
+            least = min(least, int((charge.limit.burst / factor - beside) / each))
+            units = refused.limits[place].remaining if told else 0.0
+            left = min(left, int((units / factor - beside) / each))
+    reserve = max(least, left)
     if not 0 < reserve < reserved.completion_reserve:
         return None
     less = reserved.completion_reserve - reserve

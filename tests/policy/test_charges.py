@@ -185,10 +185,27 @@ def test_only_the_limits_of_who_asks_are_bounds_and_are_told() -> None:
     assert available(*known) == 1024 + 60
     new = Admission(True, None, NEW, states)
     assert counting(claim, new) == (claim, new)
-    less = lowered(claim, NEW)
+    less = lowered(claim, Admission(False, None, NEW))
     assert less is not None
     assert less.completion_reserve == 90 / 6 - 10
-    assert lowered(claim, KNOWN) is None
+    assert lowered(claim, Admission(False, None, KNOWN)) is None
+
+
+def test_a_request_that_another_limit_refused_is_not_asked_for_smaller() -> None:
+    claim = charged(TEXT % "requests, tokens", prompt=10, max_tokens=4000)
+
+    def refused(**left: float) -> Admission:
+        states = tuple(LimitState(charge.limit, left[charge.limit.name], 0.0) for charge in claim.charges)
+        return Admission(False, None, Standing(), states)
+
+    less = lowered(claim, refused(requests=9.0, tokens=2500.0))
+    assert less is not None
+    assert less.completion_reserve == 2490
+    assert amounts(less) == {"requests": 1.0, "tokens": 2500.0}
+    usual = lowered(claim, refused(requests=9.0, tokens=500.0))
+    assert usual is not None
+    assert usual.completion_reserve == 1024
+    assert lowered(claim, refused(requests=0.0, tokens=9000.0)) is None
 
 
 def test_strangers_are_new_and_keep_to_their_pool() -> None:

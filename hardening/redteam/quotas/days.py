@@ -102,7 +102,7 @@ class World:
         usual = self._lengths.of(account.scope)
         claim = charges(self.policy, _FACTS, account, asked.prompt, wall, usual_tokens=usual)
         answer = self.store.admit(account, claim.charges, self.now)
-        if not answer.granted and (less := lowered(claim, answer.standing)) is not None:
+        if not answer.granted and (less := lowered(claim, answer)) is not None:
             claim, answer = less, self.store.admit(account, less.charges, self.now)
         if answer.lease is None:
             refusing = next(one.limit for one in claim.charges if one.limit.name == answer.refused_by)
