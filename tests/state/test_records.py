@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hardening.facts import Account, Charge
 from hardening.state import MemoryStore
 from hardening.state.sqlite.keeper import Keeper
-from hardening.state.standing import LONGEST_DELAY, SLOTS, Evidence, Scale, settled, slotted
+from hardening.state.standing import BORDER_WAIT, LONGEST_DELAY, SLOTS, Evidence, Scale, settled, slotted
 from tests.state.on_a_clock import SetStore
 from tests.state.test_flags import FACTORS
 from tests.state.test_standing import BANDS, CALIBRATION, DAY, SCALE, said
@@ -63,6 +63,15 @@ def test_a_band_that_is_due_is_told_after_the_delay_and_entered_by_the_request_t
     assert (standing_of(store).due, standing_of(store).band) == ("harden", None)
     ask(store, said(entered=True))
     assert (standing_of(store).due, standing_of(store).band) == (None, "harden")
+
+
+def test_without_a_new_conversation_the_band_is_entered_in_an_old_one(make_store):
+    store, count = make_store(), 0
+    for _ in range(5):
+        ask(store, said(delay=1, phrasing=4.0))
+    while ask(store, said()).band is None:
+        count += 1
+    assert count == 1 + BORDER_WAIT
 
 
 def test_what_is_reserved_in_a_band_that_was_entered_is_priced_by_it(make_store):
