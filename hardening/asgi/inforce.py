@@ -96,6 +96,7 @@ def runtime_changes(before: Runtime, after: Runtime) -> list[str]:
             ("keys", (before.key, before.previous_keys) != (after.key, after.previous_keys)),
             ("audit", before.audit != after.audit),
             ("max_body", before.max_body != after.max_body),
+            ("calibration", before.calibration != after.calibration),
         )
         if differs
     ]

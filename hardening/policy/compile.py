@@ -19,6 +19,7 @@ from hardening.policy.compiled import (
     KeyPlace,
     Layer,
     Policy,
+    RiskTerms,
     Runtime,
     Trial,
 )
@@ -69,6 +70,7 @@ def compile_policy(
         rulebook=rulebook,
         layers=_layers(file.risk),
         prior=Prior(new.until.requests, new.until.age or 0.0) if new is not None else None,
+        risk=RiskTerms(file.risk.max_flagged, file.risk.above_max, file.risk.retention),
         enforced_rules=_enforced([rule.mode for rule in file.rules]) | rulebook.in_doubt,
         enforced_layers=_enforced([*(band.mode for _, band in _bands(file.risk)), None]),
         trials=tuple(_trials(file)),
@@ -147,6 +149,7 @@ def _runtime(spec: RuntimeSpec) -> Runtime:
         previous_keys=tuple(_place(source) for source in spec.keys.previous),
         audit=f"file:{spec.audit.file}" if isinstance(spec.audit, AuditFile) else spec.audit,
         max_body=spec.max_body,
+        calibration=spec.calibration,
     )
 
 

@@ -72,6 +72,16 @@ class Runtime:
     previous_keys: tuple[KeyPlace, ...]
     audit: str
     max_body: int
+    calibration: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskTerms:
+    """How many accounts may be in a band, what happens above that, and how long a record is kept."""
+
+    max_flagged: float = 0.05
+    above_max: Literal["alarm", "shadow"] = "alarm"
+    keep_s: float = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +193,7 @@ class Compiled:
     rulebook: Rulebook
     layers: tuple[Layer, ...]
     prior: Prior | None
+    risk: RiskTerms
     enforced_rules: int
     enforced_layers: int
     trials: tuple[Trial, ...]
@@ -265,6 +276,11 @@ class Compiled:
                 terms = stricter(terms, layer.terms)
                 band = layer.band or band
         return terms, band
+
+    @property
+    def bands(self) -> int:
+        """The layers that are bands, as bits."""
+        return sum(1 << index for index, layer in enumerate(self.layers) if layer.band is not None)
 
     def unenforced(self) -> tuple[str, ...]:
         """Settings of this policy whose mechanism is not built yet, each with what happens instead."""

@@ -310,3 +310,10 @@ class RuntimeSpec(Strict):
         description="The largest body that is read, packed or unpacked; a longer one is refused.",
         examples=["64MiB"],
     )
+    calibration: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="The file by which evidence becomes a risk, as `hardening calibrate` writes it; left out, the one that is shipped.",
+        examples=["calibration.npz"],
+    )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from hardening.policy.quantities import Count, Seconds, written
+from hardening.policy.quantities import Count, Seconds, Share, written
 from hardening.policy.settings import Enforcement, Name, Settings, Strict, forbid_rotation
 
 _RISK = "a number from 0 to 1"
@@ -101,4 +101,22 @@ class RiskSpec(Strict):
         default_factory=dict,
         description="Bands by name. An account in one is in all below it too.",
         examples=[{"watch": {"enter": 0.5, "leave": 0.4, "charge": "4x"}}],
+    )
+    max_flagged: Share = Field(
+        default=0.05,
+        description="The share of the accounts seen lately that may be in a band before an alarm is raised. Nobody leaves a band for it.",
+        examples=["1%"],
+        json_schema_extra={"x-unsaid": "5%"},
+    )
+    above_max: Literal["alarm", "shadow"] = Field(
+        default="alarm",
+        description="What happens above `max_flagged`: an alarm, or with it all bands in shadow until the share has fallen. Then a flood of"
+        " accounts that get themselves flagged ends the bands for all.",
+        examples=["alarm"],
+    )
+    retention: Seconds = Field(
+        default=30 * 86400.0,
+        description="How long what its requests have said is kept of an account that asks nothing any more.",
+        examples=["30d"],
+        json_schema_extra={"x-unsaid": "30d"},
     )

@@ -40,11 +40,6 @@ class Note(NamedTuple):
 
 def notes(file: PolicyFile) -> Iterator[Note]:
     """Every setting of a file that is not enforced yet, in the order of the file."""
-    if file.risk.bands:
-        yield Note(
-            ("risk", "bands"),
-            "nothing scores accounts yet: in a band is only whom `hardening accounts flag` puts there",
-        )
     for door, format in file.doors.own.items():
         if format != "pass" and format not in BUILT_FORMATS:
             yield Note(("doors", door), f"{format} is not built yet, so the door is blocked")

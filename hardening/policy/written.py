@@ -162,6 +162,9 @@ class RiskKeys(TypedDict, total=False):
 
     new: NewKeys
     bands: Mapping[str, BandKeys]
+    max_flagged: str
+    above_max: Literal["alarm", "shadow"]
+    retention: str
 
 
 class UnprovenKeys(TypedDict, total=False):
@@ -216,6 +219,7 @@ class RuntimeKeys(TypedDict, total=False):
     keys: SecretKeys
     audit: Literal["stdout", "none"] | AuditKeys
     max_body: Quantity
+    calibration: str
 
 
 class PolicyKeys(TypedDict, total=False):

@@ -19,6 +19,7 @@ from hardening.wire.requests import as_utf8
 from hardening.wire.roles import Node, Role
 from hardening.wire.rows_asked import names_rows
 from hardening.wire.scan import read_json
+from hardening.wire.spoken import Spoken, spoken
 from hardening.wire.tags import leaves_open
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
@@ -36,12 +37,25 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
 
     Raises WireError where the body is no JSON object.
     """
-    value = read_json(as_utf8(body), format=facts.format)
+    return _with_asked(facts, _object(body, facts.format), len(body), table)
+
+
+def read_spoken(body: bytes, facts: RequestFacts, *, table: Node) -> tuple[RequestFacts, Spoken]:
+    """As `read_request`, with what whoever asks said last."""
+    value = _object(body, facts.format)
+    return _with_asked(facts, value, len(body), table), spoken(value, facts.format)
+
+
+def _object(body: bytes, format: str) -> dict[str, object]:
+    value = read_json(as_utf8(body), format=format)
     if not isinstance(value, dict):
-        raise WireError(facts.format, 0, "expected a JSON object")
+        raise WireError(format, 0, "expected a JSON object")
+    return value
+
+
+def _with_asked(facts: RequestFacts, value: dict[str, object], size: int, table: Node) -> RequestFacts:
     asked = _Asked(facts.model, facts.stream, unless_told=table.streams)
     asked.take_body(value, table)
-    size = len(body)
     return quickly(
         RequestFacts,
         (

@@ -20,7 +20,7 @@ from hardening.wire import (
     openai_embeddings,
     openai_responses,
 )
-from hardening.wire.asked import read_request
+from hardening.wire.asked import read_request, read_spoken
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Framing, Write
 from hardening.wire.grammar import Grammar
@@ -31,6 +31,7 @@ from hardening.wire.questions import switches
 from hardening.wire.rate_limits import ANTHROPIC, OPENAI, told
 from hardening.wire.requests import Edits, as_utf8, edit_request
 from hardening.wire.roles import Node, Role, Table
+from hardening.wire.spoken import Spoken
 from hardening.wire.sse import SSE
 
 
@@ -135,6 +136,20 @@ class Codec:
         """
         facts = RequestFacts(door, self.name, model, stream, 1, None, None, 0, 0, client, headers)
         return read_request(body, facts, table=self.request)
+
+    def read_spoken(
+        self,
+        body: bytes,
+        *,
+        door: str,
+        model: str = "",
+        stream: bool = False,
+        client: str = "",
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> tuple[RequestFacts, Spoken]:
+        """As `read_request`, with what whoever asks said last: to score it, and for nothing else."""
+        facts = RequestFacts(door, self.name, model, stream, 1, None, None, 0, 0, client, headers)
+        return read_spoken(body, facts, table=self.request)
 
     def switches(self, body: bytes, touches: Touch) -> tuple[Switch, ...]:
         """What in the body touches one of `touches` and is not harmless. Raises WireError as `read_request`."""
