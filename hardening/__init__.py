@@ -6,7 +6,7 @@ Mount: `HardeningMiddleware`. Policies: `load_policy` reads a file or a preset (
 that lies), `Policy(...)` is one in code. Who asks: `identify=` gives an `Account`, or with
 `identify=DEFERRED` the app calls `admit`; `decision` tells what was decided. What was done: a
 `Receipt`, which holds the `Decision` and perhaps a `Refusal`; `RequestFacts` is what a policy looks
-at. A store of limits of your own: `StateStore`. Tests of an app: `hardening.testing`.
+at. A store of limits of your own: `StateStore`; a signal of risk is called with `SignalFacts`. Tests of an app: `hardening.testing`.
 
 Errors: `HardeningError` is the root of `PolicyError`, `StartError`, `AccountError`, `StateError` and
 `WireError`; `Refused` ends a request that the policy refuses. `__version__` is this release.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         StateError,
         WireError,
     )
-    from hardening.facts import Account, Decision, Receipt, Refusal, RequestFacts
+    from hardening.facts import Account, Decision, Receipt, Refusal, RequestFacts, SignalFacts
     from hardening.policy import Policy, find_preset, load_policy
     from hardening.state import StateStore
 
@@ -46,6 +46,7 @@ __all__ = [  # noqa: RUF022  sorted as Python sorts
     "Refusal",
     "Refused",
     "RequestFacts",
+    "SignalFacts",
     "StartError",
     "StateError",
     "StateStore",
@@ -72,7 +73,7 @@ _MODULES = {
         "StateError",
         "WireError",
     ),
-    "hardening.facts": ("Account", "Decision", "Receipt", "Refusal", "RequestFacts"),
+    "hardening.facts": ("Account", "Decision", "Receipt", "Refusal", "RequestFacts", "SignalFacts"),
     "hardening.policy": ("Policy", "find_preset", "load_policy"),
     "hardening.state": ("StateStore",),
 }

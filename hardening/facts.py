@@ -122,6 +122,13 @@ class RequestFacts(NamedTuple):
         return "_embed" in self.format
 
 
+class SignalFacts(NamedTuple):
+    """What a signal of the app is asked about: who asks, and what for."""
+
+    account: Account
+    request: RequestFacts
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """One allowance: `amount` units every `per_s` seconds, at most `burst` at once.

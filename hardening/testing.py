@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from hardening.asgi.admission import Deferred
+from hardening.asgi.judge import AppSignal
 from hardening.asgi.middleware import HardeningMiddleware
 from hardening.asgi.service import Identify
 from hardening.clock import Clock, SystemClock
@@ -53,7 +54,10 @@ class ManualClock:
 
 
 class Hardened(HardeningMiddleware):
-    """The middleware in a test: by itself, without threads; the plain twins of the kernels serve."""
+    """The middleware in a test: by itself, without threads; the plain twins of the kernels serve.
+
+    Nothing is scored before a lifespan has begun.
+    """
 
     def __init__(
         self,
@@ -62,12 +66,13 @@ class Hardened(HardeningMiddleware):
         *,
         identify: Identify | Deferred | None,
         state: StateStore | None,
+        signals: Sequence[AppSignal] = (),
         clock: Clock,
         environment: Mapping[str, str],
     ) -> None:
         self.receipts: list[Receipt] = []
         """What was done, request by request."""
-        super().__init__(app, policy, identify, state, on_receipt=self.receipts.append)
+        super().__init__(app, policy, identify, state, signals, on_receipt=self.receipts.append)
         self.options = replace(
             self.options, clock=clock, environment=environment, argv=(), registry=CollectorRegistry()
         )
@@ -85,13 +90,14 @@ def harden(
     *,
     identify: Identify | Deferred | None = None,
     state: StateStore | None = None,
+    signals: Sequence[AppSignal] = (),
     clock: Clock | None = None,
     environment: Mapping[str, str] = _ENVIRONMENT,
 ) -> Hardened:
     """`app` behind a policy: a path, a preset, a `Policy`, or the text of a policy file.
 
     Metrics, environment and time are the test's own, and there is a key, so accounts keep their ids.
-    `identify` and `state` are those of `HardeningMiddleware`; what was done is in `receipts`.
+    `identify`, `state` and `signals` are those of `HardeningMiddleware`; what was done is in `receipts`.
 
     Raises:
         PolicyError: the text is no policy.
@@ -100,7 +106,13 @@ def harden(
         source = Source("policy.yaml", "policy.yaml", policy.encode())
         policy = load_text(source, environment=environment, parents=_preset)
     return Hardened(
-        app, policy, identify=identify, state=state, clock=clock or SystemClock(), environment=environment
+        app,
+        policy,
+        identify=identify,
+        state=state,
+        signals=signals,
+        clock=clock or SystemClock(),
+        environment=environment,
     )
 
 

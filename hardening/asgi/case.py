@@ -17,7 +17,9 @@ from hardening.asgi.body import read_body
 from hardening.asgi.encoding import unpack
 from hardening.asgi.holding import with_all_that_is_left, with_less
 from hardening.asgi.inforce import InForce
+from hardening.asgi.judge import beginning
 from hardening.asgi.refusals import BLOCKED, limit_refusal
+from hardening.asgi.scoring_thread import Job
 from hardening.asgi.service import Identify, Named, Service
 from hardening.errors import AccountError, WireError
 from hardening.facts import Account, Admission, Decision, EmbeddingTerms, Refusal, RequestFacts, Standing
@@ -27,6 +29,7 @@ from hardening.state import ReadableStore, StateStore
 from hardening.wire.by_body import codec_of
 from hardening.wire.codec import Codec
 from hardening.wire.doors import Door
+from hardening.wire.spoken import Spoken
 
 MARK = "hardening"
 """The scope key under which a request carries the digests of the policies that already act on it."""
@@ -35,7 +38,9 @@ _OURS = frozenset({MARK, SEATS})
 # A method whose request carries no body that could be read as the format.
 _BODILESS = frozenset({"GET", "DELETE"})
 # What a case holds until it is known better: made once, for a record costs as long as a look-up.
-_NO_ADMISSION = Admission(True, None, Standing())
+_UNKNOWN = Standing()
+_NO_ADMISSION = Admission(True, None, _UNKNOWN)
+_SILENT = Spoken()
 _NOBODY = Account(ANONYMOUS, proven=False)
 _OF_NO_FORMAT = Refusal(403, "forbidden", "this path is not open for a body of this shape")
 _NO_CLAIM = Charges(None, (), 0)
@@ -51,7 +56,8 @@ class Case:
     `in_force` is the policy that it began with, and ends with.
     `waited_s` was spent waiting for the client, `before_s` is what was added before the app.
     `would_refuse` is a refusal that is in shadow. `readable` says whether the request's body was
-    understood, so that it may be edited.
+    understood, so that it may be edited. `standing` is what the decision rests on, `entered` says that the request begins a
+    conversation in a band that was due, `job` is its score to come.
     """
 
     __slots__ = (
@@ -64,16 +70,20 @@ class Case:
         "codec",
         "decision",
         "door",
+        "entered",
         "facts",
         "has_body",
         "headers",
         "in_force",
+        "job",
         "prompt_tokens",
         "readable",
         "reasons",
         "received",
         "refusal",
         "request_id",
+        "spoken",
+        "standing",
         "store",
         "waited_s",
         "would_refuse",
@@ -89,6 +99,10 @@ class Case:
         self.received = self.body = b""
         self.has_body = self.readable = False
         self.facts = _blank(door.name, codec.name)
+        self.spoken = _SILENT
+        self.job: Job | None = None
+        self.standing = _UNKNOWN
+        self.entered = False
         self.prompt_tokens = 0
         self.claim = _NO_CLAIM
         self.admission = _NO_ADMISSION
@@ -158,14 +172,7 @@ def _read(case: Case, service: Service, scope: Scope, *, packed: bool) -> None:
                 coding = head.joined(headers, b"content-encoding")
                 case.body = unpack(case.received, coding, case.in_force.policy.runtime.max_body)
             if not case.door.by_body or _told_by_body(case, service):
-                case.facts = case.codec.read_request(
-                    case.body,
-                    door=case.door.name,
-                    model=case.door.model,
-                    stream=case.door.streams,
-                    client=address,
-                    headers=headers,
-                )
+                _asked(case, address)
                 case.readable = True
                 if case.door.kept:
                     case.facts = case.facts._replace(others=_ANY, kept=True)
@@ -180,6 +187,19 @@ def _read(case: Case, service: Service, scope: Scope, *, packed: bool) -> None:
         others=_ANY,
         kept=case.door.kept,
     )
+
+
+def _asked(case: Case, address: str) -> None:
+    """What the body asks for; where there are bands, what it says as well."""
+    door, body = case.door, case.body
+    if case.in_force.policy.bands:
+        case.facts, case.spoken = case.codec.read_spoken(
+            body, door=door.name, model=door.model, stream=door.streams, client=address, headers=case.headers
+        )
+    else:
+        case.facts = case.codec.read_request(
+            body, door=door.name, model=door.model, stream=door.streams, client=address, headers=case.headers
+        )
 
 
 def _told_by_body(case: Case, service: Service) -> bool:
@@ -245,8 +265,8 @@ async def admit(case: Case, service: Service) -> None:
         await _reserve(case, service)
         if case.claim.alone:
             case.claim, case.admission = counting(case.claim, case.admission)
-    standing = case.admission.standing
-    case.decision = decide(policy, facts, account, standing, wall)
+    case.standing, case.entered = beginning(case.admission.standing, case.spoken)
+    case.decision = decide(policy, facts, account, case.standing, wall)
     if case.claim.completion_reserve < case.claim.wanted and not facts.stream:
         await _hold_what_is_left(case, service)
     if case.refusal is None and case.decision.acts:
@@ -257,6 +277,20 @@ async def admit(case: Case, service: Service) -> None:
             case.refusal = case.refusal or no
         else:
             case.would_refuse = no
+    if policy.bands and account.proven and not case.decision.exempt:
+        _let_speak(case, service)
+
+
+def _let_speak(case: Case, service: Service) -> None:
+    """Let the request be scored while the app answers it; one that a limit refuses is only counted."""
+    service.saw(case.account, case.standing)
+    judge = service.judge
+    if judge is None:
+        return
+    if case.refusal is None:
+        case.job = judge.ask(case.account, case.facts, case.spoken, service.now())
+    elif case.refusal.kind in ("rate_limit", "quota"):
+        judge.refused(case.account)
 
 
 def _not_admitted(case: Case) -> Refusal:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from hardening.asgi.deferred import DeferredResponder
 from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only, route_of
 from hardening.asgi.entrance import Entrance
 from hardening.asgi.inforce import InForce, QuietPaths
+from hardening.asgi.judge import AppSignal
 from hardening.asgi.refusals import refusal_messages
 from hardening.asgi.responder import Responder
 from hardening.asgi.service import Identify, OnReceipt, Options, Service, service_of, where
@@ -52,7 +53,7 @@ class HardeningMiddleware:
         identify: tells the account of a scope: an `Account`, an id, or None for unknown. Or
             `DEFERRED`: the app calls `admit` in the middle of the request.
         state: a store of limits and standing in place of the one that the policy names.
-        signals: further signals of risk.
+        signals: further signals of risk, objects with a `name` that are called with `SignalFacts` and answer in nats.
         on_receipt: is given the `Receipt` of each request; what it raises is logged.
 
     Making one never fails and starts nothing. What cannot be used is told at `lifespan.startup`;
@@ -65,7 +66,7 @@ class HardeningMiddleware:
         policy: str | Path | Policy | None = None,
         identify: Identify | Deferred | None = None,
         state: StateStore | None = None,
-        signals: tuple[object, ...] = (),
+        signals: Sequence[AppSignal] = (),
         on_receipt: OnReceipt | None = None,
     ) -> None:
         self.app = app

@@ -76,6 +76,27 @@ class Notices:
             "hardening_receipts_dropped_total counts them"
         )
 
+    def unscored(self, reason: str) -> None:
+        """Count a request that says nothing of its account by itself."""
+        self._metrics.unscored(reason)
+
+    def scoring_failed(self, place: str) -> None:
+        """Say once for each place where a request could not be scored: a fault of ours, or of a signal of the app."""
+        self._say_once(f"a request was not scored: {place}; hardening_unscored_total counts them")
+
+    def flagged(self, flagged: int, seen: int, bound: float, *, above: bool) -> None:
+        """Raise an alarm where more accounts are in a band than the policy expects; say when that is over."""
+        if above:
+            self._metrics.alarm("flagged_above_max")
+        LOG.warning(
+            "%d of the %d accounts seen last are in a band, %s than risk.max_flagged (%g%%)%s",
+            flagged,
+            seen,
+            "more" if above else "clearly fewer again",
+            100 * bound,
+            ": is the calibration made for this traffic, or is this a campaign?" if above else "",
+        )
+
     def _say_once(self, warning: str) -> None:
         if warning not in self._said and len(self._said) < _MOST_SAID:
             self._said.add(warning)

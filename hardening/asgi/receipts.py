@@ -51,7 +51,7 @@ def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
         status=spent.status,
         rule=case.decision.rule,
         band=case.decision.band,
-        risk=case.admission.standing.risk,
+        risk=case.standing.risk,
         reasons=tuple(dict.fromkeys([*case.reasons, *settlement.reasons])),
         decision=case.decision if case.refusal is None else replace(case.decision, refusal=case.refusal),
         would=_would(case, service, wall),
@@ -65,7 +65,7 @@ def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:
 
 def _would(case: Case, service: Service, wall: float) -> Decision | None:
     """What the parts in shadow would have done, refusals that rest on no rule included."""
-    decision = would(case.in_force.policy, case.facts, case.account, case.admission.standing, wall)
+    decision = would(case.in_force.policy, case.facts, case.account, case.standing, wall)
     if case.would_refuse is not None:
         return replace(decision or case.decision, refusal=case.would_refuse)
     return decision

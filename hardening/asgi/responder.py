@@ -27,6 +27,7 @@ from hardening.exchange import Exchange, Settlement
 from hardening.facts import Account, Outcome, Refusal, Usage
 from hardening.identity import ANONYMOUS
 from hardening.policy import bound, settled
+from hardening.state import Evidence
 
 _TEXT_BYTES_PER_TOKEN = 4.0  # of English; other text has fewer
 _UNTOLD = Settlement(Usage(), "none", (), ())
@@ -287,9 +288,11 @@ class Responder:
             spent = Spent(settlement, usage, status=status, outcome=outcome, body_s=body_s, after_s=after_s)
             service.observe(receipt_of(case, service, spent))
 
-        self._settle(usage, status, report)
+        self._settle(usage, status, report, settlement)
 
-    def _settle(self, usage: Usage, status: int, report: Callable[[], None]) -> None:
+    def _settle(
+        self, usage: Usage, status: int, report: Callable[[], None], settlement: Settlement = _UNTOLD
+    ) -> None:
         """Tell the store what was used, then `report`; at once, or in a task where the store must be awaited."""
         case = self._case
         lease = case.admission.lease
@@ -298,12 +301,14 @@ class Responder:
             return
         if self._allowance is not None:
             usage = less(usage, self._allowance.paid)
-        actual = settled(case.claim, usage)
+        actual, evidence = settled(case.claim, usage), None
         if case.refusal is not None or (case.account.proven and status in (401, 403)):
             # Whoever is refused with a proven account's name may not be that account.
             actual = tuple(one._replace(amount=0.0) for one in actual)
+        else:
+            evidence = self._evidence(settlement)
         try:
-            done = case.store.settle(lease, actual, None, self.now())
+            done = case.store.settle(lease, actual, evidence, self.now())
         except Exception as fault:  # noqa: BLE001  as in case.py
             self._service.store_failed("settle", fault)
         else:
@@ -311,6 +316,19 @@ class Responder:
                 self._settling = asyncio.ensure_future(self._settled(done, report))
                 return
         report()
+
+    def _evidence(self, settlement: Settlement) -> Evidence | None:
+        """What the request and its answer say of its account; None where nobody is judged."""
+        case, judge = self._case, self._service.judge
+        policy = case.in_force.policy
+        if judge is None or not policy.bands or not case.account.proven or case.decision.exempt:
+            return None
+        answered = {}
+        if settlement.coverage:
+            answered["coverage"] = settlement.coverage
+        if "overlap" in settlement.reasons:
+            answered["overlap"] = judge.repeats
+        return judge.evidence(policy, case.account, case.job, answered, entered=case.entered)
 
     async def _settled(self, done: Awaitable[None], report: Callable[[], None]) -> None:
         try:

@@ -18,12 +18,14 @@ from hardening import __version__
 from hardening.asgi.admission import Deferred
 from hardening.asgi.estimate import PromptRatio, UsualLength
 from hardening.asgi.inforce import InForce, runtime_changes
+from hardening.asgi.judge import AppSignal, Judge
 from hardening.asgi.notices import Notices
+from hardening.asgi.oversight import Oversight
 from hardening.asgi.secret import forbid_without_key, read_keys, worker_count
 from hardening.asgi.tools import Toolbox
 from hardening.clock import Clock
 from hardening.errors import HardeningError, PolicyError, PolicyFault, StartError, StateError, StoreAway
-from hardening.facts import Account, Mode, PolicyId, Receipt
+from hardening.facts import Account, Mode, PolicyId, Receipt, Standing
 from hardening.identity import Keys, ProvenLedger
 from hardening.observe import LOG, AuditWriter, Metrics, Stale, StartReport, metrics_in, start_line
 from hardening.policy import Policy
@@ -54,7 +56,7 @@ class Options:
     policy: str | Path | Policy | None
     identify: Identify | Deferred | None
     state: StateStore | None
-    signals: tuple[object, ...]
+    signals: tuple[AppSignal, ...]
     on_receipt: OnReceipt | None
     environment: Mapping[str, str]
     argv: tuple[str, ...]
@@ -99,15 +101,23 @@ class Service:
         self._ledger = ProvenLedger()
         self._toolbox = Toolbox(_sealer(self._keys, options.clock), self._keys.sketch)
         self.counted = self._toolbox.counted
+        self._oversight = Oversight(
+            key=self._keys.sketch,
+            calibration=policy.runtime.calibration,
+            signals=options.signals,
+            notices=self.notices,
+            where=where,
+        )
         self._on_receipt = options.on_receipt
         self._prefix = secrets.token_hex(6)
         self._numbers = count(1)
         self._answering = 0
         self._away = 0
         self._kernels_s: float | None = None
+        self._is_warm = False
         self._guessing: StartError | None = None
         self._stale: Stale | None = None
-        self.in_force = self._made(policy)
+        self._whole = self.in_force = self._made(policy)
         self.metrics.policy_in_force(*_shown(self.in_force.policy))
 
     # -- the policy
@@ -121,10 +131,13 @@ class Service:
         changed = runtime_changes(self._runtime, policy.runtime)
         before = self.in_force.policy
         try:
-            self.in_force = in_force = self._made(policy.but(runtime=self._runtime))
+            in_force = self._made(policy.but(runtime=self._runtime))
+            if self._is_warm:
+                self._oversight.judge_by(in_force.policy)
         except StartError as fault:
             self.reject(fault)
             raise
+        self._whole, self.in_force = in_force, self._oversight.over(in_force)
         self.metrics.policy_in_force(*_shown(in_force.policy))
         self.metrics.policy_left(*_shown(before))
         self._show_stale("restart" if changed else None)
@@ -157,6 +170,18 @@ class Service:
     def _show_stale(self, stale: Stale | None) -> None:
         self.metrics.policy_stale(stale, before=self._stale)
         self._stale = stale
+
+    # -- standing
+
+    @property
+    def judge(self) -> Judge | None:
+        """What judges accounts; None before `warm`, and where no policy has had bands."""
+        return self._oversight.judge
+
+    def saw(self, account: Account, standing: Standing) -> None:
+        """Take a request of a proven account by whether it is in a band; too many in one are told."""
+        if self._oversight.saw(account, standing, self._whole.policy):
+            self.in_force = self._oversight.over(self._whole)
 
     # -- requests
 
@@ -233,6 +258,8 @@ class Service:
         except StartError as fault:
             self._guessing = fault
             self._check_guessing(self.in_force.policy)
+        self._is_warm = True
+        self._oversight.judge_by(self.in_force.policy)
         self._announce()
 
     def _check_audit(self) -> None:
@@ -294,6 +321,7 @@ class Service:
     def retire(self) -> None:
         """Hear of no later policy, and show that the one in force decides nothing any more."""
         policy = self.in_force.policy
+        self._oversight.stop()
         if policy.editions is not None:
             policy.editions.leave(self)
         self.metrics.policy_left(*_shown(policy))

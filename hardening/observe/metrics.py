@@ -98,6 +98,13 @@ class Metrics:
         self._bypasses = series(
             "hardening_store_bypasses", "Requests decided without the state store.", "terms"
         )
+        self._unscored = series("hardening_unscored", "Requests that were not scored in time.", "reason")
+        self._banded = series(
+            "hardening_banded_requests",
+            "Requests of proven accounts by their band, and whether it acted or is in shadow.",
+            "band",
+            "acts",
+        )
         self._away = Gauge(
             "hardening_store_away",
             "State servers that failed and are not asked at present, added up over the workers.",
@@ -178,6 +185,8 @@ class Metrics:
             totals[self._refusals, (door, refusal.kind)] += 1
         for mechanism in receipt.changed:
             totals[self._changes, (door, mechanism)] += 1
+        if receipt.proven:
+            totals[self._banded, _band_of(receipt)] += 1
         tokens = receipt.tokens
         totals[self._tokens, ("prompt",)] += tokens.prompt
         totals[self._tokens, ("completion",)] += tokens.completion
@@ -234,6 +243,10 @@ class Metrics:
         """Count something that an operator should look at; `kind` is one of a fixed few."""
         self._alarms.add(1, (kind,))
 
+    def unscored(self, reason: str) -> None:
+        """Count a request that says nothing of its account by itself, by one of a fixed few reasons."""
+        self._unscored.add(1, (reason,))
+
     def policy_in_force(self, policy: PolicyId, mode: Mode) -> None:
         """Show that one more middleware decides by `policy`."""
         self._policy.labels(policy.name, policy.digest, mode).inc()
@@ -252,6 +265,15 @@ class Metrics:
     def policy_reloaded(self, outcome: Literal["applied", "rejected"]) -> None:
         """Count an attempt to load a changed policy."""
         self._reloads.add(1, (outcome,))
+
+
+def _band_of(receipt: Receipt) -> tuple[str, str]:
+    """The highest band that its account is in, and whether that acted."""
+    whole = receipt.decision if receipt.would is None else receipt.would
+    band = whole.band or receipt.band
+    if band is None:
+        return "none", "none"
+    return band, "enforced" if receipt.decision.acts and receipt.band == band else "shadow"
 
 
 _made: WeakKeyDictionary[CollectorRegistry, Metrics] = WeakKeyDictionary()

@@ -279,8 +279,8 @@ class Compiled:
 
     @property
     def bands(self) -> int:
-        """The layers that are bands, as bits."""
-        return sum(1 << index for index, layer in enumerate(self.layers) if layer.band is not None)
+        """The layers that are bands, as bits: all but that of new accounts, which is the last."""
+        return (1 << len(self.layers) - (self.prior is not None)) - 1
 
     def unenforced(self) -> tuple[str, ...]:
         """Settings of this policy whose mechanism is not built yet, each with what happens instead."""
@@ -330,6 +330,10 @@ class Policy(Compiled):
             message = "found a policy that was not loaded from a file (allowed: one from load_policy)"
             raise PolicyError((PolicyFault(self.name, 1, 1, message),))
         return self.editions.next()
+
+    def without_bands(self) -> Self:
+        """The same policy with every band in shadow."""
+        return self.but(enforced_layers=self.enforced_layers & ~self.bands)
 
     @classmethod
     def of(cls, parts: Compiled) -> Self:

@@ -317,8 +317,8 @@ class PolicyFile(Strict):
     )
     risk: RiskSpec = Field(
         default=RiskSpec(),
-        description="What standing does; it only tightens. Nothing scores accounts yet: in a band is whom an operator puts there"
-        " (`hardening accounts flag`).",
+        description="What standing does; it only tightens. Requests of proven accounts are scored, and an operator's word"
+        " (`hardening accounts flag`) stands above that.",
     )
     on_failure: OnFailure = Field(default=OnFailure(), description="What happens when something fails.")
     runtime: RuntimeSpec = Field(default=RuntimeSpec(), description="Where it runs; no part of the digest.")

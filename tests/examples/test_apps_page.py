@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from hardening import HardeningMiddleware, Policy
-from hardening.facts import Account
+from hardening.facts import Account, RequestFacts, SignalFacts
 
 PAGE = Path(__file__).parents[2] / "docs" / "apps.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -28,7 +28,7 @@ def pasted() -> list[dict[str, Any]]:
 
 
 def test_every_block_runs(pasted: list[dict[str, Any]]) -> None:
-    assert len(pasted) == PAGE.read_text("utf-8").count("```") / 2 == 5
+    assert len(pasted) == PAGE.read_text("utf-8").count("```") / 2 == 6
 
 
 def test_the_function_names_the_account(pasted: list[dict[str, Any]]) -> None:
@@ -64,4 +64,10 @@ def test_the_policy_and_the_callback_are_what_they_say(
 
 
 def test_the_test_of_the_page_passes(pasted: list[dict[str, Any]]) -> None:
-    pasted[4]["test_no_trace_leaves_and_the_limit_comes_back"]()
+    pasted[5]["test_no_trace_leaves_and_the_limit_comes_back"]()
+
+
+def test_the_signal_speaks_against_whom_the_bank_has_named(pasted: list[dict[str, Any]]) -> None:
+    signal, request = pasted[4]["StolenCards"](), RequestFacts("/v1/messages", "anthropic_messages")
+    assert signal(SignalFacts(Account("acct_7"), request)) == 2.0
+    assert signal(SignalFacts(Account("acct_8"), request)) == 0.0

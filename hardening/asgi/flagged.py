@@ -1,0 +1,43 @@
+"""The share of accounts that are in a band, of those seen lately: what tells that thresholds do not fit the traffic."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+LATELY = 4096
+"""Accounts that are remembered, the ones seen last."""
+
+LEAST = 200
+"""Accounts below which no share is told: of few, one is many."""
+
+_FALLEN = 0.8  # of the bound: below, the alarm is over
+
+
+class FlaggedShare:
+    """Whether more than `bound` of the accounts seen lately are in a band; it holds until the share has clearly fallen."""
+
+    __slots__ = ("_known", "flagged", "is_above")
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, bool] = OrderedDict()
+        self.flagged = 0
+        self.is_above = False
+
+    @property
+    def seen(self) -> int:
+        """The accounts that are remembered."""
+        return len(self._known)
+
+    def note(self, account: str, *, banded: bool, bound: float) -> bool:
+        """Take one request of an account; whether that changed `is_above`."""
+        known = self._known
+        before = known.pop(account, None)
+        known[account] = banded
+        self.flagged += banded - (before or False)
+        if len(known) > LATELY:
+            self.flagged -= known.popitem(last=False)[1]
+        enough = len(known) >= LEAST
+        edge = len(known) * bound
+        above = enough and (self.flagged > edge * _FALLEN if self.is_above else self.flagged > edge)
+        changed, self.is_above = above is not self.is_above, above
+        return changed

@@ -1,0 +1,119 @@
+"""The thread on which requests are scored while the model computes; the loop only puts a job in, and asks for it later."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from queue import Empty, SimpleQueue
+
+from hardening.facts import Account, RequestFacts
+
+MOST_WAITING = 256
+"""Jobs that wait; what comes beyond is not scored, and counted. Each holds 16 k characters at most."""
+
+_LATE_ACCOUNTS = 4096
+_LATE_EACH = 8
+
+Nats = Mapping[str, float]
+
+
+class Job:
+    """One request to be scored; `said` is what it says, by signal, once it is known."""
+
+    __slots__ = ("account", "at", "facts", "is_late", "refused", "said", "text")
+
+    def __init__(self, account: Account, facts: RequestFacts, text: str, at: float, refused: int) -> None:
+        self.account = account
+        self.facts = facts
+        self.text = text
+        self.at = at
+        self.refused = refused
+        self.said: Nats | None = None
+        self.is_late = False
+
+
+class ScoringThread:
+    """Scores jobs in the order in which they come, on one daemon thread that `start` begins.
+
+    All calls are for one event loop. A score that comes after its request has settled counts with the next
+    settlement of its account: an answer that is shorter than its score is no way around it.
+    """
+
+    def __init__(self, score: Callable[[Job], Nats], on_fault: Callable[[Exception], None]) -> None:
+        self._score = score
+        self._on_fault = on_fault
+        self._waiting: SimpleQueue[Job | None] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Job, Nats]] = SimpleQueue()
+        self._late: OrderedDict[str, deque[Nats]] = OrderedDict()
+        self._thread = threading.Thread(target=self._work, name="hardening-scorer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to score."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the thread end after what waits."""
+        self._waiting.put(None)
+
+    def put(self, job: Job) -> bool:
+        """Let a job be scored; False where too many wait."""
+        if self._waiting.qsize() >= MOST_WAITING:
+            return False
+        self._waiting.put(job)
+        return True
+
+    def take(self, job: Job | None, account: str) -> Nats | None:
+        """What is known of an account's requests and was not taken yet: of this one, or of one whose score came late.
+
+        None where nothing is; the score of this one then counts with the next settlement.
+        """
+        self._collect()
+        late = self._late.get(account)
+        if late:
+            said = late.popleft()
+            if not late:
+                del self._late[account]
+            if job is not None:
+                self._postpone(job)
+            return said
+        if job is None:
+            return None
+        if job.said is None:
+            job.is_late = True
+        return job.said
+
+    def _postpone(self, job: Job) -> None:
+        if job.said is None:
+            job.is_late = True
+        else:
+            self._keep(job, job.said)
+
+    def _collect(self) -> None:
+        """Take what the thread has done."""
+        while True:
+            try:
+                job, said = self._done.get_nowait()
+            except Empty:
+                return
+            if job.is_late:
+                self._keep(job, said)
+            else:
+                job.said = said
+
+    def _keep(self, job: Job, said: Nats) -> None:
+        account = job.account.id
+        late = self._late.get(account)
+        if late is None:
+            if len(self._late) >= _LATE_ACCOUNTS:
+                self._late.popitem(last=False)
+            late = self._late[account] = deque(maxlen=_LATE_EACH)
+        late.append(said)
+
+    def _work(self) -> None:
+        while (job := self._waiting.get()) is not None:
+            try:
+                self._done.put((job, self._score(job)))
+            except Exception as fault:  # noqa: BLE001  one job that fails must not end the thread
+                self._on_fault(fault)
+            job.text = ""
