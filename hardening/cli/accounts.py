@@ -9,21 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from inspect import isawaitable
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
 
-from hardening.cli.accounts_shown import Limits, as_json, limit_line, line
+from hardening.cli.accounts_shown import Limits, as_json, limit_line, line, standing_lines
 from hardening.cli.validate import FINDINGS, UNREADABLE, unreadable
 from hardening.clock import SystemClock
-from hardening.errors import PolicyError, StateError
+from hardening.errors import PolicyError, StartError, StateError
 from hardening.facts import Limit
 from hardening.policy import load_policy
 from hardening.policy.nodes import looks_secret
 from hardening.policy.quantities import Quantity
 from hardening.state import Accounts, AccountState, open_accounts
+from hardening.state.standing import Calibration
 
 _SPAN = Quantity(
     {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}, 1.0, 3.2e9, "a span such as 30m, 12h or 7d"
@@ -31,6 +33,7 @@ _SPAN = Quantity(
 _REASON_BYTES = 200
 _ID_CHARS = 256
 _MOST = 1000
+_NO_BAND = "none"
 
 accounts = typer.Typer(
     name="accounts",
@@ -82,6 +85,7 @@ class Place:
     limits: Limits
     bands: Mapping[str, float]
     has_policy: bool
+    calibration: str | None = None
 
 
 @accounts.command("list")
@@ -137,6 +141,13 @@ def reset(id: Id, state: State = None, policy: PolicyName = None, json: Json = F
 
 
 @accounts.command()
+def forget(id: Id, state: State = None, policy: PolicyName = None, json: Json = False) -> None:
+    """Forget what an account has asked: its standing, its requests and what it has spent; a block and a flag stay."""
+    place = _place(state, policy)
+    _tell(id, _asked(place, lambda store, now: store.forget(id, now)), place, json)
+
+
+@accounts.command()
 def grant(
     id: Id,
     units: Annotated[float, typer.Argument(help="How many units; never more than were spent.")],
@@ -167,8 +178,7 @@ def block(
 ) -> None:
     """Refuse every request of an account from now on, with 403, in every worker that uses the store."""
     place, for_s = _place(state, policy), _seconds_until(until)
-    if not reason.strip() or not reason.isprintable() or len(reason.encode()) > _REASON_BYTES:
-        raise typer.BadParameter(f"--reason: write 1 to {_REASON_BYTES} bytes on one line")
+    _check_reason(reason)
     found = _asked(place, lambda store, now: store.block(id, reason, for_s, now, org))
     _tell(id, found, place, json)
     if not found.requests:
@@ -182,21 +192,26 @@ def block(
 @accounts.command()
 def flag(
     id: Id,
-    band: Annotated[str, typer.Option(metavar="NAME", help="A band of the policy.")],
+    band: Annotated[
+        str, typer.Option(metavar="NAME", help="A band of the policy, or `none`: then it is in no band.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why; for operators only, callers never see it.")],
     until: Until,
     org: Org = None,
     state: State = None,
     policy: PolicyName = None,
     json: Json = False,
 ) -> None:
-    """Put an account into a band of risk from now on; needs the policy, which says what holds there."""
+    """Put an account into a band of risk, or out of all, whatever its requests say; needs the policy, which has the bands."""
     place, for_s = _place(state, policy), _seconds_until(until)
     if not place.has_policy:
         raise typer.BadParameter("give --policy: it says which bands there are")
-    if band not in place.bands:
-        raise typer.BadParameter(f"--band: allowed are {', '.join(place.bands) or 'none'}")
-    risk = place.bands[band]
-    _tell(id, _asked(place, lambda store, now: store.flag(id, band, risk, for_s, now, org)), place, json)
+    _check_reason(reason)
+    if band not in place.bands and band != _NO_BAND:
+        raise typer.BadParameter(f"--band: allowed are {', '.join([*place.bands, _NO_BAND])}")
+    name, risk = (band, place.bands[band]) if band in place.bands else ("", 0.0)
+    found = _asked(place, lambda store, now: store.flag(id, name, risk, for_s, now, org, reason))
+    _tell(id, found, place, json)
 
 
 @accounts.command()
@@ -216,10 +231,16 @@ def unblock(id: Id, state: State = None, policy: PolicyName = None, json: Json =
 # -- what is asked
 
 
+def _check_reason(reason: str) -> None:
+    if not reason.strip() or not reason.isprintable() or len(reason.encode()) > _REASON_BYTES:
+        raise typer.BadParameter(f"--reason: write 1 to {_REASON_BYTES} bytes on one line")
+
+
 def _place(state: str | None, policy: str | None) -> Place:
     """The store and the limits that the options and the environment name."""
     limits: dict[str, Limit] = {}
     bands: dict[str, float] = {}
+    calibration = None
     if policy is not None:
         if why := unreadable(policy):
             raise _unusable(why)
@@ -231,11 +252,12 @@ def _place(state: str | None, policy: str | None) -> Place:
         limits = {limit.key: limit for limit in read.limits.values()}
         bands = {layer.band: layer.enter for layer in read.layers if layer.band is not None}
         state = state or read.runtime.state
+        calibration = read.runtime.calibration
     state = state or os.environ.get("HARDENING_STATE")
     if not state:
         raise typer.BadParameter("name the store: --policy FILE, --state URL or HARDENING_STATE")
     try:
-        return Place(open_accounts(state), limits, bands, policy is not None)
+        return Place(open_accounts(state), limits, bands, policy is not None, calibration)
     except StateError as fault:
         raise _unusable(str(fault)) from None
 
@@ -301,13 +323,26 @@ def _tell(id: str, found: AccountState | None, place: Place, json: bool) -> None
     if found is None:
         typer.echo(f"{id}: the store does not know this account", err=True)
         raise typer.Exit(FINDINGS)
+    calibration = _calibration(place) if found.record else None
     if json:
-        _print_json(as_json(found, place.limits))
+        _print_json(as_json(found, place.limits, calibration))
         return
     console = _console()
     console.print(line(found), style="red" if found.block else None)
+    for text in standing_lines(found, calibration):
+        console.print(f"  {text}")
     for kept in found.limits:
         console.print(f"  {limit_line(kept, found, place.limits)}")
+
+
+def _calibration(place: Place) -> Calibration | None:
+    """How much each signal counts; None where the numbers cannot be read, for then nothing is judged by them either."""
+    from hardening.scoring import reference  # numpy takes longer to import than all the rest
+
+    try:
+        return reference.load(Path(place.calibration) if place.calibration else None).calibration()
+    except StartError:
+        return None
 
 
 def _print_json(report: object) -> None:

@@ -11,13 +11,14 @@ from hardening.clock import SystemClock
 from hardening.facts import Limit
 from hardening.state import AccountState, Block, Flag, Kept
 from hardening.state.buckets import debt, state_of
+from hardening.state.standing import SLOTS, Calibration, Record
 
 Limits = Mapping[str, Limit]
 """The limits of the policy that was given, by the keys that stores know them by."""
 
 
-def as_json(found: AccountState, limits: Limits) -> dict[str, object]:
-    """The account as `--json` reports it."""
+def as_json(found: AccountState, limits: Limits, calibration: Calibration | None = None) -> dict[str, object]:
+    """The account as `--json` reports it; with a calibration, how much each signal counts."""
     return {
         "id": found.id,
         "requests": found.requests,
@@ -26,6 +27,7 @@ def as_json(found: AccountState, limits: Limits) -> dict[str, object]:
         "open_leases": _open_leases(found),
         "blocked": _block_json(found.block),
         "flagged": _flag_json(found.flag),
+        "standing": _record_json(found, calibration),
         "limits": [_limit_json(kept, found, limits) for kept in found.limits],
     }
 
@@ -40,7 +42,49 @@ def _block_json(block: Block | None) -> dict[str, object] | None:
 def _flag_json(flag: Flag | None) -> dict[str, object] | None:
     if flag is None:
         return None
-    return {"band": flag.band, "until": None if flag.left_s == math.inf else _date(flag.left_s)}
+    until = None if flag.left_s == math.inf else _date(flag.left_s)
+    return {"band": flag.band or None, "reason": flag.reason, "until": until}
+
+
+def _record_json(found: AccountState, calibration: Calibration | None) -> dict[str, object] | None:
+    """What its requests have said, in nats by signal; never what they were."""
+    record = found.record
+    if record is None:
+        return None
+    told: dict[str, object] = {
+        "risk": round(record.risk, 4),
+        "band": record.band or None,
+        "due": record.due or None,
+        "requests": round(record.weight, 2),
+        "last": _date(record.at - found.now),
+        "kept_until": _date(record.until - found.now),
+        "signals": {name: round(nats, 3) for name, nats in _spoken(record)},
+    }
+    if calibration is not None:
+        told |= {"weights": {name: calibration.weights.get(name, 0.0) for name, _ in _spoken(record)}}
+    return told
+
+
+def _spoken(record: Record) -> list[tuple[str, float]]:
+    """The signals that have said something, the weightiest first."""
+    said = [(name, nats) for name, nats in zip(SLOTS, record.sums, strict=True) if nats]
+    return sorted(said, key=lambda one: -abs(one[1]))
+
+
+def standing_lines(found: AccountState, calibration: Calibration | None) -> list[str]:
+    """What its requests have said, a line for the whole and one for each signal."""
+    record = found.record
+    if record is None:
+        return []
+    band = f"in band {record.band}" if record.band else "in no band"
+    due = f", {record.due} is due" if record.due else ""
+    lines = [
+        f"risk {record.risk:.3f} {band}{due}: {record.weight:.1f} requests have spoken, the last {_date(record.at - found.now)}"
+    ]
+    for name, nats in _spoken(record):
+        counts = "" if calibration is None else f", counts {calibration.weights.get(name, 0.0):g} times"
+        lines.append(f"{name}: {nats:+.2f} nats{counts}")
+    return lines
 
 
 def _limit_json(kept: Kept, found: AccountState, limits: Limits) -> dict[str, Any]:
@@ -70,7 +114,9 @@ def line(found: AccountState) -> str:
     seen = f"first seen {_date(-found.age_s)}" if found.requests else "has asked nothing"
     text = f"{found.id}  {found.requests} requests, {seen}, {_open_leases(found)} open"
     if found.flag is not None:
-        text += f"  in band {found.flag.band} {_until(found.flag.left_s)}"
+        where = f"in band {found.flag.band}" if found.flag.band else "kept out of bands"
+        why = f": {found.flag.reason}" if found.flag.reason else ""
+        text += f"  {where} {_until(found.flag.left_s)}{why}"
     if found.block is not None:
         text += f"  BLOCKED {_until(found.block.left_s)}: {found.block.reason}"
     return text

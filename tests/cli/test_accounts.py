@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hardening.cli import app
 from hardening.facts import EVERYBODY, Account, Charge, Limit
 from hardening.policy import load_policy
 from hardening.state import SqliteStore, open_store
+from hardening.state.standing import BandAt, Calibration, Evidence, Scale, slotted
 from tests.asgi.processes import Server, started
 from tests.state.on_a_clock import awaited
 
@@ -185,16 +187,69 @@ def test_a_flag_puts_an_account_into_a_band_of_the_policy_until_it_is_lifted(
 ) -> None:
     used(state, policy, 1.0)
     named = ("--policy", str(policy), "--state", state)
-    report = told("flag", "acct_7", "--band", "harden", "--until", "forever", *named)
-    assert report["flagged"] == {"band": "harden", "until": None}
+    flag = ("flag", "acct_7", "--reason", "known elsewhere")
+    report = told(*flag, "--band", "harden", "--until", "forever", *named)
+    assert report["flagged"] == {"band": "harden", "reason": "known elsewhere", "until": None}
     assert admitted(state).standing[:2] == (0.8, "harden")
     used(state, policy, 10.0)
     assert limits_of(told("show", "acct_7", *named))["day"] == (251, 0, 749)
-    assert "in band harden until it is lifted" in ran("list", "--state", state).stdout
-    refused = ran("flag", "acct_7", "--band", "hard", "--until", "7d", *named)
-    assert (refused.exit_code, "watch, harden" in refused.stderr) == (2, True)
+    assert "in band harden until it is lifted: known elsewhere" in ran("list", "--state", state).stdout
+    refused = ran(*flag, "--band", "hard", "--until", "7d", *named)
+    assert (refused.exit_code, "watch, harden, none" in refused.stderr) == (2, True)
+    assert ran(*flag[:2], "--reason", " ", "--band", "harden", "--until", "7d", *named).exit_code == 2
     assert told("unflag", "acct_7", "--state", state)["flagged"] is None
     assert admitted(state).standing[:2] == (0.0, None)
+
+
+def judged(state: str, *accounts: Account) -> None:
+    """Let requests of these accounts say something."""
+    scale = Scale(Calibration(-4.0, {"phrasing": 1.0}, least=2.0), (BandAt("harden", 0.8, 0.7),))
+
+    async def run() -> None:
+        store = open_store(state)
+        for account in accounts:
+            for _ in range(3):
+                answer = store.admit(account, (), time.monotonic())
+                lease = (await answer if isawaitable(answer) else answer).lease
+                evidence = Evidence(slotted({"phrasing": 4.0, "rhythm": 0.1}), scale)
+                done = store.settle(lease, (), evidence, time.monotonic())
+                if isawaitable(done):
+                    await done
+        if isawaitable(closing := store.close()):
+            await closing
+
+    asyncio.run(run())
+
+
+def test_what_requests_have_said_is_shown_with_what_it_counts_and_never_what_they_were(
+    state: str, policy: Path
+) -> None:
+    judged(state, ANNE)
+    report = told("show", "acct_7", "--policy", str(policy), "--state", state)["standing"]
+    assert report["signals"] == pytest.approx({"phrasing": 12.0, "rhythm": 0.3}, abs=0.01)
+    assert (report["band"], report["due"], report["requests"]) == (None, "harden", pytest.approx(3, abs=0.1))
+    assert report["risk"] == pytest.approx(1.0, abs=0.01)
+    assert report["weights"].keys() == {"phrasing", "rhythm"}
+    shown = ran("show", "acct_7", "--state", state).stdout
+    assert "in no band, harden is due: 3.0 requests have spoken" in shown
+    assert "phrasing: +12.00 nats, counts" in shown
+
+
+def test_who_is_forgotten_is_gone_and_nobody_else_is(state: str, policy: Path) -> None:
+    judged(state, ANNE, Account("acct_70"))
+    assert ran("forget", "acct_7", "--state", state).exit_code == 0
+    assert told("list", "--state", state)["accounts"][-1]["id"] == "acct_70"
+    assert told("show", "acct_70", "--state", state)["standing"]["risk"] > 0.9
+    assert admitted(state).standing[:3] == (0.0, None, 0)
+
+
+def test_an_operator_keeps_an_account_out_of_bands(state: str, policy: Path) -> None:
+    judged(state, ANNE)
+    named = ("--policy", str(policy), "--state", state)
+    report = told("flag", "acct_7", "--band", "none", "--reason", "our crawler", "--until", "7d", *named)
+    assert (report["flagged"]["band"], report["standing"]["due"]) == (None, "harden")
+    assert admitted(state).standing[:2] == (0.0, None)
+    assert "kept out of bands until" in ran("show", "acct_7", "--state", state).stdout
 
 
 def test_a_block_without_an_end_is_told_so_and_one_that_ended_is_gone(state: str, policy: Path) -> None:
@@ -231,7 +286,7 @@ def test_a_list_is_bounded_and_goes_on_where_it_ended(state: str, policy: Path) 
     assert "more: --after acct_2" in ran("list", "--limit", "3", "--state", state).stdout
 
 
-@pytest.mark.parametrize("act", ["show", "reset", "unblock"])
+@pytest.mark.parametrize("act", ["show", "reset", "forget", "unblock"])
 def test_an_unknown_account_is_a_finding(state: str, act: str) -> None:
     result = ran(act, "acct_404", "--state", state)
     assert result.exit_code == 1
@@ -249,7 +304,10 @@ def test_an_unknown_account_is_a_finding(state: str, act: str) -> None:
         (["show", "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789", "--state", "sqlite:///x.db"], "API key"),
         (["show", "a\nb", "--state", "sqlite:///x.db"], "printable"),
         (["grant", "a", "5", "--state", "sqlite:///x.db"], "give --policy"),
-        (["flag", "a", "--band", "b", "--until", "7d", "--state", "sqlite:///x.db"], "give --policy"),
+        (
+            ["flag", "a", "--band", "b", "--reason", "x", "--until", "7d", "--state", "sqlite:///x.db"],
+            "give --policy",
+        ),
         (
             ["grant", "a", "5", "--limit", "minutes", "--policy", "baseline", "--state", "sqlite:///x.db"],
             "all",
