@@ -457,7 +457,7 @@ class Exchange:
             changed=tuple(sorted(self._changed())) if self._changes else (),
             reasons=tuple(sorted(self._reasons | self._alarms())),
             unknown=() if self._drift is None else tuple(self._drift.paths),
-            coverage=0.0 if self._covering is None else self._covering.evidence,
+            coverage=0.0 if self._covering is None else self._covering.nats,
         )
 
     def _changed(self) -> set[str]:

@@ -29,9 +29,8 @@ LEVELS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 _LAMBDA, _ALPHA = 1e-7, 1.0
 _BETA = 1.75
 """In benign coverages: there the noise is as long as the vector, and a thousandth of it at the benign one."""
-_LEAST_CHANCE = 0.01
-_MIXED = 0.1
-"""The share of requests that a campaign is taken to make for its copy."""
+_NATS = math.log(100.0)
+"""What a whole benign share beyond the benign one says."""
 _MOST_ACCOUNTS = 8192
 _WEIGHTS = np.int64(1) << np.arange(PLANES)
 
@@ -56,12 +55,11 @@ def noise(share: float, *, most: float, benign: float) -> float:
 
 
 def nats(share: float, *, benign: float, is_new: bool) -> float:
-    """How much likelier such a vector is of a copy than of a benign account: in a new bucket, or in one of its own."""
-    copied = max(1.0 - share, _LEAST_CHANCE)
-    own = max(1.0 - share / benign, _LEAST_CHANCE)
-    if is_new:
-        return math.log(copied / own)
-    return math.log(max(1.0 - copied, _LEAST_CHANCE) / max(1.0 - own, _LEAST_CHANCE))
+    """What a vector says against an account that has touched this share of buckets: nothing up to the benign one.
+
+    Beyond it, one honest account in a hundred is left for each further share of that size, and nearly every copy.
+    """
+    return _NATS / (benign * BUCKETS) if is_new and share >= benign else 0.0
 
 
 class _Sketch:
@@ -123,11 +121,6 @@ class Covering:
         share, is_new = self.coverages.touch(self.scope, values)
         self.nats += nats(share, benign=self.benign, is_new=is_new)
         return share
-
-    @property
-    def evidence(self) -> float:
-        """The evidence of the whole request, in nats, for a campaign that mixes its requests with others."""
-        return math.log1p(_MIXED * math.expm1(min(self.nats, 100.0)))
 
 
 @dataclass(frozen=True, slots=True)
