@@ -24,6 +24,7 @@ from hardening.transform.coverage import CoverageNoise, Coverages, Covering
 from hardening.transform.drift import Drift
 from hardening.transform.noise import RowNoise
 from hardening.transform.pace import Pace
+from hardening.transform.projection import Kept
 from hardening.transform.question import Question
 from hardening.transform.restored import Restored
 from hardening.transform.rotation import Rotated
@@ -160,18 +161,12 @@ class Exchange:
             told["logprobs"] = self._decision.logprobs.top
         if self._acts and not self._facts.embeds and self._decision.logprobs.noise:
             told["noise"] = self._decision.logprobs.noise
+        if self._acts and self._facts.embeds:
+            told |= self._decision.embeddings.told
         if self.forced is not None:
             told["pins"] = "force"
         if self._pace is not None:
             told["pace"] = float(self._decision.pace_per_s or 0.0)
-        if self._acts and self._facts.embeds and self._decision.embeddings.step:
-            told["embeddings"] = self._decision.embeddings.step
-        if self._acts and self._facts.embeds and self._decision.embeddings.noise:
-            told["noise"] = self._decision.embeddings.noise
-        if self._acts and self._facts.embeds and self._decision.embeddings.rotate:
-            told["rotated"] = True
-        if self._acts and self._facts.embeds and self._decision.embeddings.adaptive:
-            told["adaptive"] = self._decision.embeddings.adaptive
         if self._acts and not self._facts.embeds and self._decision.usage != "keep":
             told["usage"] = self._decision.usage
         return told
@@ -267,7 +262,7 @@ class Exchange:
     def _vector_noise(self) -> Noise | None:
         """What changes embeddings by a secret; None where nothing shall, or there is no key for it."""
         terms, key = self._decision.embeddings, self._noise_key
-        if key is None or not terms.keyed:
+        if key is None or not terms.moves:
             return None
         # A vector tells its model. Some servers answer under any name, and each would be a draw.
         alike = replace(key, model="")
@@ -276,6 +271,8 @@ class Exchange:
             if self._covering is None:
                 return None
             noise = CoverageNoise(alike, terms.noise, max(terms.noise, terms.adaptive), self._covering)
+        if terms.keep < 1.0:
+            noise = Kept(terms.keep, noise)
         return Rotated(key, noise) if terms.rotate else noise
 
     def start(self, status: int, headers: list[tuple[bytes, bytes]], now: float = 0.0) -> Start:

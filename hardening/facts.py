@@ -47,7 +47,7 @@ quickly = tuple.__new__
 NOISED_STEP = 0.001
 """The grid of noised embedding values to which no step is set."""
 FINE_STEP = 1e-6
-"""The grid of embedding values that a secret changes and to which neither step nor noise is set: about that of binary32."""
+"""The grid of embedding values that are changed and to which neither step nor noise is set: about that of binary32."""
 BYTE_STEP = 1 / 128
 """The grid of embedding values that are packed as bytes, for a range from -1 to 1."""
 Outcome = Literal["complete", "cut", "disconnected", "refused", "error"]
@@ -292,7 +292,8 @@ class LogprobTerms:
 class EmbeddingTerms:
     """Embedding values on a grid of `step`, with keyed noise `noise` relative to the norm, rotated by group and model.
 
-    `adaptive` is the most noise of an account that sees more of the space than the share `benign`.
+    `adaptive` is the most noise of an account that sees more of the space than the share `benign`. `keep` is the
+    share of directions that leave.
     """
 
     step: float = 0.0
@@ -300,16 +301,29 @@ class EmbeddingTerms:
     rotate: bool = False
     adaptive: float = 0.0
     benign: float = 1.0
+    keep: float = 1.0
 
     @property
     def grid(self) -> float:
         """The grid of values that leave: what changes them needs one, so without a step it brings a fine one."""
-        return self.step or (NOISED_STEP if self.noise else FINE_STEP if self.keyed else 0.0)
+        return self.step or (NOISED_STEP if self.noise else FINE_STEP if self.moves else 0.0)
 
     @property
-    def keyed(self) -> bool:
-        """Whether values leave changed by a secret: none of them does without it."""
-        return self.rotate or self.noise > 0.0 or self.adaptive > 0.0
+    def moves(self) -> bool:
+        """Whether values leave as others than those of the server, beyond a grid: none of them leaves as it came."""
+        return self.rotate or self.noise > 0.0 or self.adaptive > 0.0 or self.keep < 1.0
+
+    @property
+    def told(self) -> Mapping[str, float | bool]:
+        """What is done, by the names under which answers say it."""
+        every = {
+            "embeddings": self.step,
+            "noise": self.noise,
+            "rotated": self.rotate,
+            "adaptive": self.adaptive,
+            "kept": self.keep if self.keep < 1.0 else 0.0,
+        }
+        return {name: value for name, value in every.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

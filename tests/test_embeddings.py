@@ -27,6 +27,7 @@ COARSE = Decision(embeddings=EmbeddingTerms(step=0.016))
 KEY = NoiseKey(bytes(32), "default", "")
 NOISY = Decision(embeddings=EmbeddingTerms(step=STEP, noise=0.05))
 ROTATED = Decision(embeddings=EmbeddingTerms(rotate=True))
+KEPT = Decision(embeddings=EmbeddingTerms(step=STEP, keep=0.75))
 BOTH = Decision(embeddings=EmbeddingTerms(step=STEP, noise=0.05, rotate=True))
 PLAIN = Decision()
 JSON = b"application/json"
@@ -247,7 +248,7 @@ def test_nothing_leaves_where_nobody_counts_what_an_account_sees() -> None:
 
 
 @pytest.mark.usefixtures("twins")
-@pytest.mark.parametrize("decision", [NOISY, ROTATED, BOTH])
+@pytest.mark.parametrize("decision", [NOISY, ROTATED, BOTH, KEPT])
 def test_numbers_and_packed_floats_get_the_same_noise(decision: Decision) -> None:
     def left(vector: object) -> object:
         body = json.dumps({**OPENAI, "data": [{"embedding": vector}]}).encode()

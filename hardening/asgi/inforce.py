@@ -73,7 +73,7 @@ class InForce:
 
     def noise_key(self, decision: Decision, facts: RequestFacts, account: Account) -> NoiseKey | None:
         """What the answer of this request is changed by, by noise or a rotation; None where the decision asks for neither."""
-        if not (decision.embeddings.keyed if facts.embeds else decision.logprobs.noise):
+        if not (decision.embeddings.moves if facts.embeds else decision.logprobs.noise):
             return None
         # Who gets an answer is vouched for by it: the first one is of the same group as those that follow.
         group = self.policy.key_group(account if account.proven else replace(account, proven=True))

@@ -45,6 +45,7 @@ _DECIDED: dict[tuple[str, ...], Callable[[Decision], object]] = {
     ("embeddings", "rotate"): attrgetter("embeddings.rotate"),
     ("embeddings", "adaptive"): attrgetter("embeddings.adaptive"),
     ("embeddings", "benign"): attrgetter("embeddings.benign"),
+    ("embeddings", "keep"): attrgetter("embeddings.keep"),
     ("limits",): lambda decision: tuple(sorted(decision.limits)),
     ("pins",): attrgetter("pins"),
     ("usage",): attrgetter("usage"),

@@ -102,6 +102,7 @@ def _from_terms(terms: Terms) -> Decision:
             bool(terms.embedding_rotate),
             terms.embedding_adaptive or 0.0,
             terms.embedding_benign or 1.0,
+            1.0 if terms.embedding_keep is None else terms.embedding_keep,
         ),
         pins=terms.pins or "allow",
         usage=terms.usage or "keep",

@@ -38,6 +38,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "embedding_rotate": ("embeddings", "rotate"),
         "embedding_adaptive": ("embeddings", "adaptive"),
         "embedding_benign": ("embeddings", "benign"),
+        "embedding_keep": ("embeddings", "keep"),
         "pins": ("pins",),
         "usage": ("usage",),
         "at_limit": ("at_limit",),

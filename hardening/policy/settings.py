@@ -233,6 +233,14 @@ class Embeddings(Strict):
         example="20%",
         unit="%",
     )
+    keep: Scale | None = treatment(
+        "embedding_keep",
+        "The share of its directions with which a vector leaves, in sixteenths, rounded down; the same ones for everybody, so neither more"
+        " texts nor more accounts bring the others. Vectors of an index that was filled before still compare.",
+        cost="Similarities shift, about as much as by keyed noise of 0.25 at `75%`; bytes are refused. Meant for bands.",
+        example="75%",
+        unit="%",
+    )
 
 
 class Settings(Strict):
@@ -320,6 +328,7 @@ class Settings(Strict):
             embedding_rotate=embeddings.rotate,
             embedding_adaptive=embeddings.adaptive,
             embedding_benign=embeddings.benign,
+            embedding_keep=embeddings.keep,
             pins=self.pins,
             usage=self.usage,
             at_limit=self.at_limit,

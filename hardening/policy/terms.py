@@ -68,6 +68,7 @@ class Terms:
     embedding_rotate: bool | None = field(default=None, metadata=_ranked(False, True))
     embedding_adaptive: float | None = field(default=None, metadata=_larger())
     embedding_benign: float | None = field(default=None, metadata=_smaller())
+    embedding_keep: float | None = field(default=None, metadata=_smaller())
     pins: Pins | None = field(default=None, metadata=_ranked("allow", "force", "refuse"))
     usage: UsageTerms | None = field(default=None, metadata=_ranked("keep", "round", "drop"))
     at_limit: AtLimit | None = field(default=None, metadata=_ranked("finish", "slow", "cut"))
@@ -100,6 +101,7 @@ UNSAID = Terms(
     embedding_rotate=False,
     embedding_adaptive=0.0,
     embedding_benign=1.0,
+    embedding_keep=1.0,
     pins="allow",
     usage="keep",
     at_limit="cut",

@@ -23,11 +23,16 @@ _MAY_BE_NOISED = Refusal(
     403, "forbidden", "embeddings may be given with noise, as numbers: ask for float, or base64 of float32"
 )
 
+_IN_PART = Refusal(
+    403, "forbidden", "embeddings are given in part, as numbers: ask for float, or base64 of float32"
+)
+
 REFUSED_BY: Mapping[Refusal, str] = MappingProxyType(
     {
         _ROTATED: "embedding_rotate",
         _NOISED: "embedding_noise",
         _MAY_BE_NOISED: "embedding_adaptive",
+        _IN_PART: "embedding_keep",
         _PACKED: "embedding_step",
     }
 )
@@ -46,4 +51,6 @@ def refused(terms: EmbeddingTerms, packing: Packing) -> Refusal | None:
         return _NOISED
     if terms.adaptive and packing != "floats":
         return _MAY_BE_NOISED
+    if terms.moves and packing != "floats":
+        return _IN_PART
     return _PACKED if terms.step and packing == "other" else None

@@ -59,6 +59,7 @@ class EmbeddingKeys(TypedDict, total=False):
     rotate: bool
     adaptive: float
     benign: str
+    keep: str
 
 
 class SettingKeys(TypedDict, total=False):

@@ -95,7 +95,7 @@ class Chain:
             self.rows = BoundedRows(cutter, aligned=self.hidden is not None, noise=noise, asked=asked)
         if decision.acts and embeds:
             terms = decision.embeddings
-            closed = terms.keyed and vector_noise is None
+            closed = terms.moves and vector_noise is None
             stepper = None if closed else makers.stepper(terms.grid, vector_noise)
             self.vectors = BoundedVectors(stepper, packed=terms == EmbeddingTerms(), in_bytes=in_bytes)
         elif decision.acts and self.rows is None and decision.embeddings != EmbeddingTerms():

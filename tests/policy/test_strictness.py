@@ -47,6 +47,7 @@ SAID = {
         noise=st.floats(0, 1),
         adaptive=st.floats(0, 1),
         benign=st.integers(1, 100).map("{}%".format),
+        keep=st.integers(1, 100).map("{}%".format),
     ),
     "pins": st.sampled_from(PINS),
     "usage": st.sampled_from(USAGE),
@@ -114,9 +115,9 @@ FACTS = st.builds(
 def strictness(decision: Decision) -> list[float]:
     """One number for each field of a Decision; greater is stricter."""
     if decision.exempt:
-        return [float("-inf")] * 21
+        return [float("-inf")] * 22
     if decision.refusal is not None:
-        return [float("inf")] * 21
+        return [float("inf")] * 22
 
     def most(value: float | None) -> float:
         return -float("inf") if value is None else -value
@@ -136,6 +137,7 @@ def strictness(decision: Decision) -> list[float]:
         decision.embeddings.noise,
         decision.embeddings.adaptive,
         -decision.embeddings.benign,
+        -decision.embeddings.keep,
         PINS.index(decision.pins),
         USAGE.index(decision.usage),
         AT_LIMIT.index(decision.at_limit),
@@ -230,6 +232,7 @@ WHOLE = st.builds(
     embedding_rotate=st.none() | st.booleans(),
     embedding_adaptive=st.none() | st.floats(0, 4),
     embedding_benign=st.none() | st.floats(0.1, 1),
+    embedding_keep=st.none() | st.floats(0.1, 1),
     pins=st.none() | st.sampled_from(PINS),
     usage=st.none() | st.sampled_from(USAGE),
     at_limit=st.none() | st.sampled_from(AT_LIMIT),
@@ -280,6 +283,7 @@ ORDERS = {
     "embedding_rotate": (False, True),
     "embedding_adaptive": (0.0, 0.5),
     "embedding_benign": (0.5, 0.1),
+    "embedding_keep": (1.0, 0.75),
     "pins": ("allow", "force"),
     "usage": ("round", "drop"),
     "at_limit": ("slow", "cut"),

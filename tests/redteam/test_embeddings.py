@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hardening.cli import app
-from hardening.redteam.embeddings import averaging, search, thief
+from hardening.redteam.embeddings import averaging, groups, search, seen, thief
 from hardening.redteam.embeddings.client import Caller, mounted
 from hardening.redteam.embeddings.encoder import Encoder, texts, unit
 
@@ -68,5 +68,29 @@ def test_the_command_reports_every_claim_with_its_control() -> None:
     claims = {claim["name"]: claim for claim in json.loads(result.stdout)["claims"]}
     assert claims["embeddings_repeats_gain"]["holds"]
     assert claims["embeddings_benign_ndcg"]["holds"]
+    assert all(claim["holds"] for claim in claims.values())
     assert claims["embeddings_remap_cosine"]["control"] > 0.99
     assert claims["embeddings_remap_cosine"]["n"] == 1024
+
+
+def test_a_copy_of_what_leaves_in_part_has_no_more_of_it() -> None:
+    """Catches directions that come back with more texts; the control has them all."""
+    kept = mounted(ENCODER, averaging.policy(0.0, members=1, keep=0.75)).vectors(TEXTS)
+    assert thief.linear(lesson(kept)) == pytest.approx(0.75**0.5, abs=0.03)
+    copy = thief.copied(lesson(CLEAN))
+    assert thief.cosine(copy, CLEAN[200:]) == pytest.approx(thief.linear(lesson(CLEAN)))
+
+
+def test_shared_texts_undo_a_rotation_and_nothing_else_does() -> None:
+    found = groups.compared(ENCODER, seed=3)
+    by_texts = dict(zip(groups.SHARED, found.across, strict=True))
+    assert abs(by_texts[0.0]) < 0.1
+    assert 0.2 < by_texts[0.5] < 0.8
+    assert by_texts[1.125] > 0.999
+    assert found.inside < 1e-5
+
+
+def test_who_asks_for_everything_is_told_from_who_does_not_and_many_are_not() -> None:
+    rows = {str(row[0]): row for row in seen.rows(ENCODER, count=3000, seed=3)}
+    assert [row[3] for row in rows.values()] == [0.0, 0.5, 0.5, 0.5, 0.0]
+    assert [float(row[4] or 0.0) > 4 for row in rows.values()] == [False, True, True, True, False]

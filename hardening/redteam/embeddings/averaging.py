@@ -56,10 +56,11 @@ EXACT = ("the same question", "accounts of one group", "other names of the model
 """Ways that ask for the same vector: noise must not get less by them."""
 
 
-def policy(noise: float, *, members: int) -> str:
+def policy(noise: float, *, members: int, step: float = 0.001, keep: float = 1.0) -> str:
     """A policy with noise for all, and groups with a member each."""
     listed = "".join(f"    group-{at}: [member-{at}]\n" for at in range(members))
-    return f"version: 1\naccounts:\n  groups:\n{listed}defaults: {{embeddings: {{step: 0.001, noise: {noise:g}}}}}\n"
+    terms = f"step: {step:g}, noise: {noise:g}, keep: {100 * keep:g}%"
+    return f"version: 1\naccounts:\n  groups:\n{listed}defaults: {{embeddings: {{{terms}}}}}\n"
 
 
 def left(drawn: list[Floats], clean: Floats) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -28,15 +29,26 @@ def cosine(ours: Floats, theirs: Floats) -> float:
 
 
 def linear(lesson: Lesson) -> float:
-    """The best cosine to clean vectors of a linear student.
+    """The best cosine to clean vectors of a linear student."""
+    return max(cosine(rows, lesson.clean) for rows in _students(lesson))
 
-    How strongly it is held back is chosen on the clean vectors themselves: no thief has more.
+
+def copied(lesson: Lesson) -> Floats:
+    """What the best linear student makes of the texts that it was not taught."""
+    return max(_students(lesson), key=lambda rows: cosine(rows, lesson.clean))
+
+
+def _students(lesson: Lesson) -> Iterator[Floats]:
+    """The vectors of linear students that are held back more and more.
+
+    How strongly is chosen on the clean vectors themselves: no thief has more.
     """
     given, held = _with_one(lesson.given), _with_one(lesson.held)
     values, turn = np.linalg.eigh(given.T @ given)
     known, shown = turn.T @ (given.T @ lesson.taught), held @ turn
     values = np.maximum(values, 0.0)
-    return max(cosine(shown / (values + ridge * values.mean()) @ known, lesson.clean) for ridge in _RIDGES)
+    for ridge in _RIDGES:
+        yield shown / (values + ridge * values.mean()) @ known
 
 
 def layered(lesson: Lesson, *, seed: int) -> float:
