@@ -61,7 +61,7 @@ def compile_policy(
         preset=origin.preset,
         identify=file.accounts.identify,
         trusted_proxies=file.accounts.trusted_proxies,
-        doors=DoorTerms(MappingProxyType(dict(file.doors.own)), file.doors.unknown),
+        doors=DoorTerms(MappingProxyType(dict(file.doors.own)), file.doors.unknown, file.doors.kept),
         limits=MappingProxyType({name: _limit(name, spec) for name, spec in file.limits.items()}),
         on_failure=FailureTerms(**file.on_failure.model_dump()),
         runtime=_runtime(file.runtime),

@@ -36,10 +36,11 @@ _NO_ENVIRONMENT: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class DoorTerms:
-    """The app's own paths with the format each speaks (or `pass`), and what unknown paths get."""
+    """The app's own paths with the format each speaks (or `pass`), what unknown paths get, and kept answers."""
 
     own: Mapping[str, str]
     unknown: Literal["report", "block"]
+    kept: Literal["now", "strictest"] = "now"
 
 
 @dataclass(frozen=True, slots=True)

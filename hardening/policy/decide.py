@@ -25,7 +25,10 @@ def decide(policy: Policy, facts: RequestFacts, account: Account, standing: Stan
     `now` is in seconds since 1970.
     """
     hits, layers = policy.acting(facts, account, now)
-    return _for(facts, _decision(policy, hits, policy.layers_of(standing) & layers, account.proven))
+    decision = _decision(policy, hits, policy.layers_of(standing) & layers, account.proven)
+    if facts.kept and policy.doors.kept == "strictest":
+        decision = _as_then(decision, _decision(policy, hits, layers, account.proven))
+    return _for(facts, decision)
 
 
 def would(
@@ -37,8 +40,16 @@ def would(
     if policy.mode == "enforce" and hits & rules == hits and over & layers == over:
         return None  # as for nearly every request: nothing that acts on it is in shadow
     decision = decide(policy, facts, account, standing, now)
-    whole = replace(_for(facts, _decision(policy, hits, over, account.proven)), enforced=True)
+    whole = _decision(policy, hits, over, account.proven)
+    if facts.kept and policy.doors.kept == "strictest":
+        whole = _as_then(whole, _decision(policy, hits, (1 << len(policy.layers)) - 1, account.proven))
+    whole = replace(_for(facts, whole), enforced=True)
     return whole if whole != decision else None
+
+
+def _as_then(now: Decision, then: Decision) -> Decision:
+    """The Decision with what it says of an answer that was kept as it may have been when that was made."""
+    return replace(now, reasoning=then.reasoning, logprobs=then.logprobs, usage=then.usage)
 
 
 def _for(facts: RequestFacts, decision: Decision) -> Decision:

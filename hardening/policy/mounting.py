@@ -41,7 +41,10 @@ _VARIABLE = {"type": "string", "pattern": r"\$\{"}
 """Beside each value under `runtime`: one that the environment fills in."""
 
 _IDENTITY = "app, bearer, client or header:<name>"
-_PATH = "a path that begins with /, without query, with * as its last part only, or `unknown`"
+_PATH = "a path that begins with /, without query, with * as its last part only, or `unknown` or `kept`"
+_TERMS = ("unknown", "kept")
+"""The keys of `doors` that are no paths."""
+
 _LIMITS_PATH = "a path that begins with / and ends with a name, without query and *, such as /v1/limits"
 _DOOR = f"pass or a format ({', '.join(FORMATS)})"
 _STORE = f"an address that begins with {', '.join(_STORES)}"
@@ -163,15 +166,15 @@ class Accounts(Strict):
 
 
 def split_doors(value: object) -> object:
-    """`unknown` apart from the paths, which are the other keys."""
+    """`unknown` and `kept` apart from the paths, which are the other keys."""
     if not isinstance(value, dict):
-        raise ValueError("a mapping of paths to formats, and `unknown`")
-    own = {key: target for key, target in value.items() if key != "unknown"}
-    return {**({"unknown": value["unknown"]} if "unknown" in value else {}), "own": own}
+        raise ValueError("a mapping of paths to formats, `unknown` and `kept`")
+    own = {key: target for key, target in value.items() if key not in _TERMS}
+    return {**{key: value[key] for key in _TERMS if key in value}, "own": own}
 
 
 def _doors_as_written(schema: dict[str, Any]) -> None:
-    """The schema of the file: paths are keys beside `unknown`."""
+    """The schema of the file: paths are keys beside the others."""
     own = schema["properties"].pop("own")
     paths = {"description": own["description"], "examples": own["examples"]}
     schema["patternProperties"] = {r"^/([^?#*]*|([^?#*]*/)?\*)$": {**own["additionalProperties"], **paths}}
@@ -193,6 +196,12 @@ class Doors(Strict):
         description="What a request other than GET gets at a path that nobody declared: it is passed, and counted "
         "where the answer looks like a model's, or it is refused.",
         examples=["block"],
+    )
+    kept: Literal["now", "strictest"] = Field(
+        default="now",
+        description="How an answer is given that the server kept (GET of a stored response): as its account stands now, or with the reasoning,"
+        " log-probabilities and counts of the strictest band, for nobody knows in which one it was made.",
+        examples=["strictest"],
     )
 
 

@@ -95,6 +95,21 @@ def test_a_refusal_of_one_of_several_models_refuses_and_what_was_kept_is_given()
     assert (kept.refusal, kept.reasoning.show) == (None, "none")
 
 
+def test_what_was_kept_may_have_been_made_under_any_band() -> None:
+    """Catches answers that are fetched when the band in which they were made is left."""
+    bands = "risk: {bands: {high: {enter: 0.8, leave: 0.7, reasoning: {show: none}, logprobs: {top: 0}, pace: 5/s}}}\n"
+    base = BASE + bands + "doors: {kept: %s}\n"
+    for kept, show, top in (("now", "summary", 5), ("strictest", "none", 0)):
+        policy = with_rules("{name: one, limits: [big]}", base=base % kept)
+        decision = decided(policy, model="", others=("",), kept=True)
+        assert (decision.reasoning.show, decision.logprobs.top, decision.pace_per_s) == (show, top, None)
+        assert decided(policy).reasoning.show == "summary"
+    shadow = with_rules("{name: one, limits: [big]}", base=base % "strictest" + "mode: shadow\n")
+    told = would(shadow, asked(kept=True), Account("a"), Standing(), NOW)
+    assert told is not None
+    assert (told.reasoning.show, told.enforced) == ("none", True)
+
+
 def test_nobody_is_exempt_for_one_of_several_models() -> None:
     policy = with_rules(OURS)
     assert decided(policy, "svc-1", others=("m2",)).exempt
