@@ -36,6 +36,13 @@ _AROUND = frozenset({"http.response.pathsend", "http.response.zerocopysend"})
 _REPEATED = Refusal(403, "forbidden", "the answer repeats reasoning that is withheld here")
 
 
+def _unreadable_for(fault: WireError) -> str:
+    """What a client is told of an answer that cannot be read: of vectors how to ask for some that can."""
+    if fault.format != "embeddings":
+        return "the model server's answer cannot be read"
+    return "the model server packed its embeddings in a way that nobody asked for; name float, base64 or base64_int8 as their encoding"
+
+
 async def _nothing() -> None:
     """A send that has nothing to send."""
 
@@ -353,7 +360,7 @@ class Response:
             self._beats.stop()
             await self._pass(message, plain=True)
         else:
-            words = "the model server's answer cannot be read" if unreadable else "the answer cannot be given"
+            words = _unreadable_for(fault) if isinstance(fault, WireError) else "the answer cannot be given"
             status = max(self.answered or 0, 502) if unreadable else 500  # clients wait by a 503
             await self._end_badly(Refusal(status, "internal", words))
 

@@ -147,6 +147,7 @@ def test_bytes_in_base64_leave_on_the_grid_where_they_are_asked_for(model: str) 
     if model != "as-it-is":
         unasked, _, _ = asked({**ASKED, "model": model}, body=body)
         assert unasked.status == 502
+        assert b"name float, base64 or base64_int8" in unasked.body
 
 
 def test_floats_leave_on_the_grid_though_bytes_were_asked_for() -> None:
