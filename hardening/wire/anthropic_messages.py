@@ -53,7 +53,6 @@ RESPONSE = compile_table(
     },
     owners=("content[]", "message.content[]"),
     guarded=("", "message", *_OBJECTS),
-    wrapped=("data",),
     retold=dict.fromkeys(_OBJECTS, (_OF_NO_KIND,)),
     ends=("content_block_stop",),
     deltas=("content_block_delta",),

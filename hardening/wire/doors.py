@@ -40,6 +40,7 @@ _KNOWN = (
     _Known("/completions", "openai_completions"),
     _Known("v1/completions", "openai_completions"),
     _Known("api/v0/completions", "openai_completions"),
+    _Known("beta/completions", "openai_completions"),
     _Known("deployments/{model}/completions", "openai_completions"),
     _Known("engines/{model}/completions", "openai_completions"),
     _Known("/completion", "openai_completions"),
@@ -87,6 +88,7 @@ _COUNTS = (
 _STORED: dict[str, str | None] = {
     "responses/input_tokens": None,
     "chat/completions/*": "openai_chat",
+    "chat/deferred-completion/*": "openai_chat",
     "chat/completions/*/messages": "openai_chat",
     "v1/responses/*": "openai_responses",
     "responses/resp_*": "openai_responses",  # below another prefix a page of any site may have such a path

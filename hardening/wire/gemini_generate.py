@@ -55,7 +55,6 @@ RESPONSE = compile_table(
     },
     owners=("candidates", "candidates[]"),
     guarded=("", _CANDIDATE, _CONTENT, _PARTS),
-    wrapped=("response",),  # as some gateways have it
 )
 
 _CONFIG = "{generationConfig,generation_config}"

@@ -82,8 +82,7 @@ FIELDS = {
 """What stands where; text completions have all of it as well, beside text of their own."""
 OWNERS = ("choices[]",)
 GUARDED = ("", "choices[]", _SPOKEN, _EXTRA, _PARTS, "x_groq")
-WRAPPED = ("data",)  # as a list of kept answers has it
-RESPONSE = compile_table(FIELDS, owners=OWNERS, guarded=GUARDED, wrapped=WRAPPED)
+RESPONSE = compile_table(FIELDS, owners=OWNERS, guarded=GUARDED)
 
 REQUEST = compile_questions(
     {

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from hardening.wire import openai_chat
 from hardening.wire.grammar import Grammar
-from hardening.wire.openai_chat import FIELDS, GUARDED, OWNERS, WRAPPED, error_body
+from hardening.wire.openai_chat import FIELDS, GUARDED, OWNERS, error_body
 from hardening.wire.pins import Touch, prompts
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Role, compile_table
@@ -37,7 +37,6 @@ RESPONSE = compile_table(
     {**FIELDS, "object": Role.HEAD, "choices[].text": Role.TEXT, **_NATIVE},
     owners=OWNERS,
     guarded=GUARDED,
-    wrapped=WRAPPED,
 )
 
 REQUEST = compile_questions(

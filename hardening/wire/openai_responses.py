@@ -103,7 +103,6 @@ RESPONSE = compile_table(
     },
     owners=("", "output[]", "response.output[]"),
     guarded=("response", _OBJECTS, _PARTS),
-    wrapped=("data",),  # as a list of kept items has it
     retold={"": _KINDS, _OBJECTS: _KINDS, _PARTS: (_OF_TRACE, _OF_NO_KIND)},
     ends=("response.output_text.done", "response.output_item.done"),
     deltas=(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -97,6 +98,11 @@ SEALS = frozenset({Role.SEAL, Role.SEAL_APART})
 LENGTHS = frozenset({Role.USAGE, Role.COUNT_PROMPT, Role.COUNT_COMPLETION, Role.LENGTH})
 
 
+ENVELOPES = ("data", "response", "responses", "result", "results", "body", "output", "outputs")
+"""Keys under which gateways, batches and lists of kept answers put whole answers."""
+_DEPTH = 3  # as in a list of batches: data, response, body
+
+
 @dataclass(frozen=True, slots=True)
 class Retelling:
     """What values in an object mean where a `type` of it is found by `match`."""
@@ -176,7 +182,7 @@ def compile_table(
     *,
     owners: tuple[str, ...] = (),
     guarded: tuple[str, ...] = (),
-    wrapped: tuple[str, ...] = (),
+    wrapped: tuple[str, ...] = ENVELOPES,
     retold: Mapping[str, tuple[Retelling, ...]] = MappingProxyType({}),
     ends: tuple[str, ...] = (),
     deltas: tuple[str, ...] = (),
@@ -187,28 +193,32 @@ def compile_table(
 
     `owners` are the objects whose number (`index`, else their position) an event carries;
     in `guarded` objects an unknown key whose name speaks of reasoning is reasoning. Under the keys
-    in `wrapped`, here and in the elements of a list at the root, the whole may stand once more, or a list of such.
+    in `wrapped`, where the table has none of its own, the whole may stand once more, or a list of such, three deep.
     Of the objects in `retold` the first retelling that matches is told.
     """
-
-    def tree() -> Node:
-        root = grow(roles, owners, guarded)
-        for path, retellings in retold.items():
-            for _, node in nodes(root, path):
-                node.retold = retellings
-        return root
-
-    root = tree()
-    if wrapped:
-        root.items, elements = tree(), tree()
-        root.items.owner = elements.owner = True
-        for key in wrapped:
-            inner = root.keys[key.encode()] = root.items.keys[key.encode()] = tree()
-            inner.items = elements
+    root = grow(roles, owners, guarded)
+    for path, retellings in retold.items():
+        for _, node in nodes(root, path):
+            node.retold = retellings
+    if wrapped and not embeds:  # vectors are found wherever they stand
+        root = _enveloped(root, wrapped)
     ended, carried, last = (
         frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas, finals)
     )
     return Table(root, ended, carried, last, embeds)
+
+
+def _enveloped(tree: Node, keys: tuple[str, ...]) -> Node:
+    """The tree as it may stand by itself, in lists, and under each of the keys; what is below its root is one for all."""
+    envelopes: dict[bytes, Node] = {}
+    for _ in range(_DEPTH + 1):
+        whole, element = copy(tree), copy(tree)
+        whole.keys = element.keys = tree.keys | {
+            key: node for key, node in envelopes.items() if key not in tree.keys
+        }
+        whole.items, element.owner = element, True
+        envelopes = dict.fromkeys((key.encode() for key in keys), whole)
+    return whole
 
 
 def grow(roles: Mapping[str, Role], owners: tuple[str, ...] = (), guarded: tuple[str, ...] = ()) -> Node:

@@ -2,7 +2,7 @@
 
 They are claimed without a codec, so they are closed while a policy enforces; a policy opens one with a row of
 its own (`doors: {/generate: pass}`). Source: the route tables of vLLM 0.33, SGLang 0.5, llama.cpp, LiteLLM
-1.109, Ollama, TGI and of the vendors' API references (read 2026-11-25).
+1.109, Ollama, TGI and of the vendors' API references (read 2026-11-26).
 
 Not here, and so unknown paths, which a policy reports or blocks: what tells nothing of an answer (tokenizers,
 lists of models), what an app of any kind may call a path of its own (`/v1/chat`), and scores (rerank, classify), which no
@@ -36,6 +36,9 @@ SIDE_DOORS = (
     "v1/conversations/*/restart",
     "v1beta/interactions",
     "v1beta/interactions/*",
+    "v1beta/batches/*",
+    "*:generateContent",  # below no model: that of Google's code assistants
+    "*:streamGenerateContent",
     # speech in and out, over websockets for the most part
     "v1/realtime",
     "v1/realtime/*",
@@ -83,6 +86,33 @@ SIDE_DOORS = (
     "/apply-template",
     "/v1/stream",
     "/v1/streams/lookup",
+    # KServe and Triton, LMDeploy, KoboldCpp, text-generation-webui
+    "v2/models/*/infer",
+    "v2/models/*/generate",
+    "v2/models/*/generate_stream",
+    "v2/models/*/versions/*/infer",
+    "v2/models/*/versions/*/generate",
+    "v2/models/*/versions/*/generate_stream",
+    "v1/chat/interactive",
+    "api/v1/generate",
+    "api/latest/generate",
+    "api/extra/generate/*",
+    "v1/internal/logits",
+    # Qwen's, Cloudflare's and IBM's own
+    "services/aigc/text-generation/generation",
+    "services/aigc/multimodal-generation/generation",
+    "services/embeddings/text-embedding/text-embedding",
+    "accounts/*/ai/run/*",
+    "accounts/*/ai/run/*/*",
+    "accounts/*/ai/run/*/*/*",
+    "ml/v1/text/chat",
+    "ml/v1/text/chat_stream",
+    "ml/v1/text/generation",
+    "ml/v1/text/generation_stream",
+    "ml/v1/deployments/*/text/chat",
+    "ml/v1/deployments/*/text/chat_stream",
+    "ml/v1/deployments/*/text/generation",
+    "ml/v1/deployments/*/text/generation_stream",
     # LiteLLM
     "/interactions",
     "/a2a/**",

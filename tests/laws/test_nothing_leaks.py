@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -116,6 +117,33 @@ def test_an_answer_that_was_kept_is_cut_as_well(policy: str, path: str) -> None:
     for method in ("GET", "HEAD", "POST", "PUT"):
         upstream = REASONED if "batches" in path else said_at(path)
         assert not find_leaks(answer(upstream, policy=policy, path=path, method=method).body, TRACE)
+
+
+ENVELOPES: dict[str, Callable[[object], object]] = {
+    "asked in the background": lambda said: {"id": "1", "status": "COMPLETED", "response": said},
+    "batches": lambda said: {
+        "object": "list",
+        "data": [{"custom_id": "1", "response": {"status_code": 200, "body": said}}],
+    },
+    "results of a list": lambda said: [{"results": [said, said]}],
+}
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+@pytest.mark.parametrize("kind", [JSON, SSE])
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+def test_an_answer_in_envelopes_is_read_to_its_tags_and_rows(policy: str, kind: bytes, envelope: str) -> None:
+    """Catches text and numbers at a place that no table knows, which a policy may only report."""
+    row = {"token": "a", "logprob": -0.12345, "bytes": [97], "top_logprobs": []}
+    said = json.loads(
+        body({"content": f"<think>{TRACE}</think>{ANSWER}"}, choice={"logprobs": {"content": [row]}})
+    )
+    told = json.dumps(ENVELOPES[envelope](said)).encode()
+    left = answer(told if kind == JSON else sse(told), kind=kind, policy=policy)
+    assert left.status == 200
+    assert ANSWER.encode() in left.body
+    assert not find_leaks(left.body, TRACE)
+    assert b"0.12345" not in left.body
 
 
 def streamed(*frames: object) -> bytes:

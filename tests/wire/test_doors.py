@@ -50,6 +50,7 @@ VECTORS = "openai_embeddings"
         ("/openai_passthrough/responses", RESPONSES),
         ("/v1/engines/davinci/completions", TEXTS),
         ("/api/v0/completions", TEXTS),
+        ("/deepseek/beta/completions", TEXTS),
         ("/engines/org/m/completions", TEXTS),
         ("/engines//completions", TEXTS),
         ("/engines/;m/completions", TEXTS),
@@ -140,6 +141,7 @@ def test_kept_answers_have_doors_of_their_own() -> None:
     assert kept.codec.name == CHAT
     assert kept.name == "/chat/completions/*/messages"
     assert doors.stored("/v1/chat/completions/chatcmpl-1") is not None
+    assert doors.stored("/v1/chat/deferred-completion/r1") is not None
     assert doors.stored("/v1/chat/completions") is None
     assert Doors(known=False).stored("/v1/chat/completions/x") is None
 
@@ -240,6 +242,15 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ("/spend/logs", "/spend/logs/**"),
         ("/VLLM/inference/v1/generate", "/inference/v1/generate"),
         ("/v1/responses/render", "/v1/responses/render"),
+        ("/v1internal:streamGenerateContent", "/*:streamGenerateContent"),
+        ("/v2/models/m/versions/1/generate_stream", "/v2/models/*/versions/*/generate_stream"),
+        ("/kobold/api/v1/generate", "/api/v1/generate"),
+        (
+            "/api/v1/services/aigc/text-generation/generation",
+            "/services/aigc/text-generation/generation",
+        ),
+        ("/client/v4/accounts/a/ai/run/@cf/org/m", "/accounts/*/ai/run/*/*/*"),
+        ("/v1beta/batches/b1", "/v1beta/batches/*"),
     ],
 )
 def test_side_doors_are_claimed_and_not_read(path: str, name: str) -> None:

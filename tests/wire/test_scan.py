@@ -135,10 +135,28 @@ def test_a_walk_that_would_end_before_its_value_does_is_refused(raw: bytes) -> N
         Walk(raw, 0, TABLE, format="test", end=len(raw))
 
 
-def test_a_whole_may_stand_in_a_list_and_under_a_key() -> None:
-    table = compile_table({"a": Role.TEXT}, wrapped=("data",)).root
-    for raw in (b'[{"a":"1"}]', b'{"data":{"a":"1"}}', b'{"data":[{"a":"1"}]}', b'[{"a":"1"},{"b":2}]'):
-        assert [site.role for site in Walk(raw, 0, table, format="test").sites] == [Role.TEXT]
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'[{"a":"1"}]',
+        b'{"data":{"a":"1"}}',
+        b'{"data":[{"a":"1"}]}',
+        b'[{"a":"1"},{"b":2}]',
+        b'{"data":[{"id":1,"response":{"status":200,"body":{"a":"1"}}}]}',
+        b'[{"result":{"outputs":[{"results":[{"a":"1"}]}]}}]',
+    ],
+)
+def test_a_whole_may_stand_in_lists_and_under_keys(raw: bytes) -> None:
+    """Catches answers of a batch, whose tags and rows no table finds."""
+    table = compile_table({"a": Role.TEXT}).root
+    assert [site.role for site in Walk(raw, 0, table, format="test").sites] == [Role.TEXT]
+
+
+def test_a_key_of_the_table_is_no_envelope_and_no_depth_breaks_a_walk() -> None:
+    table = compile_table({"a": Role.TEXT, "data": Role.NOTE}).root
+    assert [site.role for site in Walk(b'{"data":{"a":"1"}}', 0, table, format="test").sites] == [Role.NOTE]
+    deep = b'{"result":' * 100_000 + b'{"a":"1"}' + b"}" * 100_000
+    assert Walk(deep, 0, table, format="test").sites == []
 
 
 def test_long_strings_that_no_table_knows_are_noted_at_any_depth() -> None:
