@@ -23,6 +23,7 @@ from hardening.transform.chain import Chain, Makers
 from hardening.transform.coverage import CoverageNoise, Coverages, Covering
 from hardening.transform.drift import Drift
 from hardening.transform.noise import RowNoise
+from hardening.transform.overlap import Overlap
 from hardening.transform.pace import Pace
 from hardening.transform.projection import Kept
 from hardening.transform.question import Question
@@ -37,7 +38,7 @@ from hardening.wire.prefixes import prefixes
 from hardening.wire.requests import Edits
 from hardening.wire.resent import may_resend
 from hardening.wire.seals import without_seals
-from hardening.wire.unseal import carries_seals
+from hardening.wire.unseal import Unsealed, carries_seals
 
 _BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and of the rows
 
@@ -131,6 +132,8 @@ class Exchange:
         self._pass_unreadable = tools.pass_unreadable or not self._acts
         self._question = Question()
         self._restoring = Restoring(facts, owner, tools.families)
+        self._restored: Restored | None = None
+        self._overlap: Overlap | None = None
         self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
         self._bytes_per_token = bytes_per_token
         self._bound = bound
@@ -185,7 +188,7 @@ class Exchange:
             self._reasons.add("pins")
         if not self._acts:
             shown = any(switch.pin.touches & Touch.GIVEN for switch in switches)
-            return self._restored(body) if carries and not shown else body
+            return self._opened(body) if carries and not shown else body
         for switch in switches:
             shown = carries and bool(switch.pin.touches & Touch.GIVEN)
             if switch.new is None or self._decision.pins == "refuse" or shown:
@@ -202,7 +205,7 @@ class Exchange:
         if max_tokens is not None or top_logprobs is not None or drop_resent or self.forced is not None:
             edits = Edits(max_tokens, top_logprobs, drop_resent, drop_resent and sealed_only)
             body = self._codec.edit_request(body, edits, switches)
-        return self._restored(body) if carries else body
+        return self._opened(body) if carries else body
 
     def counted(self, body: bytes) -> bytes | Refusal:
         """The body for a server that only counts it: as the model would get it, and with no other change.
@@ -216,23 +219,40 @@ class Exchange:
                 return not_allowed(switch) if self._acts else body
         tells = not self._hides or self._decision.usage == "keep"
         closed = self._hides and not self._decision.reasoning.seal
-        return self._restoring.request(body, self._tools.sealer if tells and not closed else None).body
+        return self._unsealed(body, self._tools.sealer if tells and not closed else None).body
 
     @property
-    def restored(self) -> tuple[str, ...]:
-        """The traces that were put back into the request, which only the model may read."""
-        return self._restoring.traces
+    def restores(self) -> bool:
+        """Whether traces were put back into the request, which only the model may read."""
+        return self._restored is not None
 
-    def _restored(self, body: bytes) -> bytes | Refusal:
+    def study(self) -> bool:
+        """Learn a little of those traces, in no more than a millisecond; whether there is more.
+
+        What is left is learnt when the response starts.
+        """
+        return self._restored is not None and self._restored.learn()
+
+    def _opened(self, body: bytes) -> bytes | Refusal:
         """The body with its seals opened, where the policy lets traces be sealed.
 
         Where one lacks that its API wants, who hides a trace refuses; else the API says so itself.
         """
         closed = self._hides and not self._decision.reasoning.seal
-        found = self._restoring.request(body, None if closed else self._tools.sealer)
+        found = self._unsealed(body, None if closed else self._tools.sealer)
         if found.needed:
             self._reasons.add("seal")
         return _NEEDED if found.needed and self._hides else found.body
+
+    def _unsealed(self, body: bytes, sealer: Sealer | None) -> Unsealed:
+        """The body with its seals opened, or without them; what was in them is known from here on."""
+        found = self._restoring.request(body, sealer)
+        if self._restoring.traces:
+            if self._hides and self._decision.reasoning.overlap != "ignore":
+                self._overlap = Overlap()
+            learn = None if self._overlap is None else self._overlap.learn
+            self._restored = Restored(self._restoring.traces, learn)
+        return found
 
     def _switches(self, body: bytes, touches: Touch) -> tuple[Switch, ...]:
         """The switches of the request that touch what is withheld, or one of `touches`."""
@@ -283,7 +303,9 @@ class Exchange:
         if self._watches and status < 400:  # an error is told in words, by whom and wherever it arose
             self._drift = Drift()
         asked, self._asked = self._asked, None
-        restored = Restored(self.restored) if self.restored else None
+        while self.study():
+            pass
+        restored = self._restored
         self._changes = self._acts or restored is not None
         self._seals = seals = self._sealing(asked) if status < 400 else None
         chain = Chain(
@@ -299,6 +321,7 @@ class Exchange:
             sealing=seals.begin if seals is not None and seals.place.alone else None,
             restored=restored,
             prompt_tokens=int(self._facts.prompt_bytes / _TOLD_BYTES_PER_TOKEN),
+            overlap=self._overlap,
         )
         self._reply = Reply(
             self._codec,

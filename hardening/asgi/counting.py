@@ -26,7 +26,7 @@ class Counter(Responder):
         return case.received if asked is case.body else asked
 
     def _open_response(self, exchange: Exchange, inbound: Inbound) -> Response | Watched:
-        if exchange.restored:
+        if exchange.restores:
             return Response(exchange=exchange, control=self, inbound=inbound, send=self._send)
         return Watched(exchange=exchange, control=self, send=self._send)
 

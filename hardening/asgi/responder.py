@@ -169,7 +169,7 @@ class Responder:
         return False
 
     def _open_response(self, exchange: Exchange, inbound: Inbound) -> Response | Watched:
-        if self._case.decision.acts or exchange.restored:  # what was sealed stays hidden in shadow too
+        if self._case.decision.acts or exchange.restores:  # what was sealed stays hidden in shadow too
             return Response(exchange=exchange, control=self, inbound=inbound, send=self._send)
         return Watched(exchange=exchange, control=self, send=self._send)
 

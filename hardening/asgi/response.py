@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 
@@ -13,6 +14,7 @@ from hardening.asgi.control import Control
 from hardening.asgi.encoding import Unpacker
 from hardening.asgi.inbound import Inbound
 from hardening.asgi.resting import Resting
+from hardening.asgi.studying import study
 from hardening.errors import WireError
 from hardening.exchange import Exchange
 from hardening.facts import Outcome, Refusal
@@ -71,6 +73,7 @@ class Response:
         "_send",
         "_start",
         "_stopped",
+        "_studying",
         "_unpacker",
         "answered",
         "body_s",
@@ -85,6 +88,7 @@ class Response:
         self._send = send
         self._beats = Beats(exchange, clock=control.now, send=send, on_fault=control.passes)
         self._resting = Resting(exchange, control, self._beats, inbound)
+        self._studying = asyncio.ensure_future(study(exchange, control.now)) if exchange.restores else None
         self._start: Message | None = None
         self._kept = False
         self._raw: list[bytes] = []
@@ -175,6 +179,8 @@ class Response:
         """Let nothing more leave, and no timer ring."""
         self._stopped = self._resting.over = True
         self._flowing = False
+        if self._studying is not None:
+            self._studying.cancel()
         self._beats.stop()
 
     async def _take(self, message: Message) -> None:
@@ -200,6 +206,8 @@ class Response:
         try:
             if coding is not None and coding.strip().lower() != b"identity":
                 self._unpacker = Unpacker(coding, UNPACKED_BYTES)
+            if self._studying is not None:
+                await self._studying
             start = self._exchange.start(self.status, headers)
         except Exception as fault:  # noqa: BLE001  as in send
             await self._fault(fault, message)

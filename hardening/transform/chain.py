@@ -53,12 +53,13 @@ class Chain:
         sealing: Callable[[], Keeping] | None = None,
         restored: Restored | None = None,
         prompt_tokens: int | None = None,
+        overlap: Overlap | None = None,
     ) -> None:
         """`embeds` says that the response holds embeddings, `in_bytes` that they were asked for as base64 of bytes.
 
         `choices` is how many answers were asked for. `sealing` begins the seal of a trace that comes in pieces.
         `restored` are the traces in the request: whatever the decision shows, no copy of them leaves but as an answer;
-        `prompt_tokens` is what is told of their prompt where counts are coarse.
+        `overlap` knows their words, where an answer that repeats them matters; `prompt_tokens` is what is told of their prompt where counts are coarse.
         Where the decision asks for noise on rows, none leaves without `noise`, nor one that it wants changed by a secret without `vector_noise`. `asks_rows` says that rows were asked for.
         """
         reasoning, logprobs = decision.reasoning, decision.logprobs
@@ -74,7 +75,7 @@ class Chain:
             self.usage = CoarseUsage(decision.usage, choices=choices, prompt=told)
         self.overlap: Overlap | None = None
         if decision.acts and reasoning.show != "full":
-            self.overlap = None if reasoning.overlap == "ignore" else Overlap()
+            self.overlap = None if reasoning.overlap == "ignore" else overlap or Overlap()
             self.hidden = HeldReasoning(
                 reasoning.show,
                 summariser=lambda: makers.summariser(budget(reasoning)),
@@ -82,9 +83,6 @@ class Chain:
                 sealing=sealing,
                 overlap=self.overlap,
             )
-            if self.overlap is not None and restored is not None:
-                for trace in restored.traces:
-                    self.overlap.learn(trace)
             if reasoning.inline != "never":
                 self.inline = InlineTraces(reasoning.inline)
         bounded = decision.acts and logprobs != LogprobTerms()

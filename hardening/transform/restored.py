@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardening.transform.folded import folded
+from hardening.transform.pieces import PieceSet
 
 _PIECE = 20  # letters and digits in a row that are looked for
 _STEP = 2  # between those that are remembered: any 21 are found, and no 19
+_AT_ONCE = 4096  # characters of a trace that are learnt in one go: a tenth of a millisecond, a whole one where all are escapes
+_BLANK_WITHIN = 64  # characters before the end of those, so that no escape is cut
 _SEARCHED_CHARS = 1 << 20  # of the texts of one frame; with more they count as copies
 _BASE = 0x9E3779B97F4A7C15
 _BETWEEN = "\0" * _PIECE  # stands in no folded text
@@ -22,17 +24,34 @@ Hashes = NDArray[np.uint64]
 class Restored:
     """Finds pieces of restored traces in other texts, whatever these were escaped by.
 
-    One index over all of them, made when first asked; to ask takes as long as the texts are, however many traces there are.
+    One index over all of them, four bytes a character; to ask takes as long as the texts are, however many traces there are.
+    It is learnt piece by piece, and to its end when first asked. `also` is given each piece.
     """
 
-    def __init__(self, traces: Iterable[str]) -> None:
+    def __init__(self, traces: Iterable[str], also: Callable[[str], None] | None = None) -> None:
         self.traces = tuple(dict.fromkeys(traces))
+        self._also = also
+        self._index = PieceSet(sum(map(len, self.traces)) // _STEP)
+        self._work: Iterator[None] | None = self._learnt()
 
-    @cached_property
-    def _index(self) -> Hashes:
-        """The hashes of every second piece, in order: four bytes a character, so 16 MiB at most."""
-        found = [_hashes(folded(trace) or "")[::_STEP] for trace in self.traces]
-        return np.sort(np.concatenate(found)) if found else np.empty(0, np.uint64)  # a tenth of `unique`
+    def learn(self) -> bool:
+        """Learn a little, in no more than a millisecond; whether there is more."""
+        if self._work is not None and next(self._work, self) is self:
+            self._work = None
+        return self._work is not None
+
+    def _learnt(self) -> Iterator[None]:
+        for _ in self._index.clear():
+            yield
+        for trace in self.traces:
+            last = ""
+            for text in _slices(trace):
+                if self._also is not None:
+                    self._also(text)
+                plain = last + (folded(text) or "")
+                self._index.add(_hashes(plain)[::_STEP])
+                last = plain[-(_PIECE - 1) :]
+                yield
 
     def repeats(self, text: str) -> bool:
         """Whether a piece of a trace stands in `text`."""
@@ -47,11 +66,25 @@ class Restored:
         long = [at for at, text in enumerate(plain) if text is not None and len(text) >= _PIECE]
         if not long:
             return found
+        while self.learn():
+            pass
         starts = np.cumsum([0] + [len(plain[at] or "") + _PIECE for at in long])
         asked = _hashes(_BETWEEN.join(plain[at] or "" for at in long))
-        for hit in np.flatnonzero(_within(asked, self._index)):
+        for hit in np.flatnonzero(self._index.holds(asked)):
             found[long[int(np.searchsorted(starts, hit, side="right")) - 1]] = True
         return found
+
+
+def _slices(trace: str) -> Iterator[str]:
+    """The trace in pieces that end at a blank, where one is near."""
+    at = 0
+    while at < len(trace):
+        end = at + _AT_ONCE
+        if end < len(trace):
+            blank = max(trace.rfind(sign, end - _BLANK_WITHIN, end) for sign in " \n")
+            end = end if blank < 0 else blank + 1
+        yield trace[at:end]
+        at = end
 
 
 def _hashes(text: str) -> Hashes:
@@ -71,11 +104,3 @@ def _twice(hashes: Hashes, size: int) -> Hashes:
 
 def _power(exponent: int) -> np.uint64:
     return np.uint64(pow(_BASE, exponent, 1 << 64))
-
-
-def _within(asked: Hashes, index: Hashes) -> NDArray[np.bool_]:
-    if not len(index):
-        return np.zeros(len(asked), np.bool_)
-    at = np.minimum(np.searchsorted(index, asked), len(index) - 1)
-    found: NDArray[np.bool_] = index[at] == asked
-    return found

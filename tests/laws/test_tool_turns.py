@@ -599,6 +599,55 @@ def test_many_and_long_traces_leave_honest_errors_readable(monkeypatch: pytest.M
     assert answer.json()["error"]["message"] == TOO_LONG
 
 
+class Ticking:
+    """A clock on which each look takes a millisecond."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 0.001
+        return self.now
+
+    def wall(self) -> float:
+        return 1.7e9 + self.now
+
+
+@pytest.mark.parametrize("policy", ["baseline", "observe"])
+def test_the_loop_serves_others_while_long_traces_are_learnt(
+    policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Catches an index that is made in one go when the answer starts: .3 s for the traces of a long conversation."""
+
+    def long(talk: str, step: int) -> str:
+        return f"thought {step} of {talk}: " + " ".join(str(i * 7919 % 9973) for i in range(60_000))
+
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def talk() -> None:
+        app = harden(quoting, policy, identify=who, environment={"HARDENING_KEY": KEY}, clock=Ticking())
+        async with clients(mounted(quoting)) as before, clients(app) as client:
+            one = Talk(before, "openai_chat", "long", streamed=False)
+            await one.go_on()
+            one.client = client
+            beside = asyncio.ensure_future(other())
+            answer = await one.go_on()
+            beside.cancel()
+        assert answer.json()["error"]["message"] == ""
+
+    monkeypatch.setattr("tests.laws.thinker.thought", long)
+    quoting = Quoting()
+    quoting.said = lambda body: error(body.decode()[-400_000:])
+    asyncio.run(talk())
+    assert turns > len(long("long", 0)) / 4096 > 60
+
+
 # -- without us, or without its will
 
 

@@ -91,3 +91,27 @@ def test_what_cannot_be_searched_counts_as_a_copy() -> None:
     assert known.repeats("no " * 400_000)
     assert known.repeats("\\" + "u005c" * 20)
     assert not known.repeats("\\" * 100_000 + "u" + "\\" * 100_000)
+
+
+@pytest.mark.parametrize("between", ["", " ", "\n", "\\n", "é 中"])
+def test_no_piece_is_lost_where_a_trace_is_learnt_in_slices(between: str) -> None:
+    trace = between.join(f"{n * n * 7919 % 99991:05}" for n in range(2_000))
+    known = Restored([trace, "of another one " + trace[:50]])
+    wide = 21 * 6  # signs apart, letters for a piece
+    assert all(known.repeats(trace[at : at + wide]) for at in range(0, len(trace) - wide, 3))
+    assert not known.repeats(between.join(f"{n * n * 7877 % 99989:05}" for n in range(2_000))[:wide])
+
+
+def test_a_long_trace_is_learnt_in_many_steps_and_words_with_it() -> None:
+    heard: list[str] = []
+    trace = " ".join(str(n) for n in range(40_000))
+    known = Restored([trace], heard.append)
+    steps = 1
+    while known.learn():
+        steps += 1
+    assert "".join(heard) == trace
+    assert max(map(len, heard)) <= 4096 < len(trace) / 50
+    assert steps > len(heard) > 50
+    assert all(text.endswith(" ") for text in heard[:-1])
+    assert known.repeats(trace[-30:])
+    assert not known.learn()
