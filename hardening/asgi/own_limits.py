@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from inspect import isawaitable
+from urllib.parse import parse_qs
 
 import orjson
 from starlette.types import Message, Scope, Send
@@ -23,6 +24,7 @@ from hardening.policy import claimed
 from hardening.state import ReadableStore
 
 _METHODS = frozenset({"GET", "HEAD"})
+_QUERY_BYTES = 1024
 _STRANGER = Refusal(
     401,
     "unauthenticated",
@@ -76,7 +78,10 @@ async def _looked(service: Service, in_force: InForce, scope: Scope, account: Ac
     """What the store says of the account's limits, without those that are not for its standing."""
     client = scope.get("client")
     facts = RequestFacts("", "", client=client[0] if client else "", headers=tuple(scope["headers"]))
-    asked = claimed(in_force.policy, facts, account, service.clock.wall())
+    policy, wall = in_force.policy, service.clock.wall()
+    asked = claimed(policy, facts, account, wall)
+    if model := _model(scope["query_string"]):
+        asked += claimed(policy, facts._replace(model=model), account, wall, by_model=True)
     store = service.store
     if not isinstance(store, ReadableStore):
         raise TypeError("the store does not tell limits")
@@ -84,8 +89,26 @@ async def _looked(service: Service, in_force: InForce, scope: Scope, account: Ac
     admission = await answer if isawaitable(answer) else answer
     kept = zip(asked, admission.limits, strict=False)
     return admission._replace(
-        limits=tuple([state for charge, state in kept if charge.factor(admission.standing)])
+        limits=tuple(
+            [state for charge, state in kept if charge.factor(admission.standing) and _is_told(state)]
+        )
     )
+
+
+def _model(query: bytes) -> str:
+    """The model that is asked for; empty where none is, or what nobody would call one."""
+    if len(query) > _QUERY_BYTES:
+        return ""
+    return parse_qs(query.decode("latin-1")).get("model", [""])[0]
+
+
+def _is_told(state: LimitState) -> bool:
+    """Whether a limit is told: of a model only that of which the account has used something.
+
+    Else anybody could ask for nothing which models have rules of their own, and a model that shares the allowance of
+    those beyond the bound would look whole.
+    """
+    return state.limit.by != "model" or state.remaining < state.limit.burst
 
 
 def _told(admission: Admission, *, hides_lengths: bool) -> list[Message]:

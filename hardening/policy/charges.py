@@ -34,6 +34,7 @@ _FEWEST_ROWS = 20
 
 _GOING_ON = COMPLETION_UNITS | {"streams"}
 _OWN = frozenset(("org", "account", "key"))
+_OF_A_MODEL = frozenset(("model",))
 _MODEL_CHARS = 128
 
 
@@ -101,13 +102,19 @@ def charges(
     )
 
 
-def claimed(policy: Policy, facts: RequestFacts, account: Account, now: float) -> tuple[Charge, ...]:
-    """A charge of nothing on each limit that is the account's own, or its organisation's: what a look at them asks."""
+def claimed(
+    policy: Policy, facts: RequestFacts, account: Account, now: float, *, by_model: bool = False
+) -> tuple[Charge, ...]:
+    """A charge of nothing on each limit that is the account's own, or its organisation's: what a look at them asks.
+
+    `by_model` asks those in their place that the account has for this model.
+    """
+    own = _OF_A_MODEL if by_model else _OWN
     plan = plan_of(policy, facts, account, now)
     return tuple(
         Charge(claim.limit, _scope(claim.limit.by, account, facts.model), 0.0, claim.by_band, claim.new)
         for claim in plan.claims
-        if claim.limit.by in _OWN
+        if claim.limit.by in own
     )
 
 

@@ -73,7 +73,7 @@ class ReadableStore(Protocol):
     ) -> Admission | Awaitable[Admission]:
         """What is left of the limits of `charges`, whatever their amounts, and the standing; nothing is counted.
 
-        Not for limits of models, or of all accounts. An account that is blocked gets `blocked_s` and nothing of its limits.
+        Of a model it is what that has used while it was counted apart. Not for limits of all accounts. An account that is blocked gets `blocked_s` and nothing of its limits.
 
         Raises:
             StateError: the store did not answer.

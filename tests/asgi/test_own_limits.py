@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -65,8 +67,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": PLAIN_JSON if is_chat else b"{}", "more_body": False})
 
 
-def told(client: httpx.Client, **headers: str) -> dict[tuple[str, str], tuple[int, int]]:
-    answer = client.get("/v1/limits", headers=headers)
+def told(client: httpx.Client, query: str = "", **headers: str) -> dict[tuple[str, str], tuple[int, int]]:
+    answer = client.get("/v1/limits" + query, headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "private, no-store"
     rows = answer.json()["limits"]
@@ -97,6 +99,12 @@ def test_an_account_reads_what_is_left_and_reading_costs_nothing(address: str) -
         assert known[("requests", "account")] == (100, 98)
         assert known[("requests", "org")] == (500, 498)
         assert known[("streams", "account")] == (4, 4)
+        model = json.loads(BODY)["model"]
+        of_model = told(client, f"?model={quote(model.upper())}", **good)
+        assert of_model[("requests", "model")] == (50, 48)
+        assert set(of_model) == {*known, ("requests", "model")}
+        for query in ("?model=another", "?model=", "?model=" + 2000 * "x", "?model=a&model=" + model, "?%ff"):
+            assert set(told(client, query, **good)) == set(known)
         assert client.get("/v1/limits", headers={"authorization": "Bearer other"}).status_code == 401
         assert client.head("/v1/limits", headers=good).content == b""
         assert client.post("/v1/limits", headers=good).status_code == 404  # the app's
