@@ -29,7 +29,7 @@ HOUR = Limit("hour", "prompt", amount=90.0, per_s=30.0, burst=90.0, window="slid
 CALLS = Limit("calls", "requests", amount=4.0, per_s=16.0, burst=4.0, window="sliding")
 OPEN = Limit("open", "streams", amount=3.0, per_s=1.0, burst=3.0)
 MODEL = Limit("glass", "tokens", amount=50.0, per_s=10.0, burst=50.0, by="model")
-FIRST = Limit("first", "tokens", amount=40.0, per_s=30.0, burst=80.0)
+FIRST = Limit("first", "tokens", amount=6.0, per_s=60.0, burst=45.0)
 """Of new accounts alone."""
 TOTAL = Limit("total", "tokens", amount=1e6, per_s=316_224_000.0, burst=1e6)
 """So large that it never refuses and hardly refills: it counts whether anything was lost or doubled."""
@@ -93,7 +93,7 @@ _FACTORS = {"watch": 2.0, "harden": 4.0}
 """What a band pays."""
 
 _BANDS = (None, *_FACTORS)
-_PRIOR = Prior(requests=3, age_s=20.1)
+_PRIOR = Prior(requests=2, age_s=5.1)
 _NEW_FACTORS = {"": 1.5, "watch": 3.0, "harden": 5.0}
 """What a new account pays of some limits; never less than others, so that who waits for what he was refused gets it."""
 _PRICES = {
@@ -113,14 +113,15 @@ def _step(drawn: bytes, limits: list[int]) -> Step:
     units = tuple(
         (limits[pairs[at] % len(limits)], pairs[at + 1] % 61) for at in range(0, 2 * (count % 4), 2)
     )
-    if kind % 5 == 0:
+    kind %= 8
+    if kind == 0:
         return Wait(who % 101)
-    if kind % 5 == 1:
+    if kind <= 3:
         return Admit(who % len(ACCOUNTS), units, bool(how % 2))
-    if kind % 5 == 2:
+    if kind == 4:
         return Extend(who % 8, units, (0, 0, _DEBT)[how % 3])
-    if kind % 5 == 3:
-        return Settle(who % 8, how % 10, (0, 0, 1, 3)[count % 4])
+    if kind <= 6:
+        return Settle(who % 8, how % 13, (0, 0, 1, 3)[count % 4])
     return Place(who % len(ACCOUNTS), _BANDS[how % len(_BANDS)])
 
 
