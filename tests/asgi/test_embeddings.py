@@ -311,12 +311,13 @@ def test_a_key_that_the_app_has_not_yet_accepted_is_of_its_group_from_the_first_
 
 
 def test_a_share_of_each_vector_leaves_and_says_so() -> None:
-    policy = ROTATED.replace("noise: 0.1", "keep: 75%")
-    rows, answer = rotated("e-noisy", policy=policy.replace("rotate: true", "rotate: false"))
+    policy = ROTATED.replace("noise: 0.1", "keep: 75%").replace("rotate: true", "rotate: false")
+    rows, answer = rotated("e-noisy", policy=policy)
     assert 0.8 < cosine(rows[0], np.array(LONG[0])) < 0.93
     assert "kept=0.75" in answer.headers["x-hardening"]
     refused, _, calls = asked({**ASKED, "model": "e-noisy", "encoding_format": "base64_int8"}, policy)
     assert (refused.status, calls) == (403, 0)
+    assert b"in part" in refused.body
 
 
 def test_rotated_bytes_are_refused_before_the_app() -> None:
