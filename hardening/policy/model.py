@@ -99,7 +99,7 @@ class LimitSpec(Strict):
     logprob_values: Amount | None = Field(
         default=None,
         description="Log-probabilities: with each token of an answer as many as may leave. Where `top` bounds them the app"
-        " is asked for no fewer, so these count; else as many as were asked.",
+        " is asked for no fewer, so these count; else as many as were asked. A value that was given before counts again.",
         examples=["100k"],
     )
     embeddings: Amount | None = Field(default=None, description="Embedding vectors.", examples=["10k"])

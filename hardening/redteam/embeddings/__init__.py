@@ -9,7 +9,7 @@ import numpy as np
 from hardening import kernels
 from hardening.policy import load_policy
 from hardening.redteam.claims import Measured, goals, judge
-from hardening.redteam.embeddings import averaging, groups, search, seen, thief
+from hardening.redteam.embeddings import averaging, groups, search, seen, sentences, thief
 from hardening.redteam.embeddings.client import Caller, mounted
 from hardening.redteam.embeddings.encoder import Encoder, Floats, texts
 from hardening.redteam.embeddings.picture import draw
@@ -32,6 +32,7 @@ _COLLUDING = (2, 5, 20)
 _HELD = 500
 _LAYERED = ("bare", "harden")
 """Who meets the student with a hidden layer as well."""
+_REAL_TEXTS = 2000
 _SMALL = 384
 """Of the vectors that are averaged and searched: that of small encoders in use."""
 _AVERAGED_NOISE = 0.5
@@ -51,7 +52,9 @@ def attack(options: Options) -> Report:
     small = Encoder(_SMALL, seed=options.seed)
     remapped, averaged = _remapped(options, encoder, found), _averages(options, small, found)
     searched = _searches(options, small, found)
+    real, why_no_real = _real(options)
     tables = (
+        *real,
         remapped,
         _together(options, encoder),
         averaged,
@@ -63,7 +66,7 @@ def attack(options: Options) -> Report:
     lost = {str(row[0]): float(row[2] or 0.0) for row in searched.rows}
     points = {str(row[0]): (lost[str(row[0])], float(row[len(_SHARES)] or 0.0)) for row in remapped.rows}
     pictures, why_not = draw(options.out, points)
-    return Report(NAME, tuple(claims), tables, notes=(*_NOTES, *why_not), pictures=pictures)
+    return Report(NAME, tuple(claims), tables, notes=(*_NOTES, *why_no_real, *why_not), pictures=pictures)
 
 
 def _callers(encoder: Encoder) -> dict[str, Caller]:
@@ -142,6 +145,31 @@ def _groups(options: Options, encoder: Encoder, found: Found) -> Table:
         (f"{share:g}d", cosine) for share, cosine in zip(groups.SHARED, of_groups.across, strict=True)
     )
     return Table("Two groups under `rotate`, one turned to the other by shared texts", columns, rows)
+
+
+def _real(options: Options) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+    """The same attack on a real encoder and real texts, where there are both: tables, and notes why there are none."""
+    if options.data is None or options.quick:
+        return (), ("no real encoder: it wants `--data DIR` of texts in JSON lines, and no `--quick`",)
+    try:
+        encoder = sentences.Sentences(seed=options.seed)
+    except ModuleNotFoundError as missing:
+        return (), (f"no real encoder: {missing.name} is not installed",)
+    every, kinds = sentences.real_texts(options.data, _REAL_TEXTS, seed=options.seed)
+    options.say(f"a real encoder, {len(every):,} texts")
+    known, clean = encoder.trunk(every), encoder.embed(every)
+    counts = [int(share * encoder.size) for share in _SHARES if share * encoder.size < len(every) - _HELD]
+    first, table = sentences.nearest(clean), list[tuple[str | float | None, ...]]()
+    for name, caller in _callers(encoder).items():
+        rows = caller.vectors(every)
+        lessons = [
+            thief.Lesson(known[:count], rows[:count], known[-_HELD:], clean[-_HELD:]) for count in counts
+        ]
+        alike = sentences.shared(first, sentences.nearest(rows))
+        table.append((name, *map(thief.linear, lessons), alike, sentences.probed(rows, kinds)))
+    columns = ("who", *(f"copy, {count:,} texts" for count in counts), "same of 10 nearest", "linear probe")
+    title = f"A real encoder, d = {encoder.size}, of {len(every):,} texts: cosine of a copy; what a search and a probe keep"
+    return (Table(title, columns, tuple(table)),), ()
 
 
 def _seen(options: Options, encoder: Encoder) -> Table:
