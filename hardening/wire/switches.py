@@ -22,6 +22,15 @@ TRACE, ROWS, IDS, STATES, PROMPT, GIVEN = (
 )
 _DEBUG = TRACE | ROWS | IDS | PROMPT | GIVEN
 
+_TOLD = TRACE | ROWS | GIVEN
+# Where LiteLLM writes what it logs of a request, by accounts of the caller's.
+_LOGS = (
+    "{langfuse_host,langfuse_public_key,langfuse_secret,langfuse_secret_key}",
+    "{langsmith_api_key,langsmith_base_url,arize_api_key,arize_space_id,arize_space_key}",
+    "{humanloop_api_key,posthog_api_key,posthog_api_url,lunary_public_key,weave_project_id,wandb_api_key}",
+    "{gcs_bucket_name,gcs_path_service_account}",
+)
+
 # Templates read one of these names, parsers another: only together with `true`, the default, do they agree.
 _THINKS = frozenset({"enable_thinking", "thinking"})
 
@@ -90,10 +99,13 @@ SWITCHES: Mapping[str, Pin] = {
     "{return_full_text,decoder_input_details,return_prompt,include_prompt,return_prompt_logprobs}": off(
         GIVEN
     ),
-    # To whom else it goes: another server, or who is told of all.
-    "{api_base,base_url,langfuse_host,webhook}": unset(GIVEN),
+    # To whom else it goes: another server, or who is told of all, the answer as the model gave it.
+    "{api_base,base_url,user_config}": unset(GIVEN),
     "fallbacks[].{api_base,base_url}": unset(GIVEN),
-    "{metadata.langfuse_host,kv_transfer_params.remote_host}": unset(GIVEN),
+    "kv_transfer_params.remote_host": unset(GIVEN),
+    "{webhook,webhook_url,callback_url}": unset(_TOLD),
+    "{callbacks,success_callback,failure_callback}": unset(_TOLD, []),
+    **{f"{{,metadata.,litellm_metadata.}}{name}": unset(_TOLD) for name in _LOGS},
     "{return_meta_info,verbose,raw_output,enable_response_messages,_debug_render_only}": off(_DEBUG),
     "debug": unset(_DEBUG),
 }
@@ -116,6 +128,7 @@ NESTED_SWITCHES: Mapping[str, Pin] = {"model": unset(Touch.MODEL)}
 
 ASKS: Mapping[str, Role] = {
     "{models,fallbacks,context_window_fallbacks,content_policy_fallbacks}": Role.ASK_MODELS,
+    "router_settings_override.{fallbacks,context_window_fallbacks,content_policy_fallbacks,model_group_alias}": Role.ASK_MODELS,
     "{n,best_of,num_return_sequences,candidateCount}": Role.ASK_CHOICES,
     "{max_tokens,max_completion_tokens,max_output_tokens}": Role.ASK_TOKENS,
     "{max_new_tokens,maxOutputTokens,maxTokens,n_predict,num_predict}": Role.ASK_TOKENS,

@@ -60,6 +60,15 @@ def test_a_request_that_leaves_the_model_open_gets_no_more_than_any_would(more: 
     assert find_leaks(got(BY_MODEL, path, named, "POST").body, TRACE)
 
 
+@pytest.mark.parametrize("query", [b"model=glass-1", b"x=1&mod%65l=glass-1", b"&".join([b"%"] * 200)])
+def test_a_model_in_the_address_is_asked_about_too(query: bytes) -> None:
+    """Catches LiteLLM, which takes it for that of the body."""
+    path, body = "/v1/chat/completions", b'{"model": "clear", "messages": []}'
+    app = harden(replies([said_at(path)], kind=b"application/json"), BY_MODEL)
+    assert find_leaks(run(ask(app, body, path=path, query_string=b"alt=sse")).body, TRACE)
+    assert find_leaks(run(ask(app, body, path=path, query_string=query)).body, TRACE) == []
+
+
 def test_a_kept_answer_can_be_cancelled() -> None:
     """Catches a client's own call, which has no body, taken for one that cannot be read."""
     left = got("baseline", "/v1/responses/resp_1/cancel", method="POST")

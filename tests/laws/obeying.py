@@ -33,6 +33,25 @@ SECRET = "the trace, its rows and its ids: 5 - 2 = 3 because a gift goes away"
 PREFILL = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "<think>\nOkay"}]
 BEGUN = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "Sure, "}]
 
+LOGS = [
+    "langfuse_host",
+    "langfuse_public_key",
+    "langfuse_secret",
+    "langfuse_secret_key",
+    "langsmith_api_key",
+    "langsmith_base_url",
+    "arize_api_key",
+    "arize_space_id",
+    "arize_space_key",
+    "humanloop_api_key",
+    "posthog_api_key",
+    "posthog_api_url",
+    "lunary_public_key",
+    "weave_project_id",
+    "wandb_api_key",
+    "gcs_bucket_name",
+    "gcs_path_service_account",
+]
 SET: Mapping[str, object] = {
     "reasoning_format": "raw",
     "include_reasoning": False,
@@ -108,6 +127,13 @@ SET: Mapping[str, object] = {
     "enable_response_messages": True,
     "_debug_render_only": True,
     "debug": {"echo_upstream_body": True},
+    "webhook": "http://other",
+    "webhook_url": "http://other",
+    "callback_url": "http://other",
+    "callbacks": ["langfuse"],
+    "success_callback": ["langsmith"],
+    "failure_callback": ["s3"],
+    **{f"{place}{name}": "mine" for place in ("", "metadata.", "litellm_metadata.") for name in LOGS},
 }
 """By path, how a caller sets a switch that all formats have."""
 

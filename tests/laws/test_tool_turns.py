@@ -373,6 +373,8 @@ GIVEN: list[str] = [
     *(f'"{name}":"http://other"' for name in ("api_base", "base_url", "langfuse_host", "webhook")),
     '"fallbacks":[{"model":"n","api_base":"http://other"}]',
     '"metadata":{"langfuse_host":"other"}',
+    '"litellm_metadata":{"langsmith_api_key":"mine"}',
+    '"user_config":{"model_list":[{"litellm_params":{"api_base":"http://other"}}]}',
     '"kv_transfer_params":{"remote_host":"other"}',
     '"response_fields":["prompt"]',
     '"extra_body":{"api_base":"http://other"}',

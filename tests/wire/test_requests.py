@@ -42,6 +42,7 @@ def test_plain_facts() -> None:
         ('"fallbacks":[{"model":"a","api_key":"k"}],"context_window_fallbacks":[{"m":["b"]}]', ("a", "b")),
         ('"extra_body":{"Models":["a"]},"content_policy_fallbacks":null', ("a",)),
         ('"models":[]', ()),
+        ('"router_settings_override":{"model_group_alias":{"m":"a"},"fallbacks":[{"m":["b"]}]}', ("a", "b")),
         ('"models":[' + ",".join(f'"m{number}"' for number in range(17)) + "]", ("",)),
     ],
 )
