@@ -364,3 +364,33 @@ def test_bytes_that_may_need_noise_are_refused_before_the_app() -> None:
     answer, _, calls = asked({**ASKED, "encoding_format": "base64_int8"}, policy)
     assert (answer.status, calls) == (403, 0)
     assert b"may be given with noise" in answer.body
+
+
+@pytest.mark.parametrize(("is_wide", "band"), [(True, "watch"), (False, None)])
+def test_who_sees_more_of_the_space_than_honest_accounts_comes_into_a_band(
+    is_wide: bool, band: str | None
+) -> None:
+    """Catches evidence that nobody hears, and an account that is suspected for asking the same often."""
+    chance = np.random.default_rng(4)
+    rows = chance.standard_normal((256, 96)) / 10
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        given = chance.standard_normal((256, 96)) / 10 if is_wide else rows
+        body = json.dumps({"data": [{"embedding": row} for row in given.tolist()]}).encode()
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    policy = """\
+version: 1
+limits: {many: {embeddings: 10M, per: 1d}}
+defaults: {limits: [many], embeddings: {adaptive: 0.5, benign: 10%}}
+risk: {bands: {watch: {enter: 0.5, leave: 0.4, charge: 4x}}}
+"""
+    hardened = harden(app, policy, identify=lambda scope: "acct_1")
+    run(ask(hardened, json.dumps(ASKED).encode(), path="/v1/embeddings"))
+    assert hardened.service is not None
+    hardened.service.warm()
+    for _ in range(40):
+        run(ask(hardened, json.dumps(ASKED).encode(), path="/v1/embeddings"))
+    assert hardened.receipts[-1].band == band
