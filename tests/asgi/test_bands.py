@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.types import ASGIApp
 
+from hardening import DEFERRED, admit, load_policy
 from hardening.facts import SignalFacts
 from hardening.state import MemoryStore
 from hardening.state.standing import BORDER_WAIT, LONGEST_DELAY
@@ -61,16 +63,22 @@ class Waiting:
         await self.app(scope, receive, send)
 
 
+def _named(scope: Any) -> str:
+    return dict(scope["headers"])[b"x-who"].decode()
+
+
 @pytest.fixture
 def mount() -> Iterator[Any]:
     opened: list[Hardened] = []
 
-    def made(app: ASGIApp, *accounts: str, policy: str = POLICY, store: Any = None) -> Any:
+    def made(
+        app: ASGIApp, *accounts: str, policy: Any = POLICY, store: Any = None, identify: Any = _named
+    ) -> Any:
         signal = Copying(*accounts)
         hardened = harden(
             Waiting(app, signal),
             policy,
-            identify=lambda scope: dict(scope["headers"])[b"x-who"].decode(),
+            identify=identify,
             state=MemoryStore() if store is None else store,
             signals=(signal,),
             clock=LoopClock(),
@@ -226,16 +234,65 @@ def test_seals_from_before_a_band_are_opened_in_it(mount: Any) -> None:
     assert not find_leaks(last.body, TRACE)
 
 
-def test_nobody_is_judged_by_what_is_refused_exempt_or_not_proven(mount: Any) -> None:
+def finished(hardened: Hardened) -> None:
+    """Wait until all that waits is scored."""
+    judge = hardened.service.judge
+    judge.stop()
+    judge._thread._thread.join(10.0)
+
+
+def test_nobody_is_judged_by_what_the_app_refuses(mount: Any) -> None:
     store = MemoryStore()
     closed = replies([b"{}"], kind=b"application/json", status=401)
     hardened, signal = mount(closed, "thief", "internal", store=store)
     asking(hardened, "thief", 3)
-    asking(hardened, "internal", 1)
     found = store.find("thief", 0.0)
     assert found
     assert found.record is None
+    finished(hardened)
     assert [one.account.id for one in signal.asked] == ["thief"] * 3
+
+
+def test_nobody_is_judged_whom_a_rule_exempts(mount: Any) -> None:
+    store = MemoryStore()
+    hardened, signal = mount(ONE, "internal", store=store)
+    asking(hardened, "internal", 3)
+    found = store.find("internal", 0.0)
+    assert found
+    assert found.record is None
+    finished(hardened)
+    assert signal.asked == []
+
+
+def test_a_policy_that_gets_bands_while_it_runs_is_judged_by_from_then_on(mount: Any, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("version: 1\naccounts: {unproven: {limits: []}}\n")
+    policy, store = load_policy(file), MemoryStore()
+    hardened, _ = mount(ONE, "thief", policy=policy, store=store)
+    asking(hardened, "thief", 1)
+    assert hardened.service.judge is None
+    file.write_text(POLICY)
+    policy.reload()
+    asking(hardened, "thief", 2)
+    found = store.find("thief", 0.0)
+    assert found
+    assert found.record
+    assert found.record.weight == pytest.approx(2.0)
+
+
+def test_an_app_that_names_the_account_in_the_middle_of_a_request_is_judged_too(mount: Any) -> None:
+    store = MemoryStore()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await admit(scope, "thief")
+        await ONE(scope, receive, send)
+
+    hardened, _ = mount(app, "thief", store=store, identify=DEFERRED)
+    asking(hardened, "nobody", 3)
+    found = store.find("thief", 0.0)
+    assert found
+    assert found.record
+    assert found.record.weight == pytest.approx(3.0)
 
 
 def test_an_account_that_is_named_by_a_key_alone_is_judged_once_the_app_has_answered_it(mount: Any) -> None:
@@ -263,9 +320,7 @@ def test_a_signal_that_raises_costs_no_request_and_is_counted(
     signal.accounts = None  # "in" raises
     answers = asking(hardened, "anne", 3)
     assert [answer.status for answer in answers] == [200] * 3
-    judge = hardened.service.judge
-    judge.stop()
-    judge._thread._thread.join(10.0)
+    finished(hardened)
     assert _counted(hardened, "hardening_unscored_total")["signal",] == 3
     assert "test_bands.py" in caplog.text
     assert "question" not in caplog.text
