@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from queue import Empty, SimpleQueue
 
 from hardening.facts import Account, RequestFacts
 
 MOST_WAITING = 256
 """Jobs that wait; what comes beyond is not scored, and counted. Each holds 16 k characters at most."""
 
+_POLL_S = 0.005
+"""How often the thread looks while requests come: to wake it for each would take longer than all else before the app."""
+
+_QUIET_POLLS = 200  # after these it sleeps until it is woken
 _LATE_ACCOUNTS = 4096
 _LATE_EACH = 8
 
@@ -43,8 +47,10 @@ class ScoringThread:
     def __init__(self, score: Callable[[Job], Nats], on_fault: Callable[[Exception], None]) -> None:
         self._score = score
         self._on_fault = on_fault
-        self._waiting: SimpleQueue[Job | None] = SimpleQueue()
-        self._done: SimpleQueue[tuple[Job, Nats]] = SimpleQueue()
+        self._waiting: deque[Job] = deque()
+        self._done: deque[tuple[Job, Nats]] = deque()
+        self._bell = threading.Event()
+        self._stopped = False
         self._late: OrderedDict[str, deque[Nats]] = OrderedDict()
         self._thread = threading.Thread(target=self._work, name="hardening-scorer", daemon=True)
 
@@ -54,13 +60,16 @@ class ScoringThread:
 
     def stop(self) -> None:
         """Let the thread end after what waits."""
-        self._waiting.put(None)
+        self._stopped = True
+        self._bell.set()
 
     def put(self, job: Job) -> bool:
         """Let a job be scored; False where too many wait."""
-        if self._waiting.qsize() >= MOST_WAITING:
+        if len(self._waiting) >= MOST_WAITING:
             return False
-        self._waiting.put(job)
+        self._waiting.append(job)
+        if not self._bell.is_set():
+            self._bell.set()
         return True
 
     def take(self, job: Job | None, account: str) -> Nats | None:
@@ -91,11 +100,8 @@ class ScoringThread:
 
     def _collect(self) -> None:
         """Take what the thread has done."""
-        while True:
-            try:
-                job, said = self._done.get_nowait()
-            except Empty:
-                return
+        while self._done:
+            job, said = self._done.popleft()
             if job.is_late:
                 self._keep(job, said)
             else:
@@ -111,9 +117,23 @@ class ScoringThread:
         late.append(said)
 
     def _work(self) -> None:
-        while (job := self._waiting.get()) is not None:
-            try:
-                self._done.put((job, self._score(job)))
-            except Exception as fault:  # noqa: BLE001  one job that fails must not end the thread
-                self._on_fault(fault)
-            job.text = ""
+        quiet = 0
+        while self._waiting or not self._stopped:
+            if self._waiting:
+                self._do(self._waiting.popleft())
+                quiet = 0
+            elif quiet < _QUIET_POLLS:
+                time.sleep(_POLL_S)
+                quiet += 1
+            else:
+                self._bell.clear()
+                if not (self._waiting or self._stopped):  # what comes from here on rings
+                    self._bell.wait()
+                quiet = 0
+
+    def _do(self, job: Job) -> None:
+        try:
+            self._done.append((job, self._score(job)))
+        except Exception as fault:  # noqa: BLE001  one job that fails must not end the thread
+            self._on_fault(fault)
+        job.text = ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hardening.asgi import scoring_thread
 from hardening.asgi.flagged import LATELY, LEAST, FlaggedShare
 from hardening.asgi.scoring_thread import MOST_WAITING, Job, Nats, ScoringThread
 from hardening.facts import Account, RequestFacts
@@ -92,6 +93,24 @@ def test_a_job_that_fails_ends_no_thread(gated: Any) -> None:
     assert [type(fault) for fault in gate.faults] == [RuntimeError]
     assert thread.take(broken, "anne") is None
     assert thread.take(fine, "anne") == {"phrasing": 1.0}
+
+
+def test_a_thread_that_rests_wakes_for_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring_thread, "_QUIET_POLLS", 0)
+    done = threading.Semaphore(0)
+
+    def score(job: Job) -> Nats:
+        done.release()
+        return {}
+
+    thread = ScoringThread(score, lambda fault: None)
+    thread.start()
+    for _ in range(50):
+        assert thread.put(job("1"))
+        assert done.acquire(timeout=10.0)
+    thread.stop()
+    thread._thread.join(10.0)
+    assert not thread._thread.is_alive()
 
 
 # -- how many are flagged
