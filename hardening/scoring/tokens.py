@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from base64 import b64decode
+from functools import cache
 from importlib.resources import files
 from types import FunctionType
 
@@ -48,9 +49,14 @@ class TokenCounter:
 
 
 def load(name: str = "o200k_base") -> TokenCounter:
-    """The counter of an encoding; StartError if its rank file is missing or is not the published one."""
+    """The counter of an encoding, one for the process; StartError if its rank file is missing or is not the published one."""
     if name not in ENCODINGS:
         raise StartError(f"encoding {name!r} is not known; allowed are {', '.join(ENCODINGS)}")
+    return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> TokenCounter:
     published = getattr(openai_public, name)
     # tiktoken's own definition of the encoding, which would fetch the ranks, with a loader that does not.
     definition = FunctionType(

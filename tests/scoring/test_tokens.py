@@ -34,12 +34,17 @@ def test_pieces_add_at_most_one_token_each(counter):
     assert 0 <= counter.count(text) - 7 * 4000 <= 4000 + len(text) // 16_384
 
 
+def test_an_encoding_is_loaded_once():
+    assert tokens.load() is tokens.load("o200k_base")
+
+
 def test_an_unknown_encoding_is_refused():
     with pytest.raises(StartError, match="cl100k_base, o200k_base"):
         tokens.load("p50k_base")
 
 
 def test_a_changed_or_missing_rank_file_stops_the_start(tmp_path, monkeypatch):
+    tokens._loaded.cache_clear()
     monkeypatch.setattr(tokens, "files", lambda package: Path(tmp_path))
     with pytest.raises(StartError, match=r"o200k_base\.tiktoken cannot be read"):
         tokens.load()
