@@ -69,12 +69,13 @@ class Overlap(Step):
 
     def hear_given(self, index: int, text: str) -> None:
         """Take the next piece of what tools are given: a JSON text, or strings in one."""
-        self._keep(self._given.setdefault(index, _Given()), text)
+        self._keep(self._given.get(index) or self._given.setdefault(index, _Given()), text)
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event; text is heard."""
         if isinstance(event, Text) and event.text and self._bits is not None:
-            self._keep(self._heard.setdefault(event.index, _Heard()), event.text)
+            index = event.index
+            self._keep(self._heard.get(index) or self._heard.setdefault(index, _Heard()), event.text)
         yield event
 
     def _keep(self, heard: _Heard, text: str) -> None:

@@ -50,20 +50,19 @@ class Shorts:
             chars += len(text)
             if chars < _AT_ONCE and place < len(pairs):
                 continue
-            copy = chars >= _PIECE and (repeats("".join(row)) or repeats(" ".join(row)))
-            if copy:
+            if chars >= _PIECE and (repeats("".join(row)) or repeats(" ".join(row))):
                 yield from spans
-            row, spans = _last(row, _PIECE - 1 if copy else _SHORT_CHARS), []
+            row, spans = _last(row), []
             chars = _chars(row)
         self._rows[key] = row
 
 
-def _last(row: list[str], most: int) -> list[str]:
-    """The last strings of a row that have `most` characters together."""
+def _last(row: list[str]) -> list[str]:
+    """The last strings of a row, as many as may begin a piece."""
     chars = 0
     for place in range(len(row) - 1, -1, -1):
         chars += len(row[place])
-        if chars >= most:
+        if chars >= _PIECE - 1:
             return row[place:]
     return row
 
