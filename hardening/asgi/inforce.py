@@ -77,7 +77,9 @@ class InForce:
             return None
         # Who gets an answer is vouched for by it: the first one is of the same group as those that follow.
         group = self.policy.key_group(account if account.proven else replace(account, proven=True))
-        return NoiseKey(self.keys.embedding if facts.embeds else self.keys.noise, group, facts.model)
+        # Where another model may answer, the name beside it is anybody's choice, and each would be a draw.
+        model = "" if facts.others else facts.model
+        return NoiseKey(self.keys.embedding if facts.embeds else self.keys.noise, group, model)
 
     def covering(self, decision: Decision, facts: RequestFacts, account: Account) -> Covering | None:
         """What counts how much of the space of embeddings the account sees; None where the decision does not ask."""

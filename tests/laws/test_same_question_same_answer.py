@@ -150,6 +150,22 @@ def test_noise_is_that_of_the_group_and_of_nobody_in_it() -> None:
     assert b"logprob" in first
 
 
+def test_names_beside_the_model_that_answers_are_no_draws_of_noise() -> None:
+    """Catches a caller who averages noise away over any number of names, while one model answers to all."""
+    mounted = harden(replies([CHAT.whole], kind=b"application/json"), NOISED, identify=lambda scope: "acct_7")
+
+    def left(model: str, query: bytes = b"", **more: object) -> bytes:
+        body = json.dumps({**json.loads(CHAT.asked), "model": model, **more}).encode()
+        answer = run(ask(mounted, body, path=CHAT.path, query_string=query))
+        assert b'"logprob":' in answer.body
+        return without_seals(answer.body)
+
+    assert left("a") != left("b"), "each model has draws of its own"
+    assert left("a", b"model=m") == left("b", b"model=m")
+    assert left("a", models=["m"]) == left("b", models=["m"]) == left("", models=["m"])
+    assert left("m,a") == left("m,b")
+
+
 def test_without_a_key_noise_is_that_of_the_process_alone() -> None:
     mounted = [harden(replies(long_chat(), kind=CHAT.kind), NOISED, environment={}) for _ in range(2)]
     one, again, other = (run(ask(app, CHAT.asked)).body for app in (mounted[0], mounted[0], mounted[1]))
