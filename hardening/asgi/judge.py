@@ -126,6 +126,9 @@ class Judge:
         facts = job.facts
         asked = Facts(job.at, facts.model, facts.top_logprobs, facts.switches, job.refused)
         said = self._scorer.score(job.account.id, job.text, asked)
+        if not job.text:
+            # What nobody could read speaks for nobody.
+            said = {name: nats for name, nats in said.items() if nats > 0.0}
         return {**said, APP: self._app_says(job)} if self._signals else said
 
     def _app_says(self, job: Job) -> float:

@@ -52,8 +52,11 @@ class Sketch:
         self._marks: list[bytes] = []
 
     def repeats(self, read: Read) -> bool:
-        """Whether a recent request had the very same newest message: a tool turn or a retry, no new question."""
-        return read.mark in self._marks
+        """Whether a recent request had the very same newest message: a tool turn or a retry, no new question.
+
+        One that nobody can read, such as a prompt in token ids, is never known again.
+        """
+        return read.prompt.features.size > 0 and read.mark in self._marks
 
     def note(self, read: Read, facts: Facts) -> None:
         """Remember one request."""

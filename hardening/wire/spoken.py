@@ -6,12 +6,14 @@ Not tool results, not the history, not what the app says as system. Of a long me
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 MOST_CHARS = 8192
 """Characters of each end of a message."""
 _TURNS = 256  # looked at from the end, for the last that a person wrote; and from the beginning, for one of the model
-_PARTS = 256
+_PARTS = 64
+_KEYS = 64
 
 _LISTS: Mapping[str, tuple[str, str]] = {
     "openai_chat": ("messages", "content"),
@@ -69,7 +71,7 @@ def _texts(parts: object) -> Iterator[str]:
     for part in parts[:_PARTS] if isinstance(parts, list) else ():
         text = part.get("text") if isinstance(part, dict) else part
         if isinstance(text, str):
-            yield text
+            yield _cut(text)
 
 
 def _is_own(turn: object) -> bool:
@@ -90,10 +92,10 @@ def _goes_on(value: Mapping[str, object]) -> bool:
 
 
 def _under(value: Mapping[str, object], key: str) -> object:
-    """What stands under a key; servers in Go read it in any case."""
+    """What stands under a key; servers in Go read it in any case, so where there is none the first keys are looked at."""
     found = value.get(key)
     if found is None:
-        found = next((one for name, one in value.items() if name.casefold() == key), None)
+        found = next((one for name, one in islice(value.items(), _KEYS) if name.casefold() == key), None)
     return found
 
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from hardening import DEFERRED, admit, load_policy
 from hardening.facts import SignalFacts
 from hardening.state import MemoryStore
-from hardening.state.standing import BORDER_WAIT, LONGEST_DELAY
+from hardening.state.standing import BORDER_WAIT, LONGEST_DELAY, SLOTS
 from hardening.testing import Hardened, find_leaks, harden
 from tests.asgi.chat import TRACE, stream, whole
 from tests.asgi.driver import Answer, LoopClock, ask, replies, run
@@ -310,6 +310,29 @@ def test_an_account_that_is_named_by_a_key_alone_is_judged_once_the_app_has_answ
     assert [one.proven for one in hardened.receipts] == [False, True, True]
     assert found.record
     assert found.record.weight == pytest.approx(2.0)
+
+
+def test_a_prompt_in_token_ids_speaks_by_what_it_asks_for_and_never_for_its_account(mount: Any) -> None:
+    store = MemoryStore()
+    hardened, _ = mount(ONE, store=store, policy=POLICY.replace("pins: force", "pins: allow"))
+    plain = {"model": "glass-1", "prompt": [1, 2, 3]}
+    harvest = {**plain, "logprobs": 5, "logit_bias": {"50256": -100}}
+
+    async def run_all(asked: Any, who: str) -> None:
+        for _ in range(4):
+            await ask(hardened, json.dumps(asked).encode(), path="/v1/completions", **says(who))
+
+    run(run_all(plain, "anne"))
+    run(run_all(harvest, "thief"))
+    heard = {}
+    for who in ("anne", "thief"):
+        found = store.find(who, 0.0)
+        assert found
+        assert found.record
+        heard[who] = dict(zip(SLOTS, found.record.sums, strict=True))
+    assert heard["thief"]["harvesting"] > 1.0
+    assert {name for name, nats in heard["anne"].items() if nats} == {"app"}
+    assert _counted(hardened, "hardening_unscored_total")["unread",] == 8
 
 
 def test_a_signal_that_raises_costs_no_request_and_is_counted(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hardening.wire.codec import CODECS
-from hardening.wire.spoken import MOST_CHARS, Spoken
+from hardening.wire.spoken import MOST_CHARS, Spoken, spoken
 
 
 def heard(format: str, **body: object) -> Spoken:
@@ -18,6 +22,9 @@ def says(role: str, content: object) -> dict[str, object]:
     return {"role": role, "content": content}
 
 
+KEYS = st.sampled_from(
+    ["messages", "input", "contents", "prompt", "role", "content", "parts", "text", "type", "X"]
+)
 ASKED = [{"type": "text", "text": "first"}, {"type": "image_url", "image_url": {"url": "data:x"}}]
 RESULT = [{"type": "tool_result", "tool_use_id": "t", "content": "what a tool said"}]
 TALKS = {
@@ -85,6 +92,28 @@ def test_of_a_long_message_both_ends_are_kept() -> None:
     text = "a" * 100_000 + "b" * 100_000
     found = heard("openai_chat", messages=[says("user", text)]).text
     assert found == "a" * MOST_CHARS + "b" * MOST_CHARS
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=30,
+)
+
+
+@given(st.sampled_from(sorted(CODECS)), st.dictionaries(KEYS, JSON, max_size=6))
+def test_whatever_a_body_holds_a_text_and_no_more_than_its_bound_is_heard(format: str, body: Any) -> None:
+    found = spoken(body, format)
+    assert isinstance(found.text, str)
+    assert len(found.text) <= 2 * MOST_CHARS
+
+
+def test_a_body_of_many_keys_or_long_parts_takes_no_longer() -> None:
+    """Counted, not timed: of keys only the first are looked at, of parts their ends are joined."""
+    keys = dict.fromkeys(map(str, range(100_000)), 1)
+    assert heard("openai_chat", **keys, MESSAGES=[says("user", "why?")]) == Spoken()
+    parts = [{"type": "text", "text": "x" * 100_000}] * 100
+    assert heard("openai_chat", messages=[says("user", parts)]).text == ("x" * MOST_CHARS) * 2
 
 
 def test_a_history_of_any_length_is_not_walked() -> None:
