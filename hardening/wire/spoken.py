@@ -88,7 +88,7 @@ def _role(turn: Mapping[str, object]) -> str:
 
 
 def _goes_on(value: Mapping[str, object]) -> bool:
-    return any(value.get(key) for key in _STATEFUL)
+    return any(map(value.get, _STATEFUL))
 
 
 def _under(value: Mapping[str, object], key: str) -> object:
