@@ -18,6 +18,7 @@ from hardening.state.standing import BORDER_WAIT, LONGEST_DELAY, SLOTS
 from hardening.testing import Hardened, find_leaks, harden
 from tests.asgi.chat import TRACE, stream, whole
 from tests.asgi.driver import Answer, LoopClock, ask, replies, run
+from tests.laws.held import texts_held_by
 
 POLICY = """\
 version: 1
@@ -333,6 +334,22 @@ def test_a_prompt_in_token_ids_speaks_by_what_it_asks_for_and_never_for_its_acco
     assert heard["thief"]["harvesting"] > 1.0
     assert {name for name, nats in heard["anne"].items() if nats} == {"app"}
     assert _counted(hardened, "hardening_unscored_total")["unread",] == 8
+
+
+def test_no_word_of_a_request_is_kept_by_what_judges_it(mount: Any) -> None:
+    store = MemoryStore()
+    hardened, signal = mount(ONE, "thief", store=store)
+
+    async def run_all() -> None:
+        for number in range(5):
+            await ask(hardened, body(f"prompt-mark-of-a-caller {number}"), **says("thief"))
+
+    run(run_all())
+    finished(hardened)
+    signal.asked.clear()
+    held = texts_held_by(store, hardened.service.judge)
+    assert "thief" in held
+    assert "mark-of-a-caller" not in held
 
 
 def test_a_signal_that_raises_costs_no_request_and_is_counted(
