@@ -26,7 +26,7 @@ from hardening.kernels.prompts import (
 )
 from hardening.kernels.tagging import bits, mix
 
-PARTS = "9b5ac58cffb89e05"
+PARTS = "4ccc88638604e1c9"
 """Digest of the files of the parts, which renews numba's cache with them."""
 
 
@@ -89,6 +89,7 @@ def read_prompt(ids, kinds, rates, key, seen, features, minima):
         signs += kind == SIGN
         numbers += kind == NUMBER
     before = last = pair = start = np.int64(0)
+    count = surprisal = np.int64(0)
     quoted = False
     place = 0
     late = max(EDGE_TOKENS, total - EDGE_TOKENS)
@@ -101,8 +102,10 @@ def read_prompt(ids, kinds, rates, key, seen, features, minima):
         if place < EDGE_TOKENS or place >= late:
             if place == late:
                 pair = np.int64(0)
-            seen[bucket(mix(TOKEN, token))] = 1
-            seen[bucket(mix(mix(PAIR, pair), token))] = 1
+            for found in (bucket(mix(TOKEN, token)), bucket(mix(mix(PAIR, pair), token))):
+                count += seen[found] == 0
+                surprisal += rates[found] * (seen[found] == 0)
+                seen[found] = 1
         pair = token
         place += 1
         masked = quoted or kind == QUOTE or kind == NUMBER or kind == NAME
@@ -116,23 +119,18 @@ def read_prompt(ids, kinds, rates, key, seen, features, minima):
         minima[slot] = min(minima[slot], value)
     if total == 0:
         return 0
-    count, surprisal = 0, np.int64(0)
-    for at in range(seen.size):
-        if seen[at]:
-            count += 1
-            surprisal += rates[at]
     tells = (
         bits(ids.size), bits(lines), 8 * names // total, 8 * signs // total, 8 * numbers // total,
         surprisal // (8 * count), start, pair,
     )  # fmt: skip
     for at in range(len(tells)):
         seen[bucket(mix(mix(SHAPE, at), np.int64(tells[at])))] = 1
-    count = 0
+    filled = 0
     for at in range(seen.size):
         if seen[at]:
-            features[count] = at
-            count += 1
-    return count
+            features[filled] = at
+            filled += 1
+    return filled
 
 
 @kernel

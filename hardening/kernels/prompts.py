@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BUCKET_BITS = 12
+BUCKET_BITS = 14
 """Features fall into two to the power of this many buckets."""
 BUCKETS = 1 << BUCKET_BITS
 EDGE_TOKENS = 64

@@ -10,6 +10,9 @@ from hardening.scoring.signals import Signal, gate
 from hardening.scoring.sketch import Sketch
 from hardening.state.standing import LEAST_NATS, MOST_NATS
 
+GRID_NATS = 0.01
+"""What evidence is rounded to: a finer number would tell who reads the store which of many prompts was asked."""
+
 
 def evidence(read: Read, facts: Facts, sketch: Sketch, signals: Sequence[Signal]) -> Mapping[str, float]:
     """What each signal says of a request; nothing of a message that was scored just now. Moves the sketch on."""
@@ -20,7 +23,7 @@ def evidence(read: Read, facts: Facts, sketch: Sketch, signals: Sequence[Signal]
     for signal in signals:
         share = gate(sketch) if signal.gated else 1.0
         nats = share * signal.nats(read, facts, sketch) if share else 0.0
-        said[signal.name] = min(max(nats, LEAST_NATS), MOST_NATS)
+        said[signal.name] = min(max(round(nats / GRID_NATS) * GRID_NATS, LEAST_NATS), MOST_NATS)
     opened = sum(said[signal.name] for signal in signals if signal.opens)
     sketch.pattern = max(0.0, min(sketch.pattern + opened, 2 * MOST_NATS))
     sketch.note(read, facts)

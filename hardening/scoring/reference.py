@@ -36,8 +36,8 @@ from hardening.state.standing import SLOTS, Calibration
 
 FILE = "reference.npz"
 MOST_BYTES = 1 << 20
-FITTED = 2
-"""Campaigns that wording is fitted to."""
+FITTED = 3
+"""Campaigns that wording is fitted to: two that ship, and an operator's own. A scale of 0 stands for none."""
 SAID = ("elicitation", "grading", "synthesis")
 _GATED_NATS = 0.15  # of the signs that say nothing alone, a request: set by hand, fitted to nothing
 _HARVESTING = (-0.01, 0.0, 0.0, 0.8)
@@ -70,11 +70,12 @@ class Reference:
 
     def signals(self) -> tuple[Signal, ...]:
         """The signals, calibrated."""
+        fitted = self.scales > 0.0
         elicitation, grading, synthesis = (tuple(map(float, row)) for row in self.levels)
         return (
             Phrasing(
-                (self.weights * self.scales[:, None]).astype(np.float32),
-                self.biases,
+                (self.weights * self.scales[:, None])[fitted].astype(np.float32),
+                self.biases[fitted],
                 np.exp(-RATE_NATS * self.usual).astype(np.float32),
             ),
             Said("elicitation", elicitation),

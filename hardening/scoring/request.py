@@ -19,6 +19,7 @@ from hardening.scoring.tokens import TokenCounter
 SAMPLE_CHARS = 4096
 """Characters at each end of a message that are read."""
 _FOLD_CHARS = 512
+_STRIDE = 160
 
 
 class Facts(NamedTuple):
@@ -67,17 +68,23 @@ class Reader:
         pieces = (message[:SAMPLE_CHARS], message[max(SAMPLE_CHARS, len(message) - SAMPLE_CHARS) :])
         ids = np.array([token for piece in pieces for token in self._counter.ids(piece)], np.int32)
         folded = "\n".join("".join(map(lexicon.folded, _parts(piece))) for piece in pieces)
-        counts = kernels.find_phrases(folded.encode("utf-8", "replace"), self._phrases)
+        found = [kernels.find_phrases(stretch, self._phrases) for stretch in _stretches(folded)]
         sampled = "\0".join((*pieces, str(len(message)))).encode("utf-8", "surrogatepass")
         return Read(
             kernels.read_prompt(ids, self._kinds, self._rates, self._key_bits),
             blake2b(sampled, digest_size=8, key=self._key).digest(),
-            lexicon.elicitation(counts),
-            lexicon.grading(counts),
-            lexicon.synthesis(counts),
+            max(map(lexicon.elicitation, found)),
+            max(map(lexicon.grading, found)),
+            max(map(lexicon.synthesis, found)),
         )
 
 
 def _parts(piece: str) -> list[str]:
     """A piece in parts so short that no call on one holds the interpreter for long."""
     return [piece[at : at + _FOLD_CHARS] for at in range(0, len(piece), _FOLD_CHARS)]
+
+
+def _stretches(folded: str) -> list[bytes]:
+    """Overlapping stretches, in which phrases count together: what a demand says stands close by, in a paper it does not."""
+    starts = range(0, max(1, len(folded) - _STRIDE), _STRIDE)
+    return [folded[at : at + 2 * _STRIDE].encode("utf-8", "replace") for at in starts]

@@ -86,15 +86,19 @@ class Phrasing:
     def nats(self, read: Read, facts: Facts, sketch: Sketch) -> float:
         """The mixture of the likelihoods of all campaigns, from what is new in the prompt."""
         features = read.prompt.features
-        if not features.size:
+        if not features.size or not len(self.biases):
             return 0.0
         coarse = features >> COARSE
         usual = _MARGIN + sketch.requests * self.usual[coarse]
         new = np.minimum(1.0, usual / np.maximum(sketch.counts[coarse], 1))
         fresh = float(new.mean())
-        ratios = self.weights[:, features] @ new + self.biases * fresh
-        nats = min(mixture(float(np.log(np.exp(np.minimum(ratios, 20.0)).mean()))), _MOST_PHRASED)
+        nats = min(mixture(self.ratio(features, new)), _MOST_PHRASED)
         return nats if nats < 0.0 else nats * min(max((fresh - _STALE) / (_FRESH - _STALE), 0.0), 1.0)
+
+    def ratio(self, features: NDArray[np.int64], new: NDArray[np.float64]) -> float:
+        """The log-likelihood ratio of features, each as far as it is new: the mean over campaigns."""
+        ratios = self.weights[:, features] @ new + self.biases * new.mean()
+        return float(np.log(np.exp(np.minimum(ratios, 20.0)).mean()))
 
 
 @dataclass(frozen=True, slots=True)

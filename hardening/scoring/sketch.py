@@ -12,7 +12,7 @@ import numpy as np
 from hardening.kernels.prompts import BUCKETS, EMPTY, MINIMA
 from hardening.scoring.request import Facts, Read
 
-COARSE = 1
+COARSE = 3
 """Bits of a bucket that counts leave out."""
 MOST_COUNTED = 255
 """Requests after which all counts are halved."""

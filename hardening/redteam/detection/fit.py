@@ -39,7 +39,7 @@ _BOUNDS = {"phrasing": (0.0, 2.0)} | dict.fromkeys(
 )
 """What the weight of a fitted sum is within: phrases are never worth more than their nats."""
 _RISK_RIDGE = 0.05
-_NO_CAMPAIGN: Told = (np.zeros(BUCKETS, np.int8), 0.0, -20.0)  # which nothing is likely under
+_NO_CAMPAIGN: Told = (np.zeros(BUCKETS, np.int8), 0.0, 0.0)
 
 
 def nothing() -> Reference:
@@ -52,33 +52,33 @@ def nothing() -> Reference:
 
 def rates(honest: Sets) -> NDArray[np.uint8]:
     """The surprisal of each bucket among honest prompts, every set as weighty as any other."""
-    return _surprisal(np.mean([_shares(reads, BUCKETS, 0) for reads in honest.values()], axis=0))
+    return surprisal(np.mean([shares(reads, BUCKETS, 0) for reads in honest.values()], axis=0))
 
 
 def wording(
     reference: Reference, honest: Sets, campaigns: Sets, held: tuple[Sets, Sets], fitted: Sequence[str]
 ) -> Reference:
     """The weights that tell each fitted campaign from honest prompts; `held` are other prompts of both, which set the scale."""
-    told = [_told(honest, campaigns[name], held[0], held[1][name]) for name in fitted]
-    told += [_NO_CAMPAIGN] * (FITTED - len(told))
-    rows, scales, biases = zip(*told, strict=True)
+    found = [told(honest, campaigns[name], held[0], held[1][name]) for name in fitted]
+    found += [_NO_CAMPAIGN] * (FITTED - len(found))
+    rows, scales, biases = zip(*found, strict=True)
     groups = (*honest.values(), *campaigns.values())
-    usual = np.max([_shares(reads, BUCKETS >> COARSE, COARSE) for reads in groups], axis=0)
+    usual = np.max([shares(reads, BUCKETS >> COARSE, COARSE) for reads in groups], axis=0)
     levels = np.array([_levels(name, honest, campaigns) for name in SAID])
     return replace(
         reference,
         weights=np.array(rows),
         scales=np.array(scales),
         biases=np.array(biases),
-        usual=_surprisal(usual),
+        usual=surprisal(usual),
         levels=levels,
     )
 
 
-def _told(honest: Sets, campaign: Sequence[Read], held_honest: Sets, held: Sequence[Read]) -> Told:
+def told(honest: Sets, campaign: Sequence[Read], held_honest: Sets, held: Sequence[Read]) -> Told:
     """Weights of the buckets, their scale, and the bias, of one campaign against all honest prompts."""
-    fitted, answers, shares = _rows(honest, {"": campaign})
-    theta = _logistic(fitted, answers, shares, _RIDGE, _MOST_BIAS)
+    fitted, answers, counted = _rows(honest, {"": campaign})
+    theta = _logistic(fitted, answers, counted, _RIDGE, _MOST_BIAS)
     theta[:-1][np.asarray(fitted.sum(axis=0)).ravel() < _FEWEST] = 0.0
     scale = max(1e-6, float(np.abs(theta[:-1]).max())) / _LARGEST
     whole = np.rint(theta[:-1] / scale).astype(np.int8)
@@ -99,7 +99,8 @@ def _levels(name: str, honest: Sets, campaigns: Sets) -> list[float]:
             if name != "grading" or key != "evaluations"
         )
         nats.append(min(cap, mixture(float(np.log(max(theirs, 1e-3) / ours)))))
-    return [_SILENT_NATS, *(max(0.0, one) for one in nats[1:])]
+    silent = 0.0 if name == "grading" else _SILENT_NATS  # gated: silence beside a pattern clears nobody of it
+    return [silent, *(max(0.0, one) for one in nats[1:])]
 
 
 def _share_at(name: str, level: int, reads: Sequence[Read], more: float) -> float:
@@ -175,7 +176,7 @@ def _sigmoid(scores: Floats) -> Floats:
     return 1.0 / (1.0 + np.exp(-np.clip(scores, -50, 50)))
 
 
-def _shares(reads: Sequence[Read], size: int, coarse: int) -> Floats:
+def shares(reads: Sequence[Read], size: int, coarse: int) -> Floats:
     """Of each bucket the share of prompts that have it, smoothed."""
     counts = np.full(size, 0.5)
     for read in reads:
@@ -183,5 +184,6 @@ def _shares(reads: Sequence[Read], size: int, coarse: int) -> Floats:
     return counts / (len(reads) + 1.0)
 
 
-def _surprisal(shares: Floats) -> NDArray[np.uint8]:
-    return np.minimum(np.rint(-np.log(shares) / RATE_NATS), 255).astype(np.uint8)
+def surprisal(found: Floats) -> NDArray[np.uint8]:
+    """Shares as surprisal, in the units of a reference's tables."""
+    return np.minimum(np.rint(-np.log(found) / RATE_NATS), 255).astype(np.uint8)

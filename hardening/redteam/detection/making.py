@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from hardening.redteam.detection import fit, honest, pools, world
+from hardening.redteam.detection.grammar import Part
 from hardening.redteam.detection.pools import Pools
-from hardening.redteam.detection.runs import Run, Runner
+from hardening.redteam.detection.runs import Run, Runner, simulated
 from hardening.scoring.reference import Reference
 from hardening.scoring.request import Read
 from hardening.scoring.tokens import TokenCounter
@@ -21,6 +23,7 @@ WORDED = ("self_instruct", "tools")
 SPOKEN = ("narrow", "makers", "calls", "traces_grades", "tongues")
 SHARES = (0.1, 0.25)
 WINDOWS = (20, 50, 100, 200)
+_FITTED_ON: tuple[Part, Part] = ("fit", "calibrate")
 _WRITTEN = 480  # prompts of each set that is written from grammars
 _ACCOUNT = 12  # of these, by one account
 _COUNTED = 2000.0  # accounts' weights add up to this
@@ -33,14 +36,17 @@ def make(
     seed: int,
     accounts: int = 60,
     without: Sequence[str] = (),
+    poison: float = 0.0,
     say: Callable[[str], None],
 ) -> Reference:
     """The reference fitted to a folder of sets, without the campaigns that are named.
 
+    `poison` is the share of prompts of people, in the fit, that a campaign's replace.
+
     Raises:
         LookupError: a set is not there.
     """
-    parts = pools.load(data, "fit"), pools.load(data, "calibrate")
+    parts = [_poisoned(pools.load(data, part), poison) for part in _FITTED_ON]
     say("wording: reading prompts")
     bare = Runner(fit.nothing(), counter)
     blank = replace(fit.nothing(), rates=fit.rates(_honest(bare, parts[0], seed)))
@@ -56,16 +62,17 @@ def make(
 
 
 def _simulated(runner: Runner, part: Pools, seed: int, accounts: int, without: Sequence[str]) -> list[Run]:
-    runs: list[Run] = []
-    for number in range(accounts):
-        for kind in world.HONEST:
-            draw = random.Random(f"{seed}/{kind}/{number}")
-            runs.append(runner.run(part, draw, kind=kind, windows=WINDOWS))
-        for name in (one for one in world.CAMPAIGNS if one not in without):
-            for share in SHARES:
-                draw = random.Random(f"{seed}/{name}/{share}/{number}")
-                runs.append(runner.run(part, draw, campaign=name, share=share, windows=WINDOWS))
-    return runs
+    named = [one for one in world.CAMPAIGNS if one not in without]
+    return simulated(
+        runner,
+        part,
+        seed=seed,
+        accounts=accounts,
+        windows=WINDOWS,
+        kinds=world.HONEST,
+        campaigns=named,
+        shares=SHARES,
+    )
 
 
 def weighed(runs: Sequence[Run]) -> fit.Accounts:
@@ -82,6 +89,19 @@ def weighed(runs: Sequence[Run]) -> fit.Accounts:
             copies += [campaign is not None] * len(run.records)
             weights += [_COUNTED * side / len(group) / len(run.records)] * len(run.records)
     return fit.Accounts(np.array(sums), np.array(copies), np.array(weights))
+
+
+def _poisoned(part: Pools, poison: float) -> Pools:
+    """A part whose people are, to a share, a campaign: every so many prompts is one of its."""
+    theirs = itertools.cycle(part.self_instruct)
+    chats = tuple(
+        tuple(
+            next(theirs) if int(place * poison) != int((place + 1) * poison) else text
+            for place, text in enumerate(chat)
+        )
+        for chat in part.chats
+    )
+    return replace(part, chats=chats)
 
 
 def _honest(runner: Runner, part: Pools, seed: int) -> dict[str, list[Read]]:

@@ -1,9 +1,9 @@
-"""Runs of accounts through the signals: what is known of each after so many requests."""
+"""Runs of accounts through the signals: what is known of each after so many requests, and when it was told."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,51 +14,84 @@ from hardening.scoring.reference import Reference
 from hardening.scoring.request import Reader
 from hardening.scoring.sketch import Sketch
 from hardening.scoring.tokens import TokenCounter
-from hardening.state.standing import Calibration, Record, merged, slotted
+from hardening.state.standing import Record, merged, risk, slotted
 
-WINDOWS = (20, 50, 100, 200, 500)
 KEY = b"a key for measuring, of 32 bytes"
+ENTER = 0.5
+"""The risk from which an account is told: where the presets' first band begins."""
 
 
 class Run(NamedTuple):
-    """An account: its kind, whose campaign, what share, and its record after each window."""
+    """An account: its kind, whose campaign, what share; its record after each window, and the request that told it."""
 
     kind: str
     campaign: str | None
     share: float
     records: tuple[Record, ...]
+    told_at: int | None = None
 
 
 class Runner:
     """Sends accounts through a reference; each message is read once."""
 
-    def __init__(
-        self, reference: Reference, counter: TokenCounter, calibration: Calibration | None = None
-    ) -> None:
-        reader = Reader(counter, reference.rates, KEY)
-        self.read = lru_cache(maxsize=100_000)(reader.read)
+    def __init__(self, reference: Reference, counter: TokenCounter) -> None:
+        self.read = lru_cache(maxsize=100_000)(Reader(counter, reference.rates, KEY).read)
         self._signals = reference.signals()
-        self._calibration = calibration or reference.calibration()
+        self.calibration = reference.calibration()
 
     def run(
         self,
         pools: Pools,
         draw: random.Random,
         *,
+        windows: Sequence[int],
         kind: str = "chat",
         campaign: str | None = None,
         share: float = 0.0,
-        windows: Sequence[int] = WINDOWS,
     ) -> Run:
         """One account, and what is known of it after each window."""
         asked = world.account(pools, draw, count=max(windows), kind=kind, campaign=campaign, share=share)
-        return Run(kind, campaign, share, tuple(self._records(asked, frozenset(windows))))
+        records, told_at = self._sent(asked, frozenset(windows))
+        return Run(kind, campaign, share, records, told_at)
 
-    def _records(self, asked: Iterable[world.Asked], windows: frozenset[int]) -> Iterable[Record]:
-        sketch, record = Sketch(), Record(0.0, 0.0)
+    def _sent(
+        self, asked: Iterable[world.Asked], windows: frozenset[int]
+    ) -> tuple[tuple[Record, ...], int | None]:
+        sketch, record = Sketch(), Record(world.START_S, world.START_S)
+        kept: list[Record] = []
+        told_at = None
         for place, one in enumerate(asked, 1):
             said = evidence(self.read(one.text), one.facts, sketch, self._signals)
-            seconds = one.facts.at - record.at if place > 1 else 0.0
-            record = merged(record, slotted(said), seconds, self._calibration)._replace(at=one.facts.at)
+            record = merged(record, slotted(said), one.facts.at - record.at, self.calibration)
+            record = record._replace(at=one.facts.at, risk=risk(record, self.calibration))
+            if told_at is None and record.risk >= ENTER:
+                told_at = place
             if place in windows:
-                yield record
+                kept.append(record)
+        return tuple(kept), told_at
+
+
+def simulated(
+    runner: Runner,
+    part: Pools,
+    *,
+    seed: int,
+    accounts: int,
+    windows: Sequence[int],
+    kinds: Sequence[str] = (),
+    campaigns: Sequence[str] = (),
+    shares: Sequence[float] = (),
+    say: Callable[[str], None] | None = None,
+) -> list[Run]:
+    """So many accounts of each kind, and of each campaign at each share."""
+    runs: list[Run] = []
+    groups = [(kind, None, 0.0) for kind in kinds] + [
+        ("chat", name, share) for name in campaigns for share in shares
+    ]
+    for kind, name, share in groups:
+        if say is not None:
+            say(f"{accounts} accounts: {name or kind}{f', {share:.0%}' if name else ''}")
+        for number in range(accounts):
+            draw = random.Random(f"{seed}/{name or kind}/{share}/{number}")
+            runs.append(runner.run(part, draw, windows=windows, kind=kind, campaign=name, share=share))
+    return runs

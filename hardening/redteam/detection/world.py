@@ -12,15 +12,20 @@ from hardening.redteam.detection.pools import Pools
 from hardening.scoring.request import Facts
 
 HONEST = ("chat", *honest.KINDS)
+DRIFTING = "drifting"
+"""An honest account that changes what it does five times in thirty days."""
 CAMPAIGNS = ("narrow", "self_instruct", "makers", "tools", "calls", "traces_grades", "volume")
 EVASIONS = ("reworded", "tongues", "slowed")
-_START = 1e6
+SIGNALS = ("phrasing", "templates", "elicitation", "grading", "synthesis", "rhythm", "switch")
+"""Signals that accounts simulated here have evidence of."""
+START_S = 1e6
 _GAPS_S = {
     "chat": (90.0, 1.4),
     "agents": (8.0, 0.8),
     "travel": (240.0, 1.2),
     "evaluations": (1.5, 0.2),
     "batches": (0.5, 0.1),
+    DRIFTING: (5_184.0, 1.0),
 }
 _CAMPAIGN_GAP = (2.0, 0.3)
 _SLOW_GAP = (900.0, 1.0)
@@ -44,7 +49,7 @@ def account(
 ) -> Iterator[Asked]:
     """The requests of an account of a kind, a share of them of a campaign."""
     own = _honest(kind, count, pools, draw)
-    at = _START
+    at = START_S
     for place in range(count):
         copies = campaign is not None and draw.random() < share
         slow = campaign == "slowed"
@@ -64,6 +69,11 @@ def written(campaign: str, pools: Pools, draw: random.Random) -> str:
 
 
 def _honest(kind: str, count: int, pools: Pools, draw: random.Random) -> list[str]:
+    if kind == DRIFTING:
+        each = -(-count // len(HONEST))
+        return [text for one in draw.sample(HONEST, len(HONEST)) for text in _honest(one, each, pools, draw)][
+            :count
+        ]
     if kind != "chat":
         return honest.written(kind, count, pools.part, draw)
     order: list[str] = []
