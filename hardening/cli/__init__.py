@@ -8,6 +8,7 @@ import typer
 
 from hardening import __version__
 from hardening.cli.accounts import accounts
+from hardening.cli.calibrate import calibrate
 from hardening.cli.cases import check
 from hardening.cli.explain import explain_command
 from hardening.cli.redteam import redteam
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(accounts)
 app.add_typer(redteam)
+app.command()(calibrate)
 app.command("explain")(explain_command)
 app.command()(routes)
 app.command()(serve)

@@ -67,6 +67,17 @@ def finish(attack: Callable[[], Report], *, json: bool) -> NoReturn:
     raise typer.Exit(0 if report.holds else FINDINGS)
 
 
+@redteam.command("detection")
+def detection(
+    data: Data = None, out: Out = None, seed: Seed = 7, quick: Quick = False, json: Json = False
+) -> None:
+    """Send honest accounts and campaigns through the signals that ship: who is told, and after how many requests."""
+    from hardening.redteam.detection import attack
+
+    asked = options(data, out, seed, quick=quick)
+    finish(lambda: attack(asked), json=json)
+
+
 @redteam.command("embeddings")
 def embeddings(
     data: Data = None, out: Out = None, seed: Seed = 7, quick: Quick = False, json: Json = False
