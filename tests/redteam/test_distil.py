@@ -220,7 +220,7 @@ def test_what_is_kept_of_a_student_is_what_it_says_at_once() -> None:
 
 
 @needs_torch
-def test_an_inverter_keeps_what_ends_at_the_answer_and_counts_it_by_how_sure_it_was() -> None:
+def test_an_inverter_keeps_what_adds_up_to_the_answer_and_counts_it_by_how_sure_it_was() -> None:
     from hardening.redteam.reasoning.distil.student import Said
     from hardening.redteam.reasoning.distil.thief import kept
 
@@ -236,3 +236,22 @@ def test_an_inverter_keeps_what_ends_at_the_answer_and_counts_it_by_how_sure_it_
         words.lesson(right.question, right.trace, right.answer).reply
     ] * 2
     assert [lesson.weight for lesson in lessons] == [2.0, 1.0]
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("trace", "holds"),
+    [
+        ("i need to 2 plus 4 is 1 1 times 3 is 3 check 2 plus 4 is 1 so it ends at 3", True),
+        ("2 plus 4 is 2 2 plus 1 is 3 so it ends at 3", False),
+        ("2 plus 4 is 1 4 plus 4 is 3 so it ends at 3", False),
+        ("2 plus 4 is 1 1 times 2 is 2 so it ends at 3", False),
+        ("so it ends at 3", False),
+    ],
+)
+def test_a_trace_adds_up_where_each_step_is_right_and_goes_on_from_the_one_before(
+    trace: str, *, holds: bool
+) -> None:
+    from hardening.redteam.reasoning.distil.thief import adds_up
+
+    assert adds_up(trace, "3") is holds

@@ -38,7 +38,7 @@ Scores = dict[tuple[str, int], list[Judged]]
 class Scale(NamedTuple):
     """How much of everything: tasks that a thief has answered, those of which he bought the traces, and seeds."""
 
-    budgets: tuple[int, ...]
+    budgets: tuple[int, ...]  # the largest one last
     bought: int
     held: int
     seeds: int
@@ -46,8 +46,8 @@ class Scale(NamedTuple):
     size: Size
 
 
-FULL = Scale((50, 200, 1000), bought=50, held=500, seeds=4, curve_seeds=2, size=Size())
-QUICK = Scale((1000,), bought=50, held=250, seeds=2, curve_seeds=0, size=Size(steps=160))
+FULL = Scale((100, 300, 1000), bought=100, held=500, seeds=4, curve_seeds=2, size=Size())
+QUICK = Scale((1000,), bought=100, held=250, seeds=2, curve_seeds=0, size=Size(steps=160))
 
 
 class _Data(NamedTuple):
@@ -92,7 +92,7 @@ def scores(options: Options, scale: Scale) -> Scores:
 
 def _data(options: Options, scale: Scale) -> _Data:
     kernels.warm()
-    pool = tasks(max(scale.budgets) * 2, seed=f"{options.seed}/pool")
+    pool = tasks(scale.budgets[-1] * 2, seed=f"{options.seed}/pool")
     bought = tasks(scale.bought, seed=f"{options.seed}/bought", without=pool)
     held = tasks(scale.held, seed=f"{options.seed}/held", without=[*pool, *bought])
     asked = [*pool, *bought]
@@ -109,20 +109,18 @@ def _data(options: Options, scale: Scale) -> _Data:
 
 
 def _jobs(data: _Data, scale: Scale, seed: int) -> list[Job]:
-    """Every student; those of one seed read the answers to the same questions."""
-    found, most = [], max(scale.budgets)
+    """Every student; those of one seed read the answers to the same questions. The curve comes last."""
+    found, curve, most = list[Job](), list[Job](), scale.budgets[-1]
     for at in range(scale.seeds):
         drawn = random.Random(f"{seed}/{at}").sample(data.pool, most)
-        for budget in scale.budgets:
-            if budget == most:
-                names: tuple[str, ...] = (*CURVE, PLAIN)
-            else:
-                names = CURVE if at < scale.curve_seeds else ()
-            found += [data.job(name, name, drawn[:budget], None, scale.size, seed + at) for name in names]
-        found += [
-            data.job(_INVERTED + name, name, drawn, data.bought, scale.size, seed + at) for name in _TOLD
-        ]
-    return found
+        for name in (*CURVE, PLAIN):
+            found.append(data.job(name, name, drawn, None, scale.size, seed + at))
+        for name in _TOLD:
+            found.append(data.job(_INVERTED + name, name, drawn, data.bought, scale.size, seed + at))
+        for budget in scale.budgets[:-1] if at < scale.curve_seeds else ():
+            for name in CURVE:
+                curve.append(data.job(name, name, drawn[:budget], None, scale.size, seed + at))
+    return [*found, *curve]
 
 
 def findings(scores: Scores, scale: Scale, options: Options) -> Findings:
@@ -130,7 +128,7 @@ def findings(scores: Scores, scale: Scale, options: Options) -> Findings:
 
     Raises ValueError where traces teach no more than answers: then nothing was measured.
     """
-    most, number = max(scale.budgets), scale.held * scale.seeds
+    most, number = scale.budgets[-1], scale.held * scale.seeds
     shares = {name: _shares(scores, name, most) for name, budget in scores if budget == most}
     gains = {
         name: spread(

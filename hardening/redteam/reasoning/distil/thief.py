@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hardening.redteam.reasoning.distil.lessons import Lesson, Words, said
 from hardening.redteam.reasoning.distil.student import Said, Size, Student, replies, taught
-from hardening.redteam.reasoning.distil.teacher import Task
+from hardening.redteam.reasoning.distil.teacher import MODULUS, Task
 
+_STEP = re.compile(r"(\d+) (plus|times) (\d+) is (\d+)")
 _MOST_WEIGHT = 2.0
 """Of an invented trace beside one that was bought."""
 
@@ -49,7 +51,7 @@ def adaptive(
     """A student of traces that an inverter invents for the loot, beside those that were bought.
 
     The inverter learns from the bought tasks, of which the traces are known, what was told with them. Of
-    what it invents stays what ends at the answer that came, and weighs more the surer it was.
+    what it invents stays what adds up to the answer that came, and weighs more the surer it was.
     """
     pairs = zip(bought.tasks, bought.told, strict=True)
     known = [words.inversion(task.question, told, task.answer, task.trace) for task, told in pairs]
@@ -70,14 +72,30 @@ def _invented(inverter: Student, loot: Loot, words: Words) -> list[Said]:
 
 
 def kept(invented: Sequence[Said], tasks: Sequence[Task], words: Words) -> list[Lesson]:
-    """Lessons of the invented traces that end at the answer that came, the surer ones with more weight."""
-    found = []
-    for one, task in zip(invented, tasks, strict=True):
-        answer = words.ids(task.answer)
-        if one.reply[-len(answer) :] == answer:
-            found.append((words.lesson(task.question, words.text(one.reply), task.answer), one.nats))
+    """Lessons of the invented traces that add up to the answer that came, the surer ones with more weight."""
+    pairs = zip(invented, tasks, strict=True)
+    told = [(task, words.text(one.reply), one.nats) for one, task in pairs]
+    found = [
+        (words.lesson(task.question, trace, task.answer), nats)
+        for task, trace, nats in told
+        if adds_up(trace, task.answer)
+    ]
     usual = sorted(nats for _, nats in found)[len(found) // 2] if found else 0.0
     return [replace(lesson, weight=_weight(nats, usual)) for lesson, nats in found]
+
+
+def adds_up(trace: str, answer: str) -> bool:
+    """Whether each step of a trace is right, begins where the one before ended, and the last one ends at the answer.
+
+    A thief can tell so much with a pocket calculator. A step that is said once more is a check.
+    """
+    value, steps = None, dict.fromkeys(_STEP.findall(trace))
+    for before, sign, number, result in steps:
+        right = int(before) + int(number) if sign == "plus" else int(before) * int(number)
+        if value not in (None, before) or str(right % MODULUS) != result:
+            return False
+        value = result
+    return value == answer
 
 
 def _weight(nats: float, usual: float) -> float:
