@@ -91,14 +91,14 @@ class Phrasing:
         coarse = features >> COARSE
         usual = _MARGIN + sketch.requests * self.usual[coarse]
         new = np.minimum(1.0, usual / np.maximum(sketch.counts[coarse], 1))
-        fresh = float(new.mean())
-        nats = min(mixture(self.ratio(features, new)), _MOST_PHRASED)
+        fresh = float(np.add.reduce(new)) / new.size
+        nats = min(mixture(self._ratio(features, new, fresh)), _MOST_PHRASED)
         return nats if nats < 0.0 else nats * min(max((fresh - _STALE) / (_FRESH - _STALE), 0.0), 1.0)
 
-    def ratio(self, features: NDArray[np.int64], new: NDArray[np.float64]) -> float:
+    def _ratio(self, features: NDArray[np.int64], new: NDArray[np.float64], fresh: float) -> float:
         """The log-likelihood ratio of features, each as far as it is new: the mean over campaigns."""
-        ratios = self.weights[:, features] @ new + self.biases * new.mean()
-        return float(np.log(np.exp(np.minimum(ratios, 20.0)).mean()))
+        ratios = (self.weights[:, features] @ new + self.biases * fresh).tolist()
+        return math.log(sum(math.exp(min(one, 20.0)) for one in ratios) / len(ratios))
 
 
 @dataclass(frozen=True, slots=True)

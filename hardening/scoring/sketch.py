@@ -75,12 +75,13 @@ class Sketch:
     def _note_template(self, read: Read) -> None:
         minima = read.prompt.minima
         filled = minima != EMPTY
-        shares = ((self._templates == minima) & filled).sum(axis=1) / max(1, int(filled.sum()))
-        best = int(shares.argmax())
-        alike = float(shares[best])
-        self.repetition += _EWMA * ((alike >= _ALIKE) - self.repetition)
-        kept = np.delete(self._templates, best if alike >= _ALIKE else -1, axis=0)
-        self._templates = np.vstack([minima, kept])
+        shared = ((self._templates == minima) & filled).sum(axis=1).tolist()
+        most = max(shared)
+        known = most >= _ALIKE * max(1, np.count_nonzero(filled))
+        self.repetition += _EWMA * (known - self.repetition)
+        last = shared.index(most) if known else _TEMPLATES - 1
+        self._templates[1 : last + 1] = self._templates[:last]
+        self._templates[0] = minima
 
     def _note_time(self, facts: Facts) -> None:
         if self.at is not None:
