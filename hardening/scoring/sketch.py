@@ -77,7 +77,7 @@ class Sketch:
         filled = minima != EMPTY
         shared = ((self._templates == minima) & filled).sum(axis=1).tolist()
         most = max(shared)
-        known = most >= _ALIKE * max(1, np.count_nonzero(filled))
+        known = most >= _ALIKE * max(1, int(np.count_nonzero(filled)))
         self.repetition += _EWMA * (known - self.repetition)
         last = shared.index(most) if known else _TEMPLATES - 1
         self._templates[1 : last + 1] = self._templates[:last]
