@@ -91,13 +91,27 @@ def embeddings(
 
 @redteam.command("logprobs")
 def logprobs(
-    data: Data = None, out: Out = None, seed: Seed = 7, quick: Quick = False, json: Json = False
+    data: Data = None,
+    out: Out = None,
+    seed: Seed = 7,
+    quick: Quick = False,
+    json: Json = False,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="A GGUF file: the same on a real model, with llama-cpp-python.",
+        ),
+    ] = None,
 ) -> None:
     """Rebuild the output layer, average noise away, price a row: on a toy model, with and without us."""
     from hardening.redteam import logprobs as attacks
 
     asked = options(data, out, seed, quick=quick)
-    finish(lambda: attacks.attack(asked), json=json)
+    finish(lambda: attacks.attack(asked, model), json=json)
 
 
 @redteam.command("quotas")

@@ -67,7 +67,7 @@ def test_what_is_the_same_question_gains_nothing(name: str) -> None:
 def test_what_is_drawn_anew_is_averaged_away() -> None:
     """Catches a measure that would see no gain where there is one."""
     caller = mounted(SERVER, averaging.policy(step=0.25, noise=1.0))
-    prompts = structure.prompts(MODEL, 5, 1)
+    prompts = MODEL.prompts(5, 1)
     left = averaging.average(caller, MODEL, averaging.drawn_anew, prompts=prompts, count=60, step=0.25)
     assert left.error_all < left.error_one / 2
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hardening import kernels
 from hardening.redteam.claims import Measured, goals, judge
-from hardening.redteam.logprobs import averaging, structure, worth
+from hardening.redteam.logprobs import averaging, real, structure, worth
 from hardening.redteam.logprobs.client import Caller, mounted
 from hardening.redteam.logprobs.model import ToyModel
 from hardening.redteam.logprobs.paths import PLACES, Paths, pairs
@@ -28,14 +30,16 @@ _WORTHS = (
 )
 
 
-def attack(options: Options) -> Report:
-    """Run every attack against the toy server, bare and behind presets."""
+def attack(options: Options, model: Path | None = None) -> Report:
+    """Run every attack against the toy server, bare and behind presets; then what a real `model` allows."""
     kernels.warm()
     found: Found = {}
     tables = [
         part(options, found)
         for part in (_layers, _bisections, _rankings, _averages, _bands, _worths, _honest, _paths)
     ]
+    if model is not None:
+        tables.append(real.table(model, options))
     return Report(NAME, tuple(judge(goals(NAME), found, seed=options.seed)), tuple(tables))
 
 
@@ -95,7 +99,7 @@ def _rankings(options: Options, found: Found) -> Table:
 def _averages(options: Options, found: Found) -> Table:
     model = ToyModel(seed=options.seed)
     server = ToyServer(model)
-    prompts = structure.prompts(model, 6 if options.quick else 16, options.seed, words=10)
+    prompts = model.prompts(6 if options.quick else 16, options.seed, words=10)
     table, moved, anew = [], [0.0], [0.0]
     for step, noise in _GRID:
         options.say(f"averaging, step {step:g}, noise {noise:g}")
@@ -134,7 +138,7 @@ def _bands(options: Options, found: Found) -> Table:
     options.say("two bands together")
     model = ToyModel(seed=options.seed)
     server = ToyServer(model)
-    prompts = structure.prompts(model, 60 if options.quick else 250, options.seed)
+    prompts = model.prompts(60 if options.quick else 250, options.seed)
     fine, coarse = (mounted(server, averaging.policy(step=0.01, noise=size)) for size in (0.5, 1.0))
     ours, naive = averaging.combined(fine, coarse, model, prompts=prompts)
     found["logprobs_bands_difference"] = Measured(ours, len(prompts), naive)

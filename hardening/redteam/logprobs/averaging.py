@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hardening.redteam.logprobs.client import TEXT, Caller, Values
-from hardening.redteam.logprobs.model import Floats, ToyModel
+from hardening.redteam.logprobs.model import Floats, Model
 
 KEPT = 5
 """Alternatives that every policy here gives."""
@@ -142,7 +142,7 @@ def policy(*, step: float, noise: float, top: int = KEPT, fresh: int = 64) -> st
 
 
 def average(
-    caller: Caller, model: ToyModel, way: Way, *, prompts: Sequence[str], count: int, step: float
+    caller: Caller, model: Model, way: Way, *, prompts: Sequence[str], count: int, step: float
 ) -> Left:
     """What one way of asking gains over `prompts`."""
     draws, squares, divergences = 0, [[0.0], [0.0]], [[0.0], [0.0]]
@@ -181,7 +181,7 @@ def _divergence(true: Floats, found: Floats) -> float:
     return float(np.sum(p * np.log(p / q)))
 
 
-def combined(fine: Caller, coarse: Caller, model: ToyModel, *, prompts: Sequence[str]) -> tuple[float, float]:
+def combined(fine: Caller, coarse: Caller, model: Model, *, prompts: Sequence[str]) -> tuple[float, float]:
     """The best that two sizes of noise give together, to what the finer one gives alone: with levels, with one draw.
 
     The caller tries every weighted mean; with one draw for both sizes `2a - b` is the value itself.

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
-from hardening.redteam.logprobs.model import Floats, ToyModel, log_softmax
+from hardening.redteam.logprobs.model import Floats, Model, log_softmax
 
 Asked = dict[str, Any]
 _JSON, _EVENTS = b"application/json", b"text/event-stream"
@@ -22,7 +22,7 @@ class ToyServer:
     any number of alternatives is given; values of chosen tokens and of the prompt are told.
     """
 
-    def __init__(self, model: ToyModel, *, seed: int = 7) -> None:
+    def __init__(self, model: Model, *, seed: int = 7) -> None:
         self.model = model
         self._seed = seed
         self.draw_again()

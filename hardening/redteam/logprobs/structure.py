@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hardening.redteam.logprobs.client import Caller, Values
-from hardening.redteam.logprobs.model import Floats, ToyModel
+from hardening.redteam.logprobs.model import Floats, Model, ToyModel
 
 _BATCH = 19
 """Tokens that one question tells of with 20 alternatives, beside one that all are compared with."""
@@ -29,12 +29,6 @@ class Layer(NamedTuple):
     gap: float
     questions: int
     known: float
-
-
-def prompts(model: ToyModel, count: int, seed: int, words: int = 6) -> list[str]:
-    """Questions of the model's words."""
-    drawn = np.random.default_rng(seed).integers(model.vocabulary, size=(count, words))
-    return [" ".join(f"w{token}" for token in row) for row in drawn]
 
 
 def gap_ratio(rows: Floats, hidden: int) -> float:
@@ -66,11 +60,11 @@ def _take(row: Floats, values: Values, reference: float = 0.0) -> None:
         row[_number(word)] = value - reference
 
 
-def through_bias(caller: Caller, model: ToyModel, *, rows: int, seed: int) -> Layer:
+def through_bias(caller: Caller, model: Model, *, rows: int, seed: int, columns: int = 0) -> Layer:
     """Rows of chosen tokens, twenty a question: all are lifted above the others by `logit_bias`."""
-    before, columns = caller.asked, 2 * model.hidden
+    before, columns = caller.asked, columns or 2 * model.hidden
     found = np.full((rows, model.vocabulary), np.nan)
-    for row, prompt in zip(found, prompts(model, rows, seed), strict=True):
+    for row, prompt in zip(found, model.prompts(rows, seed), strict=True):
         for start in range(1, columns, _BATCH):
             tokens = [0, *range(start, min(start + _BATCH, columns))]
             bias = {str(token): _BIAS for token in tokens}
@@ -80,21 +74,21 @@ def through_bias(caller: Caller, model: ToyModel, *, rows: int, seed: int) -> La
     return Layer(gap_ratio(_known(found, columns), model.hidden), caller.asked - before, known)
 
 
-def from_alternatives(caller: Caller, model: ToyModel, *, rows: int, seed: int) -> Layer:
+def from_alternatives(caller: Caller, model: Model, *, rows: int, seed: int) -> Layer:
     """Rows as the server gives them, where it gives all alternatives to who asks for them."""
     before = caller.asked
     found = np.full((rows, model.vocabulary), np.nan)
-    for row, prompt in zip(found, prompts(model, rows, seed), strict=True):
+    for row, prompt in zip(found, model.prompts(rows, seed), strict=True):
         _take(row, caller.first(prompt, top_logprobs=-1, temperature=0))
     gap = gap_ratio(_known(found, 4 * model.hidden), model.hidden)
     return Layer(gap, caller.asked - before, float(np.mean(~np.isnan(found))))
 
 
-def by_bisection(caller: Caller, model: ToyModel, *, rows: int, seed: int) -> Layer:
+def by_bisection(caller: Caller, model: Model, *, rows: int, seed: int) -> Layer:
     """Rows without any log-probability: how much bias makes a token the answer."""
     before, columns = caller.asked, model.hidden + 8
     found = np.full((rows, columns), np.nan)
-    for row, prompt in zip(found, prompts(model, rows, seed), strict=True):
+    for row, prompt in zip(found, model.prompts(rows, seed), strict=True):
         for token in range(columns):
             low, high = 0.0, _WIDEST
             if not _wins(caller, model, prompt, token, high):
@@ -110,7 +104,7 @@ def by_bisection(caller: Caller, model: ToyModel, *, rows: int, seed: int) -> La
     return Layer(gap_ratio(_known(found, columns), model.hidden), caller.asked - before, known)
 
 
-def _wins(caller: Caller, model: ToyModel, prompt: str, token: int, bias: float) -> bool:
+def _wins(caller: Caller, model: Model, prompt: str, token: int, bias: float) -> bool:
     messages = [{"role": "user", "content": prompt}]
     answer = caller.ask(messages=messages, temperature=0, logit_bias={str(token): bias})
     return bool(answer.texts) and answer.texts[0] == model.word(token)
@@ -126,7 +120,7 @@ class Ranking(NamedTuple):
 def from_rankings(caller: Caller, model: ToyModel, *, rows: int, seed: int, first: int = -1) -> Ranking:
     """The space of the layer from the order of alternatives alone, whatever their values; of the `first` ones."""
     found = np.zeros((rows, model.vocabulary))
-    for row, prompt in zip(found, prompts(model, rows, seed), strict=True):
+    for row, prompt in zip(found, model.prompts(rows, seed), strict=True):
         values = caller.first(prompt, top_logprobs=-1, temperature=0)
         order = [_number(word) for word in values][: None if first < 0 else first]
         # Places as normal scores: most tokens are unlikely, and each is compared with all others.

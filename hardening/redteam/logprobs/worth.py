@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hardening.redteam.logprobs.client import Caller, Values
-from hardening.redteam.logprobs.model import Floats, ToyModel
-from hardening.redteam.logprobs.structure import prompts
+from hardening.redteam.logprobs.model import Floats, Model
 
 _COUNTS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800, 1200)
 _PRIORS = (0.5, 1, 2, 4, 8, 16, 32, 64)
@@ -21,13 +20,11 @@ _TEXTS, _WORDS = 200, 64
 class Scale:
     """How far sampled tokens bring a reader to the truth, who knows what the model says on average."""
 
-    def __init__(self, model: ToyModel, *, contexts: int, seed: int) -> None:
+    def __init__(self, model: Model, *, contexts: int, seed: int) -> None:
         self.model = model
-        self.prompts = prompts(model, contexts, seed)
+        self.prompts = model.prompts(contexts, seed)
         self.truth = [np.exp(model.row(model.tokens(prompt))) for prompt in self.prompts]
-        others = [
-            np.exp(model.row(model.tokens(prompt))) for prompt in prompts(model, 4 * contexts, seed + 1)
-        ]
+        others = [np.exp(model.row(model.tokens(prompt))) for prompt in model.prompts(4 * contexts, seed + 1)]
         self.prior = 0.95 * np.mean(others, axis=0) + 0.05 / model.vocabulary
         self._curve = self._sampled(np.random.default_rng(seed))
 
@@ -92,14 +89,14 @@ class Honest(NamedTuple):
     texts: int
 
 
-def honest(bare: Caller, mounted: Caller, model: ToyModel, *, seed: int, texts: int = _TEXTS) -> Honest:
+def honest(bare: Caller, mounted: Caller, model: Model, *, seed: int, texts: int = _TEXTS) -> Honest:
     """Answers to the same questions with and without us, by the mean value of their tokens.
 
     At temperature 0, as scores of answers are made; and sampled, where a drawn token that is not told counts as
     one step below the last one that is.
     """
     first, means, sampled = [], [], []
-    for number, prompt in enumerate(prompts(model, texts, seed)):
+    for number, prompt in enumerate(model.prompts(texts, seed)):
         ask: dict[str, Any] = {
             "messages": [{"role": "user", "content": prompt}],
             "logprobs": True,
