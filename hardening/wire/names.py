@@ -101,7 +101,10 @@ def told_inside(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, Role]
 def _spelt_out(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, Role | None]]:
     """The same for keys in which characters are escaped."""
     for one in _escaped_key(raw, at, end):
-        key: str = json.loads(one[1])
+        try:
+            key: str = json.loads(one[1].decode("utf-8", "surrogateescape"), strict=False)
+        except ValueError:
+            continue  # an escape that JSON does not have: no key to anybody
         value = raw[one.end() : one.end() + 3]
         spelt = b'"%b":%b' % (key.encode("utf-8", "surrogatepass"), value)
         for told in _told_anywhere(spelt):

@@ -47,6 +47,14 @@ def test_an_escaped_name_is_told_inside_of_what_nobody_knows(member: bytes, role
     assert found(b'{"new":{"a":"\\u0061\\":","b":[{%b,"c":1}]}}' % member) == [(role, value, 0)]
 
 
+@pytest.mark.parametrize(
+    "key", [b'"\x80\\u00e9"', b'"\xff\xfe\\u00e9"', b'"\\ud8"', b'"\\q\\u0061"', b'"\x00\\u0061"']
+)
+def test_a_key_that_is_no_text_hides_no_name_behind_it(key: bytes) -> None:
+    raw = b'{"new":{%b:1,"\\u0072easoning_content":"secret"}}' % key
+    assert found(raw) == [(Role.REASONING, b'"secret"', 0)]
+
+
 def test_a_length_in_what_goes_is_not_told_again_however_it_is_spelt() -> None:
     member = b'"usa\\u0067e":{"eval_count":1,"eval\\u005fcount":1}'
     assert found(b'{"new":{%b}}' % member) == [(Role.LENGTH, member.partition(b":")[2], 0)]
