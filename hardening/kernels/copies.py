@@ -12,6 +12,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from hardening.kernels.features import mix
+
 RUN = 8
 """Words of a run. What two people would say alike of one thing is shorter, nearly always."""
 FILTER_BITS = 19
@@ -27,7 +29,6 @@ Bits = NDArray[np.uint8]
 State = NDArray[np.int64]
 
 _WORD = re.compile(rb"[a-z0-9']+|[\xc0-\xff][\x80-\xbf]*|[\x80-\xbf]+")
-_MASK = 0xFFFFFFFF
 
 
 def take_words(text: bytes, state: State, bits: Bits, *, learn: bool) -> None:
@@ -59,8 +60,8 @@ def _close(state: State, bits: Bits, *, learn: bool) -> None:
         return
     mixed = 0
     for place in range(count + 1, count + 1 + RUN):
-        mixed = _mix(mixed, int(state[RING + place % RUN]))
-    one, other = mixed >> (32 - FILTER_BITS), _mix(mixed, 1) >> (32 - FILTER_BITS)
+        mixed = mix(mixed, int(state[RING + place % RUN]))
+    one, other = mixed >> (32 - FILTER_BITS), mix(mixed, 1) >> (32 - FILTER_BITS)
     known = bool(bits[one >> 3] & (1 << (one & 7)) and bits[other >> 3] & (1 << (other & 7)))
     if learn and (known or state[FOUND] >= MOST_RUNS):
         return
@@ -68,8 +69,3 @@ def _close(state: State, bits: Bits, *, learn: bool) -> None:
         bits[one >> 3] |= 1 << (one & 7)
         bits[other >> 3] |= 1 << (other & 7)
     state[FOUND] += known or learn
-
-
-def _mix(seed: int, value: int) -> int:
-    mixed = ((seed * 0x85EBCA6B) & _MASK) ^ value
-    return ((mixed ^ (mixed >> 15)) * 0xC2B2AE35) & _MASK

@@ -61,22 +61,22 @@ def _ids(words: list[int], state: State) -> list[int]:
     told = [START, *words, END]
     last = before = 0
     for word in told:
-        ids.append(_bucket(_mix(1, word)))
-        ids.append(_bucket(_mix(_mix(2, last), word)))
-        ids.append(_bucket(_mix(_mix(_mix(3, before), last), word)))
+        ids.append(_bucket(mix(1, word)))
+        ids.append(_bucket(mix(mix(2, last), word)))
+        ids.append(_bucket(mix(mix(mix(3, before), last), word)))
         before, last = last, word
-    lead = _mix(4, 0)
+    lead = mix(4, 0)
     for word in words[:4]:
-        lead = _mix(lead, word)
+        lead = mix(lead, word)
         ids.append(_bucket(lead))
     asks = words.count(ASKS)
     signs = (words.count(NUMBER), words.count(EQUALS), asks)
-    ids += [_bucket(_mix(5 + kind, min(count, 3))) for kind, count in enumerate(signs)]
-    ids.append(_bucket(_mix(8, len(words).bit_length())))
-    ids.append(_bucket(_mix(9, min(int(state[3]).bit_length(), 6))))
-    ids.append(_bucket(_mix(10, int(state[0]))))
-    ids.append(_bucket(_mix(_mix(11, int(state[0])), int(state[1]))))
-    ids.append(_bucket(_mix(12, int(state[2]))))
+    ids += [_bucket(mix(5 + kind, min(count, 3))) for kind, count in enumerate(signs)]
+    ids.append(_bucket(mix(8, len(words).bit_length())))
+    ids.append(_bucket(mix(9, min(int(state[3]).bit_length(), 6))))
+    ids.append(_bucket(mix(10, int(state[0]))))
+    ids.append(_bucket(mix(mix(11, int(state[0])), int(state[1]))))
+    ids.append(_bucket(mix(12, int(state[2]))))
     state[0] = words[0] if words else 0
     state[1] = words[1] if len(words) > 1 else 0
     state[2] = asks > 0
@@ -84,7 +84,7 @@ def _ids(words: list[int], state: State) -> list[int]:
     return ids
 
 
-def _mix(seed: int, value: int) -> int:
+def mix(seed: int, value: int) -> int:
     """A hash of two hashes; its upper bits are the good ones."""
     mixed = ((seed * 0x85EBCA6B) & _MASK) ^ value
     return ((mixed ^ (mixed >> 15)) * 0xC2B2AE35) & _MASK

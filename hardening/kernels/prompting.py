@@ -26,7 +26,7 @@ from hardening.kernels.prompts import (
 )
 from hardening.kernels.tagging import bits, mix
 
-PARTS = "4ccc88638604e1c9"
+PARTS = "5563dcc1c30ede00"
 """Digest of the files of the parts, which renews numba's cache with them."""
 
 

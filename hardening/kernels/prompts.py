@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hardening.kernels.features import mix
+
 BUCKET_BITS = 14
 """Features fall into two to the power of this many buckets."""
 BUCKETS = 1 << BUCKET_BITS
@@ -34,8 +36,7 @@ Kinds = NDArray[np.uint8]
 Rates = NDArray[np.uint8]
 Longs = NDArray[np.int64]
 
-_MASK = 0xFFFFFFFF
-MASKED = -1 & _MASK
+MASKED = 0xFFFFFFFF
 TOKEN, PAIR, SHAPE = 1, 2, 3
 """What begins the hash of a feature."""
 
@@ -109,12 +110,6 @@ def _minima(shown: Sequence[tuple[int, int]], key: int) -> Longs:
         place, value = mixed >> MINIMUM_BITS, mixed & EMPTY
         minima[place] = min(minima[place], value)
     return minima
-
-
-def mix(seed: int, value: int) -> int:
-    """A hash of two hashes; its upper bits are the good ones."""
-    mixed = ((seed * 0x85EBCA6B) & _MASK) ^ value
-    return ((mixed ^ (mixed >> 15)) * 0xC2B2AE35) & _MASK
 
 
 def _bucket(mixed: int) -> int:
