@@ -1,4 +1,4 @@
-"""How attacks reach an app, bare or behind a policy, without a network: one request at a time, from an account."""
+"""How attacks reach an app, bare or behind a policy, without a network, and how a toy app hears and answers them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hardening.state import MemoryStore
 from hardening.testing import ManualClock, harden
@@ -66,3 +66,20 @@ async def sent(app: ASGIApp, path: str, account: bytes, body: bytes) -> tuple[in
 
     await app(scope, receive, send)
     return status, b"".join(parts)
+
+
+async def heard(receive: Receive) -> bytes:
+    """The whole body of a request to a toy app."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+async def answer(send: Send, body: bytes) -> None:
+    """Give a JSON text as the answer of a toy app."""
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from hardening.redteam.detection.figures import Bin
+from hardening.redteam.pictures import Picture, drawn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Curves = Mapping[str, Sequence[tuple[float, float]]]
 
 
-class Picture(NamedTuple):
-    """What was drawn, and why not."""
-
-    files: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+def draw(out: Path | None, curves: Curves, bins: Sequence[Bin]) -> Picture:
+    """Draw both into `out`; see `drawn`."""
+    return drawn(out, "detection.png", partial(_draw, curves, bins), width=11.0)
 
 
-def draw(
-    out: Path | None, curves: Mapping[str, Sequence[tuple[float, float]]], bins: Sequence[Bin]
-) -> Picture:
-    """Draw both into `out`; nothing without a place, and a note without the extra `redteam`."""
-    if out is None:
-        return Picture()
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        return Picture(notes=("no picture: matplotlib is not installed; pip install 'hardening[redteam]'",))
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+def _draw(curves: Curves, bins: Sequence[Bin], figure: Figure) -> None:
     left, right = figure.subplots(1, 2)
     for name, points in curves.items():
         left.plot([100 * false for false, _ in points], [100 * true for _, true in points], label=name)
@@ -43,6 +38,3 @@ def draw(
     right.set_title("Calibration, one account in ten copying")
     for axes in (left, right):
         axes.grid(visible=True, alpha=0.3)
-    path = out / "detection.png"
-    figure.savefig(path, dpi=120)
-    return Picture((str(path),))

@@ -10,7 +10,9 @@ from zlib import crc32
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+
+from hardening.redteam.client import answer, heard
 
 Floats = NDArray[np.float64]
 
@@ -54,20 +56,13 @@ class Encoder:
         """Answer one request, in base64 of binary32."""
         if scope["type"] != "http":
             return
-        body, more = b"", True
-        while more:
-            message: Message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        asked = orjson.loads(body)
+        asked = orjson.loads(await heard(receive))
         vectors = unit(self.embed(asked["input"])[:, : asked.get("dimensions", self.size)])
         rows = [base64.b64encode(row.tobytes()).decode() for row in vectors.astype("<f4")]
         data = [{"object": "embedding", "index": at, "embedding": row} for at, row in enumerate(rows)]
         usage = {"prompt_tokens": len(rows), "total_tokens": len(rows)}
-        answer = orjson.dumps({"object": "list", "data": data, "model": asked["model"], "usage": usage})
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        told = {"object": "list", "data": data, "model": asked["model"], "usage": usage}
+        await answer(send, orjson.dumps(told))
 
 
 def unit(rows: Floats) -> Floats:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hardening.redteam.pictures import Picture, drawn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Points = Mapping[str, tuple[float, float]]
 
 
-def draw(
-    out: Path | None, points: Mapping[str, tuple[float, float]]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Draw each policy's cosine of a copy over its lost nDCG into `out`: files, and notes why there are none."""
-    if out is None:
-        return (), ()
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        return (), ("no picture: matplotlib is not installed; pip install 'hardening[redteam]'",)
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+def draw(out: Path | None, points: Points) -> Picture:
+    """Draw each policy's cosine of a copy over its lost nDCG into `out`; see `drawn`."""
+    return drawn(out, "embeddings-copies.png", partial(_draw, points))
+
+
+def _draw(points: Points, figure: Figure) -> None:
     axes = figure.subplots()
     for name, (lost, cosine) in points.items():
         axes.plot([lost], [cosine], marker="o", linestyle="")
@@ -25,6 +29,3 @@ def draw(
     axes.set_xlabel("nDCG@10 that the account's own search loses")
     axes.set_ylabel("cosine of a copy of 16d texts to the clean vectors")
     axes.grid(visible=True, alpha=0.3)
-    path = out / "embeddings-copies.png"
-    figure.savefig(path, dpi=120)
-    return (str(path),), ()

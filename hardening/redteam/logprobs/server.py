@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 from starlette.types import Message, Receive, Scope, Send
 
+from hardening.redteam.client import heard
 from hardening.redteam.logprobs.model import Floats, Model, log_softmax
 
 Asked = dict[str, Any]
@@ -37,13 +38,8 @@ class ToyServer:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        self.heard = body
-        asked: Asked = orjson.loads(body)
+        self.heard = await heard(receive)
+        asked: Asked = orjson.loads(self.heard)
         asked |= asked.get("extra_body") or {}
         chat = scope["path"].endswith("/chat/completions")
         answers = list(self._answers(asked, chat=chat))

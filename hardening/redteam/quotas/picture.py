@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+from hardening.redteam.pictures import Picture, drawn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Curves = Mapping[str, Sequence[tuple[float, float]]]
 
 
-class Picture(NamedTuple):
-    """What was drawn, and why not."""
-
-    files: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+def draw_curve(out: Path | None, curves: Curves) -> Picture:
+    """Draw each curve into `out`; see `drawn`."""
+    return drawn(out, "quotas-price.png", partial(_draw, curves))
 
 
-def draw_curve(out: Path | None, curves: Mapping[str, Sequence[tuple[float, float]]]) -> Picture:
-    """Draw each curve into `out`; nothing without a place, and a note without the extra `redteam`."""
-    if out is None:
-        return Picture()
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        return Picture(notes=("no picture: matplotlib is not installed; pip install 'hardening[redteam]'",))
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+def _draw(curves: Curves, figure: Figure) -> None:
     axes = figure.subplots()
     for name, points in curves.items():
         axes.plot(
@@ -34,6 +32,3 @@ def draw_curve(out: Path | None, curves: Mapping[str, Sequence[tuple[float, floa
     axes.axhline(100.0, linewidth=0.8, linestyle="--")
     axes.legend()
     axes.grid(visible=True, which="both", alpha=0.3)
-    path = out / "quotas-price.png"
-    figure.savefig(path, dpi=120)
-    return Picture((str(path),))

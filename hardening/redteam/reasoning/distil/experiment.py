@@ -163,8 +163,10 @@ def findings(scores: Scores, scale: Scale, options: Options) -> Findings:
         ("taught by", *(f"{budget:,}" for budget in scale.budgets)),
         tuple((name, *(right.mean for _, right in points)) for name, points in curves.items()),
     )
-    pictures = draw(options.out, curves, chance=1 / MODULUS)
-    return Findings(measured, (students, budgets), pictures=pictures)
+    picture = draw(options.out, curves, chance=1 / MODULUS)
+    for note in picture.notes:
+        options.say(note)
+    return Findings(measured, (students, budgets), pictures=picture.files)
 
 
 def _shares(scores: Scores, name: str, budget: int) -> list[float]:

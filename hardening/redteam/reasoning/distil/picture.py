@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
+from hardening.redteam.pictures import Picture, drawn
 from hardening.redteam.reasoning.distil.shares import Spread
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def draw(
-    out: Path | None, curves: Mapping[str, Sequence[tuple[int, Spread]]], *, chance: float
-) -> tuple[str, ...]:
-    """Draw each curve into `out` with its intervals; nothing without a place."""
-    if out is None:
-        return ()
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+Curves = Mapping[str, Sequence[tuple[int, Spread]]]
+
+
+def draw(out: Path | None, curves: Curves, *, chance: float) -> Picture:
+    """Draw each curve into `out` with its intervals; see `drawn`."""
+    return drawn(out, "reasoning-students.png", partial(_draw, curves, chance))
+
+
+def _draw(curves: Curves, chance: float, figure: Figure) -> None:
     axes = figure.subplots()
     for name, points in curves.items():
         budgets = [budget for budget, _ in points]
@@ -30,6 +35,3 @@ def draw(
     axes.set_ylabel("held-out questions that the student answers, %")
     axes.legend()
     axes.grid(visible=True, which="both", alpha=0.3)
-    path = out / "reasoning-students.png"
-    figure.savefig(path, dpi=120)
-    return (str(path),)

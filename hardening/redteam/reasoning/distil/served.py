@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Sequence
 
 import orjson
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from hardening.redteam.client import behind, sent
+from hardening.redteam.client import answer, behind, heard, sent
 from hardening.redteam.reasoning.distil.teacher import Task
 
 PRESET = "baseline"
@@ -27,16 +27,11 @@ class Teacher:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        body, more = b"", True
-        while more:
-            message: Message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        asked = orjson.loads(body)
+        asked = orjson.loads(await heard(receive))
         task = self._tasks[asked["messages"][-1]["content"]]
         said = {"role": "assistant", "content": task.answer, "reasoning_content": task.trace}
         counts = {"prompt_tokens": 20, "completion_tokens": 60, "total_tokens": 80}
-        answer = {
+        told = {
             "id": "chatcmpl-1",
             "object": "chat.completion",
             "created": 1,
@@ -44,9 +39,7 @@ class Teacher:
             "choices": [{"index": 0, "message": said, "finish_reason": "stop"}],
             "usage": counts,
         }
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": orjson.dumps(answer)})
+        await answer(send, orjson.dumps(told))
 
 
 def left(tasks: Sequence[Task], policy: str = PRESET) -> list[str]:
