@@ -117,6 +117,11 @@ class Case:
         self.waited_s = 0.0
         self.before_s = 0.0
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether what the request says counts for or against its account."""
+        return bool(self.in_force.policy.bands and self.account.proven and not self.decision.exempt)
+
 
 async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> None:
     """Take a request up to its Decision; where the app will name the account, up to that.
@@ -292,7 +297,7 @@ async def admit(case: Case, service: Service) -> None:
             case.refusal = case.refusal or no
         else:
             case.would_refuse = no
-    if policy.bands and account.proven and not case.decision.exempt:
+    if case.is_judged:
         _let_speak(case, service)
 
 

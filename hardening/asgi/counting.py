@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from hardening.asgi.inbound import Inbound
 from hardening.asgi.responder import Responder
-from hardening.asgi.response import Response
 from hardening.asgi.signed import body_is_signed
-from hardening.asgi.watched import Watched
 from hardening.exchange import Exchange
 from hardening.facts import Outcome, Refusal
 
@@ -25,10 +22,8 @@ class Counter(Responder):
             return case.received
         return case.received if asked is case.body else asked
 
-    def _open_response(self, exchange: Exchange, inbound: Inbound) -> Response | Watched:
-        if exchange.restores:
-            return Response(exchange=exchange, control=self, inbound=inbound, send=self._send)
-        return Watched(exchange=exchange, control=self, send=self._send)
+    def _hardens(self, exchange: Exchange) -> bool:
+        return exchange.restores
 
     def _bill(self, outcome: Outcome) -> None:
         """Nothing: who is counted has spent nothing, and has not been proven by it."""

@@ -169,9 +169,13 @@ class Responder:
         return False
 
     def _open_response(self, exchange: Exchange, inbound: Inbound) -> Response | Watched:
-        if self._case.decision.acts or exchange.restores:  # what was sealed stays hidden in shadow too
+        if self._hardens(exchange):
             return Response(exchange=exchange, control=self, inbound=inbound, send=self._send)
         return Watched(exchange=exchange, control=self, send=self._send)
+
+    def _hardens(self, exchange: Exchange) -> bool:
+        """Whether the answer may not leave as it comes; what was sealed stays hidden in shadow too."""
+        return self._case.decision.acts or exchange.restores
 
     def _open_exchange(self) -> Exchange:
         case, service = self._case, self._service
@@ -320,15 +324,14 @@ class Responder:
     def _evidence(self, settlement: Settlement) -> Evidence | None:
         """What the request and its answer say of its account; None where nobody is judged."""
         case, judge = self._case, self._service.judge
-        policy = case.in_force.policy
-        if judge is None or not policy.bands or not case.account.proven or case.decision.exempt:
+        if judge is None or not case.is_judged:
             return None
         answered = {}
         if settlement.coverage:
             answered["coverage"] = settlement.coverage
         if "overlap" in settlement.reasons:
             answered["overlap"] = judge.repeats
-        return judge.evidence(policy, case.account, case.job, answered, entered=case.entered)
+        return judge.evidence(case.in_force.policy, case.account, case.job, answered, entered=case.entered)
 
     async def _settled(self, done: Awaitable[None], report: Callable[[], None]) -> None:
         try:

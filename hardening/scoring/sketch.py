@@ -36,11 +36,10 @@ class Sketch:
         models: by model, when it was first seen and the faded share of requests to it.
     """
 
-    __slots__ = ("_marks", "_templates", "at", "counts", "models", "pace", "pattern", "repetition", "requests", "seen", "unrest")  # fmt: skip
+    __slots__ = ("_marks", "_templates", "at", "counts", "models", "pace", "pattern", "repetition", "requests", "unrest")  # fmt: skip
 
     def __init__(self) -> None:
         self.requests = 0
-        self.seen = 0
         self.counts = np.zeros(BUCKETS >> COARSE, np.uint8)
         self.pattern = 0.0
         self.repetition = 0.0
@@ -69,7 +68,6 @@ class Sketch:
             self.requests >>= 1
         self.counts[read.prompt.features >> COARSE] += 1
         self.requests += 1
-        self.seen += 1
         self._note_template(read)
 
     def _note_template(self, read: Read) -> None:
