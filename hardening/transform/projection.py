@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from hardening import kernels
-from hardening.transform.vector_noise import Floats
+from hardening.transform.vector_noise import Floats, beyond
 
 _BLOCK = 16
 
@@ -27,16 +27,13 @@ class Kept:
 
     def __call__(self, values: Floats) -> Floats | None:
         """What is added to each of the values; None where noise has none for them."""
-        added = None if self.noise is None else self.noise(values)
-        if added is None and self.noise is not None:
-            return None
-        known = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        whole = known.size - known.size % _BLOCK
-        left = np.zeros(known.size)  # of the last few values, which have no block of their own, nothing
-        left[:whole] = (
-            (known if added is None else known + added)[:whole].reshape(-1, _BLOCK) @ _image(self.share)
-        ).ravel()
-        return left - known
+        return beyond(values, self.noise, self._left)
+
+    def _left(self, noised: Floats) -> Floats:
+        whole = noised.size - noised.size % _BLOCK
+        left = np.zeros(noised.size)  # of the last few values, which have no block of their own, nothing
+        left[:whole] = (noised[:whole].reshape(-1, _BLOCK) @ _image(self.share)).ravel()
+        return left
 
 
 @lru_cache(maxsize=_BLOCK)

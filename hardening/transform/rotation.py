@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
 from hardening import kernels
 from hardening.noise_key import NoiseKey
-from hardening.transform.vector_noise import FIRST, Floats
+from hardening.transform.vector_noise import FIRST, Floats, beyond
 
 _PURPOSE = b"rotation"
 _MOST = 64
@@ -29,12 +27,10 @@ class Rotated:
 
     def __call__(self, values: Floats) -> Floats | None:
         """What is added to each of the values; None where there are too few of them to hide by a rotation."""
-        added = None if self.noise is None else self.noise(values)
-        if values.size < FIRST or (added is None and self.noise is not None):
+        if values.size < FIRST:
             return None
-        known = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        noised = known if added is None else known + added
-        return kernels.turn(noised, _turn(self.key.of(_PURPOSE), values.size)) - known
+        turn = _turn(self.key.of(_PURPOSE), values.size)
+        return beyond(values, self.noise, lambda noised: kernels.turn(noised, turn))
 
 
 _turn = lru_cache(maxsize=_MOST)(kernels.Turn.of)

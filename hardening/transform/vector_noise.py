@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import shake_256
 
@@ -22,6 +23,15 @@ _FINE = 4
 _LEAST_SHARE = 0.5
 """Of the typical value of a whole vector; where its first values have less, they do not tell it from others."""
 _PURPOSE = b"embedding"
+
+
+def beyond(values: Floats, noise: kernels.Noise | None, change: Callable[[Floats], Floats]) -> Floats | None:
+    """What is added to each of the values so that they leave noised, and then changed; None where noise has none."""
+    added = None if noise is None else noise(values)
+    if added is None and noise is not None:
+        return None
+    known = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return change(known if added is None else known + added) - known
 
 
 @dataclass(frozen=True, slots=True)
