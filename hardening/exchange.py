@@ -49,6 +49,8 @@ _NEEDED = Refusal(
 # What is told of a prompt with restored traces comes of what its caller has sent: not of what was learned from him.
 _TOLD_BYTES_PER_TOKEN = 4.0
 
+_BOUNDLESS = 1 << 62  # bytes: no answer is as long
+
 BEAT_S = 10.0  # silence after which a stream says that it lives; some proxies cut at 15 s
 
 
@@ -440,6 +442,13 @@ class Exchange:
         if self._granted_bytes is None or self._tally.bytes <= self._granted_bytes:
             return 0
         return int((self._tally.bytes - self._granted_bytes) / self._bytes_per_token) + 1
+
+    @property
+    def room(self) -> int:
+        """Bytes of a stream that has begun that may still come before `owed` can say anything."""
+        if self._granted_bytes is None:
+            return _BOUNDLESS
+        return self._granted_bytes - self._tally.bytes - len(self._reply.framer.pending)
 
     @property
     def stops(self) -> bool:

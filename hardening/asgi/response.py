@@ -22,9 +22,7 @@ from hardening.facts import Outcome, Refusal
 # What one response may unpack to: the longest answers known are a few megabytes.
 UNPACKED_BYTES = 256 * 1024 * 1024
 
-# A mask: of eight pieces of a stream one is timed, for all, and asked what is owed. So a limit is passed by
-# seven pieces at most.
-_SAMPLED = 7
+_SAMPLED = 7  # a mask: of eight pieces of a stream one is timed, for all, and asked whether the answer stops
 _LARGE_BYTES = 4096  # a piece that holds many frames is always asked
 
 # A paced stream is taken in slices of this many bytes, one or two frames each.
@@ -70,6 +68,7 @@ class Response:
         "_raw",
         "_raw_bytes",
         "_resting",
+        "_room",
         "_send",
         "_start",
         "_stopped",
@@ -100,6 +99,8 @@ class Response:
         self.answered: int | None = None
         self.status = 0
         self._pieces = 0
+        # Bytes until it is asked what is owed: no piece holds more text than bytes, so none passes a limit unseen.
+        self._room = 0
         self.body_s = 0.0
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -111,8 +112,9 @@ class Response:
         if type(data) is not bytes:
             return self._take(message)
         self._pieces = pieces = self._pieces + 1
-        if not pieces & _SAMPLED:
-            return self._timed(message, data)
+        self._room = room = self._room - len(data)
+        if room < 0 or not pieces & _SAMPLED:
+            return self._asked(message, data)
         exchange = self._exchange
         try:
             out = exchange.lane.take(data)
@@ -127,15 +129,17 @@ class Response:
             return self._send({"type": _BODY, "body": out, "more_body": True}) if out else _nothing()
         return self._beside_beats(out) if out or beats.timer is None else _nothing()
 
-    def _timed(self, message: Message, data: bytes) -> Awaitable[None]:
-        """As `send`, for a piece that is timed, and asked what is owed."""
+    def _asked(self, message: Message, data: bytes) -> Awaitable[None]:
+        """As `send`, for a piece behind which it is asked what is owed; each eighth is timed."""
         exchange = self._exchange
         began = self._clock()
         try:
             out = exchange.receive(data, began)
         except Exception as fault:  # noqa: BLE001  as in send
             return self._fault(fault, message, exchange.surrender(data))
-        self.body_s += (_SAMPLED + 1) * (self._clock() - began)
+        if not self._pieces & _SAMPLED:
+            self.body_s += (_SAMPLED + 1) * (self._clock() - began)
+        self._room = exchange.room
         return self._carefully(out) if exchange.owed or exchange.stops else self._left(message, data, out)
 
     def _read(self, message: Message, data: bytes) -> Awaitable[None]:
@@ -145,7 +149,7 @@ class Response:
             out = exchange.read(data, self._clock())
         except Exception as fault:  # noqa: BLE001  as in send
             return self._fault(fault, message, exchange.surrender(data))
-        if len(data) > _LARGE_BYTES and (exchange.owed or exchange.stops):
+        if len(data) > _LARGE_BYTES and exchange.stops:
             return self._carefully(out)
         return self._left(message, data, out)
 

@@ -399,6 +399,20 @@ def test_a_stream_in_large_pieces_is_cut_as_well() -> None:
     assert len(content(answer.body)) // 4 < 100 + 2 * 60
 
 
+@pytest.mark.parametrize("behind", [0, 2, 30], ids=["whole-frames", "cut-at-the-border", "cut-in-the-frame"])
+@pytest.mark.parametrize("limit", range(1000, 1100, 9))
+def test_a_stream_passes_its_limit_by_one_piece_and_no_more(limit: int, behind: int) -> None:
+    """Catches pieces that leave without a question between two that are asked."""
+    words = " ".join("x" * 1199 for _ in range(20))  # of 300 tokens each, six times what stands around one
+    frames = stream(trace="", answer=words, usage=False)
+    parts = [part for frame in frames for part in (frame[:-behind], frame[-behind:]) if part]
+    timed = Timed(replies(parts), f"{limit}, per: 3660d", "at_limit: cut")
+    answer = timed.ask()
+    assert finishes(answer.body) == ["length"]
+    (receipt,) = timed.hardened.receipts
+    assert receipt.tokens.settled <= limit + 300 + 1  # a token is counted up
+
+
 def test_nobody_makes_his_answers_cheaper_by_padding_his_requests() -> None:
     """Catches a ratio of bytes to tokens that was learned from whole bodies and counts answers."""
     body = {**ASKED, "user": "x" * 4000}
