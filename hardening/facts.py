@@ -50,6 +50,7 @@ FINE_STEP = 1e-6
 """The grid of embedding values that are changed and to which neither step nor noise is set: about that of binary32."""
 BYTE_STEP = 1 / 128
 """The grid of embedding values that are packed as bytes, for a range from -1 to 1."""
+_NONE: Mapping[str, str] = MappingProxyType({})
 Outcome = Literal["complete", "cut", "disconnected", "refused", "error"]
 
 
@@ -67,6 +68,8 @@ class Account:
         network: the keyed hash of the client's network; set for every request, an app leaves it out.
         key: the keyed hash of the credential that came with the request, empty where none did; set for
             every request, an app leaves it out.
+        attributes: what else the app knows of it, by name: a plan, the hash of a payment, a block of networks. A policy
+            says what they are worth (`risk.priors`); nothing keeps or shows them.
     """
 
     id: str
@@ -75,6 +78,7 @@ class Account:
     proven: bool = True
     network: str = ""
     key: str = ""
+    attributes: Mapping[str, str] = field(default_factory=lambda: _NONE, hash=False, repr=False)
     scope: str = field(init=False, repr=False, compare=False)
     """What its own limits and its standing are kept under: of an unproven one those of its network."""
 

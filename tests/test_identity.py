@@ -252,6 +252,23 @@ def test_a_name_that_may_not_be_is_refused_and_not_quoted(named):
     assert "aaaa" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [["plan"], {"plan": 7}, {"": "trial"}, {"plan": "a" * 257}, {"plan": "a\n"}, {str(one): "a" for one in range(17)}],
+)  # fmt: skip
+def test_attributes_that_may_not_be_are_refused_and_not_quoted(attributes):
+    with pytest.raises(AccountError, match="attribute") as caught:
+        who(bearer(), Account("anne", attributes=attributes))
+    assert "aaaa" not in str(caught.value)
+
+
+def test_attributes_stay_with_the_account_and_are_not_shown():
+    account = who(bearer(), Account("anne", attributes={"payment": "card_91"}))
+    assert account.attributes == {"payment": "card_91"}
+    assert "card_91" not in repr(account)
+    assert who(bearer()).attributes == {}
+
+
 def test_an_app_that_hands_back_the_raw_key_does_not_leak_it():
     account = who(bearer(), KEY)
     assert account.id == who(bearer()).id

@@ -102,7 +102,11 @@ class Judge:
             if job is not None:
                 self._unscored("late")
             said = {}
-        return Evidence(slotted({**said, **answered}), self.scale(policy), self._delay(account), entered)
+        priors = policy.risk.priors
+        prior = priors.nats(account.attributes) if priors is not None and account.attributes else 0.0
+        return Evidence(
+            slotted({**said, **answered}), self.scale(policy), self._delay(account), entered, prior
+        )
 
     def scale(self, policy: Policy) -> Scale:
         """What evidence is judged by under a policy."""

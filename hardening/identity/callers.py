@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, Literal
 
 from hardening.errors import AccountError, StartError
@@ -22,6 +23,7 @@ CONSUMER_HEADER = b"x-consumer-id"
 
 _ID_BYTES = 11
 _ID_CHARS = 256
+_ATTRIBUTES = 16
 _CREDENTIAL_BYTES = 8192
 _REMEMBERED = 4096
 """Peers, and hashed accounts, that are kept ready; never a credential."""
@@ -155,6 +157,8 @@ class Identifier:
             raise AccountError(f"account: found {type(named).__name__}, allowed are Account, str and None")
         for text in (account.id, *account.groups, *(() if account.org is None else (account.org,))):
             _check(text, "account")
+        if account.attributes:
+            _check_attributes(account.attributes)
         raw = account.id.encode()
         name = self._key_hash(raw) if raw in seen.values() else account.id
         return replace(account, id=name, network=place.network, key=self._key(seen))
@@ -243,6 +247,16 @@ def _consumer(value: bytes | None) -> str:
         raise AccountError(f"{name}: found bytes that are not UTF-8") from fault
     _check(text, name)
     return text
+
+
+def _check_attributes(attributes: Mapping[str, str]) -> None:
+    """Raise AccountError for attributes that are none; never quotes one."""
+    if not isinstance(attributes, Mapping):
+        raise AccountError(f"account attributes: found {type(attributes).__name__}, allowed is a mapping")
+    if len(attributes) > _ATTRIBUTES:
+        raise AccountError(f"account attributes: found {len(attributes)}, at most {_ATTRIBUTES} are allowed")
+    for text in chain.from_iterable(attributes.items()):
+        _check(text, "account attribute")
 
 
 def _check(text: str, where: str) -> None:

@@ -27,6 +27,7 @@ from hardening.policy.families import Families
 from hardening.policy.matching import PatternTable
 from hardening.policy.model import LimitSpec, PolicyFile
 from hardening.policy.mounting import Accounts, AuditFile, KeySource, RuntimeSpec
+from hardening.policy.priors import Priors
 from hardening.policy.rulebook import Rulebook
 from hardening.policy.settings import Enforcement
 from hardening.policy.standing import Band, RiskSpec
@@ -70,7 +71,12 @@ def compile_policy(
         rulebook=rulebook,
         layers=_layers(file.risk),
         prior=Prior(new.until.requests, new.until.age or 0.0) if new is not None else None,
-        risk=RiskTerms(file.risk.max_flagged, file.risk.above_max, file.risk.retention),
+        risk=RiskTerms(
+            file.risk.max_flagged,
+            file.risk.above_max,
+            file.risk.retention,
+            Priors(file.risk.priors) if file.risk.priors else None,
+        ),
         enforced_rules=_enforced([rule.mode for rule in file.rules]) | rulebook.in_doubt,
         enforced_layers=_enforced([*(band.mode for _, band in _bands(file.risk)), None]),
         trials=tuple(_trials(file)),

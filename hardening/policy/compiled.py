@@ -27,6 +27,7 @@ from hardening.facts import (
 from hardening.policy.editions import Editions
 from hardening.policy.families import Families
 from hardening.policy.matching import PatternTable, Texts, remember
+from hardening.policy.priors import Priors
 from hardening.policy.rulebook import Rulebook, Walk
 from hardening.policy.terms import Terms, stricter
 from hardening.policy.written import PolicyKeys
@@ -78,11 +79,12 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class RiskTerms:
-    """How many accounts may be in a band, what happens above that, and how long a record is kept."""
+    """How many accounts may be in a band, what happens above that, how long a record is kept, what attributes are worth."""
 
     max_flagged: float = 0.05
     above_max: Literal["alarm", "shadow"] = "alarm"
     keep_s: float = 30 * 86_400.0
+    priors: Priors | None = None
 
 
 @dataclass(frozen=True, slots=True)

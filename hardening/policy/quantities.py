@@ -109,6 +109,7 @@ _RATE = "a rate up to 1000000/s, such as 20/s or 30/m"
 _SHARE = "a share from 0% to 100%, such as 10%"
 _SCALE = "a share from 0.01% to 100%, such as 50%"
 _FACTOR = "a multiplier from 0.01x to 10000x, such as 4x"
+_ODDS = "odds from 0.25x to 4x, such as 2x"
 _TOKENS = "a whole number of tokens from 1 to 10M, such as 160 or 4k"
 _COUNT = "a whole number from 0 to 1000M, such as 50 or 10k"
 _DAY = "a day such as 2027-03-31"
@@ -117,12 +118,16 @@ _NETWORK = "a network such as 10.0.0.0/8 (no host bits set) or an address"
 SIZE = Quantity(_BYTES, 1e3, 2**30, "a size from 1k to 1G, such as 32M or 64MiB", whole=True)
 """A number of bytes."""
 
+ODDS = Quantity(_TIMES, 0.25, 4, _ODDS)
+"""How much likelier something makes it that an account copies."""
+
 Amount = Annotated[float, Quantity(_THOUSANDS, 1, 1e15, _AMOUNT)]
 Seconds = Annotated[float, Quantity(_SECONDS, 1, 3660 * 86400.0, _SPAN)]
 PerSecond = Annotated[float, Quantity(_PER, 1e-6, 1e6, _RATE)]
 Share = Annotated[float, Quantity(_PERCENT, 0, 1, _SHARE)]
 Scale = Annotated[float, Quantity(_PERCENT, 0.0001, 1, _SCALE)]
 Factor = Annotated[float, Quantity(_TIMES, 0.01, 1e4, _FACTOR)]
+Odds = Annotated[float, ODDS]
 TokenBound = Annotated[int, Quantity(_THOUSANDS, 1, 1e7, _TOKENS, whole=True)]
 Count = Annotated[int, Quantity(_THOUSANDS, 0, 1e9, _COUNT, whole=True)]
 Day = Annotated[

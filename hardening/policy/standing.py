@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from hardening.policy.priors import PriorSpecs
 from hardening.policy.quantities import Count, Seconds, Share, written
 from hardening.policy.settings import Enforcement, Name, Settings, Strict, forbid_rotation
 
@@ -101,6 +102,12 @@ class RiskSpec(Strict):
         default_factory=dict,
         description="Bands by name. An account in one is in all below it too.",
         examples=[{"watch": {"enter": 0.5, "leave": 0.4, "charge": "4x"}}],
+    )
+    priors: PriorSpecs = Field(
+        default_factory=dict,
+        description="How much likelier each value of an attribute makes it that an account copies; the app names attributes"
+        " (`Account(id, attributes={...})`). No prior brings anybody into a band: it counts for half of the way at most.",
+        examples=[{"plan": {"trial": "2x", "enterprise": "0.5x"}, "payment": {"card_9c*": "4x"}}],
     )
     max_flagged: Share = Field(
         default=0.05,

@@ -163,6 +163,7 @@ class RiskKeys(TypedDict, total=False):
 
     new: NewKeys
     bands: Mapping[str, BandKeys]
+    priors: Mapping[str, Mapping[str, str]]
     max_flagged: str
     above_max: Literal["alarm", "shadow"]
     retention: str

@@ -26,7 +26,7 @@ _BUCKET = struct.Struct("<Bdddd")
 _BLOCK = struct.Struct("<dB")
 _FLAG = struct.Struct("<ddB")
 _RECORD = struct.Struct("<ddddi")
-_CALIBRATION = struct.Struct("<dddddd")
+_CALIBRATION = struct.Struct("<ddddd")
 _JUDGED = struct.Struct("<BiB")
 _PAIR = struct.Struct("<dd")
 _UNTIL = struct.Struct("<dd")
@@ -119,14 +119,22 @@ def evidence_of(evidence: Evidence | None) -> bytes:
     nats, weights = evidence.nats, evidence.scale.calibration.weights
     calibration, bands = _scale_of(evidence.scale)
     pairs = [_PAIR.pack(weights.get(name, 0.0), one) for name, one in zip(SLOTS, nats, strict=True)]
-    return b"".join([calibration, _JUDGED.pack(evidence.entered, evidence.delay, len(nats)), *pairs, bands])
+    return b"".join(
+        [
+            _DOUBLE.pack(evidence.start),
+            calibration,
+            _JUDGED.pack(evidence.entered, evidence.delay, len(nats)),
+            *pairs,
+            bands,
+        ]
+    )
 
 
 @lru_cache(maxsize=16)
 def _scale_of(scale: Scale) -> tuple[bytes, bytes]:
     """What stands before and behind the evidence, the same for all requests of a policy."""
     by = scale.calibration
-    calibration = _CALIBRATION.pack(by.prior, by.half_life_s, by.floor, by.cap, by.least, scale.keep_s)
+    calibration = _CALIBRATION.pack(by.half_life_s, by.floor, by.cap, by.least, scale.keep_s)
     return calibration, b"".join(
         [_text(band.name) + _PAIR.pack(band.enter, band.leave) for band in scale.bands]
     )

@@ -111,12 +111,26 @@ class Evidence:
         nats: by slot; made by `slotted`.
         delay: the requests that this account goes on for, should it now reach a band.
         entered: whether this request began a conversation in the band that was due.
+        prior: what is known of the account beside its requests, in nats.
     """
 
     nats: tuple[float, ...]
     scale: Scale
     delay: int = 0
     entered: bool = False
+    prior: float = 0.0
+
+    @property
+    def start(self) -> float:
+        """The log-odds of the account before its requests are heard.
+
+        A prior counts against it for half of the way to where the lowest band is left, at most: whatever is known beside
+        them, requests bring the other half, and who is in a band leaves it as they fade.
+        """
+        start, bands = self.scale.calibration.prior, self.scale.bands
+        if not self.prior or not bands:
+            return start
+        return start + min(self.prior, max(0.0, (_log_odds(min([band.leave for band in bands])) - start) / 2))
 
 
 class Record(NamedTuple):
@@ -177,9 +191,9 @@ def merged(record: Record, nats: Sequence[float], seconds: float, calibration: C
     )
 
 
-def risk(record: Record, calibration: Calibration) -> float:
-    """The probability, in 0..1, that the account copies."""
-    odds = calibration.prior
+def risk(record: Record, calibration: Calibration, start: float | None = None) -> float:
+    """The probability, in 0..1, that the account copies; `start` in place of the calibration's prior."""
+    odds = calibration.prior if start is None else start
     if record.weight >= calibration.least:
         for slot, weight in calibration.by_slot:
             odds += weight * record.sums[slot]
@@ -192,7 +206,7 @@ def settled(record: Record | None, evidence: Evidence, now: float) -> Record:
     if record is None or record.until <= now:
         record = Record(now, now)
     known = merged(record, evidence.nats, now - record.at, scale.calibration)
-    reached = risk(known, scale.calibration)
+    reached = risk(known, scale.calibration, evidence.start)
     band, due, wait = record.band, record.due, record.wait
     if band or due or (scale.bands and reached >= scale.bands[0].enter):
         band, due, wait = _entered(record, evidence, reached)
@@ -224,6 +238,12 @@ def _band_at(bands: Sequence[BandAt], held: str, reached: float) -> str:
 def _rank(bands: Sequence[BandAt], name: str) -> int:
     """The place of a band, from 1; 0 for none, and for one that there is no more."""
     return next((place for place, band in enumerate(bands, 1) if band.name == name), 0)
+
+
+def _log_odds(share: float) -> float:
+    if share <= 0.0:
+        return -math.inf
+    return math.log(share / (1.0 - share)) if share < 1.0 else math.inf
 
 
 def clean_at(record: Record, scale: Scale) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
-from hardening import DEFERRED, admit, load_policy
+from hardening import DEFERRED, Account, admit, load_policy
 from hardening.facts import SignalFacts
 from hardening.state import MemoryStore
 from hardening.state.standing import BORDER_WAIT, LONGEST_DELAY, SLOTS
@@ -279,6 +279,28 @@ def test_a_policy_that_gets_bands_while_it_runs_is_judged_by_from_then_on(mount:
     assert found
     assert found.record
     assert found.record.weight == pytest.approx(2.0)
+
+
+def test_what_the_app_knows_of_an_account_counts_in_its_risk_and_nothing_shows_it(mount: Any) -> None:
+    store = MemoryStore()
+    priors = POLICY + "  priors: {plan: {trial: 1.5x, enterprise: 0.5x}}\n"
+
+    def named(scope: Any) -> Account:
+        who = _named(scope)
+        return Account(who, attributes={"plan": who, "payment": "card_91"})
+
+    hardened, _ = mount(ONE, policy=priors, store=store, identify=named)
+    for who in ("trial", "enterprise", "other"):
+        asking(hardened, who, 3)
+    odds = {}
+    for who in ("trial", "enterprise", "other"):
+        found = store.find(who, 0.0)
+        assert found
+        assert found.record
+        odds[who] = found.record.risk / (1 - found.record.risk)
+    assert odds["trial"] / odds["other"] == pytest.approx(1.5)
+    assert odds["enterprise"] / odds["other"] == pytest.approx(0.5)
+    assert "card_91" not in repr(hardened.receipts) + repr(store.find("trial", 0.0))
 
 
 def test_an_app_that_names_the_account_in_the_middle_of_a_request_is_judged_too(mount: Any) -> None:

@@ -54,6 +54,16 @@ def test_what_requests_say_adds_up_and_is_read_with_the_next_one(make_store, des
     assert answer.standing.band is None
 
 
+def test_what_is_known_beside_requests_counts_in_the_risk_and_is_not_kept(make_store, desk_of):
+    store = make_store()
+    for _ in range(6):
+        ask(store, Evidence(slotted({"phrasing": 0.25}), SCALE, prior=0.5))
+    assert standing_of(store).risk == pytest.approx(1 / (1 + math.exp(-(CALIBRATION.prior + 1.5 + 0.5))))
+    ask(store, Evidence(slotted({}), SCALE))
+    assert standing_of(store).risk == pytest.approx(1 / (1 + math.exp(-(CALIBRATION.prior + 1.5))))
+    assert sum(desk_of(store).find("anne", 0.0).record.sums) == pytest.approx(1.5)
+
+
 def test_a_band_that_is_due_is_told_after_the_delay_and_entered_by_the_request_that_acts_by_it(make_store):
     store = make_store()
     for _ in range(4):

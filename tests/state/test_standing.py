@@ -121,6 +121,56 @@ def test_sums_and_risk_stay_within_their_bounds_and_bands_within_their_order(req
             assert (record.band, record.due) == ("", "")
 
 
+# -- what is known beside requests
+
+
+PRIORS = st.floats(-10.0, 10.0)
+SCALES = st.builds(
+    lambda prior, edges: Scale(
+        Calibration(prior, {"phrasing": 1.0, "grading": 0.5}, least=5.0, floor=-2.0, cap=20.0),
+        (BandAt("watch", max(edges), min(edges)), BandAt("harden", 1.0, max(edges))),
+    ),
+    st.floats(-6.0, -0.5),
+    st.tuples(st.floats(0.4, 1.0), st.floats(0.4, 1.0)),
+)
+
+
+@given(SCALES, PRIORS, st.integers(1, 60))
+def test_a_prior_alone_brings_nobody_into_a_band_and_keeps_nobody_in_one(scale, prior, count):
+    held = Record(0.0, DAY, weight=50.0, band="harden")
+    for record in (None, held):
+        for _ in range(count):
+            record = settled(record, Evidence(slotted({}), scale, prior=prior), 0.0)
+        assert record.risk < min(band.leave for band in scale.bands)
+        assert (record.band, record.due) == ("", "")
+
+
+@given(SCALES, PRIORS, PRIORS, st.floats(-2.0, 20.0))
+def test_a_larger_prior_is_no_smaller_risk_and_half_of_the_way_is_left_to_requests(scale, one, other, nats):
+    record = Record(0.0, DAY, weight=50.0, sums=sums(nats))
+    low, high = (
+        settled(record, Evidence(slotted({}), scale, prior=prior), 0.0).risk for prior in sorted((one, other))
+    )
+    assert low <= high
+    leave = min(band.leave for band in scale.bands)
+    missing = math.log(leave / max(1.0 - leave, 1e-300)) - scale.calibration.prior
+    if nats < missing / 2 - 1e-9:
+        assert high < leave
+
+
+def test_a_prior_counts_as_the_nats_that_it_is_worth():
+    record = Record(0.0, DAY, weight=50.0, sums=sums(3.0))
+    told = settled(record, Evidence(slotted({}), SCALE, prior=-0.7), 0.0).risk
+    assert told == pytest.approx(1 / (1 + math.exp(-(PRIOR + 3.0 - 0.7))))
+    half = (math.log(0.4 / 0.6) - PRIOR) / 2
+    assert Evidence((), SCALE, prior=1.0).start == pytest.approx(PRIOR + 1.0)
+    assert Evidence((), SCALE, prior=9.0).start == pytest.approx(PRIOR + half)
+    assert Evidence((), Scale(CALIBRATION), prior=9.0).start == PRIOR
+    for edge, most in ((0.0, PRIOR), (1.0, PRIOR + 9.0)):
+        bands = (BandAt("all", 1.0, edge),)
+        assert Evidence((), Scale(CALIBRATION, bands), prior=9.0).start == pytest.approx(most)
+
+
 # -- entering and leaving
 
 
