@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +12,7 @@ from hardening.cli import app
 from hardening.redteam.logprobs import averaging, structure, worth
 from hardening.redteam.logprobs.client import TEXT, Caller, mounted
 from hardening.redteam.logprobs.model import ToyModel
+from hardening.redteam.logprobs.picture import draw
 from hardening.redteam.logprobs.server import ToyServer
 
 MODEL = ToyModel(hidden=6, vocabulary=300, seed=3)
@@ -81,6 +84,14 @@ def test_a_row_is_worth_what_it_holds(bare: Caller) -> None:
         for top in (150, 5, 1)
     )
     assert whole > some > none
+
+
+def test_a_picture_shows_gaps_and_worths_where_there_is_a_place_for_it(tmp_path: Path) -> None:
+    bars = {"bare": 5e10, "baseline": 1.02}
+    told = draw(tmp_path, bars, bars)
+    assert [Path(file).stat().st_size > 1000 for file in told.files] == [True] * len(told.files)
+    assert bool(told.files) != any("matplotlib" in note for note in told.notes)
+    assert draw(None, bars, bars) == ((), ())
 
 
 @pytest.mark.slow

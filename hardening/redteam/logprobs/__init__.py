@@ -10,6 +10,7 @@ from hardening.redteam.logprobs import averaging, real, structure, worth
 from hardening.redteam.logprobs.client import Caller, mounted
 from hardening.redteam.logprobs.model import ToyModel
 from hardening.redteam.logprobs.paths import PLACES, Paths, pairs
+from hardening.redteam.logprobs.picture import draw
 from hardening.redteam.logprobs.server import ToyServer
 from hardening.redteam.options import Options
 from hardening.redteam.report import Report, Table
@@ -34,13 +35,19 @@ def attack(options: Options, model: Path | None = None) -> Report:
     """Run every attack against the toy server, bare and behind presets; then what a real `model` allows."""
     kernels.warm()
     found: Found = {}
-    tables = [
-        part(options, found)
-        for part in (_layers, _bisections, _rankings, _averages, _bands, _worths, _honest, _paths)
-    ]
+    layers, worths = _layers(options, found), _worths(options, found)
+    others = [part(options, found) for part in (_bisections, _rankings, _averages, _bands, _honest, _paths)]
+    tables = [layers, worths, *others]
     if model is not None:
         tables.append(real.table(model, options))
-    return Report(NAME, tuple(judge(goals(NAME), found, seed=options.seed)), tuple(tables))
+    pictures, why_not = draw(options.out, _figures(layers), _figures(worths))
+    claims = judge(goals(NAME), found, seed=options.seed)
+    return Report(NAME, tuple(claims), tuple(tables), notes=why_not, pictures=pictures)
+
+
+def _figures(table: Table) -> dict[str, float]:
+    """The first figure of each row by what the row is about."""
+    return {str(row[0]): float(row[1] or 0.0) for row in table.rows}
 
 
 def _layers(options: Options, found: Found) -> Table:
