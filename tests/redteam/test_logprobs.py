@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from hardening.cli import app
 from hardening.redteam.logprobs import averaging, structure, worth
-from hardening.redteam.logprobs.client import TEXT, Caller, mounted
+from hardening.redteam.logprobs.client import Caller, mounted
+from hardening.redteam.logprobs.dialects import DIALECTS, Dialect
 from hardening.redteam.logprobs.model import ToyModel
 from hardening.redteam.logprobs.picture import draw
 from hardening.redteam.logprobs.server import ToyServer
@@ -30,9 +31,18 @@ def test_the_toy_tells_the_values_of_its_model(bare: Caller) -> None:
     told = bare.first(PROMPT, top_logprobs=4, temperature=0)
     assert list(told.values()) == pytest.approx(sorted(truth, reverse=True)[:4])
     assert np.exp(truth).sum() == pytest.approx(1)
-    asked = bare.ask(TEXT, prompt=PROMPT, logprobs=4, max_tokens=1, temperature=0)
-    streamed = bare.ask(TEXT, prompt=PROMPT, logprobs=4, max_tokens=1, temperature=0, stream=True)
-    assert asked.rows == streamed.rows == ((told,),)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_every_endpoint_tells_the_same(dialect: Dialect, stream: bool, bare: Caller) -> None:
+    body = dialect.body(PROMPT, {"top_logprobs": 4, "temperature": 0, "max_tokens": 1}, stream=stream)
+    answer = bare.ask(dialect.stream_path if stream else dialect.path, **body)
+    told = bare.first(PROMPT, top_logprobs=4, temperature=0)
+    assert answer.rows == ((told,),)
+    assert answer.texts == (next(iter(told)),)
+    whole = bare.ask(dialect.path, **dialect.body(PROMPT, {"prompt_logprobs": 2}, stream=False))
+    assert len(whole.beside) >= 4
 
 
 def test_the_gap_is_at_the_size_of_the_layer() -> None:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hardening.redteam.logprobs.client import TEXT, Caller, Values
+from hardening.redteam.logprobs.client import TEXT, Caller
+from hardening.redteam.logprobs.dialects import Values
 from hardening.redteam.logprobs.model import Floats, Model
 
 KEPT = 5

@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 import weakref
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import orjson
 from starlette.types import ASGIApp
 
 from hardening.redteam.client import behind, sent
+from hardening.redteam.logprobs.dialects import DIALECTS, Values, dialect_at
 from hardening.testing import ManualClock
 
-CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
-HIDDEN = -9999.0
-"""The value that stands for none."""
+CHAT, TEXT = DIALECTS["chat"].path, DIALECTS["completions"].path
 _PAUSE_S = 10.0
 """Between two questions, so that no limit of requests is what stops an attack."""
-
-Values = dict[str, float]
-"""Of one position: each token with its value, the first the likeliest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class Caller:
         self.asked += 1
         who = self._account if account is None else account.encode()
         status, raw = self._loop.run_until_complete(sent(self._app, path, who, orjson.dumps(body)))
-        answer = _read(status, raw) if status == 200 else Answer(status, (), ())
+        answer = _read(path, status, raw) if status == 200 else Answer(status, (), ())
         self.values += sum(len(values) for rows in answer.rows for values in rows)
         return answer
 
@@ -72,47 +69,28 @@ def mounted(app: ASGIApp, policy: str, *, account: str = "acct", band: str | Non
     return Caller(hardened, clock=clock, account=account)
 
 
-def _read(status: int, raw: bytes) -> Answer:
-    if raw.startswith(b"data:"):
-        frames = [
-            orjson.loads(line[5:])
-            for line in raw.splitlines()
-            if line.startswith(b"data:") and b"[DONE]" not in line
-        ]
-    else:
-        frames = [orjson.loads(raw)]
+def _read(path: str, status: int, raw: bytes) -> Answer:
+    dialect = dialect_at(path)
     texts: dict[int, str] = {}
     rows: dict[int, list[Values]] = {}
     beside: Values = {}
-    for frame in frames:
-        for at, position in enumerate(frame.get("prompt_logprobs") or ()):
+    for piece in dialect.pieces(raw):
+        for at, position in enumerate(piece.get("prompt_logprobs") or ()):
             beside.update({f"{at}:{token}": one["logprob"] for token, one in (position or {}).items()})
-        for choice in frame["choices"]:
-            index = choice["index"]
-            said = choice.get("message") or choice.get("delta") or {}
-            texts[index] = texts.get(index, "") + (choice.get("text") or said.get("content") or "")
-            rows.setdefault(index, []).extend(_positions(choice.get("logprobs") or {}))
+        for told in dialect.told(piece):
+            found = rows.setdefault(told.number, [])
+            if told.again:
+                found[:] = _together(found, told.rows)
+                texts[told.number] = told.text
+            else:
+                found += told.rows
+                texts[told.number] = texts.get(told.number, "") + told.text
     order = sorted(texts)
     return Answer(
         status, tuple(texts[one] for one in order), tuple(tuple(rows[one]) for one in order), beside
     )
 
 
-def _positions(logprobs: dict[str, Any]) -> list[Values]:
-    """The values of each position, of chat completions and of text completions."""
-    found = []
-    for row in logprobs.get("content") or ():
-        values = {one["token"]: one["logprob"] for one in row["top_logprobs"]}
-        found.append(_with(values, row["token"], row["logprob"]))
-    tops = logprobs.get("top_logprobs") or [{} for _ in logprobs.get("tokens") or ()]
-    for token, value, others in zip(
-        logprobs.get("tokens") or (), logprobs.get("token_logprobs") or (), tops, strict=True
-    ):
-        found.append(_with(dict(others or {}), token, value))
-    return found
-
-
-def _with(values: Values, token: str, value: float | None) -> Values:
-    if value is not None and value != HIDDEN:
-        values.setdefault(token, value)
-    return values
+def _together(rows: list[Values], again: list[Values]) -> list[Values]:
+    """The values of each position, from what was told first and what was told again."""
+    return [{**more, **first} for first, more in zip_longest(rows, again, fillvalue=Values())]

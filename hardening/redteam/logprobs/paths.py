@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from hardening.redteam.logprobs.client import CHAT, TEXT, Caller, mounted
+from hardening.redteam.logprobs.client import Caller, mounted
+from hardening.redteam.logprobs.dialects import DIALECTS, Dialect
 from hardening.redteam.logprobs.model import ToyModel
 from hardening.redteam.logprobs.server import ToyServer
 
@@ -41,8 +42,7 @@ PARAMETERS: dict[str, Steered] = {
     "echo": lambda turn: True,
     "extra_body": lambda turn: {"logit_bias": {str(400 + turn): 100}, "top_logprobs": 20},
 }
-ENDPOINTS = {"chat": CHAT, "completions": TEXT}
-PLACES = tuple((endpoint, stream) for endpoint in ENDPOINTS for stream in (False, True))
+PLACES = tuple((dialect, stream) for dialect in DIALECTS.values() for stream in (False, True))
 
 Pair = tuple[str, str]
 
@@ -73,15 +73,16 @@ class Paths:
     def cells(self, pair: Pair) -> tuple[Cell, ...]:
         """The cells of one pair, in the order of PLACES."""
         self._server.draw_again()
-        return tuple(self._cell(pair, endpoint, stream=stream) for endpoint, stream in PLACES)
+        return tuple(self._cell(pair, dialect, stream=stream) for dialect, stream in PLACES)
 
-    def _cell(self, pair: Pair, endpoint: str, *, stream: bool) -> Cell:
+    def _cell(self, pair: Pair, dialect: Dialect, *, stream: bool) -> Cell:
         found: dict[str, set[str]] = {}
         fates = set()
         for turn in range(_TRIES):
-            body = _body(pair, turn, endpoint, stream=stream)
+            steered = {_key(name): PARAMETERS[name](turn) for name in pair if name}
+            body = dialect.body(_PROMPT, steered, stream=stream)
             self._server.heard = b""
-            answer = self._caller.ask(ENDPOINTS[endpoint], **body)
+            answer = self._caller.ask(dialect.stream_path if stream else dialect.path, **body)
             heard = self._server.heard
             fates.add("as it came" if heard == orjson.dumps(body) else "altered" if heard else "refused")
             for rows in answer.rows:
@@ -95,23 +96,24 @@ class Paths:
 def page(chosen: Iterable[Pair] | None = None) -> str:
     """The page of all pairs, or of those `chosen`, as Markdown."""
     told = {preset: Paths(preset) for preset in (None, "baseline", "strict")}
-    lines = [_HEAD]
-    for pair in pairs() if chosen is None else chosen:
-        columns = [told[preset].cells(pair) for preset in told]
-        lines.append(row(pair, *columns))
+    columns = ("parameters", "without us", *(f"`baseline`: {name}" for name in DIALECTS), "`strict`: all")
+    lines = [_HEAD, f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
+    asked = pairs() if chosen is None else chosen
+    lines += [row(pair, *(told[preset].cells(pair) for preset in told)) for pair in asked]
     return "\n".join(lines) + "\n"
 
 
 def row(pair: Pair, bare: tuple[Cell, ...], baseline: tuple[Cell, ...], strict: tuple[Cell, ...]) -> str:
     """The line of one pair."""
     name = " with ".join(f"`{one}`" for one in pair if one)
-    cells = [str(max(cell.tokens for cell in bare)), *map(_shown, baseline)]
+    cells = [str(max(cell.tokens for cell in bare)), *map(_shown, baseline[::2], baseline[1::2])]
     worst = max(cell.tokens for cell in strict)
     return f"| {name} | {' | '.join([*cells, f'{worst}, {_fates(strict)}'])} |"
 
 
-def _shown(cell: Cell) -> str:
-    return f"{cell.tokens}, {cell.fate}"
+def _shown(whole: Cell, streamed: Cell) -> str:
+    told, also = (f"{cell.tokens}, {cell.fate}" for cell in (whole, streamed))
+    return told if told == also else f"{told}; streamed {also}"
 
 
 def _fates(cells: tuple[Cell, ...]) -> str:
@@ -122,19 +124,6 @@ def _key(name: str) -> str:
     return name.partition(":")[0]
 
 
-def _body(pair: Pair, turn: int, endpoint: str, *, stream: bool) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": "toy", "max_tokens": 1}
-    if endpoint == "chat":
-        body |= {"messages": [{"role": "user", "content": _PROMPT}], "logprobs": True}
-    else:
-        body |= {"prompt": _PROMPT, "logprobs": 5}
-    if stream:
-        body["stream"] = True
-    for name in filter(None, pair):
-        body[_key(name)] = PARAMETERS[name](turn)
-    return body
-
-
 _HEAD = """\
 # Ways to log-probabilities, and what comes out of each
 
@@ -143,7 +132,7 @@ _HEAD = """\
 Of how many tokens of one position a caller gets a value who asks the same prefix four times and steers each answer
 as far as the parameters let him. The server is a toy that obeys whatever it is asked (`hardening/redteam/logprobs/server.py`);
 "without us" is the most that it told on any endpoint. A request that a policy let through is *as it came* or *altered*;
-what came back is cut in any case. `baseline` promises five, `strict` none.
-
-| parameters | without us | `baseline`: chat | chat, streamed | completions | completions, streamed | `strict`: all |
-| --- | --- | --- | --- | --- | --- | --- |"""
+what came back is cut in any case. Streamed and whole answers have one cell where they are alike. A parameter stands where the API
+has it, under its name there (`n` is Gemini's `candidateCount`), else at the top of the body, as gateways take it.
+`baseline` promises five, `strict` none.
+"""

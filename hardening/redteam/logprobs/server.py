@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import orjson
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from hardening.redteam.client import heard
+from hardening.redteam.client import answer, heard
+from hardening.redteam.logprobs.dialects import Asked, Dialect, Said, dialect_at
 from hardening.redteam.logprobs.model import Floats, Model, log_softmax
-
-Asked = dict[str, Any]
-_JSON, _EVENTS = b"application/json", b"text/event-stream"
 
 
 class ToyServer:
-    """An ASGI app: chat completions and text completions.
+    """An ASGI app: all endpoints of `dialects`.
 
     It is as careless as servers have been: values follow `logit_bias`, allowed tokens and the temperature;
     any number of alternatives is given; values of chosen tokens and of the prompt are told.
@@ -39,20 +36,21 @@ class ToyServer:
         if scope["type"] != "http":
             return
         self.heard = await heard(receive)
-        asked: Asked = orjson.loads(self.heard)
-        asked |= asked.get("extra_body") or {}
-        chat = scope["path"].endswith("/chat/completions")
-        answers = list(self._answers(asked, chat=chat))
-        if asked.get("stream"):
-            for part in _streamed(answers, chat=chat):
-                await send(part)
+        body: Asked = orjson.loads(self.heard)
+        dialect = dialect_at(scope["path"])
+        asked = dialect.asked(body | (body.get("extra_body") or {}))
+        answers = list(self._answers(asked))
+        if asked.get("stream") or scope["path"] != dialect.path:
+            await _stream(send, dialect, answers)
         else:
-            for part in _whole(answers, chat=chat):
-                await send(part)
+            told = dialect.whole(answers)
+            if answers[0].prompt_rows:
+                told["prompt_logprobs"] = [None, *answers[0].prompt_rows]
+            await answer(send, orjson.dumps(told))
 
-    def _answers(self, asked: Asked, *, chat: bool) -> Iterator[Asked]:
-        """The choices: the text of each in words, its rows, and what else was asked for."""
-        prompt = _said(asked["messages"]) if chat else asked["prompt"]
+    def _answers(self, asked: Asked) -> Iterator[Said]:
+        """The answers: the text of each in words, its rows, and what else was asked for."""
+        prompt = asked["prompt"]
         for number in range(int(asked.get("n") or 1)):
             tokens, words, rows = list(self.model.tokens(prompt)), [], []
             before = self._prompt_rows(tokens, asked)
@@ -61,12 +59,7 @@ class ToyServer:
                 words.append(self.model.word(token))
                 rows += row
                 tokens.append(token)
-            yield {
-                "words": words,
-                "rows": rows,
-                "prompt_rows": before,
-                "echo": prompt if asked.get("echo") else "",
-            }
+            yield Said(words, rows, before, prompt if asked.get("echo") else "")
 
     def _next(self, tokens: tuple[int, ...], asked: Asked, number: int) -> tuple[int, list[Asked]]:
         """The next token, and its row where rows are asked for."""
@@ -152,63 +145,10 @@ def _wants_rows(asked: Asked) -> bool:
     return bool(logprobs) or (logprobs == 0 and logprobs is not False)
 
 
-def _said(messages: list[Asked]) -> str:
-    """The texts of a conversation, one after the other."""
-    said = []
-    for message in messages:
-        content = message.get("content") or ""
-        said += [content] if isinstance(content, str) else [part.get("text", "") for part in content]
-    return " ".join(said)
-
-
-def _choice(answer: Asked, index: int, piece: slice, *, chat: bool, streamed: bool) -> Asked:
-    text, rows = "".join(answer["words"][piece]), answer["rows"][piece]
-    choice: Asked = {"index": index, "finish_reason": None if streamed else "stop", "logprobs": None}
-    if chat:
-        choice["delta" if streamed else "message"] = {"role": "assistant", "content": text}
-        choice["logprobs"] = {"content": rows} if rows else None
-    else:
-        choice["text"] = (answer["echo"] if not streamed else "") + text
-        if rows:
-            choice["logprobs"] = {
-                "tokens": [row["token"] for row in rows],
-                "token_logprobs": [row["logprob"] for row in rows],
-                "top_logprobs": [
-                    {one["token"]: one["logprob"] for one in row["top_logprobs"]} for row in rows
-                ],
-            }
-    return choice
-
-
-def _frame(choices: list[Asked], *, chat: bool, streamed: bool) -> Asked:
-    kind = "text_completion" if not chat else "chat.completion.chunk" if streamed else "chat.completion"
-    return {"id": "toy-1", "object": kind, "created": 1, "model": "toy", "choices": choices}
-
-
-def _whole(answers: list[Asked], *, chat: bool) -> Iterator[Message]:
-    choices = [
-        _choice(one, index, slice(None), chat=chat, streamed=False) for index, one in enumerate(answers)
-    ]
-    told = _frame(choices, chat=chat, streamed=False)
-    if answers[0]["prompt_rows"]:
-        told["prompt_logprobs"] = [None, *answers[0]["prompt_rows"]]
-    yield _start(_JSON)
-    yield {"type": "http.response.body", "body": orjson.dumps(told)}
-
-
-def _streamed(answers: list[Asked], *, chat: bool) -> Iterator[Message]:
-    yield _start(_EVENTS)
-    for index, answer in enumerate(answers):
-        for at in range(len(answer["words"])):
-            choice = _choice(answer, index, slice(at, at + 1), chat=chat, streamed=True)
-            frame = _frame([choice], chat=chat, streamed=True)
-            yield {
-                "type": "http.response.body",
-                "body": b"data: %b\n\n" % orjson.dumps(frame),
-                "more_body": True,
-            }
-    yield {"type": "http.response.body", "body": b"data: [DONE]\n\n"}
-
-
-def _start(kind: bytes) -> Message:
-    return {"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]}
+async def _stream(send: Send, dialect: Dialect, answers: list[Said]) -> None:
+    """Give the answers as a stream."""
+    headers = [(b"content-type", dialect.stream_type)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    for part in dialect.written(dialect.frames(answers)):
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hardening.redteam.logprobs.client import Caller, Values
+from hardening.redteam.logprobs.client import Caller
+from hardening.redteam.logprobs.dialects import Values
 from hardening.redteam.logprobs.model import Floats, Model, ToyModel
 
 _BATCH = 19

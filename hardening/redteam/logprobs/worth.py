@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hardening.redteam.logprobs.client import Caller, Values
+from hardening.redteam.logprobs.client import Caller
+from hardening.redteam.logprobs.dialects import Values
 from hardening.redteam.logprobs.model import Floats, Model
 
 _COUNTS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800, 1200)
