@@ -1,4 +1,4 @@
-"""A set of hashes that is filled and asked many at a time, in steps that are short however large it is."""
+"""Hashes of pieces of texts, and a set of them that is filled and asked many at a time, in steps that are short however large it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 Marks = NDArray[np.uint32]
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+_BASE = 0x9E3779B97F4A7C15
+_MIX = np.uint64(_BASE)
 _FEWEST = 10  # bits of a place
 _CLEARED = (
     1 << 16
@@ -77,3 +78,25 @@ class PieceSet:
     def _next(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         following: NDArray[np.int64] = (places + 1) & (len(self._marks) - 1)
         return following
+
+
+def hashes(text: str, size: int) -> Hashes:
+    """A hash of each piece of `size` characters, by where it begins; what is the same in two texts has the same."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    count = len(codes) - size + 1
+    if count <= 0:
+        return np.empty(0, np.uint64)
+    found, done = np.zeros(count, np.uint64), 0
+    wide, width = codes, 1  # hashes of pieces of 1, 2, 4, ... characters
+    while done < size:
+        if size & width:
+            found = found * _power(width) + wide[done : done + count]
+            done += width
+        if done < size:
+            wide = wide[:-width] * _power(width) + wide[width:]
+            width *= 2
+    return found
+
+
+def _power(exponent: int) -> np.uint64:
+    return np.uint64(pow(_BASE, exponent, 1 << 64))

@@ -24,16 +24,11 @@ from hardening.events import (
     UsageSeen,
     Withheld,
 )
+from hardening.transform.copies import Copies
 from hardening.transform.overlap import Overlap
 from hardening.transform.step import Step
 
 _MOST_GIVEN = 256  # summaries of one text that are kept for copies of it
-_HELD_CHARS = 1 << 18  # of a trace, for telling copies of it in unknown fields
-_SEARCHED_CHARS = 1 << 16  # of an unknown field
-_PIECE = 20  # characters of a trace that are one too many
-_RUN = 10  # half of it
-_PLACES = 32  # of one run in a trace that are looked at; a run that stands oftener is searched for
-_SEARCHES = 64  # of a whole trace, for one text; where these are not enough, the text counts as a copy
 
 MOST_PIECES = 64
 """Of a trace, that are kept before anybody looks at them: per piece that would cost more than all the rest."""
@@ -90,7 +85,7 @@ class HeldReasoning(Step):
         self._given: dict[int, str] = {}
         self._given_in_text: dict[int, list[str]] = {}
         self.summaries = 0
-        self._pieces = _Pieces(overlap)
+        self._pieces = Copies(overlap)
 
     @property
     def holding(self) -> bool:
@@ -206,73 +201,6 @@ class HeldReasoning(Step):
         return self._pieces.stand_in(text)
 
 
-class _Pieces:
-    """Finds any 20 characters of a growing trace in other texts.
-
-    Every 20 characters in a row hold one aligned run of 10; the index tells where each run stands.
-    """
-
-    __slots__ = ("_held", "_new", "_overlap", "_places", "_trace", "chars")
-
-    def __init__(self, overlap: Overlap | None = None) -> None:
-        self._overlap = overlap
-        self.chars = 0  # that came, kept or not
-        self._trace = ""
-        self._new: list[str] = []
-        self._held = 0
-        self._places: dict[str, list[int]] = {}
-
-    def add(self, text: str) -> None:
-        """Take a piece of the trace; what comes after its first 262,144 characters is not kept."""
-        self.chars += len(text)
-        if self._overlap is not None:
-            self._overlap.learn(text)
-        if self._held < _HELD_CHARS:
-            self._held += len(text)
-            self._new.append(text)
-
-    def stand_in(self, text: str) -> bool:
-        """Whether 20 characters in a row of the trace stand in `text`."""
-        if self._new:
-            self._index("".join(self._new))
-            self._new.clear()
-        places = self._places
-        searches = 0
-        for at in range(min(len(text), _SEARCHED_CHARS) - _RUN + 1 if places else 0):
-            found = places.get(text[at : at + _RUN])
-            if found is None:
-                continue
-            if len(found) < _PLACES:
-                if any(self._agree(text, at, place) for place in found):
-                    return True
-            elif (searches := searches + 1) > _SEARCHES or self._around(text, at):
-                return True
-        return False
-
-    def _index(self, text: str) -> None:
-        start = len(self._trace) // _RUN * _RUN
-        self._trace += text
-        for at in range(start, len(self._trace) - _RUN + 1, _RUN):
-            found = self._places.setdefault(self._trace[at : at + _RUN], [])
-            if len(found) < _PLACES and at not in found[-1:]:
-                found.append(at)
-
-    def _agree(self, text: str, at: int, place: int) -> bool:
-        """Whether the run at `at` of the text and `place` of the trace grows to a whole piece."""
-        return any(
-            len(window := text[at - back : at - back + _PIECE]) == _PIECE
-            and self._trace.startswith(window, place - back)
-            for back in range(min(at, place, _PIECE - _RUN) + 1)
-        )
-
-    def _around(self, text: str, at: int) -> bool:
-        first = max(0, at - (_PIECE - _RUN))
-        return any(
-            text[start : start + _PIECE] in self._trace
-            for start in range(first, min(at, len(text) - _PIECE) + 1)
-        )
-
-
 class Trace:
     """One trace as it comes.
 
@@ -282,7 +210,7 @@ class Trace:
 
     __slots__ = ("_all", "_new", "open", "pieces", "seal", "summary", "tags")
 
-    def __init__(self, all_pieces: _Pieces) -> None:
+    def __init__(self, all_pieces: Copies) -> None:
         self._all = all_pieces
         self._new: list[str] = []
         self.pieces: list[bytes] = []

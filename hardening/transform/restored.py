@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hardening.transform.folded import folded
-from hardening.transform.pieces import PieceSet
+from hardening.transform.pieces import PieceSet, hashes
 
 _PIECE = 20  # letters and digits in a row that are looked for
 _STEP = 2  # between those that are remembered: any 21 are found, and no 19
 _AT_ONCE = 4096  # characters of a trace that are learnt in one go: a tenth of a millisecond, a whole one where all are escapes
 _BLANK_WITHIN = 64  # characters before the end of those, so that no escape is cut
 _SEARCHED_CHARS = 1 << 20  # of the texts of one frame; with more they count as copies
-_BASE = 0x9E3779B97F4A7C15
 _BETWEEN = "\0" * _PIECE  # stands in no folded text
-
-Hashes = NDArray[np.uint64]
 
 
 class Restored:
@@ -49,7 +45,7 @@ class Restored:
                 if self._also is not None:
                     self._also(text)
                 plain = last + (folded(text) or "")
-                self._index.add(_hashes(plain)[::_STEP])
+                self._index.add(hashes(plain, _PIECE)[::_STEP])
                 last = plain[-(_PIECE - 1) :]
                 yield
 
@@ -69,7 +65,7 @@ class Restored:
         while self.learn():
             pass
         starts = np.cumsum([0] + [len(plain[at] or "") + _PIECE for at in long])
-        asked = _hashes(_BETWEEN.join(plain[at] or "" for at in long))
+        asked = hashes(_BETWEEN.join(plain[at] or "" for at in long), _PIECE)
         for hit in np.flatnonzero(self._index.holds(asked)):
             found[long[int(np.searchsorted(starts, hit, side="right")) - 1]] = True
         return found
@@ -85,22 +81,3 @@ def _slices(trace: str) -> Iterator[str]:
             end = end if blank < 0 else blank + 1
         yield trace[at:end]
         at = end
-
-
-def _hashes(text: str) -> Hashes:
-    """A hash of each piece of `text`, by where it begins."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
-    if len(codes) < _PIECE:
-        return np.empty(0, np.uint64)
-    four = _twice(_twice(codes, 1), 2)
-    sixteen = _twice(_twice(four, 4), 8)
-    return sixteen[: len(codes) - _PIECE + 1] * _power(4) + four[16:]
-
-
-def _twice(hashes: Hashes, size: int) -> Hashes:
-    """The hashes of pieces twice as long as those of `size` characters."""
-    return hashes[:-size] * _power(size) + hashes[size:]
-
-
-def _power(exponent: int) -> np.uint64:
-    return np.uint64(pow(_BASE, exponent, 1 << 64))
