@@ -259,8 +259,8 @@ class Settings(Strict):
         "pins",
         "What happens to switches of a request that move, repeat or turn off what is withheld here: they are left alone, set to"
         " what is harmless, or refused.",
-        cost="With `force` a caller who turns thinking off, or brings a template of his own, gets the model's defaults;"
-        " with `refuse` he gets an error that names the switch.",
+        cost="With `force` a caller who turns thinking off, or brings a template of his own, gets the model's defaults, and bias, bans"
+        " and lists of allowed tokens do nothing; with `refuse` he gets an error that names the switch.",
         example="force",
     )
     usage: UsageTerms | None = treatment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hardening import kernels
+from hardening.policy import load_policy
 from hardening.redteam.claims import Measured, goals, judge
 from hardening.redteam.logprobs import averaging, real, structure, worth
 from hardening.redteam.logprobs.client import Caller, mounted
@@ -19,11 +20,14 @@ NAME = "redteam logprobs"
 PRESETS = ("baseline", "strict")
 
 Found = dict[str, Measured]
-_GRID = ((0.25, 0.0), (0.25, 0.5), (1.0, 0.0), (1.0, 0.5), (1.0, 1.0))
+_GRID = ((0.25, 0.0), (0.25, 0.125), (0.25, 0.5), (1.0, 0.0), (1.0, 0.5), (1.0, 1.0))
 """Steps and sizes of noise that the attacks on them meet."""
+_DAY_S = 86400
 _WORTHS = (
     ("baseline", "baseline"),
     ("baseline, watch", "watch"),
+    ("top 2, step 0.25, noise 0.5", averaging.policy(step=0.25, noise=0.5, top=2)),
+    ("top 2, step 2, noise 2", averaging.policy(step=2.0, noise=2.0, top=2)),
     ("top 5, step 1", averaging.policy(step=1.0, noise=0.0)),
     ("top 5, step 0.25, noise 0.5", averaging.policy(step=0.25, noise=0.5)),
     ("top 5, step 1, noise 1", averaging.policy(step=1.0, noise=1.0)),
@@ -31,12 +35,16 @@ _WORTHS = (
 )
 
 
+_KEPT = ("baseline", "baseline, watch", "top 2, step 0.25, noise 0.5", "top 2, step 2, noise 2")
+"""Of whose rows a user tells what they do for him."""
+
+
 def attack(options: Options, model: Path | None = None) -> Report:
     """Run every attack against the toy server, bare and behind presets; then what a real `model` allows."""
     kernels.warm()
     found: Found = {}
     layers, worths = _layers(options, found), _worths(options, found)
-    others = [part(options, found) for part in (_bisections, _rankings, _averages, _bands, _honest, _paths)]
+    others = [part(options, found) for part in (_bisections, _rankings, _averages, _bands, _paths)]
     tables = [layers, worths, *others]
     if model is not None:
         tables.append(real.table(model, options))
@@ -78,9 +86,18 @@ def _bisections(options: Options, found: Found) -> Table:
     }
     worst = max(found_by[name].gap for name in PRESETS)
     found["logprobs_bisection_gap"] = Measured(worst, rows, found_by["bare"].gap)
-    table = tuple((name, layer.gap, float(layer.questions), layer.known) for name, layer in found_by.items())
-    title = f"Rows by greedy bisection, h = {model.hidden}"
-    return Table(title, ("who", "gap within h +- 2", "questions", "share known"), table)
+    limit = load_policy(PRESETS[0]).limits["requests"]
+    a_day = limit.amount / limit.per_s * _DAY_S
+    table = tuple((name, *_priced(layer, a_day)) for name, layer in found_by.items())
+    columns = ("gap within h +- 2", "questions", "share known", "questions a value", "values a day")
+    title = f"Rows by greedy bisection, h = {model.hidden}; a day has the requests of `baseline`"
+    return Table(title, ("who", *columns), table)
+
+
+def _priced(layer: structure.Layer, a_day: float) -> tuple[float | None, ...]:
+    """The figures of a layer, with questions for each value, and the values that the questions of a day bring."""
+    each = layer.questions / layer.values if layer.values else None
+    return layer.gap, float(layer.questions), layer.known, each, a_day / each if each else 0.0
 
 
 def _rankings(options: Options, found: Found) -> Table:
@@ -165,7 +182,8 @@ def _bands(options: Options, found: Found) -> Table:
 
 
 def _worths(options: Options, found: Found) -> Table:
-    options.say("sample equivalents of a row")
+    options.say("sample equivalents of a row, and what a user keeps")
+    texts = 40 if options.quick else 200
     model = ToyModel(seed=options.seed)
     server = ToyServer(model)
     scale = worth.Scale(model, contexts=40 if options.quick else 150, seed=options.seed)
@@ -174,29 +192,29 @@ def _worths(options: Options, found: Found) -> Table:
     callers += [(name, _behind(server, policy), 20) for name, policy in _WORTHS]
     for name, caller, top in callers:
         told = [caller.first(prompt, top_logprobs=top, temperature=0) for prompt in scale.prompts]
-        step = 0.0 if name.startswith("bare") else 1.0 if "step 1" in name else 0.25
-        known[name], left = scale.equivalents(told, step)
-        table.append((name, known[name], left, sum(map(len, told)) / len(told)))
+        known[name], left = scale.equivalents(told, _step(name))
+        kept = (
+            worth.honest(Caller(server), caller, model, seed=options.seed, texts=texts)
+            if name in _KEPT
+            else None
+        )
+        table.append((name, known[name], left, sum(map(len, told)) / len(told), *(kept or (None,) * 3)))
+        if kept is not None and name == "baseline":
+            found["logprobs_perplexity_rank"] = Measured(kept.ranks, texts)
+            found["logprobs_top1"] = Measured(kept.first, texts)
     found["logprobs_sample_equivalents"] = Measured(
         known["baseline, watch"], len(scale.prompts), known["bare, top 20"]
     )
     columns = ("row of", "sampled tokens that it is worth", "divergence left (nats)", "values")
-    return Table("What one row is worth", columns, tuple(table))
+    honest = ("likeliest first", "ranks of a user's texts at temperature 0", "sampled at 1")
+    return Table("What one row is worth, and what a user keeps", (*columns, *honest), tuple(table))
 
 
-def _honest(options: Options, found: Found) -> Table:
-    options.say("what a user keeps")
-    model = ToyModel(seed=options.seed)
-    server, table = ToyServer(model), []
-    texts = 40 if options.quick else 200
-    for name in ("baseline", "watch"):
-        kept = worth.honest(Caller(server), _behind(server, name), model, seed=options.seed, texts=texts)
-        table.append((name, kept.first, kept.ranks, kept.ranks_sampled))
-        if name == "baseline":
-            found["logprobs_perplexity_rank"] = Measured(kept.ranks, texts)
-            found["logprobs_top1"] = Measured(kept.first, texts)
-    columns = ("band", "likeliest token first", "ranks of texts at temperature 0", "sampled at 1")
-    return Table("What a user keeps", columns, tuple(table))
+def _step(name: str) -> float:
+    """The grid of a policy by its name."""
+    if name.startswith("bare"):
+        return 0.0
+    return float(name.partition("step ")[2].partition(",")[0] or 0.25)
 
 
 def _paths(options: Options, found: Found) -> Table:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Bars = Mapping[str, float]
 _GAP, _WORTH = 1.2, 10.0
 """What the claims allow; see docs/claims.json."""
+_LEAST = 0.5
 
 
 def draw(out: Path | None, gaps: Bars, worths: Bars) -> Picture:
@@ -34,6 +35,6 @@ def _bars(axes: Axes, bars: Bars, goal: float, says: str) -> None:
     axes.bar_label(drawn_bars, fmt="{:.3g}", padding=3)
     axes.axvline(goal, linewidth=0.8, linestyle="--")
     axes.set_xscale("log")
-    axes.set_xlim(0.5, 30 * max(bars.values()))
+    axes.set_xlim(_LEAST, _LEAST * (max(bars.values()) / _LEAST) ** 1.3)  # room for the figure of the longest
     axes.invert_yaxis()
     axes.set_xlabel(says)

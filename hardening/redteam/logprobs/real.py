@@ -90,9 +90,10 @@ def table(path: Path, options: Options) -> Table:
         options.say(f"{path.name}: sample equivalents, {name}")
         told = [caller.first(prompt, top_logprobs=top, temperature=0) for prompt in scale.prompts]
         found.append((f"sampled tokens that a row is worth, {name}", scale.equivalents(told, step)[0]))
-    options.say(f"{path.name}: what a user keeps")
-    kept = worth.honest(named["bare"], named["baseline"], model, seed=options.seed, texts=_TEXTS)
-    found.append(("likeliest token first, baseline", kept.first))
-    found.append(("ranks of texts at temperature 0, baseline", kept.ranks))
+    for name, caller in (("baseline", named["baseline"]), ("baseline, watch", watch)):
+        options.say(f"{path.name}: what a user keeps, {name}")
+        kept = worth.honest(named["bare"], caller, model, seed=options.seed, texts=_TEXTS)
+        found.append((f"likeliest token first, {name}", kept.first))
+        found.append((f"ranks of texts at temperature 0, {name}", kept.ranks))
     title = f"{path.stem}, h = {model.hidden:,}, {model.vocabulary:,} tokens"
     return Table(title, ("what", "figure"), tuple(found))

@@ -25,10 +25,11 @@ _NEAR = 2
 
 
 class Layer(NamedTuple):
-    """What was found of a layer: the gap ratio, the questions it took, the share of values that were known."""
+    """What was found of a layer: the gap ratio, the questions it took, the values that were known and their share."""
 
     gap: float
     questions: int
+    values: int
     known: float
 
 
@@ -52,6 +53,11 @@ def _known(rows: Floats, columns: int) -> Floats:
     return np.where(np.isnan(best), lowest, best)
 
 
+def _layer(gap: float, questions: int, found: Floats) -> Layer:
+    known = ~np.isnan(found)
+    return Layer(gap, questions, int(known.sum()), float(known.mean()))
+
+
 def _number(word: str) -> int:
     return int(word.strip().removeprefix("w"))
 
@@ -71,8 +77,8 @@ def through_bias(caller: Caller, model: Model, *, rows: int, seed: int, columns:
             bias = {str(token): _BIAS for token in tokens}
             values = caller.first(prompt, top_logprobs=len(tokens), logit_bias=bias, temperature=0)
             _take(row, values, values.get(model.word(0), 0.0))
-    known = float(np.mean(~np.isnan(found[:, :columns])))
-    return Layer(gap_ratio(_known(found, columns), model.hidden), caller.asked - before, known)
+    gap = gap_ratio(_known(found, columns), model.hidden)
+    return _layer(gap, caller.asked - before, found[:, :columns])
 
 
 def from_alternatives(caller: Caller, model: Model, *, rows: int, seed: int) -> Layer:
@@ -82,7 +88,7 @@ def from_alternatives(caller: Caller, model: Model, *, rows: int, seed: int) -> 
     for row, prompt in zip(found, model.prompts(rows, seed), strict=True):
         _take(row, caller.first(prompt, top_logprobs=-1, temperature=0))
     gap = gap_ratio(_known(found, 4 * model.hidden), model.hidden)
-    return Layer(gap, caller.asked - before, float(np.mean(~np.isnan(found))))
+    return _layer(gap, caller.asked - before, found)
 
 
 def by_bisection(caller: Caller, model: Model, *, rows: int, seed: int) -> Layer:
@@ -101,8 +107,7 @@ def by_bisection(caller: Caller, model: Model, *, rows: int, seed: int) -> Layer
                 else:
                     low = middle
             row[token] = -(low + high) / 2
-    known = float(np.mean(~np.isnan(found)))
-    return Layer(gap_ratio(_known(found, columns), model.hidden), caller.asked - before, known)
+    return _layer(gap_ratio(_known(found, columns), model.hidden), caller.asked - before, found)
 
 
 def _wins(caller: Caller, model: Model, prompt: str, token: int, bias: float) -> bool:

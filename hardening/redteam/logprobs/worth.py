@@ -15,7 +15,7 @@ _COUNTS = (1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800, 1200)
 _PRIORS = (0.5, 1, 2, 4, 8, 16, 32, 64)
 _MIXED = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 _POWERS = (0.4, 0.55, 0.7, 0.85, 1.0)
-_TEXTS, _WORDS = 200, 64
+_WORDS = 64
 
 
 class Scale:
@@ -82,15 +82,14 @@ def _apart(true: Floats, found: Floats) -> float:
 
 
 class Honest(NamedTuple):
-    """What a user keeps: how often the likeliest token comes first, how well his texts keep their ranks, and how many."""
+    """What a user keeps: how often the likeliest token comes first, and how well his texts keep their ranks."""
 
     first: float
     ranks: float
     ranks_sampled: float
-    texts: int
 
 
-def honest(bare: Caller, mounted: Caller, model: Model, *, seed: int, texts: int = _TEXTS) -> Honest:
+def honest(bare: Caller, mounted: Caller, model: Model, *, seed: int, texts: int) -> Honest:
     """Answers to the same questions with and without us, by the mean value of their tokens.
 
     At temperature 0, as scores of answers are made; and sampled, where a drawn token that is not told counts as
@@ -109,7 +108,7 @@ def honest(bare: Caller, mounted: Caller, model: Model, *, seed: int, texts: int
         means.append((_mean(clean.texts[0], clean.rows[0]), _mean(ours.texts[0], ours.rows[0])))
         clean, ours = (caller.ask(**ask, temperature=1, seed=number) for caller in (bare, mounted))
         sampled.append((_mean(clean.texts[0], clean.rows[0]), _mean(ours.texts[0], ours.rows[0])))
-    return Honest(float(np.mean(first)), _spearman(means), _spearman(sampled), texts)
+    return Honest(float(np.mean(first)), _spearman(means), _spearman(sampled))
 
 
 def _mean(text: str, rows: Sequence[Values]) -> float:
