@@ -6,7 +6,7 @@ from hardening.events import Event, Logprobs, Reasoning, ReasoningEnd, Text, Usa
 from hardening.lanes.lane import NO_LANE, Lane, NoLane, Numbering
 from hardening.lanes.rows import Rows, RowsLane
 from hardening.lanes.speech import Speech
-from hardening.lanes.text import TextLane
+from hardening.lanes.text import BareTextLane, TextLane
 from hardening.lanes.trace import Thought, TraceLane
 from hardening.lanes.usage import UsageLane
 from hardening.rewrite import Rewriter
@@ -176,7 +176,8 @@ class Lanes:
             )
         if kind is Kind.REASONING:
             return TraceLane(shape, opened, thought=self._thought, tally=self._tally, trace=trace)
-        return TextLane(
+        made = TextLane if opened or shape.frame.numbers else BareTextLane
+        return made(
             shape,
             opened,
             speech=self._speech,

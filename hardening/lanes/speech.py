@@ -24,10 +24,11 @@ class Speech:
     """What the tags know of the text that passes.
 
     `calm` says that no trace is open and no text is held back. `last` begins with the piece of `size` bytes
-    that passed last, at `index`, until the tags hear of it.
+    that passed last, at `index`, until the tags hear of it. `flows` is that index while its next text may pass
+    with nothing but `last` and `size` set for it, else -1.
     """
 
-    __slots__ = ("_chain", "_changed", "_tally", "calm", "ear", "index", "last", "size")
+    __slots__ = ("_chain", "_changed", "_tally", "calm", "ear", "flows", "index", "last", "size")
 
     def __init__(self, chain: Chain, tally: Tally, changed: set[str]) -> None:
         self._chain = chain
@@ -38,6 +39,16 @@ class Speech:
         self.index = 0
         self.last = b""
         self.size = 0
+        self.flows = -1
+        self._look()
+
+    def _look(self) -> None:
+        self.flows = self.index if self.calm and self.ear is None else -1
+
+    def stop(self) -> None:
+        """Take that a trace has begun."""
+        self.calm = False
+        self._look()
 
     def say(self, index: int, data: bytes, span: tuple[int, int]) -> bytes | None:
         """What leaves for `data`, where a text stands at `span`; None where it must be read in full."""
@@ -79,6 +90,7 @@ class Speech:
         if index != self.index:
             self.catch_up()
             self.index = index
+            self._look()
         self.last = piece
         self.size = len(piece)
         self._tally.bytes += len(piece)
@@ -93,6 +105,7 @@ class Speech:
         self.catch_up()
         spoken = self._chain.spoken(index, text)
         self.calm = self._chain.settled
+        self._look()
         if spoken is not None:
             self._tally.bytes += len(piece)
             if spoken != text:
@@ -109,3 +122,4 @@ class Speech:
         """Look anew, after a frame was read in full."""
         self.calm = self._chain.settled and not self._chain.holding
         self.ear = self._chain.ear
+        self._look()

@@ -34,7 +34,7 @@ class Thought:
         if hidden is None:
             return data
         hidden.take(index, text)
-        self._speech.calm = False
+        self._speech.stop()
         return b""
 
 
