@@ -110,17 +110,24 @@ def test_a_trace_between_known_bytes_is_still_found(ids: bool) -> None:
         assert b"hidden trace" not in out
 
 
+@pytest.mark.parametrize("kind", ["text", "trace"])
 @pytest.mark.parametrize("ids", [False, True])
-def test_what_only_ends_as_a_lane_does_is_read_in_full(ids: bool) -> None:
+def test_what_only_ends_as_a_lane_does_is_read_in_full(kind: str, ids: bool) -> None:
     """Catches a lane that asks how long a frame is and not how it begins."""
-    chunks = [chunk("text", "yes", number, ids=ids) for number in range(4)]
+    chunks = [chunk(kind, "yes", number, ids=ids) for number in range(4)]
     begins, ends = chunks[0].split(b"yes")
-    for forged in (b"d" * len(begins) + b"odd" + ends, b"odd" + ends, begins + b"odd" + ends[:-3], begins, ends):
-        with_lanes, _ = run(DECISIONS[1], [*chunks, forged, b"\n\n", *chunks])
+    for forged in (
+        b"d" * len(begins) + b"odd" + ends,
+        b"odd" + ends,
+        begins + b"odd" + ends[:-3],
+        begins,
+        ends,
+    ):
+        with_lanes, settled = run(DECISIONS[1], [*chunks, forged, b"\n\n", *chunks])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Lanes, "learn", lambda *_, **__: None)
-            without, _ = run(DECISIONS[1], [*chunks, forged, b"\n\n", *chunks])
-        assert with_lanes == without
+            without, expected = run(DECISIONS[1], [*chunks, forged, b"\n\n", *chunks])
+        assert (with_lanes, settled) == (without, expected)
 
 
 def _trace_rows(number: int) -> bytes:

@@ -7,7 +7,7 @@ from hardening.lanes.lane import NO_LANE, Lane, NoLane, Numbering
 from hardening.lanes.rows import Rows, RowsLane
 from hardening.lanes.speech import Speech
 from hardening.lanes.text import BareTextLane, TextLane
-from hardening.lanes.trace import Thought, TraceLane
+from hardening.lanes.trace import BareTraceLane, Thought, TraceLane
 from hardening.lanes.usage import UsageLane
 from hardening.rewrite import Rewriter
 from hardening.transform.chain import Chain
@@ -174,10 +174,12 @@ class Lanes:
                 trace=inside,
                 told=self._told,
             )
+        bare = not (opened or shape.frame.numbers)
         if kind is Kind.REASONING:
-            return TraceLane(shape, opened, thought=self._thought, tally=self._tally, trace=trace)
-        made = TextLane if opened or shape.frame.numbers else BareTextLane
-        return made(
+            of_trace = BareTraceLane if bare else TraceLane
+            return of_trace(shape, opened, thought=self._thought, tally=self._tally, trace=trace)
+        of_text = BareTextLane if bare else TextLane
+        return of_text(
             shape,
             opened,
             speech=self._speech,

@@ -41,7 +41,7 @@ class Thought:
 class TraceLane(Lane):
     """Frames that say a piece of a trace and nothing else that matters."""
 
-    __slots__ = ("_tally", "_thought", "_trace")
+    __slots__ = ("_ahead", "_behind", "_tally", "_thought", "_trace")
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class TraceLane(Lane):
         self._thought = thought
         self._tally = tally
         self._trace = trace
+        self._ahead, self._behind = len(self.prefix), len(self.suffix)  # where no number stands in them
 
     def take(self, data: bytes) -> bytes | None:
         """As `Lane.take`; every chunk of a trace comes here, so what can be written out is not called."""
@@ -94,3 +95,31 @@ class TraceLane(Lane):
             return None
         start, end = read.payload
         return self._came(self._thought.take(self.index, data, data[start:end]))
+
+
+class BareTraceLane(TraceLane):
+    """A lane of a trace in which nothing changes but its pieces, as in most streams."""
+
+    __slots__ = ()
+
+    def take(self, data: bytes) -> bytes | None:
+        """As `TraceLane.take`, which is asked for all but a piece without escapes of a trace that is open."""
+        rest = data.removeprefix(self.prefix)
+        size = len(rest) - self._behind
+        trace = self._trace
+        if (
+            rest.lstrip(PLAIN) != self.suffix
+            or trace is None
+            or not trace.open
+            or not size
+            or len(data) - len(rest) != self._ahead
+        ):
+            return super().take(data)
+        tally = self._tally
+        tally.bytes += size
+        tally.reasoning_bytes += size
+        pieces = trace.pieces
+        pieces.append(rest[:size])
+        if len(pieces) >= MOST_PIECES:
+            trace.digest()
+        return b""
