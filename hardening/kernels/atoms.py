@@ -16,6 +16,7 @@ QUOTE, BACKSLASH, COMMA, COLON, PLUS, MINUS, DOT, ZERO, NINE = 34, 92, 44, 58, 4
 OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, LETTER_E = 123, 125, 91, 93, 101
 TENS = np.array([10**i for i in range(19)])
 POWERS = np.array([10.0**i for i in range(EXACT_POWERS + 1)])
+EIGHT = 8
 FIRST = np.int64(0)
 """Constants that are arguments have a NumPy type: numba compiles a part anew for each plain one."""
 
@@ -27,6 +28,14 @@ def word(text: bytes) -> np.int64:
 
 ESCAPES = word(b'"\\/bfnrt')
 ESCAPED = word(b'"\\/\b\f\n\r\t')
+
+_HIGH = np.uint64(0xF0F0F0F0F0F0F0F0)
+_LOW = np.uint64(0x0F0F0F0F0F0F0F0F)
+_SIX = np.uint64(0x0606060606060606)
+_DIGITS = np.uint64(0x3333333333333333)
+_PAIRS, _QUADS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
+_TO_PAIRS, _TO_QUADS, _TO_ALL = np.uint64(2561), np.uint64(6553601), np.uint64(42949672960001)
+_FOUR, _A_BYTE, _TWO_BYTES, _FOUR_BYTES = np.uint64(4), np.uint64(8), np.uint64(16), np.uint64(32)
 
 
 @part
@@ -211,6 +220,48 @@ def digits(raw, i, n):
 
 
 @part
+def eight(raw, i):
+    """The eight bytes at `i` as a little-endian number; the compiler makes one read of it."""
+    value = np.uint64(0)
+    for j in range(EIGHT):
+        value |= np.uint64(raw[i + j]) << np.uint64(8 * j)
+    return value
+
+
+@part
+def are_digits(text):
+    """Whether eight bytes are eight digits."""
+    return (text & _HIGH) | (((text + _SIX) & _HIGH) >> _FOUR) == _DIGITS
+
+
+@part
+def eight_digits(text):
+    """What eight digits spell, two, then four, then all of them at a time."""
+    text = (text & _LOW) * _TO_PAIRS >> _A_BYTE
+    text = (text & _PAIRS) * _TO_QUADS >> _TWO_BYTES
+    return np.int64((text & _QUADS) * _TO_ALL >> _FOUR_BYTES)
+
+
+@part
+def many_digits(raw, i, n):
+    """As `digits`, eight at a time: for decimals, of which there are many."""
+    value = 0
+    while i + EIGHT <= n:
+        text = eight(raw, i)
+        if not are_digits(text):
+            break
+        value = value * 100_000_000 + eight_digits(text)
+        i += EIGHT
+    while i < n:
+        digit = int(raw[i]) ^ ZERO
+        if digit > 9:
+            break
+        value = value * 10 + digit
+        i += 1
+    return value, i
+
+
+@part
 def exponent(raw, i, n):
     """The exponent that follows the letter at `i`, and the position after it or -1."""
     sign = 1
@@ -242,7 +293,7 @@ def number(raw, i, n):
         i = point
         while whole == 0 and i < n and raw[i] == ZERO:
             i += 1
-        decimals, end = digits(raw, i, n)
+        decimals, end = many_digits(raw, i, n)
         power = point - end
         if power == 0 or end - i + (0 if whole == 0 else point - first) > 18:
             return 0.0, False, -1

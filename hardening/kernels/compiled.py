@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardening.kernels import plain
-from hardening.kernels.atoms import COMMA
+from hardening.kernels.atoms import COMMA, EIGHT
 from hardening.kernels.codes import MAX_ALTERNATIVES, NO_ROOM, WHOLE
 from hardening.kernels.copies import FILTER_BYTES, STATE, Bits
 from hardening.kernels.copies import State as RunState
@@ -35,7 +35,7 @@ from hardening.kernels.steps import Noise, spell, whole
 from hardening.kernels.tagging import tag_sentences as _tag_sentences
 from hardening.kernels.turning import turn as _turn
 from hardening.kernels.turns import Turn, block
-from hardening.kernels.vectors import EIGHT, NUMBER_BYTES, SPELLED
+from hardening.kernels.vectors import NUMBER_BYTES, SPELLED
 from hardening.kernels.vectors import read_list as _read_list
 from hardening.kernels.vectors import step_floats as _step_floats
 from hardening.kernels.vectors import step_list as _step_list

@@ -13,6 +13,7 @@ from hardening.kernels.atoms import (
     CLOSE_LIST,
     COMMA,
     DOT,
+    EIGHT,
     FIRST,
     LETTER_E,
     MINUS,
@@ -20,6 +21,9 @@ from hardening.kernels.atoms import (
     OPEN_LIST,
     POWERS,
     ZERO,
+    are_digits,
+    eight,
+    eight_digits,
     number,
     put,
     skip,
@@ -41,45 +45,13 @@ from hardening.kernels.codes import (
 )
 from hardening.kernels.jit import kernel, part, pointer
 
-PARTS = "30c0ac93edcb59f5"
+PARTS = "46c223060289cf3b"
 """Digest of the files of the parts, which renews numba's cache with them."""
 NULL = word(b"null")
 LETTER_N = 110
 NUMBER_BYTES = 32  # the largest value with all its decimals, its sign and a comma, and a word beyond
-EIGHT = 8
 SPELLED = 1024
 """As many multiples of a step, from 0 on, are spelled once and for all, where eight bytes hold them."""
-
-_HIGH = np.uint64(0xF0F0F0F0F0F0F0F0)
-_LOW = np.uint64(0x0F0F0F0F0F0F0F0F)
-_SIX = np.uint64(0x0606060606060606)
-_DIGITS = np.uint64(0x3333333333333333)
-_PAIRS, _QUADS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
-_TO_PAIRS, _TO_QUADS, _TO_ALL = np.uint64(2561), np.uint64(6553601), np.uint64(42949672960001)
-_FOUR, _A_BYTE, _TWO_BYTES, _FOUR_BYTES = np.uint64(4), np.uint64(8), np.uint64(16), np.uint64(32)
-
-
-@part
-def eight(raw, i):
-    """The eight bytes at `i` as a little-endian number; the compiler makes one read of it."""
-    value = np.uint64(0)
-    for j in range(EIGHT):
-        value |= np.uint64(raw[i + j]) << np.uint64(8 * j)
-    return value
-
-
-@part
-def are_digits(text):
-    """Whether eight bytes are eight digits."""
-    return (text & _HIGH) | (((text + _SIX) & _HIGH) >> _FOUR) == _DIGITS
-
-
-@part
-def eight_digits(text):
-    """What eight digits spell, two, then four, then all of them at a time."""
-    text = (text & _LOW) * _TO_PAIRS >> _A_BYTE
-    text = (text & _PAIRS) * _TO_QUADS >> _TWO_BYTES
-    return np.int64((text & _QUADS) * _TO_ALL >> _FOUR_BYTES)
 
 
 @part
