@@ -21,7 +21,9 @@ from hardening.kernels.features import Bias, State, Weights
 from hardening.kernels.grid import Grid
 from hardening.kernels.normals import normals
 from hardening.kernels.phrases import Phrases
-from hardening.kernels.prompts import Ids, Kinds, Prompt, Rates
+from hardening.kernels.prompts import Ids, Kinds, Longs, Prompt, Rates
+from hardening.kernels.sketches import Counts
+from hardening.kernels.sketches import Weights as PromptWeights
 from hardening.kernels.steps import Noise, step_bytes, step_doubles
 from hardening.kernels.turns import Floats, Turn
 
@@ -33,8 +35,9 @@ __all__ = [
     "WarmReport",
     "centrality",
     "cut_rows",
-    "find_phrases",
+    "find_nearby",
     "normals",
+    "note_prompt",
     "read_kinds",
     "read_prompt",
     "ready",
@@ -46,6 +49,7 @@ __all__ = [
     "take_words",
     "turn",
     "warm",
+    "weigh",
 ]
 
 
@@ -86,8 +90,18 @@ class Twins(Protocol):
         """What a prompt is known by."""
         ...
 
-    def find_phrases(self, text: bytes, phrases: Phrases) -> list[int]:
-        """How many phrases of each class stand in a text."""
+    def find_nearby(self, text: bytes, phrases: Phrases, stride: int) -> list[list[int]]:
+        """How many phrases of each class stand close together."""
+        ...
+
+    def weigh(
+        self, features: Longs, counts: Counts, requests: int, usual: PromptWeights, weights: PromptWeights
+    ) -> tuple[list[float], float]:
+        """The weights of features, each as far as it is new, summed by row; and how much is new."""
+        ...
+
+    def note_prompt(self, features: Longs, minima: Longs, counts: Counts, templates: Longs) -> bool:
+        """Count a prompt; whether its template was known."""
         ...
 
     def step_list(self, raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:
@@ -201,9 +215,33 @@ def read_prompt(ids: Ids, kinds: Kinds, rates: Rates, key: int) -> Prompt:
     return _twins.read_prompt(ids, kinds, rates, key)
 
 
-def find_phrases(text: bytes, phrases: Phrases) -> list[int]:
-    """How many phrases of each class stand in a text (UTF-8, its case folded)."""
-    return _twins.find_phrases(text, phrases)
+def find_nearby(text: bytes, phrases: Phrases, stride: int) -> list[list[int]]:
+    """How many phrases of each class stand close together in a text (UTF-8, its case folded).
+
+    There is a row for each stretch that has any. Stretches overlap: each begins `stride` characters behind the
+    last one, and is twice as long.
+    """
+    return _twins.find_nearby(text, phrases, stride)
+
+
+def weigh(
+    features: Longs, counts: Counts, requests: int, usual: PromptWeights, weights: PromptWeights
+) -> tuple[list[float], float]:
+    """The weights of a prompt's features, each as far as it is new, summed by row; and how much of it is new, in features.
+
+    Args:
+        features: buckets.
+        counts: of each coarse bucket, the prompts that had it.
+        requests: the prompts that were counted.
+        usual: of each coarse bucket, the share of prompts that have it.
+        weights: a row for each campaign, a column for each bucket.
+    """
+    return _twins.weigh(features, counts, requests, usual, weights)
+
+
+def note_prompt(features: Longs, minima: Longs, counts: Counts, templates: Longs) -> bool:
+    """Count a prompt (its features ascending) and put its skeleton first; whether its template was known."""
+    return _twins.note_prompt(features, minima, counts, templates)
 
 
 def step_list(raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | None:

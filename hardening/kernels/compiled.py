@@ -25,12 +25,16 @@ from hardening.kernels.logprobs import SPARE
 from hardening.kernels.logprobs import cut_rows as _cut_rows
 from hardening.kernels.phrases import Phrases
 from hardening.kernels.phrases import compiled as compiled_phrases
-from hardening.kernels.prompting import find_phrases as _find_phrases
+from hardening.kernels.prompting import find_nearby as _find_nearby
 from hardening.kernels.prompting import read_kinds as _read_kinds
 from hardening.kernels.prompting import read_prompt as _read_prompt
 from hardening.kernels.prompts import BUCKETS, MINIMA, MOST_FEATURES, Ids, Kinds, Prompt, Rates
 from hardening.kernels.ranking import centrality as _centrality
 from hardening.kernels.rows import WIDTH
+from hardening.kernels.sketches import COARSE, Counts
+from hardening.kernels.sketches import Weights as PromptWeights
+from hardening.kernels.sketching import note_prompt as _note_prompt
+from hardening.kernels.sketching import weigh as _weigh
 from hardening.kernels.steps import Noise, spell, whole
 from hardening.kernels.tagging import tag_sentences as _tag_sentences
 from hardening.kernels.turning import turn as _turn
@@ -156,13 +160,28 @@ def read_prompt(ids: Ids, kinds: Kinds, rates: Rates, key: int) -> Prompt:
     return Prompt(features[:count], minima)
 
 
-def find_phrases(text: bytes, phrases: Phrases) -> list[int]:
-    """What `plain.find_phrases` gives, by one kernel call."""
-    counts = np.zeros(phrases.classes, np.int64)
-    letters, steps, endings, _ = phrases
-    _find_phrases(np.frombuffer(text, np.uint8), letters, steps, endings, counts)
-    found: list[int] = counts.tolist()
+def find_nearby(text: bytes, phrases: Phrases, stride: int) -> list[list[int]]:
+    """What `plain.find_nearby` gives, by one kernel call."""
+    letters, steps, endings, classes = phrases
+    counts = np.zeros((len(text) // stride + 1, classes), np.int64)
+    rows = _find_nearby(np.frombuffer(text, np.uint8), stride, letters, steps, endings, counts)
+    found: list[list[int]] = counts[:rows].tolist() if rows else []
     return found
+
+
+def weigh(
+    features: Longs, counts: Counts, requests: int, usual: PromptWeights, weights: PromptWeights
+) -> tuple[list[float], float]:
+    """What `plain.weigh` gives, by one kernel call."""
+    sums = np.zeros(len(weights))
+    fresh = float(_weigh(features, counts, requests, usual, weights, sums))
+    found: list[float] = sums.tolist()
+    return found, fresh
+
+
+def note_prompt(features: Longs, minima: Longs, counts: Counts, templates: Longs) -> bool:
+    """What `plain.note_prompt` does, by one kernel call."""
+    return bool(_note_prompt(features, minima, counts, templates))
 
 
 @lru_cache(maxsize=64)
@@ -227,6 +246,9 @@ def warm() -> int:
     take_words(b"a", np.zeros(STATE, np.int64), np.zeros(FILTER_BYTES, np.uint8), learn=True)
     turn(np.ones(3), Turn.of(b"", 3))
     kinds = read_kinds([b"a"])
-    read_prompt(np.zeros(1, np.int32), kinds, np.zeros(BUCKETS, np.uint8), 1)
-    find_phrases(b"a", compiled_phrases([["a"]]))
-    return 11
+    prompt = read_prompt(np.zeros(1, np.int32), kinds, np.zeros(BUCKETS, np.uint8), 1)
+    counts = np.zeros(BUCKETS >> COARSE, np.uint8)
+    weigh(prompt.features, counts, 1, np.zeros(counts.size, np.float32), np.zeros((1, BUCKETS), np.float32))
+    note_prompt(*prompt, counts, np.zeros((1, MINIMA), np.int64))
+    find_nearby(b"a", compiled_phrases([["a"]]), 1)
+    return 13

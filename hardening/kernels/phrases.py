@@ -1,4 +1,4 @@
-"""Phrases of several classes, found in one pass over the bytes of a text: the plain twin of `prompting.find_phrases`."""
+"""Phrases of several classes, found in passes over the bytes of a text: the plain twin of `prompting.find_nearby`."""
 
 from __future__ import annotations
 
@@ -90,3 +90,15 @@ def find_phrases(text: bytes, phrases: Phrases) -> list[int]:
             for place in range(phrases.classes):
                 counts[place] += ended >> place & 1
     return counts
+
+
+def find_nearby(text: bytes, phrases: Phrases, stride: int) -> list[list[int]]:
+    """How many phrases of each class stand close together: a row for each stretch of a text that has any.
+
+    Stretches overlap: each begins so many characters behind the last one, and is twice as long.
+    """
+    begins = [at for at, byte in enumerate(text) if byte & 0xC0 != 0x80]
+    borders = (0, *begins[1:], *[len(text)] * (2 * stride + 1))
+    firsts = range(0, max(1, len(begins) - stride), stride)
+    counts = [find_phrases(text[borders[at] : borders[at + 2 * stride]], phrases) for at in firsts]
+    return [found for found in counts if any(found)]

@@ -15,15 +15,18 @@ from hardening.kernels.copies import take_words
 from hardening.kernels.draws import Draws, over_one
 from hardening.kernels.features import tag_sentences
 from hardening.kernels.grid import Grid
-from hardening.kernels.phrases import find_phrases
+from hardening.kernels.phrases import find_nearby, find_phrases
 from hardening.kernels.prompts import read_kinds, read_prompt
+from hardening.kernels.sketches import note_prompt, weigh
 from hardening.kernels.steps import step_floats, step_list
 from hardening.kernels.turns import turn
 
 __all__ = [
     "centrality",
     "cut_rows",
+    "find_nearby",
     "find_phrases",
+    "note_prompt",
     "read_kinds",
     "read_prompt",
     "step_floats",
@@ -31,6 +34,7 @@ __all__ = [
     "tag_sentences",
     "take_words",
     "turn",
+    "weigh",
 ]
 
 Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None | orjson.Fragment

@@ -126,29 +126,48 @@ def read_prompt(ids, kinds, rates, key, seen, features, minima):
     for at in range(len(tells)):
         seen[bucket(mix(mix(SHAPE, at), np.int64(tells[at])))] = 1
     filled = 0
-    for at in range(seen.size):
-        if seen[at]:
-            features[filled] = at
-            filled += 1
+    eights = seen.view(np.uint64)  # hardly any of them holds a bucket that was seen
+    for eight in range(eights.size):
+        if eights[eight]:
+            for at in range(8 * eight, 8 * eight + 8):
+                if seen[at]:
+                    features[filled] = at
+                    filled += 1
     return filled
 
 
 @kernel
-def find_phrases(text, letters, steps, endings, counts):
-    """Count in `counts` the phrases of each class that stand in a text.
+def find_nearby(text, stride, letters, steps, endings, counts):
+    """Fill `counts` with the phrases of each class in each stretch that has any; how many such stretches there are.
 
     Args:
         text: uint8, in UTF-8, its case folded.
+        stride: characters from the start of one stretch to that of the next, which is half of its length.
         letters: uint8, the column of each byte; 0 where no phrase has it, and 1 for what parts words.
         steps: int16, the next state for each state and column.
         endings: uint64, the classes of the phrases that end in each state, as bits.
-        counts: int64, one for each class.
+        counts: int64, zeros, a row for each stretch that there may be, a column for each class.
     """
-    state = np.int64(steps[0, 1])
-    for at in range(text.size + 1):
-        letter = letters[text[at]] if at < text.size else 1
-        before, state = state, np.int64(steps[state, letter])
-        ended = endings[state]
-        if ended and state != before:
-            for place in range(counts.size):
-                counts[place] += np.int64((ended >> np.uint64(place)) & np.uint64(1))
+    rows, start, going_on = 0, 0, True
+    while going_on:
+        state, characters, at, after = np.int64(steps[0, 1]), 0, start, start
+        filled = going_on = False
+        while at <= text.size:
+            if at < text.size and text[at] & 0xC0 != 0x80:  # a character begins
+                if characters == stride:
+                    after = at
+                going_on = characters == 2 * stride
+                characters += 1
+            letter = letters[text[at]] if at < text.size and not going_on else 1
+            before, state = state, np.int64(steps[state, letter])
+            ended = endings[state]
+            if ended and state != before:
+                filled = True
+                for place in range(counts.shape[1]):
+                    counts[rows, place] += np.int64((ended >> np.uint64(place)) & np.uint64(1))
+            if going_on:
+                break
+            at += 1
+        rows += filled
+        start = after
+    return rows

@@ -16,18 +16,24 @@ GRID_NATS = 0.01
 
 def evidence(read: Read, facts: Facts, sketch: Sketch, signals: Sequence[Signal]) -> Mapping[str, float]:
     """What each signal says of a request; nothing of a message that was scored just now. Moves the sketch on."""
-    if sketch.repeats(read):
-        sketch.note(read, facts)
+    if sketch.knows(read.mark):
+        sketch.note_time(facts)
         return {}
-    said = {}
+    said, opened, share = {}, 0.0, gate(sketch)
     for signal in signals:
-        share = gate(sketch) if signal.gated else 1.0
-        nats = share * signal.nats(read, facts, sketch) if share else 0.0
-        said[signal.name] = min(max(round(nats / GRID_NATS) * GRID_NATS, LEAST_NATS), MOST_NATS)
-    opened = sum(said[signal.name] for signal in signals if signal.opens)
+        nats = 0.0
+        if share or not signal.gated:
+            nats = _on_grid(signal.nats(read, facts, sketch) * (share if signal.gated else 1.0))
+        said[signal.name] = nats
+        if signal.opens:
+            opened += nats
     sketch.pattern = max(0.0, min(sketch.pattern + opened, 2 * MOST_NATS))
     sketch.note(read, facts)
     return said
+
+
+def _on_grid(nats: float) -> float:
+    return min(max(round(nats / GRID_NATS) * GRID_NATS, LEAST_NATS), MOST_NATS)
 
 
 class Sketches:

@@ -20,6 +20,8 @@ SAMPLE_CHARS = 4096
 """Characters at each end of a message that are read."""
 _FOLD_CHARS = 512
 _STRIDE = 160
+"""What a demand says stands close by, in a paper it does not: phrases count together within twice as many characters."""
+_NO_IDS = np.empty(0, np.int32)
 
 
 class Facts(NamedTuple):
@@ -63,28 +65,39 @@ class Reader:
         self._key_bits = int.from_bytes(key[:4], "little")
         self._phrases = lexicon.phrases()
 
-    def read(self, message: str) -> Read:
-        """What a message is known by."""
-        pieces = (message[:SAMPLE_CHARS], message[max(SAMPLE_CHARS, len(message) - SAMPLE_CHARS) :])
-        ids = np.array([token for piece in pieces for token in self._counter.ids(piece)], np.int32)
-        folded = "\n".join("".join(map(lexicon.folded, _parts(piece))) for piece in pieces)
-        found = [kernels.find_phrases(stretch, self._phrases) for stretch in _stretches(folded)]
-        sampled = "\0".join((*pieces, str(len(message)))).encode("utf-8", "surrogatepass")
+    def read(self, message: str, mark: bytes | None = None) -> Read:
+        """What a message is known by; `mark` is its own, where that is known already."""
+        pieces = _pieces(message)
+        ids = [self._counter.numbered(piece) for piece in pieces if piece]
+        folded = "\n".join(map(_folded, pieces)).encode("utf-8", "replace")
+        near = kernels.find_nearby(folded, self._phrases, _STRIDE)
         return Read(
-            kernels.read_prompt(ids, self._kinds, self._rates, self._key_bits),
-            blake2b(sampled, digest_size=8, key=self._key).digest(),
-            max(map(lexicon.elicitation, found)),
-            max(map(lexicon.grading, found)),
-            max(map(lexicon.synthesis, found)),
+            kernels.read_prompt(
+                ids[0] if len(ids) == 1 else np.concatenate((_NO_IDS, *ids)),
+                self._kinds,
+                self._rates,
+                self._key_bits,
+            ),
+            self.mark(message) if mark is None else mark,
+            max(map(lexicon.elicitation, near), default=0),
+            max(map(lexicon.grading, near), default=0),
+            max(map(lexicon.synthesis, near), default=0),
         )
 
+    def mark(self, message: str) -> bytes:
+        """What tells a message again, under the key."""
+        sampled = "\0".join((*_pieces(message), str(len(message)))).encode("utf-8", "surrogatepass")
+        return blake2b(sampled, digest_size=8, key=self._key).digest()
 
-def _parts(piece: str) -> list[str]:
-    """A piece in parts so short that no call on one holds the interpreter for long."""
-    return [piece[at : at + _FOLD_CHARS] for at in range(0, len(piece), _FOLD_CHARS)]
+
+def _pieces(message: str) -> tuple[str, str]:
+    """The two ends of a message that are read; what a short one ends with is empty."""
+    return message[:SAMPLE_CHARS], message[max(SAMPLE_CHARS, len(message) - SAMPLE_CHARS) :]
 
 
-def _stretches(folded: str) -> list[bytes]:
-    """Overlapping stretches, in which phrases count together: what a demand says stands close by, in a paper it does not."""
-    starts = range(0, max(1, len(folded) - _STRIDE), _STRIDE)
-    return [folded[at : at + 2 * _STRIDE].encode("utf-8", "replace") for at in starts]
+def _folded(piece: str) -> str:
+    """A piece as phrases are looked for in it: other scripts in parts so short that none holds the interpreter for long."""
+    if piece.isascii():
+        return lexicon.folded(piece)
+    parts = [piece[at : at + _FOLD_CHARS] for at in range(0, len(piece), _FOLD_CHARS)]
+    return "".join(map(lexicon.folded, parts))

@@ -14,8 +14,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hardening import kernels
 from hardening.scoring.request import Facts, Read
-from hardening.scoring.sketch import COARSE, Sketch
+from hardening.scoring.sketch import Sketch
 from hardening.state.standing import LEAST_NATS, MOST_NATS
 
 MIXED = 0.1
@@ -24,7 +25,6 @@ _DAY_S = 86_400.0
 _FEW = 5  # alternatives that evaluations ask for
 _HIDDEN_NATS = 1.0
 _GATE_NATS = 3.0
-_MARGIN = 1.0
 _STALE, _FRESH = 0.8, 0.95  # prompts of one honest template stay below .8, those of people above .97
 _MOST_PHRASED = 1.5  # nats: wording alone convicts nobody at once
 
@@ -88,16 +88,14 @@ class Phrasing:
         features = read.prompt.features
         if not features.size or not len(self.biases):
             return 0.0
-        coarse = features >> COARSE
-        usual = _MARGIN + sketch.requests * self.usual[coarse]
-        new = np.minimum(1.0, usual / np.maximum(sketch.counts[coarse], 1))
-        fresh = float(np.add.reduce(new)) / new.size
-        nats = min(mixture(self._ratio(features, new, fresh)), _MOST_PHRASED)
+        sums, new = kernels.weigh(features, sketch.counts, sketch.requests, self.usual, self.weights)
+        fresh = new / features.size
+        nats = min(mixture(self._ratio(sums, fresh)), _MOST_PHRASED)
         return nats if nats < 0.0 else nats * min(max((fresh - _STALE) / (_FRESH - _STALE), 0.0), 1.0)
 
-    def _ratio(self, features: NDArray[np.int64], new: NDArray[np.float64], fresh: float) -> float:
-        """The log-likelihood ratio of features, each as far as it is new: the mean over campaigns."""
-        ratios = (self.weights[:, features] @ new + self.biases * fresh).tolist()
+    def _ratio(self, sums: list[float], fresh: float) -> float:
+        """The log-likelihood ratio of what is new in a prompt: the mean over campaigns."""
+        ratios = [total + bias * fresh for total, bias in zip(sums, self.biases.tolist(), strict=True)]
         return math.log(sum(math.exp(min(one, 20.0)) for one in ratios) / len(ratios))
 
 

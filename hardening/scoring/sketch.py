@@ -9,18 +9,18 @@ import math
 
 import numpy as np
 
+from hardening import kernels
 from hardening.kernels.prompts import BUCKETS, EMPTY, MINIMA
+from hardening.kernels.sketches import COARSE as COARSE
 from hardening.scoring.request import Facts, Read
 
-COARSE = 3
-"""Bits of a bucket that counts leave out."""
 MOST_COUNTED = 255
 """Requests after which all counts are halved."""
 _TEMPLATES = 4
 _MARKS = 8
 _MODELS = 4
 _EWMA = 1 / 16
-_ALIKE = 0.4  # of the bins of a skeleton: the same template
+_UNREAD = b""  # the mark of no message
 _GAPS_S = (0.05, 86_400.0)
 
 
@@ -50,38 +50,28 @@ class Sketch:
         self._templates = np.full((_TEMPLATES, MINIMA), EMPTY, np.int64)
         self._marks: list[bytes] = []
 
-    def repeats(self, read: Read) -> bool:
+    def knows(self, mark: bytes) -> bool:
         """Whether a recent request had the very same newest message: a tool turn or a retry, no new question.
 
         One that nobody can read, such as a prompt in token ids, is never known again.
         """
-        return read.prompt.features.size > 0 and read.mark in self._marks
+        return mark in self._marks
 
     def note(self, read: Read, facts: Facts) -> None:
         """Remember one request."""
-        self._note_time(facts)
-        if self.repeats(read):
+        self.note_time(facts)
+        if self.knows(read.mark):
             return
-        self._marks = [read.mark, *self._marks[: _MARKS - 1]]
+        self._marks = [read.mark if read.prompt.features.size else _UNREAD, *self._marks[: _MARKS - 1]]
         if self.requests >= MOST_COUNTED:
             self.counts >>= 1
             self.requests >>= 1
-        self.counts[read.prompt.features >> COARSE] += 1
+        known = kernels.note_prompt(*read.prompt, self.counts, self._templates)
         self.requests += 1
-        self._note_template(read)
-
-    def _note_template(self, read: Read) -> None:
-        minima = read.prompt.minima
-        filled = minima != EMPTY
-        shared = ((self._templates == minima) & filled).sum(axis=1).tolist()
-        most = max(shared)
-        known = most >= _ALIKE * max(1, int(np.count_nonzero(filled)))
         self.repetition += _EWMA * (known - self.repetition)
-        last = shared.index(most) if known else _TEMPLATES - 1
-        self._templates[1 : last + 1] = self._templates[:last]
-        self._templates[0] = minima
 
-    def _note_time(self, facts: Facts) -> None:
+    def note_time(self, facts: Facts) -> None:
+        """Remember when a request came, and for which model: all there is of one whose message is known."""
         if self.at is not None:
             gap = math.log(min(max(facts.at - self.at, _GAPS_S[0]), _GAPS_S[1]))
             self.unrest += _EWMA * (abs(gap - self.pace) - self.unrest)

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.resources import files
 from types import FunctionType
 
+import numpy as np
+from numpy.typing import NDArray
 from tiktoken import Encoding
 from tiktoken_ext import openai_public  # type: ignore[import-untyped]
 
@@ -39,6 +41,14 @@ class TokenCounter:
     def ids(self, piece: str) -> list[int]:
         """The tokens of a short text, special tokens read as plain text; of at most `PIECE` characters."""
         return self._encoding.encode_ordinary(piece)
+
+    def numbered(self, piece: str) -> NDArray[np.int32]:
+        """What `ids` gives, as an array."""
+        try:
+            found = self._encoding.encode_to_numpy(piece, disallowed_special=())
+        except UnicodeEncodeError:  # halves of characters, for which only `ids` has an answer
+            return np.array(self.ids(piece), np.int32)
+        return found.view(np.int32)
 
     def tokens(self) -> list[bytes]:
         """The bytes of each token, in the order of their ids; empty where an id has none."""

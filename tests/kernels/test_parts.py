@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import hardening.kernels
-from hardening.kernels import copying, logprobs, prompting, ranking, tagging, turning, vectors
+from hardening.kernels import copying, logprobs, prompting, ranking, sketching, tagging, turning, vectors
 
 FOLDER = Path(hardening.kernels.__file__).parent
 
@@ -23,5 +23,6 @@ def test_each_kernel_file_names_the_parts_that_it_was_written_for():
     assert digest("features", "jit") == tagging.PARTS
     assert digest("copies", "jit", "tagging") == copying.PARTS
     assert digest("prompts", "jit", "tagging") == prompting.PARTS
+    assert digest("prompts", "sketches", "jit") == sketching.PARTS
     assert digest("jit") == turning.PARTS
     assert digest("codes", "jit", "atoms") == vectors.PARTS

@@ -88,10 +88,13 @@ def test_kernel_and_twin_agree_on_prompts(found, key):
 
 
 @settings(deadline=None)
-@given(texts)
-def test_kernel_and_twin_agree_on_phrases(found):
-    text = "".join(found).encode("utf-8", "surrogatepass")
-    assert compiled.find_phrases(text, PHRASES) == plain.find_phrases(text, PHRASES)
+@given(texts, st.integers(1, 40), st.binary(max_size=3))
+def test_kernel_and_twin_agree_on_phrases_that_stand_close_together(found, stride, cut):
+    text = cut + "".join(found).encode("utf-8", "surrogatepass")
+    assert compiled.find_nearby(text, PHRASES, stride) == plain.find_nearby(text, PHRASES, stride)
+    assert compiled.find_nearby(text, PHRASES, 100) == [
+        counts for counts in [plain.find_phrases(text, PHRASES)] if any(counts)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,22 @@ def test_kernel_and_twin_agree_on_phrases(found):
 )
 def test_phrases_are_whole_words_however_they_are_parted(text, counts):
     assert plain.find_phrases(text.encode(), PHRASES) == counts
+
+
+@pytest.mark.parametrize("twins", [plain, compiled])
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("", []),
+        ("nothing of it", []),
+        ("step" + " " * 4 + "aa", [[0, 0, 2]]),
+        ("step" + " " * 8 + "aa", [[0, 0, 1], [0, 0, 1]]),
+        ("step" + " " * 20 + "aa", [[0, 0, 1], [0, 0, 1]]),
+        ("维" * 9 + "思维链", [[0, 1, 0]]),
+    ],
+)
+def test_phrases_count_together_only_where_they_stand_close(twins, text, rows):
+    assert twins.find_nearby(text.encode(), PHRASES, 5) == rows
 
 
 def test_the_skeleton_masks_numbers_names_and_quotations_and_the_key_moves_it():

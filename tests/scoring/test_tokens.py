@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hardening.errors import StartError
@@ -56,3 +57,9 @@ def test_a_changed_or_missing_rank_file_stops_the_start(tmp_path, monkeypatch):
 
 def test_the_estimate_rounds_up():
     assert [tokens.estimate("x" * size) for size in (0, 1, 4, 5)] == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize("text", ["", "a lamp <|endoftext|> of 6", "\ud83d\ude00 \udc80", "思维链\n\n"])
+def test_the_numbers_of_tokens_come_as_an_array_too(counter, text):
+    assert counter.numbered(text).dtype == np.int32
+    assert counter.numbered(text).tolist() == counter.ids(text)
