@@ -30,7 +30,7 @@ from hardening.wire.pins import Switch, Touch
 from hardening.wire.questions import switches
 from hardening.wire.rate_limits import ANTHROPIC, OPENAI, told
 from hardening.wire.requests import Edits, as_utf8, edit_request
-from hardening.wire.roles import Node, Role, Table
+from hardening.wire.roles import Node, Role, Table, graft
 from hardening.wire.spoken import Spoken
 from hardening.wire.sse import SSE
 
@@ -195,7 +195,20 @@ class Codec:
         return refusal.status, headers, body
 
 
+# What may stand by itself where an answer should, at any door: gateways mix formats, and leave out what is around.
+_BARE = {
+    b"choices": openai_chat.RESPONSE.root.keys[b"choices"],
+    b"candidates": gemini_generate.RESPONSE.root.keys[b"candidates"],
+    b"content_block": anthropic_messages.RESPONSE.root.keys[b"content_block"],
+    b"delta": anthropic_messages.RESPONSE.root.keys[b"delta"],
+    b"content": anthropic_messages.RESPONSE.root.keys[b"content"],
+    b"message": ollama_chat.RESPONSE.root.keys[b"message"],
+}
+
+
 def _codec(format: Format) -> Codec:
+    if not format.RESPONSE.embeds:
+        graft(format.RESPONSE.root, _BARE)
     resends = format.REQUEST.holds(Role.PARTS) or format.REQUEST.holds(Role.RESENT)
     return Codec(format.NAME, format, format.RESPONSE, format.REQUEST, format.GRAMMAR, resends)
 

@@ -135,6 +135,9 @@ class Questions(Walk):
         self._note(node.keys.get(name), at, end)
         return end
 
+    def _told_inside(self, at: int, end: int, owner: Owner, *, of: Role | None) -> None:
+        """Nothing: what a caller says under names that no table knows is his own."""
+
     def _note(self, node: Node | None, at: int, end: int) -> None:
         if node is not None and node.pin is not None:
             self.pinned.append((node.pin, at, end))

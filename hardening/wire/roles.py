@@ -221,6 +221,22 @@ def _enveloped(tree: Node, keys: tuple[str, ...]) -> Node:
     return whole
 
 
+def graft(root: Node, bare: Mapping[bytes, Node]) -> None:
+    """Let each of `bare` stand where a whole may, under its key, where the table has none of its own, or a value that holds nothing."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        waiting += [node.items] if node.items is not None else []
+        waiting += [whole for key in ENVELOPES if (whole := node.keys.get(key.encode())) and whole.items]
+        for key, one in bare.items():
+            own = node.keys.setdefault(key, one)
+            if not own.keys and own.items is None:
+                own.keys, own.items = one.keys, one.items
+
+
 def grow(roles: Mapping[str, Role], owners: tuple[str, ...] = (), guarded: tuple[str, ...] = ()) -> Node:
     """The tree of paths with their roles."""
     root = Node()

@@ -19,6 +19,7 @@ from hardening.wire.line_ends import escaped
 from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_inside
 from hardening.wire.roles import Node, Role
 from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning, retold
+from hardening.wire.wholes import Whole, wholes_in
 
 _WS = rb"[ \t\n\r]*+"
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -49,13 +50,15 @@ _NO_PLAIN_SITES = frozenset({Role.SWITCH, Role.PIECE, Role.INDEX})
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
 
 _FOLLOWED = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.VECTOR})
+_ANALYSIS = b'"analysis"'  # what gpt-oss calls the channel of its traces
+_MOST_WHOLES = 4  # answers, each in what no table knows of another one
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
 
 
 class Walk:
     """The result of a walk: governed sites, and the spans of strings that no table knows."""
 
-    __slots__ = ("_format", "_least", "_raw", "sites", "unknown")
+    __slots__ = ("_format", "_least", "_raw", "_table", "_wholes", "sites", "unknown")
 
     def __init__(
         self,
@@ -76,6 +79,8 @@ class Walk:
         self._raw = raw
         self._format = format
         self._least = least
+        self._table = table
+        self._wholes = 0  # that are being read, each in another one
         self.sites: list[Site] = []
         self.unknown: list[tuple[int, int]] = []
         at = _skip_space(raw, start)
@@ -97,8 +102,8 @@ class Walk:
         if node.role is not None:
             role = Role.LOGPROBS_OTHER if first == b"[" and node.role is Role.HOLDER else node.role
             self._found(role, at, end, owner)
-        if first in (b"{", b"[") and node.role in _LOOKED_INTO:
-            self._told_inside(at, end, owner, of=node.role)
+        if first in (b"{", b"[") and (nested or node.role in _LOOKED_INTO):
+            self._told_inside(at, end, owner, of=None if nested else node.role)
         return end
 
     def _inside(
@@ -155,7 +160,7 @@ class Walk:
                 at = self._container(node, name, start, owner)
                 member = _next(raw, at)
             if node.guarded:
-                if name == b"type":
+                if name == b"type" or (name == b"channel" and raw[start:at] == _ANALYSIS):
                     kinds.append(self._kind(raw[start:at]))
                 elif name in node.switches:
                     switched = switched or is_on(raw[start:at])
@@ -253,10 +258,47 @@ class Walk:
         return end
 
     def _told_inside(self, at: int, end: int, owner: Owner, *, of: Role | None) -> None:
-        """What an object or a list that no table knows holds under names that need no table.
+        """What an object or a list that no table knows holds: whole answers, traces, and what needs no table by its name.
 
         `of` is what it is itself. Of a note only lengths are, and what the caller may have set stays: strings.
         """
+        if of is None and (wholes := wholes_in(self._raw, at, end)):
+            at = self._read(wholes, at, owner)
+        self._named_inside(at, end, owner, of=of)
+
+    def _read(self, wholes: list[Whole], at: int, owner: Owner) -> int:
+        """Read answers and traces in an unknown value, whose strings were noted, and what is named between; where they end."""
+        since = len(self.unknown)
+        while since and self.unknown[since - 1][0] >= at:
+            since -= 1
+        noted = iter(self.unknown[since:])
+        del self.unknown[since:]
+        span = next(noted, None)
+        for whole in wholes:
+            self._named_inside(at, whole.start, owner, of=None)
+            while span is not None and span[0] < whole.start:
+                self.unknown.append(span)
+                span = next(noted, None)
+            while span is not None and span[0] < whole.end:
+                span = next(noted, None)
+            at = whole.end
+            if whole.is_trace:
+                self.sites.append(Site(Role.REASONING, whole.start, at, owner))
+            else:
+                self._whole(whole)
+        if span is not None:
+            self.unknown += (span, *noted)
+        return at
+
+    def _whole(self, whole: Whole) -> None:
+        if self._wholes >= _MOST_WHOLES:
+            raise self._broken(whole.start, f"no more than {_MOST_WHOLES} answers in each other")
+        self._wholes += 1
+        self._value(self._table, whole.start, Owner(0))
+        self._wholes -= 1
+
+    def _named_inside(self, at: int, end: int, owner: Owner, *, of: Role | None) -> None:
+        """What stands in a part of an unknown value under names that need no table."""
         raw = self._raw
         known = end if of is Role.LENGTH else at  # up to where all lengths go
         for key, start, role in told_inside(raw, at, end):

@@ -126,6 +126,12 @@ ENVELOPES: dict[str, Callable[[object], object]] = {
         "data": [{"custom_id": "1", "response": {"status_code": 200, "body": said}}],
     },
     "results of a list": lambda said: [{"results": [said, said]}],
+    "lists of lists": lambda said: [[[said]], [said]],
+    "names that nobody has seen": lambda said: {"glorp": {"zz": [[{"frob": said}]], "status": "done"}},
+    "deeper than envelopes go": lambda said: {"data": {"data": {"data": {"data": {"data": said}}}}},
+    "an object in place of the answer": lambda said: {"choices": {"0": said}, "model": "m"},
+    "a choice without its list": lambda said: {"glorp": {"model": "m", **said["choices"][0]}},  # type: ignore[index]
+    "a message without its choice": lambda said: {"turns": [said["choices"][0]["message"]]},  # type: ignore[index]
 }
 
 
@@ -135,15 +141,46 @@ ENVELOPES: dict[str, Callable[[object], object]] = {
 def test_an_answer_in_envelopes_is_read_to_its_tags_and_rows(policy: str, kind: bytes, envelope: str) -> None:
     """Catches text and numbers at a place that no table knows, which a policy may only report."""
     row = {"token": "a", "logprob": -0.12345, "bytes": [97], "top_logprobs": []}
-    said = json.loads(
-        body({"content": f"<think>{TRACE}</think>{ANSWER}"}, choice={"logprobs": {"content": [row]}})
-    )
+    says = {"role": "assistant", "content": f"<think>{TRACE}</think>{ANSWER}"}
+    said = json.loads(body(says, choice={"logprobs": {"content": [row]}}))
     told = json.dumps(ENVELOPES[envelope](said)).encode()
     left = answer(told if kind == JSON else sse(told), kind=kind, policy=policy)
     assert left.status == 200
     assert ANSWER.encode() in left.body
     assert not find_leaks(left.body, TRACE)
     assert b"0.12345" not in left.body
+
+
+ANY_FORMAT: dict[str, object] = {
+    "chat": {"choices": [{"message": {"content": f"<think>{TRACE}</think>{ANSWER}"}}]},
+    "Anthropic": {"role": "assistant", "content": [{"type": "text", "text": f"<think>{TRACE}</think>{ANSWER}"}]},
+    "Anthropic's blocks": {"type": "message", "content": [{"type": "thinking", "text": TRACE}, {"type": "text", "text": ANSWER}]},
+    "Gemini": {"candidates": [{"content": {"parts": [{"text": TRACE, "thought": True}, {"text": ANSWER}]}}]},
+    "Ollama": {"message": {"role": "assistant", "content": f"<think>{TRACE}</think>{ANSWER}"}, "done": True},
+    "parts of no format": {"parts": [{"type": "reasoning", "text": TRACE}, {"type": "text", "text": ANSWER}]},
+    "harmony": [{"role": "assistant", "channel": "analysis", "content": TRACE}, {"role": "assistant", "content": ANSWER}],
+}  # fmt: skip
+DOORS = (
+    CHAT,
+    "/v1/completions",
+    "/v1/messages",
+    "/v1/responses",
+    "/api/chat",
+    "/v1beta/models/m:generateContent",
+)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("format", ANY_FORMAT)
+@pytest.mark.parametrize("path", DOORS)
+def test_an_answer_of_any_format_is_read_at_any_door(path: str, format: str, wrapped: bool) -> None:
+    """Catches a gateway that answers in another format than that of its path, or hands on what a batch holds."""
+    said = ANY_FORMAT[format]
+    told = json.dumps({"inlinedResponses": {"inlinedResponses": [{"reply": said}]}} if wrapped else said)
+    left = answer(told.encode(), policy="baseline", path=path)
+    assert left.status == 200
+    assert ANSWER.encode() in left.body
+    assert not find_leaks(left.body, TRACE)
 
 
 def streamed(*frames: object) -> bytes:

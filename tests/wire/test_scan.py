@@ -113,7 +113,9 @@ def test_a_name_tells_what_stands_there_where_the_table_guards(member: bytes, ro
 
 
 def test_some_names_need_no_table_at_any_depth() -> None:
-    raw = b'{"u":{"v":[{"reasoning_content":"a","thinking":{"thinking":"b"},"thought":true}]},"logprobs":[1]}'
+    raw = (
+        b'{"u":{"v":[{"reasoning_content":"a","thinking":{"thinking":"b"},"thoughts":true}]},"logprobs":[1]}'
+    )
     assert [(role, value) for role, value, _ in found(raw)] == [
         (Role.REASONING, b'"a"'),
         (Role.REASONING, b'{"thinking":"b"}'),
@@ -165,6 +167,54 @@ def test_a_key_of_the_table_is_no_envelope_and_no_depth_breaks_a_walk() -> None:
     assert [site.role for site in Walk(b'{"data":{"a":"1"}}', 0, table, format="test").sites] == [Role.NOTE]
     deep = b'{"result":' * 100_000 + b'{"a":"1"}' + b"}" * 100_000
     assert Walk(deep, 0, table, format="test").sites == []
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        '"choices":[]',
+        '"candidates" : [{}]',
+        '"role":"assistant"',
+        '"role" :\n"model"',
+        '"object":"chat.completion.chunk"',
+        '"type":"content_block_delta"',
+        '"type":"response.output_text.delta"',
+    ],
+)
+@pytest.mark.parametrize("around", ["{%s}", "[[%s]]", '{"u":{"v":[1,[%s],"\\"choices\\":[]"]}}'])
+def test_a_whole_is_told_by_what_it_says_of_itself_wherever_it_stands(sign: str, around: str) -> None:
+    """Catches answers under names and in lists that no gateway had when the table was written."""
+    for whole in (f'{{{sign},"a":"1"}}', f'{{"a":"1",{sign}}}', f'{{"x":{{{sign}}},"a":"1",{sign}}}'):
+        raw = (around.replace("{%s}", '{"u":%s}') % whole).encode()
+        walk = Walk(raw, 0, TABLE, format="test", least=2)
+        assert [site.role for site in walk.sites] == [Role.TEXT]
+        inside = [raw[start:end] for start, end in walk.unknown]
+        assert b'"1"' not in inside
+        assert len(set(walk.unknown)) == len(inside)
+
+
+@pytest.mark.parametrize(
+    "says",
+    ['"type":"reasoning.text"', '"type" : "redacted_thinking"', '"thought":true', '"channel":"analysis"'],
+)
+def test_a_trace_is_told_by_its_kind_wherever_it_stands(says: str) -> None:
+    for trace in (f'{{{says},"b":"1"}}', f'{{"b":{{"b":"1"}},{says},"role":"assistant"}}'):
+        for raw in (f'{{"u":[{trace},{{"b":"2"}}]}}', f'{{"u":{{"a":"3","b":{trace}}}}}'):
+            assert found(raw.encode()) == [(Role.REASONING, trace.encode(), 0)]
+
+
+def test_answers_in_the_unknown_of_answers_are_read_so_deep_and_no_deeper() -> None:
+    raw = b'{"a":"1"}'
+    for _ in range(4):
+        raw = b'{"u":{"choices":[],"a":"1","v":%b}}' % raw
+    assert found(raw) == [(Role.TEXT, b'"1"', 0)] * 4
+    with pytest.raises(WireError, match="no more than 4 answers"):
+        found(b'{"u":{"choices":[],"v":%b}}' % raw)
+
+
+def test_a_deep_unknown_with_a_sign_is_no_recursion() -> None:
+    deep = b'{"u":' + b'{"choices":[],"v":[' * 3 + b"[" * 100_000 + b"]" * 100_000 + b"]}" * 3 + b',"a":"1"}'
+    assert found(deep) == [(Role.TEXT, b'"1"', 0)]
 
 
 def test_long_strings_that_no_table_knows_are_noted_at_any_depth() -> None:

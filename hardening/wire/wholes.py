@@ -1,0 +1,69 @@
+"""Answers and traces in what no table knows, told by their own shape: gateways wrap them under any name, in any list.
+
+An answer is told by what it says of itself in any format: its choices or candidates, who speaks in it, the kind of object
+or event that it is. A trace is told by its kind. Their keys are looked for as they are commonly spelt; with characters
+escaped no server writes them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_WS = rb"[ \t\n\r]*+"
+_SIGN = re.compile(
+    rb'"(?:(?:choices|candidates)"%b:%b[\[{]'
+    rb'|(?:finish|stop)_?reason"%b:'
+    rb'|role"%b:%b"(?:assistant|model)"'
+    rb'|object"%b:%b"(?:chat\.completion|text_completion|response)'
+    rb'|type"%b:%b"(?:message|content_block|response\.)'
+    rb'|(type"%b:%b"[a-z_.-]{0,32}(?:reasoning|thinking|thought)'
+    rb'|channel"%b:%b"analysis"'
+    rb'|(?:thought|isThought|is_thought)"%b:%btrue))' % ((_WS,) * 15),
+    re.IGNORECASE,
+).finditer
+_nested = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL).finditer
+
+
+class Whole(NamedTuple):
+    """The span of an object that is an answer, or where `is_trace` nothing but a trace."""
+
+    start: int
+    end: int
+    is_trace: bool
+
+
+def wholes_in(raw: bytes, at: int, end: int) -> list[Whole]:
+    """The outermost objects of the JSON value at `raw[at:end]` that are answers or traces, in order."""
+    signs = _SIGN(raw, at, end)
+    sign = next(signs, None)
+    return [] if sign is None else _outermost(raw, at, sign, signs)
+
+
+def _outermost(
+    raw: bytes, at: int, sign: re.Match[bytes] | None, signs: Iterator[re.Match[bytes]]
+) -> list[Whole]:
+    found: list[Whole] = []
+    opened: list[int] = []  # where objects begin that are not closed; a list has none
+    told: dict[int, bool] = {}  # of these, what is known of them
+    for token in _nested(raw, at):
+        place = token.start()
+        first = raw[place]
+        if first == 34:
+            if sign is not None and place >= sign.start():
+                if opened and opened[-1] >= 0:
+                    told[opened[-1]] = told.get(opened[-1], False) or sign[1] is not None
+                sign = next(signs, None)
+        elif first in b"{[":
+            opened.append(place if first == 123 else -1)
+        else:
+            start = opened.pop()
+            is_trace = told.pop(start, None)
+            if is_trace is not None:
+                while found and found[-1].start > start:
+                    found.pop()
+                found.append(Whole(start, token.end(), is_trace))
+            if not opened or (sign is None and not told):
+                break
+    return found
