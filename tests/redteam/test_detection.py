@@ -9,8 +9,18 @@ import random
 import numpy as np
 import pytest
 
-from hardening import kernels
-from hardening.redteam.detection import campaigns, figures, honest, insider, pools, world
+from hardening import Policy, kernels
+from hardening.redteam.detection import (
+    campaigns,
+    drift,
+    figures,
+    flood,
+    honest,
+    insider,
+    pools,
+    takings,
+    world,
+)
 from hardening.redteam.detection.attack import Sizes, attack
 from hardening.redteam.detection.control import WindowTest
 from hardening.redteam.detection.grammar import FILLS, PARTS, filled, part_of
@@ -19,7 +29,7 @@ from hardening.redteam.detection.pools import CHAT, QUESTIONS, SELF_INSTRUCT, TO
 from hardening.redteam.detection.runs import Run, Runner
 from hardening.redteam.options import Options
 from hardening.scoring import reference, tokens
-from hardening.state.standing import SLOTS, Calibration, Record
+from hardening.state.standing import LONGEST_DELAY, SLOTS, Calibration, Record, Scale, slotted
 
 ASKED = (
     "why is {topic} so slow these days, my neighbour in {city} says it is the {thing}?",
@@ -117,8 +127,69 @@ def test_rates_times_and_answers_given_out():
     assert figures.rate(runs, 0, figures.without(calibration, "phrasing")) == 0.0
     assert figures.median_told(runs) == 31
     assert figures.median_told(runs[:1]) is None
-    assert figures.given_out(runs, 20) == pytest.approx((20 + 10 + 20) / 3)
-    assert figures.given_out(runs, 20, after=15) == pytest.approx((5 + 0 + 5) / 3)
+
+
+def test_what_a_campaign_gets_in_full_ends_with_the_band_that_begins_after_a_delay():
+    every = tuple(range(1, 21))
+    never, told, mixes = (
+        run_of(3.0, campaign="c")._replace(told_at=at, copied=copied)
+        for at, copied in ((None, every), (11, every), (11, (1, 12, 15, 20)))
+    )
+    assert takings.in_full(never, 20) == 20
+    assert takings.in_full(told, 20) == pytest.approx(
+        11 + sum(range(LONGEST_DELAY + 1)) / (LONGEST_DELAY + 1)
+    )
+    assert takings.in_full(told, 10) == 10
+    assert takings.in_full(told, 20, after=15) == pytest.approx((1 + 2 + 3 + 4) / 9)
+    assert takings.in_full(mixes, 20) == pytest.approx(1 + 8 / 9 + 5 / 9)
+    assert takings.mean_in_full([never, told], 20) == pytest.approx((20 + 15) / 2)
+    assert takings.asked([mixes], 15) == 3
+
+
+def test_a_drift_counts_the_worst_day_and_who_was_in_a_band_at_any_time():
+    days = [False] * drift.DAYS * drift.A_DAY
+    told = [*days]
+    told[14:21] = [True] * 7  # of the second day the end, not of the third
+    found = drift.summed([days, told, days, days])
+    assert found.by_day == (0.0, 0.25, *[0.0] * 28)
+    assert (found.accounts, found.worst, found.ever) == (4, 0.25, 0.25)
+    assert found.requests == pytest.approx(7 / 1200)
+
+
+def test_a_drift_enters_a_band_after_the_delay_and_leaves_it_below_its_edge():
+    scale = Scale(Calibration(-2.0, {"phrasing": 1.0}, least=2.0), figures.PRESET_BANDS)
+    against, back = slotted({"phrasing": 3.0}), slotted({"phrasing": -0.1})
+    said = [(0.0, against)] * 2 + [(0.0, back)] * 60
+    assert drift.in_band(said, scale, 3)[:6] == [False] * 5 + [True]
+    assert drift.in_band(said, scale, 0)[:4] == [False] * 2 + [True] * 2
+    assert not drift.in_band(said, scale, 0)[-1]
+    assert not any(drift.in_band([(0.0, back)] * 60, scale, 0))
+
+
+def test_the_largest_prior_is_the_one_that_stores_let_count():
+    calibration = Calibration(-2.0, {"phrasing": 1.0})
+    assert figures.believed(calibration).prior == pytest.approx(-2.0 + (np.log(0.4 / 0.6) + 2.0) / 2)
+
+
+def test_a_flood_ends_no_band_unless_the_policy_yields_to_it():
+    honest, copying = {"phrasing": -0.05, "templates": 0.01}, {"phrasing": 2.0}
+    crowd: flood.Crowd = {
+        "honest": [[honest] * (flood.BEFORE + flood.AFTER)] * 200,
+        "copying": [[copying] * (flood.BEFORE + flood.AFTER)] * 6,
+        "flood": [[copying] * flood.AFTER] * 90,
+    }
+    policies = {above: Policy(extends="baseline", risk={"above_max": above}) for above in ("alarm", "shadow")}
+    calm = flood.passed({**crowd, "flood": []}, policies["alarm"])
+    alarm, shadow = (flood.passed(crowd, policy) for policy in policies.values())
+    assert (calm.alarmed, calm.acting) == (False, {"honest": 0.0, "copying": 1.0})
+    assert (alarm.alarmed, alarm.acting) == (True, {"honest": 0.0, "copying": 1.0, "flood": 1.0})
+    assert (shadow.alarmed, shadow.acting) == (True, {"honest": 0.0, "copying": 0.0, "flood": 0.0})
+    assert alarm.flagged == shadow.flagged == pytest.approx(96 / 296)
+    assert flood.Flooded({}, calm, alarm, shadow).moved == 0.0
+    assert (
+        flood.Flooded({}, calm, alarm._replace(risks={**alarm.risks, "honest": (1.0,) * 200}), shadow).moved
+        > 0.5
+    )
 
 
 def test_a_true_risk_has_no_calibration_error_and_a_false_one_has():
@@ -152,9 +223,10 @@ def test_an_insider_learns_less_from_rounded_sums(data, runner):
 @pytest.mark.slow
 def test_a_small_run_measures_every_claim(data, tmp_path):
     said: list[str] = []
-    report = attack(Options(data, tmp_path, 3, True, said.append), Sizes(3, 1, 1, 0))
+    report = attack(Options(data, tmp_path, 3, True, said.append), Sizes(3, 1, 1, 0, 2))
     assert {claim.name for claim in report.claims} == {
         "detection_false_positives", "detection_tpr_10", "detection_tpr_25", "detection_calibration_error",
+        "detection_burners_new", "detection_drift_false_positives", "detection_flood_acting", "detection_flood_false_positives",
     }  # fmt: skip
     assert all(claim.value is not None and claim.n > 0 for claim in report.claims)
     rows = {

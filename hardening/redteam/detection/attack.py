@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 from hardening import kernels
 from hardening.redteam.claims import Measured, goals, judge
-from hardening.redteam.detection import figures, insider, pools, tables, world
+from hardening.redteam.detection import figures, insider, pools, tables, takings, world
 from hardening.redteam.detection.control import Control, WindowTest
+from hardening.redteam.detection.drift import Drifted, drifted
+from hardening.redteam.detection.flood import Flooded, flooded
 from hardening.redteam.detection.picture import draw
 from hardening.redteam.detection.pools import Pools
 from hardening.redteam.detection.runs import Run, Runner, simulated
@@ -27,12 +29,13 @@ _CALIBRATED = (0.1, 0.25)
 
 
 class Sizes(NamedTuple):
-    """How many accounts: of each honest kind, of each campaign and share, of those followed to the end, and of refits."""
+    """How many accounts: of each honest kind, of each campaign and share, of those followed to the end, of refits, and over thirty days."""
 
     honest: int
     copying: int
     long: int
     refitted: int
+    drifting: int
 
 
 def attack(options: Options, sizes: Sizes | None = None) -> Report:
@@ -56,15 +59,25 @@ def attack(options: Options, sizes: Sizes | None = None) -> Report:
     alike = [one for one in (*honest, *copying) if not one.share or one.share in _CALIBRATED]
     bins = figures.calibration_bins(alike, (1, JUDGED), calibration)
     count = run.sizes.copying * len(CAMPAIGNS)
+    drift, flood = run.drift(runner), run.flood(runner)
     measured = {
         "detection_false_positives": Measured(judged.worst_honest[1], run.sizes.honest * len(world.HONEST)),
         "detection_tpr_10": Measured(judged.worst_campaign(0.1)[1], count, control.worst(0.1)),
         "detection_tpr_25": Measured(judged.worst_campaign(0.25)[1], count, control.worst(0.25)),
         "detection_calibration_error": Measured(figures.calibration_error(bins), len(alike)),
+        "detection_burners_new": Measured(takings.worst_of_burners(judged), count * len(SHARES), 1.0),
+        "detection_drift_false_positives": Measured(drift.worst, drift.accounts),
+        "detection_flood_acting": Measured(
+            flood.alarm.acting["copying"], flood.accounts["copying"], flood.shadow.acting["copying"]
+        ),
+        "detection_flood_false_positives": Measured(flood.alarm.acting["honest"], flood.accounts["honest"]),
     }
     learnt = insider.learnt(known, runner, part.chat, options.seed)
     shown = [
         *tables.all_of(judged, control),
+        *takings.tables(judged),
+        tables.drifted(drift),
+        tables.flooded(flood),
         tables.calibrated(bins),
         tables.learnt(learnt),
         *run.refits(options.data),
@@ -79,7 +92,6 @@ def attack(options: Options, sizes: Sizes | None = None) -> Report:
 _NOTES = (
     "people: some 390 prompts of two sets that no fit has seen; accounts draw from the same ones, so intervals are wider than their number says",
     "agents, travel, evaluations, batches, and campaigns but self_instruct and tools, are written from sentences with slots; the phrases that tell them come from the same hands: what can be reached, not what is to be expected",
-    "a risk rests on its own account: a flood that raises the share of told accounts to 30 % moves no threshold and no honest account's risk",
     "an attacker who takes a new account at the first change of his headers is the table of burners; evidence fades by half in 14 days, so slowness costs him days",
 )
 
@@ -91,7 +103,7 @@ class _Measuring:
         self._options = options
         self._part = part
         self._counter = counter
-        self.sizes = sizes or (Sizes(60, 8, 3, 0) if options.quick else Sizes(300, 40, 10, 16))
+        self.sizes = sizes or (Sizes(60, 8, 3, 0, 40) if options.quick else Sizes(300, 40, 10, 16, 200))
 
     def honest(self, runner: Runner) -> list[Run]:
         """Honest accounts of each kind."""
@@ -118,6 +130,16 @@ class _Measuring:
                 kinds=kinds, campaigns=campaigns, shares=shares, say=self._options.say,
             )  # fmt: skip
         return runs
+
+    def drift(self, runner: Runner) -> Drifted:
+        """Honest accounts over thirty days."""
+        self._options.say(f"{self.sizes.drifting} accounts: thirty days")
+        return drifted(runner, self._part, seed=self._options.seed, accounts=self.sizes.drifting)
+
+    def flood(self, runner: Runner) -> Flooded:
+        """A flood of flagged accounts."""
+        self._options.say("a flood")
+        return flooded(runner, self._part, seed=self._options.seed, honest=2 * self.sizes.honest)
 
     def control(self, runner: Runner, data: Path) -> Control:
         """The literature's test on accounts drawn alike."""

@@ -11,9 +11,11 @@ import numpy as np
 
 from hardening.redteam.detection.fit import PREVALENCE
 from hardening.redteam.detection.runs import ENTER, Run
-from hardening.state.standing import Calibration, risk
+from hardening.state.standing import BandAt, Calibration, Evidence, Scale, risk
 
 BINS = 10
+PRESET_BANDS = (BandAt("watch", ENTER, 0.4),)
+"""The lowest band of the presets."""
 Group = tuple[str, float]
 
 
@@ -36,6 +38,12 @@ def without(calibration: Calibration, signal: str) -> Calibration:
     return replace(
         calibration, weights={name: weight for name, weight in calibration.weights.items() if name != signal}
     )
+
+
+def believed(calibration: Calibration) -> Calibration:
+    """A calibration with the largest prior that an app can bring about, under the bands of the presets."""
+    evidence = Evidence((), Scale(calibration, PRESET_BANDS), prior=math.inf)
+    return replace(calibration, prior=evidence.start)
 
 
 class Bin(NamedTuple):
@@ -75,11 +83,6 @@ def median_told(runs: Sequence[Run]) -> float | None:
     places = sorted(run.told_at or math.inf for run in runs)
     middle = places[(len(places) - 1) // 2]
     return None if math.isinf(middle) else float(middle)
-
-
-def given_out(runs: Sequence[Run], count: int, *, after: int = 0) -> float:
-    """Answers that an account gets before it is told, of so many requests, not counting the first `after`."""
-    return sum(max(0, min(count, (run.told_at or count + 1) - 1) - after) for run in runs) / len(runs)
 
 
 def worst(rates: Mapping[str, float], *, most: bool) -> tuple[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,13 +22,14 @@ ENTER = 0.5
 
 
 class Run(NamedTuple):
-    """An account: its kind, whose campaign, what share; its record after each window, and the request that told it."""
+    """An account: its kind, whose campaign, what share; its record after each window, the request that told it, and the campaign's."""
 
     kind: str
     campaign: str | None
     share: float
     records: tuple[Record, ...]
     told_at: int | None = None
+    copied: tuple[int, ...] = ()
 
 
 class Runner:
@@ -51,24 +52,25 @@ class Runner:
     ) -> Run:
         """One account, and what is known of it after each window."""
         asked = world.account(pools, draw, count=max(windows), kind=kind, campaign=campaign, share=share)
-        records, told_at = self._sent(asked, frozenset(windows))
-        return Run(kind, campaign, share, records, told_at)
-
-    def _sent(
-        self, asked: Iterable[world.Asked], windows: frozenset[int]
-    ) -> tuple[tuple[Record, ...], int | None]:
-        sketch, record = Sketch(), Record(world.START_S, world.START_S)
+        record, told_at = Record(world.START_S, world.START_S), None
         kept: list[Record] = []
-        told_at = None
-        for place, one in enumerate(asked, 1):
-            said = evidence(self.read(one.text), one.facts, sketch, self._signals)
+        copied: list[int] = []
+        for place, (one, said) in enumerate(self.said(asked), 1):
             record = merged(record, slotted(said), one.facts.at - record.at, self.calibration)
             record = record._replace(at=one.facts.at, risk=risk(record, self.calibration))
             if told_at is None and record.risk >= ENTER:
                 told_at = place
             if place in windows:
                 kept.append(record)
-        return tuple(kept), told_at
+            if one.copies:
+                copied.append(place)
+        return Run(kind, campaign, share, tuple(kept), told_at, tuple(copied))
+
+    def said(self, asked: Iterable[world.Asked]) -> Iterator[tuple[world.Asked, Mapping[str, float]]]:
+        """Each request of an account, with what it says by signal."""
+        sketch = Sketch()
+        for one in asked:
+            yield one, evidence(self.read(one.text), one.facts, sketch, self._signals)
 
 
 def simulated(

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from hardening.redteam.detection import figures, world
 from hardening.redteam.detection.control import Control
+from hardening.redteam.detection.drift import Drifted
 from hardening.redteam.detection.figures import Bin, Group
+from hardening.redteam.detection.flood import Flooded
 from hardening.redteam.detection.insider import Learnt
 from hardening.redteam.detection.runs import ENTER, Run
 from hardening.redteam.report import Table
@@ -18,8 +20,6 @@ SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
 CAMPAIGNS = (*world.CAMPAIGNS, *world.EVASIONS)
 Row = tuple[str | float | None, ...]
 _HARD = 0.8  # where the second band of the presets begins
-_BURNERS = (20, 50, 90)
-_NEW = 50  # requests of an account that a policy may treat as new: `risk.new: {until: {requests: 50}}`
 _ENTERS = (0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1)
 
 
@@ -67,19 +67,26 @@ def all_of(judged: Judged, control: Control) -> list[Table]:
         _honest(judged, control),
         *(_campaigns(judged, control, share) for share in SHARES),
         _times(judged),
-        _burners(judged),
         _ablation(judged),
+        _curves(judged),
     ]
 
 
 def _honest(judged: Judged, control: Control) -> Table:
+    believed = Judged(judged.groups, figures.believed(judged.calibration))
     rows: list[Row] = [
-        (kind, *_by_window(judged, kind, 0.0), judged.rate(kind, enter=_HARD), control.honest.get(kind))
+        (
+            kind,
+            *_by_window(judged, kind, 0.0),
+            judged.rate(kind, enter=_HARD),
+            believed.rate(kind),
+            control.honest.get(kind),
+        )
         for kind in (*world.HONEST, world.DRIFTING)
     ]
     return Table(
         "Honest accounts that are told, after requests",
-        ("kind", *map(str, WINDOWS), "100, risk .8", "100, MMD"),
+        ("kind", *map(str, WINDOWS), "100, risk .8", "100, largest prior", "100, MMD"),
         tuple(rows),
     )
 
@@ -110,16 +117,6 @@ def _times(judged: Judged) -> Table:
     )
 
 
-def _burners(judged: Judged) -> Table:
-    rows: list[Row] = []
-    for name in CAMPAIGNS:
-        runs = judged.groups[name, 1.0]
-        got = [figures.given_out(runs, count) for count in _BURNERS]
-        rows.append((name, *got, figures.given_out(runs, _BURNERS[-1], after=_NEW)))
-    columns = ("campaign", *(f"of {count}" for count in _BURNERS), f"of 90, first {_NEW} under `risk.new`")
-    return Table("Answers in full that an account of nothing but the campaign gets", columns, tuple(rows))
-
-
 def _ablation(judged: Judged) -> Table:
     weights = judged.calibration.weights
     names = [name for name in world.SIGNALS if weights.get(name)]
@@ -132,10 +129,47 @@ def _ablation(judged: Judged) -> Table:
     return Table(title, ("campaign", "all", *names), tuple(rows))
 
 
+def _curves(judged: Judged) -> Table:
+    curves = judged.curves()
+    rows: list[Row] = [
+        (f"{enter:g}", curves[CAMPAIGNS[0]][place][0], *(curves[name][place][1] for name in CAMPAIGNS))
+        for place, enter in enumerate(_ENTERS)
+    ]
+    title = "Told after 100 requests at 10 %, by the risk at which an account is told"
+    return Table(title, ("risk", "worst honest kind", *CAMPAIGNS), tuple(rows))
+
+
 def calibrated(bins: Sequence[Bin]) -> Table:
     """How true risks are."""
     rows = tuple((f"{one.told:.2f}", one.true, one.weight) for one in bins)
     return Table("Risk after 50 and 100 requests", ("risk", "share that copies", "of accounts"), rows)
+
+
+def drifted(found: Drifted) -> Table:
+    """How many honest accounts are in a band that keep changing."""
+    shown = (5, 10, 15, 20, 25, 30)
+    columns = ("accounts", *(f"day {day}" for day in shown), "worst day", "at any time", "of requests")
+    row: Row = (
+        str(found.accounts),
+        *(found.by_day[day - 1] for day in shown),
+        found.worst,
+        found.ever,
+        found.requests,
+    )
+    title = "Honest accounts in a band that change what they do five times in 30 days, thresholds as they are"
+    return Table(title, columns, (row,))
+
+
+def flooded(found: Flooded) -> Table:
+    """What a flood of flagged accounts ends."""
+    cases = (("no flood", found.calm), ("above_max: alarm", found.alarm), ("above_max: shadow", found.shadow))
+    rows: tuple[Row, ...] = tuple(
+        (name, seen.flagged, float(seen.alarmed), seen.acting["copying"], seen.acting["honest"])
+        for name, seen in cases
+    )
+    columns = ("", "in a band, of all", "alarm", "bands act on who copies", "on honest accounts")
+    title = f"A flood among {sum(found.accounts.values()):,} accounts; the risk of others moved by {found.moved:g} at most"
+    return Table(title, columns, rows)
 
 
 def learnt(found: Learnt) -> Table:

@@ -32,10 +32,11 @@ _SLOW_GAP = (900.0, 1.0)
 
 
 class Asked(NamedTuple):
-    """One request: its newest message, and the rest."""
+    """One request: its newest message, the rest, and whether it is the campaign's."""
 
     text: str
     facts: Facts
+    copies: bool = False
 
 
 def account(
@@ -57,7 +58,7 @@ def account(
         at += mean * draw.lognormvariate(0.0, spread)
         if copies and campaign is not None:
             model = "new" if campaign == "volume" and 2 * place >= count else "old"
-            yield Asked(written(campaign, pools, draw), Facts(at, model))
+            yield Asked(written(campaign, pools, draw), Facts(at, model), copies=True)
         else:
             top = draw.choice((None, 5, 20)) if kind == "evaluations" else None
             yield Asked(own[place], Facts(at, "old", top))
