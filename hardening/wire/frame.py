@@ -48,7 +48,8 @@ _WITHHELD = {
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.BLOCKS})
 _WHOLE = frozenset({Role.TEXT_WHOLE, Role.BLOCKS})
 _TRACES = frozenset({Role.REASONING, Role.REASONING_WHOLE, Role.SETTINGS})
-_TOOLS = frozenset({Role.TOOL, Role.TOOL_WHOLE, Role.ATTACHED, Role.REFUSAL})
+_TOOLS = frozenset({Role.TOOL, Role.TOOL_WHOLE, Role.RESULT, Role.ATTACHED, Role.REFUSAL})
+_NO_OBJECT = frozenset({Role.TOOL, Role.RESULT, Role.ATTACHED})  # absent, not empty, where it was one
 _COUNTS = frozenset({Role.COUNT_PROMPT, Role.COUNT_COMPLETION})
 _NULL = _COUNTS | {
     Role.FINISH,
@@ -371,7 +372,7 @@ class Frame:
             return write_string("" if site.role in SEALS else text)
         if raw[:1] in (b"[", b"{") and site.role in _TRACES:
             return with_text(raw, text, format=self.format)
-        if raw[:1] == b"{" and site.role is not Role.TOOL and site.role is not Role.ATTACHED:
+        if raw[:1] == b"{" and site.role not in _NO_OBJECT:
             return b"{}"
         return b"[]" if raw[:1] == b"[" else b"null"
 

@@ -41,10 +41,10 @@ FIELDS = {
     "{reasoning_content,reasoning,thinking}": Role.REASONING,
     f"{_SPOKEN}.tool_calls": Role.TOOL,
     f"{_SPOKEN}.function_call": Role.TOOL,
-    f"{_SPOKEN}.{{annotations,images,citations,search_results}}": Role.TOOL,
+    f"{_SPOKEN}.{{annotations,images,citations,search_results}}": Role.RESULT,
     f"{_SPOKEN}.audio": Role.TOOL,
     f"{_SPOKEN}.audio.{{id,data,transcript,expires_at,format}}": Role.VOLATILE,  # of what was counted above
-    "{citations,search_results,related_questions,annotations}": Role.TOOL,
+    "{citations,search_results,related_questions,annotations}": Role.RESULT,
     f"{_SPOKEN}.{{executed_tools,tool_plan}}": Role.TRACE,
     "choices[].finish_reason": Role.FINISH,
     "choices[].logprobs": Role.HOLDER,

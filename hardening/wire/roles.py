@@ -53,6 +53,9 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     TRACE = enum.auto()  # what the model did on the way: tool runs, debug doubles
     TOOL = enum.auto()  # arguments of a call
     TOOL_WHOLE = enum.auto()  # all of them; after their pieces a copy
+    RESULT = (
+        enum.auto()
+    )  # what a tool gave back and where it stands: words of others, in which a trace is no part
     ATTACHED = enum.auto()  # beside the text: a picture, code that ran; trace where its object is reasoning
     FINISH = enum.auto()  # why it ended
     DONE = enum.auto()  # whether it ended

@@ -42,8 +42,9 @@ _READ_ALONG = frozenset(
     {None, Role.FAILED, Role.NOTE, Role.USAGE, Role.LENGTH, Role.FINISH, Role.PIECE}
 )  # strings in these are noted
 _SEARCHED = frozenset({None, Role.LENGTH})  # objects and lists in which what is told anywhere is looked for
-_NOTED = frozenset({Role.NOTE, Role.FAILED})  # those in which only lengths are
-_LOOKED_INTO = _SEARCHED | _NOTED
+_NOTED = frozenset({Role.NOTE, Role.FAILED})  # those in which only lengths and traces are
+_RETURNED = frozenset({Role.RESULT, Role.TOOL_WHOLE})  # those in which only traces are
+_LOOKED_INTO = _SEARCHED | _NOTED | _RETURNED
 _NO_PLAIN_SITES = frozenset({Role.SWITCH, Role.PIECE, Role.INDEX})
 # A member of Role costs many times a look into a set before Python 3.12, and a frame has some dozens of places.
 
@@ -260,13 +261,16 @@ class Walk:
     def _told_inside(self, at: int, end: int, owner: Owner, *, of: Role | None) -> None:
         """What an object or a list that no table knows holds: whole answers, traces, and what needs no table by its name.
 
-        `of` is what it is itself. Of a note only lengths are, and what the caller may have set stays: strings.
+        `of` is what it is itself. Of a note only lengths are, and what the caller may have set stays: strings. What calls
+        itself a trace is one in words of others too.
         """
-        if of is None and (wholes := wholes_in(self._raw, at, end)):
-            at = self._read(wholes, at, owner)
-        self._named_inside(at, end, owner, of=of)
+        traces_only = of in _NOTED or of in _RETURNED
+        if (traces_only or of is None) and (wholes := wholes_in(self._raw, at, end, traces_only=traces_only)):
+            at = self._read(wholes, at, owner, of=of)
+        if of not in _RETURNED:
+            self._named_inside(at, end, owner, of=of)
 
-    def _read(self, wholes: list[Whole], at: int, owner: Owner) -> int:
+    def _read(self, wholes: list[Whole], at: int, owner: Owner, *, of: Role | None) -> int:
         """Read answers and traces in an unknown value, whose strings were noted, and what is named between; where they end."""
         since = len(self.unknown)
         while since and self.unknown[since - 1][0] >= at:
@@ -275,7 +279,8 @@ class Walk:
         del self.unknown[since:]
         span = next(noted, None)
         for whole in wholes:
-            self._named_inside(at, whole.start, owner, of=None)
+            if of not in _RETURNED:
+                self._named_inside(at, whole.start, owner, of=of)
             while span is not None and span[0] < whole.start:
                 self.unknown.append(span)
                 span = next(noted, None)

@@ -34,9 +34,10 @@ class Whole(NamedTuple):
     is_trace: bool
 
 
-def wholes_in(raw: bytes, at: int, end: int) -> list[Whole]:
+def wholes_in(raw: bytes, at: int, end: int, *, traces_only: bool = False) -> list[Whole]:
     """The outermost objects of the JSON value at `raw[at:end]` that are answers or traces, in order."""
-    signs = _SIGN(raw, at, end)
+    found = _SIGN(raw, at, end)
+    signs = (one for one in found if one[1]) if traces_only else found
     sign = next(signs, None)
     return [] if sign is None else _outermost(raw, at, sign, signs)
 

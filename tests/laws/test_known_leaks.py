@@ -125,6 +125,11 @@ LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     "20 a debugging envelope": (CHAT, JSON, chat(x_groq={"id": "r", "debug": {"output": TRACE, "output_token_ids": [ID]}})),
     "20 messages of a response": (RESPONSES, JSON, json.dumps({**response([message_item()]), "output_messages": [{"message": TRACE, "tokens": [ID]}]}).encode()),
     "22 choices that take turns": (CHAT, SSE, stream(*(delta for word in in_words(TRACE) for delta in ({"index": 1, "reasoning": word}, {"index": 0, "content": f"<think>{word}</think>"})))),
+    **{f"a block of a trace in what {kind} gave back": ("/v1/messages", JSON, json.dumps({"type": "message", "role": "assistant", "content": [{"type": kind, "tool_use_id": "t", "content": result}, {"type": "text", "text": ANSWER}]}).encode()) for kind in ("web_search_tool_result", "mcp_tool_result") for result in ([{"type": "thinking", "thinking": TRACE, "signature": "s"}], {"type": "result", "content": [{"type": "thinking", "text": TRACE}]})},
+    "a block of a trace in a citation": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": ANSWER, "citations": [{"type": "thinking", "cited_text": TRACE}]}]}).encode()),
+    "a block of a trace in an annotation": (CHAT, JSON, chat({"annotations": [{"type": "reasoning", "text": TRACE}]})),
+    "an item of a trace in what a call gave back": (RESPONSES, JSON, json.dumps(response([{"type": "mcp_call", "id": "m", "output": [{"type": "reasoning", "text": TRACE}]}, message_item()])).encode()),
+    **{f"a thought in {place}": ("/v1beta/models/m:generateContent", JSON, json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"functionResponse": {"parts": [thought]}}, {"text": ANSWER}] if place == "a result" else [{"text": ANSWER}]}, place: {"chunks": [thought]}}]}).encode()) for place in ("citationMetadata", "groundingMetadata", "a result") for thought in [{"text": TRACE, "thought": True}]},
     "a sentence in a label of the trace": (CHAT, JSON, chat({"reasoning_details": [{"type": "reasoning.text", "text": "a", "id": TRACE, "format": TRACE}]})),
 }  # fmt: skip
 
