@@ -8,13 +8,13 @@ from dataclasses import replace
 from functools import cache
 from inspect import isawaitable
 from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
 from hardening.asgi import headers as head
 from hardening.asgi.admission import DEFERRED, SEATS
 from hardening.asgi.body import read_body
+from hardening.asgi.chosen import ANY, in_headers, in_query
 from hardening.asgi.encoding import unpack
 from hardening.asgi.holding import with_all_that_is_left, with_less
 from hardening.asgi.inforce import InForce
@@ -46,8 +46,6 @@ _NOBODY = Account(ANONYMOUS, proven=False)
 _OF_NO_FORMAT = Refusal(403, "forbidden", "this path is not open for a body of this shape")
 _NO_CLAIM = Charges(None, (), 0)
 _UNDECIDED = Decision()
-_MOST_FIELDS = 100  # of a query; its names may be escaped
-_ANY = ("",)  # models: of a request that does not name one, or that nobody can read
 _NO_VECTORS = EmbeddingTerms(noise=math.inf)
 _blank = cache(RequestFacts)
 
@@ -181,10 +179,10 @@ def _read(case: Case, service: Service, scope: Scope, *, packed: bool) -> None:
             if not case.door.by_body or _told_by_body(case, service):
                 _asked(case, address)
                 case.readable = True
-                if named := _named_in(scope.get("query_string", b"")):
+                if named := (*in_query(scope.get("query_string", b"")), *in_headers(headers)):
                     case.facts = case.facts._replace(others=(*case.facts.others, *named))
                 if case.door.kept:
-                    case.facts = case.facts._replace(others=_ANY, kept=True)
+                    case.facts = case.facts._replace(others=ANY, kept=True)
                 return
         except WireError as fault:
             _unread(case, service, fault)
@@ -193,7 +191,7 @@ def _read(case: Case, service: Service, scope: Scope, *, packed: bool) -> None:
         client=address,
         headers=headers,
         body_bytes=len(case.received),
-        others=_ANY,
+        others=ANY,
         kept=case.door.kept,
     )
 
@@ -209,17 +207,6 @@ def _asked(case: Case, address: str) -> None:
         case.facts = case.codec.read_request(
             body, door=door.name, model=door.model, stream=door.streams, client=address, headers=case.headers
         )
-
-
-def _named_in(query: bytes) -> tuple[str, ...]:
-    """The models that an address names behind its path, where LiteLLM prefers them to that of the body."""
-    if b"model" not in query.lower() and b"%" not in query:
-        return ()
-    try:
-        asked = parse_qsl(query.decode("latin-1"), max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        return _ANY
-    return tuple(value for name, value in asked if name.casefold() == "model")
 
 
 def _told_by_body(case: Case, service: Service) -> bool:

@@ -79,6 +79,7 @@ _MODEL = "{model}"
 _COUNTS = (
     _Known("v1/messages/count_tokens", "anthropic_messages"),
     _Known("responses/input_tokens", "openai_responses"),
+    _Known("/utils/token_counter", "openai_chat"),  # LiteLLM's
     _Known("models/{model}:countTokens", "gemini_generate"),
     _Known("tunedModels/{model}:countTokens", "gemini_generate"),
     _Known("endpoints/{model}:countTokens", "gemini_generate"),

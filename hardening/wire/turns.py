@@ -184,8 +184,14 @@ def _gemini_answers(turn: Turn) -> Iterator[str]:
             yield from _strings(told.get("id") or told.get("name"))
 
 
-def _table(key: str) -> Node:
-    return compile_questions({key: Role.TURNS, f"{key}[]": Role.TURN})
+_WHOLE = "generateContentRequest"
+"""Where Gemini's counting takes a whole request, in place of its turns."""
+
+
+def _table(key: str, *wholes: str) -> Node:
+    """Where the turns stand: under `key`, at the root and in each of `wholes`."""
+    at = f"{{,{','.join(f'{one}.' for one in wholes)}}}{key}" if wholes else key
+    return compile_questions({at: Role.TURNS, f"{at}[]": Role.TURN})
 
 
 def _speaks(role: str) -> Callable[[Turn], bool]:
@@ -210,7 +216,12 @@ TURNS = {
         _table("input"), "input", b"_output", _responses_own, _responses_answers, _responses_restored
     ),
     "gemini_generate": Turns(
-        _table("contents"), "contents", b"esponse", _speaks("model"), _gemini_answers, _gemini_restored
+        _table("contents", _WHOLE, "generate_content_request"),
+        "contents",
+        b"esponse",
+        _speaks("model"),
+        _gemini_answers,
+        _gemini_restored,
     ),
 }
 """By format, as in `seals.PLACES`."""

@@ -69,6 +69,32 @@ def test_a_model_in_the_address_is_asked_about_too(query: bytes) -> None:
     assert find_leaks(run(ask(app, body, path=path, query_string=query)).body, TRACE) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("azureml-model-deployment", "glass-1"),
+        ("Helicone-Model-Override", " glass-1 "),
+        ("helicone-fallbacks", '[{"bodyKeyOverride": {"model": "x"}}]'),
+        ("x-portkey-config", "pc-1"),
+        ("X-Portkey-Config", '{"override_params": {"model": "x"}}'),
+        ("x-amzn-sagemaker-target-model", "glass-1"),
+        ("x-amzn-sagemaker-inference-component", "glass-1"),
+        ("x-some-gateway-model", "clear, glass-1"),
+        ("model", "glass-1"),
+        ("x-model", "x" * 2000),
+    ],
+)
+def test_a_model_in_a_header_is_asked_about_too(name: str, value: str) -> None:
+    """Catches gateways that let a header choose the model, with a model in the body that no rule withholds."""
+    path, body = "/v1/chat/completions", b'{"model": "clear", "messages": []}'
+    app = harden(replies([said_at(path)], kind=b"application/json"), BY_MODEL)
+    head = [(b"content-type", b"application/json"), (name.encode(), value.encode())]
+    assert find_leaks(run(ask(app, body, path=path, headers=head)).body, TRACE) == []
+    for harmless in ((name, "clear"), ("x-remodeled", "glass-1"), (name, "")):
+        left = run(ask(app, body, path=path, headers=[(harmless[0].encode(), harmless[1].encode())]))
+        assert bool(find_leaks(left.body, TRACE)) is not harmless[0].lower().endswith("-config")
+
+
 def test_a_kept_answer_can_be_cancelled() -> None:
     """Catches a client's own call, which has no body, taken for one that cannot be read."""
     left = got("baseline", "/v1/responses/resp_1/cancel", method="POST")

@@ -23,6 +23,7 @@ PATHS = {
     "anthropic_messages": "/v1/messages/count_tokens",
     "openai_responses": "/v1/responses/input_tokens",
     "gemini_generate": "/v1beta/models/m:countTokens",
+    "openai_chat": "/utils/token_counter",
 }
 ROUND = "version: 1\nextends: baseline\ndefaults: {usage: round}\n"
 OPEN = "version: 1\nextends: baseline\ndefaults: {reasoning: {show: full}, usage: round}\n"
@@ -93,6 +94,25 @@ def test_what_is_counted_is_what_the_model_gets(format: str, policy: str) -> Non
     assert json.loads(body)[key] == json.loads(thinker.bodies[0])[key]
     assert set(json.loads(body)) == {"model", key}
     assert answer.json()["input_tokens"] == len(body)
+
+
+@pytest.mark.parametrize("whole", ["generateContentRequest", "generate_content_request"])
+def test_a_whole_request_in_one_that_counts_is_opened_too(whole: str) -> None:
+    """Catches Gemini's raw clients, whose turns stand a step deeper."""
+
+    async def main() -> Talk:
+        talk = await called("gemini_generate", "c")
+        body = {whole: {"model": talk.model, "contents": talk.turns}}
+        async with clients(mounted(counting)) as client:
+            await client.post(PATHS["gemini_generate"], json=body, headers={"x-who": talk.account})
+        return talk
+
+    counting = Counting()
+    talk = asyncio.run(main())
+    (body,) = counting.bodies
+    assert MARK.encode() not in body
+    assert json.dumps(thought("c", 0)) in json.dumps(json.loads(body))
+    assert len(json.loads(body)[whole]["contents"]) == len(talk.turns)
 
 
 @pytest.mark.parametrize("policy", [ROUND, FLAGGED], ids=["round", "new accounts"])
