@@ -2,8 +2,8 @@
 
 They are claimed without a codec, so they are closed while a policy enforces; a policy opens one with a row of
 its own (`doors: {/generate: pass}`). Source: the route tables of vLLM 0.33, SGLang 0.5, llama.cpp, LiteLLM
-1.109, Ollama, TGI and of the vendors' API references (read 2026-11-25 and 26). What is marked below as not looked up was
-written from memory.
+1.109, Ollama, TGI and of the vendors' API references, KoboldCpp's and text-generation-webui's routes, ibm-watsonx-ai 1.8 (read 2026-11-25
+and 26).
 
 Not here, and so unknown paths, which a policy reports or blocks: what tells nothing of an answer (tokenizers,
 lists of models), what an app of any kind may call a path of its own (`/v1/chat`), and scores (rerank, classify), which no
@@ -87,7 +87,7 @@ SIDE_DOORS = (
     "/apply-template",
     "/v1/stream",
     "/v1/streams/lookup",
-    # KServe and Triton, LMDeploy; KoboldCpp and text-generation-webui (not looked up)
+    # KServe and Triton, LMDeploy; KoboldCpp and text-generation-webui
     "v2/models/*/infer",
     "v2/models/*/generate",
     "v2/models/*/generate_stream",
@@ -98,8 +98,11 @@ SIDE_DOORS = (
     "api/v1/generate",
     "api/latest/generate",
     "api/extra/generate/*",
+    "api/extra/last_logprobs",
+    "api/extra/multiplayer/getstory",
     "v1/internal/logits",
-    # Qwen's and Cloudflare's own; IBM's (of which the chat was not looked up)
+    "v1/internal/chat-prompt",
+    # Qwen's, Cloudflare's and IBM's own
     "services/aigc/text-generation/generation",
     "services/aigc/multimodal-generation/generation",
     "services/embeddings/text-embedding/text-embedding",
@@ -110,6 +113,9 @@ SIDE_DOORS = (
     "ml/v1/text/chat_stream",
     "ml/v1/text/generation",
     "ml/v1/text/generation_stream",
+    "ml/v1/text/embeddings",
+    "v4/deployments/*/ai_service",
+    "v4/deployments/*/ai_service_stream",
     "ml/v1/deployments/*/text/chat",
     "ml/v1/deployments/*/text/chat_stream",
     "ml/v1/deployments/*/text/generation",

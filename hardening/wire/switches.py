@@ -1,7 +1,7 @@
 """The switches that servers and gateways take beside what their API documents, in all formats alike.
 
 Sources (read 2026-11-26): the request models of vLLM 0.33, SGLang 0.5 and NVIDIA Dynamo, the parameters of llama.cpp's
-server, of LiteLLM 1.109, and the API references of Groq, Cerebras, OpenRouter, Fireworks, Qwen, Mistral, Moonshot and
+server, of LiteLLM 1.106 to 1.109, and the API references of Groq, Cerebras, OpenRouter, Fireworks, Qwen, Mistral, Moonshot and
 DeepSeek. Gateways pass on what they do not know, so each is told at every door.
 """
 
@@ -27,7 +27,10 @@ _TOLD = TRACE | ROWS | GIVEN
 _LOGS = (
     "{langfuse_host,langfuse_public_key,langfuse_secret,langfuse_secret_key}",
     "{langsmith_api_key,langsmith_base_url,arize_api_key,arize_space_id,arize_space_key}",
-    "{humanloop_api_key,posthog_api_key,posthog_api_url,lunary_public_key,weave_project_id,wandb_api_key}",
+    "{langsmith_project,langsmith_tenant_id,slack_webhook_url,braintrust_api_key,braintrust_project,braintrust_host}",
+    "{humanloop_api_key,posthog_api_key,posthog_api_url,posthog_host,lunary_public_key,weave_project_id,wandb_api_key}",
+    "{dd_api_key,dd_site,dd_agent_host,dd_agent_port,newrelic_api_key,newrelic_region}",
+    "{signoz_ingestion_endpoint,signoz_ingestion_key}",
     "{gcs_bucket_name,gcs_path_service_account}",
 )
 
@@ -100,12 +103,15 @@ SWITCHES: Mapping[str, Pin] = {
         GIVEN
     ),
     # To whom else it goes: another server, or who is told of all, the answer as the model gave it.
-    "{api_base,base_url,user_config}": unset(GIVEN),
-    "fallbacks[].{api_base,base_url}": unset(GIVEN),
+    "{api_base,base_url,user_config,model_list}": unset(GIVEN),
+    "{aws_bedrock_runtime_endpoint,sagemaker_base_url,deployment_url,s3_endpoint_url}": unset(GIVEN),
+    "{,router_settings_override.}{fallbacks,context_window_fallbacks,content_policy_fallbacks}[].{api_base,base_url}": unset(
+        GIVEN
+    ),
     "kv_transfer_params.remote_host": unset(GIVEN),
     "{webhook,webhook_url,callback_url}": unset(_TOLD),
     "{callbacks,success_callback,failure_callback}": unset(_TOLD, []),
-    **{f"{{,metadata.,litellm_metadata.}}{name}": unset(_TOLD) for name in _LOGS},
+    **{f"{{,metadata.,litellm_metadata.,litellm_params.metadata.}}{name}": unset(_TOLD) for name in _LOGS},
     "{return_meta_info,verbose,raw_output,enable_response_messages,_debug_render_only}": off(_DEBUG),
     "debug": unset(_DEBUG),
 }

@@ -51,7 +51,23 @@ LOGS = [
     "wandb_api_key",
     "gcs_bucket_name",
     "gcs_path_service_account",
+    "langsmith_project",
+    "langsmith_tenant_id",
+    "slack_webhook_url",
+    "braintrust_api_key",
+    "braintrust_project",
+    "braintrust_host",
+    "posthog_host",
+    "dd_api_key",
+    "dd_site",
+    "dd_agent_host",
+    "dd_agent_port",
+    "newrelic_api_key",
+    "newrelic_region",
+    "signoz_ingestion_endpoint",
+    "signoz_ingestion_key",
 ]
+PLACES = ("", "metadata.", "litellm_metadata.", "litellm_params.metadata.")
 SET: Mapping[str, object] = {
     "reasoning_format": "raw",
     "include_reasoning": False,
@@ -133,7 +149,7 @@ SET: Mapping[str, object] = {
     "callbacks": ["langfuse"],
     "success_callback": ["langsmith"],
     "failure_callback": ["s3"],
-    **{f"{place}{name}": "mine" for place in ("", "metadata.", "litellm_metadata.") for name in LOGS},
+    **{f"{place}{name}": "mine" for place in PLACES for name in LOGS},
 }
 """By path, how a caller sets a switch that all formats have."""
 

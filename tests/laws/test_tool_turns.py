@@ -372,6 +372,14 @@ GIVEN: list[str] = [
     *(f'"{name}":true' for name in ("decoder_input_details", "return_prompt_logprobs")),
     *(f'"{name}":"http://other"' for name in ("api_base", "base_url", "langfuse_host", "webhook")),
     '"fallbacks":[{"model":"n","api_base":"http://other"}]',
+    '"context_window_fallbacks":[{"model":"n","base_url":"http://other"}]',
+    '"router_settings_override":{"fallbacks":[{"model":"n","api_base":"http://other"}]}',
+    '"model_list":[{"litellm_params":{"api_base":"http://other"}}]',
+    *(
+        f'"{name}":"http://other"'
+        for name in ("sagemaker_base_url", "posthog_host", "slack_webhook_url", "dd_site")
+    ),
+    '"litellm_params":{"metadata":{"braintrust_host":"other"}}',
     '"metadata":{"langfuse_host":"other"}',
     '"litellm_metadata":{"langsmith_api_key":"mine"}',
     '"user_config":{"model_list":[{"litellm_params":{"api_base":"http://other"}}]}',

@@ -245,6 +245,10 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ("/v1internal:streamGenerateContent", "/*:streamGenerateContent"),
         ("/v2/models/m/versions/1/generate_stream", "/v2/models/*/versions/*/generate_stream"),
         ("/kobold/api/v1/generate", "/api/v1/generate"),
+        ("/api/extra/last_logprobs", "/api/extra/last_logprobs"),
+        ("/v1/internal/chat-prompt", "/v1/internal/chat-prompt"),
+        ("/ml/v1/text/embeddings", "/ml/v1/text/embeddings"),
+        ("/ml/v4/deployments/d/ai_service", "/v4/deployments/*/ai_service"),
         (
             "/api/v1/services/aigc/text-generation/generation",
             "/services/aigc/text-generation/generation",
