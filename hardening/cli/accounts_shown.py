@@ -11,7 +11,7 @@ from hardening.clock import SystemClock
 from hardening.facts import Limit
 from hardening.state import AccountState, Block, Flag, Kept
 from hardening.state.buckets import debt, state_of
-from hardening.state.standing import SLOTS, Calibration, Record
+from hardening.state.standing import SLOTS, Calibration, Record, before
 
 Limits = Mapping[str, Limit]
 """The limits of the policy that was given, by the keys that stores know them by."""
@@ -62,6 +62,8 @@ def _record_json(found: AccountState, calibration: Calibration | None) -> dict[s
     }
     if calibration is not None:
         told |= {"weights": {name: calibration.weights.get(name, 0.0) for name, _ in _spoken(record)}}
+        known = before(record, calibration)
+        told |= {"before": None if known is None else round(known, 3)}
     return told
 
 
@@ -81,6 +83,9 @@ def standing_lines(found: AccountState, calibration: Calibration | None) -> list
     lines = [
         f"risk {record.risk:.3f} {band}{due}: {record.weight:.1f} requests have spoken, the last {_date(record.at - found.now)}"
     ]
+    known = None if calibration is None else before(record, calibration)
+    if known is not None:
+        lines.append(f"before its requests, by the prior and what the app knows: {known:+.2f} nats")
     for name, nats in _spoken(record):
         counts = "" if calibration is None else f", counts {calibration.weights.get(name, 0.0):g} times"
         lines.append(f"{name}: {nats:+.2f} nats{counts}")

@@ -200,6 +200,17 @@ def risk(record: Record, calibration: Calibration, start: float | None = None) -
     return 1.0 / (1.0 + math.exp(-min(max(odds, -50.0), 50.0)))
 
 
+def before(record: Record, calibration: Calibration) -> float | None:
+    """The log-odds of a record that its requests do not account for: the prior, and what the app knows; None beyond doubt.
+
+    True where the record was judged by this calibration.
+    """
+    if not 0.0 < record.risk < 1.0:
+        return None
+    heard = calibration.by_slot if record.weight >= calibration.least else ()
+    return _log_odds(record.risk) - sum(weight * record.sums[slot] for slot, weight in heard)
+
+
 def settled(record: Record | None, evidence: Evidence, now: float) -> Record:
     """The record after one more request, with its risk and its band."""
     scale = evidence.scale

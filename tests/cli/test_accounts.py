@@ -17,10 +17,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hardening.cli import app
+from hardening.cli.accounts_shown import as_json, standing_lines
 from hardening.facts import EVERYBODY, Account, Charge, Limit
 from hardening.policy import load_policy
-from hardening.state import SqliteStore, open_store
-from hardening.state.standing import BandAt, Calibration, Evidence, Scale, slotted
+from hardening.state import AccountState, SqliteStore, open_store
+from hardening.state.standing import BandAt, Calibration, Evidence, Scale, before, settled, slotted
 from tests.asgi.processes import Server, started
 from tests.state.on_a_clock import awaited
 
@@ -233,6 +234,22 @@ def test_what_requests_have_said_is_shown_with_what_it_counts_and_never_what_the
     shown = ran("show", "acct_7", "--state", state).stdout
     assert "in no band, harden is due: 3.0 requests have spoken" in shown
     assert "phrasing: +12.00 nats, counts" in shown
+
+
+@pytest.mark.parametrize(("prior", "told"), [(0.0, -4.0), (0.7, -3.3), (-0.7, -4.7)])
+def test_what_an_app_knew_beside_requests_is_shown_as_where_they_began(prior: float, told: float) -> None:
+    calibration = Calibration(-4.0, {"phrasing": 2.0, "grading": 0.5}, least=2.0)
+    scale, record, seen = Scale(calibration, (BandAt("harden", 0.8, 0.7),)), None, []
+    for _ in range(3):
+        evidence = Evidence(slotted({"phrasing": 0.5, "grading": 0.2, "rhythm": 0.1}), scale, prior=prior)
+        record = settled(record, evidence, 0.0)
+        found = AccountState("acct_7", 3, 0.0, 0.0, (), record=record)
+        seen.append(as_json(found, {}, calibration)["standing"]["before"])
+        assert f"what the app knows: {told:+.2f} nats" in "\n".join(standing_lines(found, calibration))
+        assert not any("app knows" in line for line in standing_lines(found, None))
+    assert seen == [told] * 3
+    assert record is not None
+    assert before(record._replace(risk=1.0), calibration) is None
 
 
 def test_who_is_forgotten_is_gone_and_nobody_else_is(state: str, policy: Path) -> None:
