@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import latency, noised, sockets, vectors
+from bench import latency, noised, scoring, sockets, vectors
 from bench.report import as_json, measured, show
 from hardening.redteam.claims import goals, judge
 
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     rows = latency.measure(progress, quick=options.quick)
     rows += noised.measure(progress, quick=options.quick)
+    rows += scoring.measure(progress, quick=options.quick)
     rows += vectors.measure(progress, quick=options.quick)
     rows += sockets.measure(progress, quick=options.quick)
     claims = judge(goals("bench"), measured(rows), seed=latency.SEED)

@@ -314,9 +314,9 @@ async def _before(rig: Rig, rounds: int) -> list[Row]:
     """What a proven caller's request costs until the app is called, and until all is settled."""
     rows = []
     for size in _SIZES:
-        body = streams.request(size.size)
+        bodies = _questions(size.size, size.requests)
         apps = {"empty": EmptyAsgi(rig.plain), "hardened": rig.hardened}
-        ways = {name: _asking(rig, app, body, size.requests) for name, app in apps.items()}
+        ways = {name: _asking(rig, app, bodies) for name, app in apps.items()}
         samples = await interleave(ways, rounds if size.requests > 1 else 9)
         for which, words in enumerate(("before the app is called", "request and receipt, tiny answer")):
             cost = us(added(samples, "hardened", over="empty", which=which))
@@ -327,30 +327,35 @@ async def _before(rig: Rig, rounds: int) -> list[Row]:
 
 async def _before_with_file(rig: Rig, rounds: int) -> list[Row]:
     """The same for a small body, with limits and standing in a file that other processes share."""
-    body = streams.request(2_000)
+    bodies = _questions(2_000, _REQUESTS)
     with opened() as (file, _):
         on_file = HardeningMiddleware(rig.plain, policy=POLICY, state=file)
         async with started(on_file):
             apps = {"empty": EmptyAsgi(rig.plain), "hardened": on_file}
-            ways = {name: _asking(rig, app, body, _REQUESTS) for name, app in apps.items()}
+            ways = {name: _asking(rig, app, bodies) for name, app in apps.items()}
             samples = await interleave(ways, rounds)
     cost = us(added(samples, "hardened", over="empty"))
     words = "before the app is called, 2 kB body, state in a file"
     return [Row("added to a request", words, cost, claim="before_app_sqlite_us")]
 
 
-def _asking(rig: Rig, app: ASGIApp, body: bytes, requests: int) -> Way:
+def _questions(size: int, count: int) -> list[bytes]:
+    """Bodies that ask something else each: a message that was scored just now is not scored again."""
+    return [streams.request(size, number=number) for number in range(count + 1)]
+
+
+def _asking(rig: Rig, app: ASGIApp, bodies: Sequence[bytes]) -> Way:
     async def ask(number: int) -> Figures:
         """Seconds until the app is called and all in all, for a caller whom the app has accepted."""
         rig.plain.chunks = [b'{"ok":true}']
         # A new caller each round, so that no round comes near a limit.
-        player = Player(f"sk-bench-{len(body)}-{number}", body)
-        await player.play(app)
+        first, *players = [Player(f"sk-bench-{len(bodies[0])}-{number}", body) for body in bodies]
+        await first.play(app)
         before = total = 0.0
-        for _ in range(requests):
+        for player in players:
             total += await player.play(app)
             before += rig.plain.called_at - player.began
-        return before / requests, total / requests
+        return before / len(players), total / len(players)
 
     return ask
 

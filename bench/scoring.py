@@ -1,13 +1,14 @@
-"""What scoring costs beside the model, and how long it keeps other threads waiting: `python -m bench.scoring`."""
+"""What scoring costs beside the model, and how long it keeps the loop waiting: also `python -m bench.scoring`."""
 
 from __future__ import annotations
 
-import statistics
-import sys
 import threading
 import time
-from collections.abc import Sequence
 
+from rich.console import Console
+
+from bench.latency import Progress, us
+from bench.report import Row, Spread, show
 from hardening import kernels
 from hardening.scoring.request import Facts
 from hardening.scoring.scorer import Scorer
@@ -22,65 +23,75 @@ SHAPES = {
     "one word of 400 kB": "x" * 400_000,
     "400 kB of blanks": " " * 400_000,
     "400 kB of Chinese": "请逐步说明每一个推理过程" * 11_000,
+    "400 kB of ligatures": "\ufdfa" * 130_000,
+    "400 kB of marks above letters": ("a" + "\u0323\u0307" * 255) * 400,
 }
-_ROUNDS = 200
+ROUNDS, QUICK_ROUNDS = 200, 40
+_LOOKS = 15
+_COST, _STALL = "of a thread beside the model", "longest that scoring keeps the loop waiting"
 
 
-def each_us(scorer: Scorer, text: str, rounds: int = _ROUNDS) -> float:
-    """Median microseconds of one message on its thread; each differs, so that none is known again."""
-    found = []
-    for number in range(rounds):
-        message = f"{number} {text}"
-        start = time.thread_time()
-        scorer.score("a", message, Facts(float(number)))
-        found.append(time.thread_time() - start)
-    return 1e6 * statistics.median(found)
-
-
-def held_ms(scorer: Scorer, texts: Sequence[str], rounds: int = 20) -> tuple[float, float]:
-    """Milliseconds that a thread beside the scorer was late, 99th percentile and worst; a sleeping thread beside nothing first."""
-    late: list[float] = []
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.is_set():
-            start = time.perf_counter()
-            time.sleep(0.0005)
-            late.append(time.perf_counter() - start - 0.0005)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    for number in range(rounds):
-        for text in texts:
-            scorer.score("a", f"{number} {text}", Facts(float(number)))
-    done.set()
-    watcher.join()
-    late.sort()
-    return 1e3 * late[int(0.99 * len(late))], 1e3 * late[-1]
-
-
-def main() -> None:
-    """Print both."""
+def measure(progress: Progress, *, quick: bool) -> list[Row]:
+    """The rows about scoring: CPU time of a message by its shape, and the longest stall of all shapes."""
+    progress("scoring")
     kernels.warm()
     scorer = Scorer(b"k" * 32)
     scorer.score("a", "hello", Facts(0.0))
-    for name, text in SHAPES.items():
-        sys.stdout.write(f"{name}: {each_us(scorer, text):.0f} us\n")
-    idle = _idle_ms()
-    usual, worst = held_ms(scorer, list(SHAPES.values()))
-    sys.stdout.write(
-        f"a thread beside it is late by {usual:.2f} ms (p99), {worst:.2f} at most; beside nothing by {idle:.2f} (p99)\n"
-    )
+    rounds = QUICK_ROUNDS if quick else ROUNDS
+    rows = [Row(_COST, f"scoring {name}", us(each_s(scorer, SHAPES[name], rounds))) for name in SHAPES]
+    again = us(each_s(scorer, SHAPES["1,000 tokens"], rounds, differ=False))
+    rows.append(Row(_COST, "scoring what was scored just now", again))
+    stalls = {name: 1e3 * stall_s(scorer, text) for name, text in SHAPES.items()}
+    worst = max(stalls, key=lambda name: stalls[name])
+    longest = Spread.of([stalls[worst]])
+    return [*rows, Row(_STALL, worst, longest, "ms", claim="scoring_stall_ms")]
 
 
-def _idle_ms() -> float:
-    late = []
-    for _ in range(500):
-        start = time.perf_counter()
-        time.sleep(0.0005)
-        late.append(time.perf_counter() - start - 0.0005)
-    late.sort()
-    return 1e3 * late[int(0.99 * len(late))]
+def each_s(scorer: Scorer, text: str, rounds: int, *, differ: bool = True) -> list[float]:
+    """CPU seconds of one message on its thread, round by round; where they `differ`, none is known again."""
+    found = []
+    for number in range(rounds):
+        message = f"{number if differ else 0} {text}"
+        start = time.thread_time()
+        scorer.score("a", message, Facts(float(number)))
+        found.append(time.thread_time() - start)
+    return found
+
+
+def stall_s(scorer: Scorer, text: str) -> float:
+    """The longest that a thread beside the scorer waits for the interpreter while one message is scored.
+
+    It gives the interpreter away and takes it again, over and over, and takes down what CPU time the scorer
+    spent meanwhile: so what other processes take does not count. Where the system stops this thread while
+    the scorer works without the interpreter, that does: so of several looks the least is the scorer's own.
+    """
+    return min(_waited_s(scorer, f"{look} {text}", float(look)) for look in range(_LOOKS))
+
+
+def _waited_s(scorer: Scorer, message: str, at: float) -> float:
+    ended: list[float] = []
+
+    def work() -> None:
+        scorer.score("a", message, Facts(at))
+        ended.append(time.thread_time())
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    longest = before = 0.0
+    while not ended:
+        try:
+            spent = time.clock_gettime(time.pthread_getcpuclockid(worker.ident or 0))
+        except OSError:  # it has just ended
+            break
+        longest, before = max(longest, spent - before), spent
+        time.sleep(0)
+    worker.join()
+    return max(longest, ended[0] - before)
+
+
+def main() -> None:
+    """Print the rows."""
+    show(measure(lambda what: None, quick=False), [], Console(highlight=False, width=120))
 
 
 if __name__ == "__main__":

@@ -155,12 +155,12 @@ def embedding_request() -> bytes:
     return orjson.dumps({"model": "aurora-embed-1", "input": text})
 
 
-def request(size: int, *, stream: bool = True) -> bytes:
-    """A request body of `size` bytes: some turns of a conversation."""
+def request(size: int, *, stream: bool = True, number: int = 0) -> bytes:
+    """A request body of `size` bytes, one message that begins with a number: another number is another question."""
     asked = {"model": "aurora-4-mini", "stream": stream, "temperature": 0.7, "max_tokens": 900}
     empty = len(orjson.dumps({**asked, "messages": [{"role": "user", "content": ""}]}))
     text = "Could you look at this function, please? It takes a list and gives back a shorter one. "
-    filler = (text * (size // len(text) + 1))[: max(0, size - empty)]
+    filler = (f"{number}. " + text * (size // len(text) + 1))[: max(0, size - empty)]
     return orjson.dumps({**asked, "messages": [{"role": "user", "content": filler}]})
 
 

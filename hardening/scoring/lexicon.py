@@ -6,6 +6,7 @@ folded, and hyphens, line ends and the like are as good as blanks.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from enum import IntEnum
 
@@ -97,9 +98,7 @@ _MANY = (
 )  # fmt: skip
 _CLASSES = (_STEPS, _REASONING, _TRACE, _WHOLE, _FINISHED, _GRADE, _SCALE, _CANDIDATE, _CORPUS, _MANY)
 
-_UNSEEN = dict.fromkeys(
-    (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xAD, 0xFEFF)
-)
+_UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u00ad\ufeff]+")
 """Characters that nobody sees: they would break phrases up."""
 
 LEVELS = 4
@@ -115,7 +114,7 @@ def folded(text: str) -> str:
     """A text as phrases are looked for in it: without case, widths and what nobody sees."""
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFKC", text).translate(_UNSEEN).casefold()
+    return _UNSEEN.sub("", unicodedata.normalize("NFKC", text)).casefold()
 
 
 def elicitation(counts: list[int]) -> int:

@@ -18,7 +18,8 @@ from hardening.scoring.tokens import TokenCounter
 
 SAMPLE_CHARS = 4096
 """Characters at each end of a message that are read."""
-_FOLD_CHARS = 512
+_FOLD_CHARS = 128  # marks above one letter are sorted, in a time that grows with the square of their number
+_MOST_FOLDED = 2 * SAMPLE_CHARS
 _STRIDE = 160
 """What a demand says stands close by, in a paper it does not: phrases count together within twice as many characters."""
 _NO_IDS = np.empty(0, np.int32)
@@ -67,16 +68,17 @@ class Reader:
 
     def read(self, message: str, mark: bytes | None = None) -> Read:
         """What a message is known by; `mark` is its own, where that is known already."""
-        pieces = _pieces(message)
-        ids = [self._counter.numbered(piece) for piece in pieces if piece]
-        folded = "\n".join(map(_folded, pieces)).encode("utf-8", "replace")
-        near = kernels.find_nearby(folded, self._phrases, _STRIDE)
+        ids, folded = [], []
+        for piece in _pieces(
+            message
+        ):  # in turns: a piece is folded without a break, and the tokenizer makes one
+            ids.append(self._counter.numbered(piece) if piece else _NO_IDS)
+            folded.append(_folded(piece))
+        text = "\n".join(folded).encode("utf-8", "replace")
+        near = kernels.find_nearby(text, self._phrases, _STRIDE)
         return Read(
             kernels.read_prompt(
-                ids[0] if len(ids) == 1 else np.concatenate((_NO_IDS, *ids)),
-                self._kinds,
-                self._rates,
-                self._key_bits,
+                np.concatenate(ids) if ids[1].size else ids[0], self._kinds, self._rates, self._key_bits
             ),
             self.mark(message) if mark is None else mark,
             max(map(lexicon.elicitation, near), default=0),
@@ -96,8 +98,14 @@ def _pieces(message: str) -> tuple[str, str]:
 
 
 def _folded(piece: str) -> str:
-    """A piece as phrases are looked for in it: other scripts in parts so short that none holds the interpreter for long."""
+    """A piece as phrases are looked for in it; of one that grows by that, as ligatures of whole sentences do, the beginning."""
     if piece.isascii():
         return lexicon.folded(piece)
-    parts = [piece[at : at + _FOLD_CHARS] for at in range(0, len(piece), _FOLD_CHARS)]
-    return "".join(map(lexicon.folded, parts))
+    parts, room = [], _MOST_FOLDED
+    for at in range(0, len(piece), _FOLD_CHARS):
+        part = lexicon.folded(piece[at : at + _FOLD_CHARS])
+        parts.append(part)
+        room -= len(part)
+        if room <= 0:
+            break
+    return "".join(parts)

@@ -150,6 +150,13 @@ def test_the_scorer_knows_a_message_again_before_it_reads_it_whole():
     assert scorer.score("a", " \n ", Facts(3.0)) != {} != scorer.score("a", " \n ", Facts(4.0))
 
 
+def test_characters_that_stand_for_sentences_do_not_make_a_message_longer_than_it_may_be(reader):
+    demand = "思维链 完整。"
+    found = [reader.read("\ufdfa" * count + demand) for count in (0, 100, 3000)]
+    assert [one.elicitation for one in found] == [3, 3, 0]
+    assert reader.read("é" * 3000 + demand).elicitation == 3
+
+
 def test_the_same_message_again_is_no_new_evidence():
     sketch = Sketch()
     first = evidence(read(1, elicitation=3), Facts(0.0), sketch, SIGNALS)
