@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardening.kernels import plain
-from hardening.kernels.atoms import COMMA, EIGHT
+from hardening.kernels.atoms import EIGHT
 from hardening.kernels.codes import MAX_ALTERNATIVES, NO_ROOM, WHOLE
 from hardening.kernels.copies import FILTER_BYTES, STATE, Bits
 from hardening.kernels.copies import State as RunState
@@ -52,6 +52,7 @@ ROOM_BYTES = 1 << 16
 ENTRIES = MAX_ALTERNATIVES + 1
 _NO_SHARES = np.empty(0, np.float64)
 _NO_NOISE = np.empty(0, np.float64)
+_NO_SPOTS = np.empty(0, np.int64)
 
 
 class Arrays(NamedTuple):
@@ -197,15 +198,18 @@ def step_list(raw: bytes, grid: Grid, noise: Noise | None = None) -> bytes | Non
     """What `plain.step_list` gives, by one kernel call where the list is in common form, by two with noise."""
     source = np.frombuffer(raw, np.uint8)
     added: Floats | None = _NO_NOISE
+    values, spots = _NO_NOISE, _NO_SPOTS
     if noise is not None:
-        values = np.empty(np.count_nonzero(source == COMMA) + 1, np.float64)
-        count = _read_list(source, values)
+        most = len(raw) // 2  # numbers, of a digit and a comma each; what is not written to costs no memory
+        values, spots = np.empty(most, np.float64), np.empty(most, np.int64)
+        count = _read_list(source, values, spots)
         added = noise(values[:count]) if count >= 0 else None
         if added is None:
             return plain.step_list(raw, grid, noise)
     for room in (len(raw) + 2 * NUMBER_BYTES, (len(raw) + 2) * NUMBER_BYTES):
         target = np.empty(room, np.uint8)
-        last = _step_list(source, target, grid.step, grid.unit, grid.places, *_spelled(grid), added)
+        spelled = _spelled(grid)
+        last = _step_list(source, target, grid.step, grid.unit, grid.places, *spelled, added, values, spots)
         if last != NO_ROOM:
             break
     if last == WHOLE:

@@ -155,10 +155,10 @@ def steps_of(value, exact, step):
 
 
 @kernel
-def read_list(source, values):
+def read_list(source, values, spots):
     """How many numbers the list in `source` (uint8) holds; they fill `values` (float64), null is 0.
 
-    Or NOT_UNDERSTOOD. There must be room for one more than there are commas.
+    Or NOT_UNDERSTOOD. `spots` (int64) tells where each of them ends, times two, and one more where it is exact.
     """
     raw, n = pointer(source), source.size
     i = skip(raw, FIRST, n)
@@ -172,14 +172,15 @@ def read_list(source, values):
         if i >= n or count >= values.size:
             return NOT_UNDERSTOOD
         if raw[i] == LETTER_N:
-            value, end = 0.0, i + 4 if stands(raw, i, n, NULL) else -1
+            value, exact, end = 0.0, True, i + 4 if stands(raw, i, n, NULL) else -1
         else:
-            value, _, end = decimal(raw, i, n)
+            value, exact, end = decimal(raw, i, n)
             if end < 0:
-                value, _, end = number(raw, i, n)
+                value, exact, end = number(raw, i, n)
         if end < 0:
             return NOT_UNDERSTOOD
         values[count] = value
+        spots[count] = 2 * end + exact
         count += 1
         i = skip(raw, end, n)
         if i < n and raw[i] != COMMA and raw[i] != CLOSE_LIST:
@@ -188,12 +189,13 @@ def read_list(source, values):
 
 
 @kernel
-def step_list(source, target, step, unit, places, texts, sizes, noise):
+def step_list(source, target, step, unit, places, texts, sizes, noise, values, spots):
     """How many bytes of `target` (uint8) hold the list in `source` (uint8), with its noise, on the grid.
 
     Or NOT_UNDERSTOOD, NO_ROOM, or WHOLE where it holds nothing but whole numbers, some beyond one. `step`
     is `unit / 10**places`. `texts` (uint64) and `sizes` (int64) spell the first SPELLED multiples of it.
-    `noise` (float64) is added to the values; empty where there is none.
+    `noise` (float64) is added to the values; empty where there is none. With it `values` and `spots` are what
+    `read_list` found.
     """
     raw, out, words, lengths = pointer(source), pointer(target), pointer(texts), pointer(sizes)
     n, room = source.size, target.size - NUMBER_BYTES
@@ -214,9 +216,12 @@ def step_list(source, target, step, unit, places, texts, sizes, noise):
             i += 4
             o = put(NULL, out, o)
         elif i < n:
-            value, exact, end = decimal(raw, i, n)
-            if end < 0:
-                value, exact, end = number(raw, i, n)
+            if noise.size:
+                value, exact, end = values[at], spots[at] & 1 == 1, spots[at] >> 1
+            else:
+                value, exact, end = decimal(raw, i, n)
+                if end < 0:
+                    value, exact, end = number(raw, i, n)
             if end < 0:
                 return NOT_UNDERSTOOD
             count, certain = steps_of(value + (noise[at] if noise.size else 0.0), exact, step)

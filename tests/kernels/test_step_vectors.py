@@ -246,6 +246,15 @@ def test_kernels_equal_their_twins_under_noise() -> None:
     assert empty > 100
 
 
+@pytest.mark.parametrize("number", ["0.11750000000000001", "0.206500000000000017", "0.09549999999999999"])
+def test_a_number_that_is_not_exact_is_not_taken_for_a_tie_under_noise(number: str) -> None:
+    """Catches a second look at a list that forgets what the first was not certain of."""
+    raw = f"[{number},0.5]".encode()
+    nearest = round(float(number) / 0.001)
+    for twin in (plain, compiled):
+        assert twin.step_list(raw, Grid.of(0.001), np.zeros_like) == b"[0.%03d,0.5]" % nearest
+
+
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
