@@ -86,7 +86,7 @@ class Rows:
 
 
 class RowsLane(Lane):
-    """Frames that say a piece of text or of a trace, and the rows of its log-probabilities."""
+    """Frames that say a piece of text or of a trace, and the rows of its log-probabilities; none has a number of its own."""
 
     __slots__ = ("_bare", "_bounded", "_is_trace", "_rows", "_speech")
 
@@ -129,11 +129,11 @@ class RowsLane(Lane):
             return None
         speech.passed(self.index, piece)
         if kept == rows:
-            return self._came(data)
+            return data
         self._rows.changed.add("logprobs")
         if kept is None:
-            return self._came(data[: len(data) - len(tail)] + self._bare)
-        return self._came(b"".join((data[: len(data) - len(from_rows)], kept, self.ending)))
+            return data[: len(data) - len(tail)] + self._bare
+        return b"".join((data[: len(data) - len(from_rows)], kept, self.ending))
 
     def _slowly(self, data: bytes) -> bytes | None:
         """`take` for a payload that needs a look, or for surroundings that change."""
@@ -145,5 +145,5 @@ class RowsLane(Lane):
         if first == last or data.find(b"\n", first, last) >= 0 or data.find(b"\r", first, last) >= 0:
             return None  # none, or several events
         if self._is_trace:
-            return self._came(self._rows.of_trace(self.index, data, span, rows))
-        return self._came(self._rows.of_text(self.index, data, span, rows, bare=self._bare))
+            return self._rows.of_trace(self.index, data, span, rows)
+        return self._rows.of_text(self.index, data, span, rows, bare=self._bare)
