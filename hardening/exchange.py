@@ -38,7 +38,7 @@ from hardening.wire.prefixes import prefixes
 from hardening.wire.requests import Edits
 from hardening.wire.resent import may_resend
 from hardening.wire.seals import without_seals
-from hardening.wire.unseal import Unsealed, carries_seals
+from hardening.wire.unseal import Steps, Unsealed, carries_seals
 
 _BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and of the rows
 
@@ -65,6 +65,10 @@ class Tools:
     families: Families = Families()
     coverages: Coverages | None = None
     moulds: dict[tuple[str, bool], Moulds] = field(default_factory=dict)
+
+
+Asked = bytes | Refusal
+"""What the app is asked, or why it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +180,10 @@ class Exchange:
             told["usage"] = self._decision.usage
         return told
 
-    def request(self, body: bytes) -> bytes | Refusal:
+    def request(self, body: bytes) -> Asked | Steps[Asked]:
         """The body for the app: the same object, one that asks for no more than is allowed, or why there is none.
 
-        `forced` is then the first switch that was set to something else.
+        Where seals are to be opened in it, the steps that lead to it. `forced` is then the first switch that was set to something else.
         """
         carries = carries_seals(body)
         switches: tuple[Switch, ...] = ()
@@ -209,9 +213,10 @@ class Exchange:
             body = self._codec.edit_request(body, edits, switches)
         return self._opened(body) if carries else body
 
-    def counted(self, body: bytes) -> bytes | Refusal:
+    def counted(self, body: bytes) -> Asked | Steps[Asked]:
         """The body for a server that only counts it: as the model would get it, and with no other change.
 
+        In steps, as `request`, where seals stand in it.
         Where the lengths of traces are not told they are left out: a difference of two counts would be one.
         """
         if not carries_seals(body):
@@ -221,7 +226,10 @@ class Exchange:
                 return not_allowed(switch) if self._acts else body
         tells = not self._hides or self._decision.usage == "keep"
         closed = self._hides and not self._decision.reasoning.seal
-        return self._unsealed(body, self._tools.sealer if tells and not closed else None).body
+        return self._unsealed_body(body, self._tools.sealer if tells and not closed else None)
+
+    def _unsealed_body(self, body: bytes, sealer: Sealer | None) -> Steps[Asked]:
+        return (yield from self._unsealed(body, sealer)).body
 
     @property
     def restores(self) -> bool:
@@ -235,20 +243,20 @@ class Exchange:
         """
         return self._restored is not None and self._restored.learn()
 
-    def _opened(self, body: bytes) -> bytes | Refusal:
+    def _opened(self, body: bytes) -> Steps[Asked]:
         """The body with its seals opened, where the policy lets traces be sealed.
 
         Where one lacks that its API wants, who hides a trace refuses; else the API says so itself.
         """
         closed = self._hides and not self._decision.reasoning.seal
-        found = self._unsealed(body, None if closed else self._tools.sealer)
+        found = yield from self._unsealed(body, None if closed else self._tools.sealer)
         if found.needed:
             self._reasons.add("seal")
         return _NEEDED if found.needed and self._hides else found.body
 
-    def _unsealed(self, body: bytes, sealer: Sealer | None) -> Unsealed:
+    def _unsealed(self, body: bytes, sealer: Sealer | None) -> Steps[Unsealed]:
         """The body with its seals opened, or without them; what was in them is known from here on."""
-        found = self._restoring.request(body, sealer)
+        found = yield from self._restoring.request(body, sealer)
         if self._restoring.traces:
             if self._hides and self._decision.reasoning.overlap != "ignore":
                 self._overlap = Overlap()

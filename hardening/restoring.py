@@ -12,7 +12,7 @@ from hardening.transform.restored import Restored
 from hardening.transform.seal import Bound, Sealer
 from hardening.wire.seals import PLACES, traces_in
 from hardening.wire.turns import TURNS
-from hardening.wire.unseal import Unsealed, answered, unsealed
+from hardening.wire.unseal import Steps, Unsealed, answered, unsealed
 
 # Of a header that some server made up; a packed request is longer.
 _OWN_HEADER_BYTES = 200
@@ -45,8 +45,8 @@ class Restoring:
         self._at: Bound | None = None
         self.traces: tuple[str, ...] = ()
 
-    def request(self, body: bytes, sealer: Sealer | None) -> Unsealed:
-        """The body with its seals opened; without a `sealer`, or where one does not open, without them."""
+    def request(self, body: bytes, sealer: Sealer | None) -> Steps[Unsealed]:
+        """The body with its seals opened, in steps; without a `sealer`, or where one does not open, without them."""
         turns = TURNS.get(self._facts.format)
         if turns is None:
             return Unsealed(body, needed=False)
@@ -58,7 +58,7 @@ class Restoring:
             traces.extend(traces_in(members or {}))
             return members
 
-        found = unsealed(body, turns, reveal, format=self._facts.format)
+        found = yield from unsealed(body, turns, reveal, format=self._facts.format)
         self.traces = tuple(traces)
         return found
 

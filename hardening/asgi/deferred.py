@@ -29,7 +29,7 @@ class DeferredResponder(Responder):
     _final: ClassVar[bool] = False
     _inbound: Inbound | None = None
 
-    def _prepared(self) -> bytes:
+    async def _prepared(self) -> bytes:
         """The body as it is read while nothing is decided: unpacked where the policy may act."""
         case = self._case
         return case.body if case.decision.acts else case.received
@@ -54,7 +54,7 @@ class DeferredResponder(Responder):
         try:
             await admit(case, self._service)
             if case.refusal is None:
-                self._offer(super()._prepared())
+                self._offer(await super()._prepared())
         except Exception as fault:  # noqa: BLE001  our own fault inside of the app: the policy says what follows
             if self._lets_through(fault):
                 case.decision = replace(case.decision, enforced=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from inspect import isawaitable
 from typing import ClassVar
 
@@ -21,6 +21,7 @@ from hardening.asgi.refusals import TELL_LENGTH, refusal_messages
 from hardening.asgi.response import Response
 from hardening.asgi.service import Service
 from hardening.asgi.signed import body_is_signed
+from hardening.asgi.studying import in_slices
 from hardening.asgi.watched import Watched
 from hardening.errors import WireError
 from hardening.exchange import Exchange, Settlement
@@ -62,7 +63,11 @@ class Responder:
         try:
             await fill(case, self._service, self._scope, self._receive)
             if case.refusal is None:
-                body = self._prepared()
+                try:
+                    body = await self._prepared()
+                except asyncio.CancelledError:  # between two seals: what was reserved is not owed
+                    await self.over("disconnected")
+                    raise
         except ClientGone:
             return
         except BodyTooLarge as fault:
@@ -108,11 +113,13 @@ class Responder:
         finally:
             await self.over("refused")
 
-    def _prepared(self) -> bytes:
+    async def _prepared(self) -> bytes:
         """Open the exchange; the body that the app will read, unless the case is refused for what stands in it."""
         case = self._case
         exchange = self._exchange = self._open_exchange()
         asked = exchange.request(case.body) if case.readable else case.body
+        if isinstance(asked, Generator):
+            asked = await in_slices(asked, self.now)
         if isinstance(asked, Refusal):
             case.refusal = asked
             return case.received

@@ -1,13 +1,14 @@
 """Seals that come back in a request: where they stand, and the same body with what they hold in its place.
 
-Only a turn that carries one is written anew; every other byte stays.
+Only a turn that carries one is written anew; every other byte stays. Seals are opened in steps, so that whoever waits
+for many of them can serve others in between.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Generator
+from typing import NamedTuple, TypeVar
 
 from hardening.errors import WireError
 from hardening.wire.mark import MARK
@@ -26,6 +27,21 @@ _escaped_letters = re.compile(rb"\\u00(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])", re
 
 RevealAt = Callable[[str, tuple[str, ...] | None], Turn | None]
 """What a seal holds, as members, in a turn that answers these results (None where nobody knows which); None where it cannot be opened."""
+
+
+_Found = TypeVar("_Found")
+Steps = Generator[None, None, _Found]
+"""Work in steps, of which none takes long; what it returns at its end."""
+
+
+def at_once(steps: Steps[_Found]) -> _Found:
+    """What all steps come to, one right after another."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: _Found = end.value
+            return found
 
 
 class Unsealed(NamedTuple):
@@ -59,10 +75,10 @@ def answered(body: bytes, turns: Turns, *, format: str) -> tuple[str, ...]:
     return walk.ids
 
 
-def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Unsealed:
+def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Steps[Unsealed]:
     """The body with the seals of the model's own turns opened; what `reveal` refuses, and any other, is dropped.
 
-    The last turns come first: what a request may open is spent on them.
+    The last turns come first: what a request may open is spent on them. A step reads one turn, opens one seal, or writes one turn.
     """
     text = as_utf8(body)
     walk = _Answers(turns)
@@ -81,6 +97,7 @@ def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Uns
                 marked.append(_Marked(number, at, named, own, walk.known if own else None))
             if not own:
                 last_from = len(marked)
+            yield
     spans: list[tuple[int, int, bytes]] = []
     gone = [[False] * len(sites) for _, sites in lists]
     open_lost = False
@@ -89,12 +106,14 @@ def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Uns
         # Where it is the last, the model would go on with its trace.
         opens = own and (place < last_from or turns.is_paused(named))
         opening = _Opening(reveal if opens else None, answers)
+        yield from opening.asked_by(turns, named)
         new = turns.restored(named, opening)
         site = lists[number][1][at]
         gone[number][at] = new is None
         if new is not None and new != named:
             spans.append((site.start, site.end, written(new)))
         open_lost = open_lost or (own and opening.lost and place >= open_from)
+        yield
     for (whole, sites), goes in zip(lists, gone, strict=True):
         spans += [(whole.start, whole.end, b"[]")] if all(goes) else without(sites, goes)
     needed = open_lost and walk.answering and turns.needs(_request(text, format=format))
@@ -112,17 +131,27 @@ class _Marked(NamedTuple):
 
 
 class _Opening:
-    """Opens the seals of one turn, and knows whether one was lost."""
+    """Opens the seals of one turn, each once, and knows whether one was lost."""
 
     def __init__(self, reveal: RevealAt | None, answers: tuple[str, ...] | None) -> None:
         self._reveal = reveal
         self._answers = answers
+        self._found: dict[str, Turn | None] = {}
         self.lost = False
 
     def __call__(self, blob: str) -> Turn | None:
-        found = None if self._reveal is None else self._reveal(blob, self._answers)
-        self.lost = self.lost or found is None
-        return found
+        if blob not in self._found:
+            self._found[blob] = None if self._reveal is None else self._reveal(blob, self._answers)
+            self.lost = self.lost or self._found[blob] is None
+        return self._found[blob]
+
+    def asked_by(self, turns: Turns, turn: Turn) -> Steps[None]:
+        """Open what the turn will ask for, one seal in a step."""
+        blobs: dict[str, None] = {}
+        turns.restored(turn, lambda blob: blobs.setdefault(blob))
+        for blob in blobs:
+            self(blob)
+            yield
 
 
 class _Answers:

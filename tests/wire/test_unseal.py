@@ -10,7 +10,7 @@ import pytest
 
 from hardening.wire.mark import MARK
 from hardening.wire.turns import TURNS
-from hardening.wire.unseal import answered, carries_seals, unsealed
+from hardening.wire.unseal import answered, at_once, carries_seals, unsealed
 
 Value = dict[str, Any]
 
@@ -19,12 +19,39 @@ def chat(*details: object, reveal: Any, **more: object) -> Value:
     """The model's own turn of a chat, as its server gets it."""
     own = {"role": "assistant", "content": "a", "reasoning_details": [*details], **more}
     body = json.dumps({"messages": [own, {"role": "user", "content": "x"}]}).encode()
-    found = unsealed(body, TURNS["openai_chat"], reveal, format="openai_chat")
+    found = at_once(unsealed(body, TURNS["openai_chat"], reveal, format="openai_chat"))
     return json.loads(found.body)["messages"][0]  # type: ignore[no-any-return]
 
 
 def sealed(number: int) -> Value:
     return {"type": "reasoning.encrypted", "data": f"{MARK}{number}"}
+
+
+MANY: dict[str, Any] = {
+    "openai_chat": lambda seals: [
+        {
+            "role": "assistant",
+            "reasoning_details": [{"type": "reasoning.encrypted", "data": one} for one in seals],
+        },
+        {"role": "user", "content": "x"},
+    ],
+    "anthropic_messages": lambda seals: [
+        {"role": "assistant", "content": [{"type": "thinking", "signature": one} for one in seals]},
+        {"role": "user", "content": "x"},
+    ],
+    "openai_responses": lambda seals: [
+        *({"type": "reasoning", "encrypted_content": one} for one in seals),
+        {"type": "message", "role": "user", "content": "x"},
+    ],
+    "gemini_generate": lambda seals: [
+        {
+            "role": "model",
+            "parts": [{"thought": True, "text": "a", "thoughtSignature": one} for one in seals],
+        },
+        {"role": "user", "parts": [{"text": "x"}]},
+    ],
+}
+"""Turns with many seals, as few of them as the format has."""
 
 
 class Counted(dict[str, object]):
@@ -64,6 +91,25 @@ def test_a_seal_that_was_copied_holds_no_more_than_one() -> None:
     assert own == {"role": "assistant", "content": "a", "reasoning": "trace"}
 
 
+@pytest.mark.parametrize("format", TURNS)
+def test_a_step_opens_no_more_than_one_seal(format: str) -> None:
+    """However many stand in one turn; each is opened once, and where none opens none is left."""
+    seals, turns = [f"{MARK}{number}" for number in range(6)], TURNS[format]
+    opened: list[str] = []
+
+    def reveal(blob: str, answers: object) -> Value | None:
+        opened.append(blob)
+        return {"reasoning": "x"} if blob != seals[3] else None
+
+    body = json.dumps({turns.key: MANY[format](seals)}).encode()
+    steps = unsealed(body, turns, reveal, format=format)
+    most = before = 0
+    for _ in steps:
+        most, before = max(most, len(opened) - before), len(opened)
+    assert sorted(opened) == seals
+    assert most == 1
+
+
 def test_results_in_a_row_are_put_in_order_once() -> None:
     """Catches a place that is drawn anew for each of the turns that have the same."""
     results = [{"role": "tool", "tool_call_id": f"c{number}", "content": ""} for number in range(30)]
@@ -74,7 +120,7 @@ def test_results_in_a_row_are_put_in_order_once() -> None:
     def reveal(blob: str, answers: tuple[str, ...] | None) -> None:
         places.append(answers)
 
-    unsealed(body, TURNS["openai_chat"], reveal, format="openai_chat")
+    at_once(unsealed(body, TURNS["openai_chat"], reveal, format="openai_chat"))
     first, *same, last = sorted(places, key=lambda one: len(one or ()), reverse=True)
     assert first == tuple(sorted(f"c{number}" for number in range(30)))
     assert all(one is first for one in same)
@@ -94,9 +140,8 @@ def test_what_may_be_opened_is_spent_on_the_last_turns() -> None:
         return {"reasoning": blob[len(MARK) :]} if len(opened) <= 2 else None
 
     turns.append({"role": "user", "content": "x"})
-    found = unsealed(
-        json.dumps({"messages": turns}).encode(), TURNS["openai_chat"], reveal, format="openai_chat"
-    )
+    body = json.dumps({"messages": turns}).encode()
+    found = at_once(unsealed(body, TURNS["openai_chat"], reveal, format="openai_chat"))
     assert opened == ["4", "3", "2", "1", "0"]
     told = [turn.get("reasoning") for turn in json.loads(found.body)["messages"][1::2]]
     assert told == [None, None, None, "3", "4"]
@@ -128,8 +173,8 @@ def test_values_of_any_kind_open_nothing_and_break_nothing(format: str) -> None:
         value["content"] = value["parts"] = chance.choice([dict(value), [dict(value), chance.choice(ODD)]])
         body = json.dumps({turns.key: [value, chance.choice(ODD), value], "_output": "tool_use_id"}).encode()
         assert set(answered(body, turns, format=format)) <= {"x", f"{MARK}1"}
-        unsealed(body, turns, lambda blob, answers: None, format=format)
-        unsealed(body, turns, lambda blob, answers: {"reasoning": "x"}, format=format)
+        for members in (None, {"reasoning": "x"}):
+            at_once(unsealed(body, turns, lambda blob, answers, found=members: found, format=format))
 
 
 SEAL = f"{MARK}1"
@@ -150,7 +195,8 @@ def restored(format: str, own: Value, *, then: bool = True, members: Value | Non
     turns = TURNS[format]
     role = "model" if format == "gemini_generate" else "assistant"
     body = {turns.key: [{"role": role, **own}, *([{"role": "user", "type": "message"}] if then else [])]}
-    found = unsealed(json.dumps(body).encode(), turns, lambda blob, answers: members or LOOT, format=format)
+    steps = unsealed(json.dumps(body).encode(), turns, lambda blob, answers: members or LOOT, format=format)
+    found = at_once(steps)
     assert MARK.encode() not in found.body
     return json.loads(found.body)[turns.key]  # type: ignore[no-any-return]
 
@@ -211,7 +257,7 @@ def test_a_seal_is_seen_however_a_body_is_written(write: Any) -> None:
     own = {"role": "assistant", "content": "a", "reasoning_details": [sealed(1)]}
     body = write(json.dumps({"messages": [own, {"role": "user", "content": "x"}]}))
     assert carries_seals(body)
-    found = unsealed(body, TURNS["openai_chat"], lambda blob, answers: None, format="openai_chat")
+    found = at_once(unsealed(body, TURNS["openai_chat"], lambda blob, answers: None, format="openai_chat"))
     assert json.loads(found.body)["messages"][0] == {"role": "assistant", "content": "a"}
 
 

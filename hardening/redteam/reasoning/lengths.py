@@ -16,7 +16,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 from hardening.exchange import Exchange, Tools
-from hardening.facts import Decision, ReasoningTerms, UsageTerms
+from hardening.facts import Decision, ReasoningTerms, Refusal, UsageTerms
 from hardening.redteam.claims import Measured
 from hardening.redteam.options import Options
 from hardening.redteam.reasoning.labels import annotated
@@ -30,6 +30,7 @@ from hardening.transform.seal import Sealer
 from hardening.transform.summary import Summariser
 from hardening.transform.tagger import shipped
 from hardening.wire.codec import CODECS
+from hardening.wire.unseal import at_once
 
 _QUICK = 60
 _CHARS_PER_TOKEN = 4
@@ -124,6 +125,7 @@ def _answer(
         codec, codec.read_request(body, door="/v1/chat/completions"), decision, tools, owner="a"
     )
     given = exchange.request(body)
+    given = given if isinstance(given, bytes | Refusal) else at_once(given)
     assert isinstance(given, bytes)
     read = json.loads(given)["messages"]
     prompt = sum(len(str(one.get(name, ""))) for one in read for name in ("content", "reasoning_content"))
