@@ -72,7 +72,8 @@ def _drawn_claims(claims: Sequence[Claim]) -> RichTable:
     for name in ("figure", "without us", "goal", "n", ""):
         drawn.add_column(name, justify="right")
     for claim in claims:
-        word = "[green]holds[/]" if claim.holds else "[red]MISSES[/]"
+        missed = "not judged" if claim.value is None else "[red]MISSES[/]"
+        word = "[green]holds[/]" if claim.holds else missed
         figure = "not measured" if claim.value is None else _cell(claim.value)
         goal = f"{claim.op} {claim.goal:g}"
         drawn.add_row(claim.name, figure, _cell(claim.control), goal, f"{claim.n:,}", word)

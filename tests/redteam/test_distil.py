@@ -142,18 +142,25 @@ def test_figures_are_those_of_the_scores_and_a_picture_shows_the_curve(tmp_path:
     from hardening.redteam.reasoning.distil.thief import Judged
 
     rights = dict(zip(experiment.STUDENTS, (0.9, 0.14, 0.1, 0.5, 0.32, 0.74, 0.3), strict=True))
-    scores = {(name, 16): [Judged(right, 1.0, 16)] * 2 for name, right in rights.items()}
+    scores = {(name, 16): [Judged(right, 1.0, 16)] * 4 for name, right in rights.items()}
     scores |= {(name, 8): [Judged(rights[name], 1.0, 8)] for name in experiment.CURVE}
-    scale = experiment.Scale((8, 16), bought=8, held=50, seeds=2, curve_seeds=1, size=Size())
+    scale = experiment.Scale((8, 16), bought=8, held=50, seeds=4, curve_seeds=1, size=Size())
     asked = Options(None, tmp_path, 3, quick=False, say=lambda what: None)
     found = experiment.findings(scores, scale, asked)
     gap, gain = (found.measured[name] for name in ("reasoning_student_gap", "reasoning_adaptive_gain"))
-    assert (gap.value, gap.n, gap.control) == (pytest.approx(0.05), 100, 1.0)
+    assert (gap.value, gap.n, gap.control) == (pytest.approx(0.05), 200, 1.0)
     assert (gain.value, gain.control) == (pytest.approx(0.025), pytest.approx(0.55))
     assert [row[0] for row in found.tables[0].rows] == [*experiment.STUDENTS]
     assert found.tables[1].rows[0] == ("raw traces", 0.9, 0.9)
     assert [Path(place).stat().st_size > 1000 for place in found.pictures] == [True]
-    scores["raw traces", 16] = [Judged(0.1, 1.0, 16)] * 2
+    few = {name: each[:3] for name, each in scores.items()}
+    unjudged = experiment.findings(few, scale._replace(seeds=3), asked)
+    assert not unjudged.measured
+    assert unjudged.tables[0].rows[0][:2] == found.tables[0].rows[0][:2]
+    assert unjudged.notes == (
+        "reasoning_student_gap, reasoning_adaptive_gain: not judged, 3 seeds are too few",
+    )
+    scores["raw traces", 16] = [Judged(0.1, 1.0, 16)] * 4
     with pytest.raises(ValueError, match="no gap"):
         experiment.findings(scores, scale, asked)
 

@@ -58,7 +58,8 @@ def test_people_read_figures_what_misses_and_what_was_not_measured() -> None:
         report(HOLDS, MISSES, UNMEASURED).show(console)
     text = shown.get()
     assert all(
-        word in text for word in ("101", "0.25", "holds", "MISSES", "not measured", "no data was given")
+        word in text
+        for word in ("101", "0.25", "holds", "MISSES", "not measured", "not judged", "no data was given")
     )
 
 

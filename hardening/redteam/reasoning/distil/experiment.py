@@ -30,6 +30,9 @@ _TOLD = (OURS, PLAIN, NOTHING)
 STUDENTS = (*CURVE, PLAIN, *(_INVERTED + name for name in _TOLD))
 """Who is taught with the largest budget."""
 
+_FEWEST_SEEDS = 4
+"""With fewer the interval of a gain is wider than its goal, whatever the mean: then nothing is judged."""
+
 _Row = tuple[str | float | None, ...]
 Scores = dict[tuple[str, int], list[Judged]]
 """Of each kind of student and budget, by seed."""
@@ -166,7 +169,11 @@ def findings(scores: Scores, scale: Scale, options: Options) -> Findings:
     picture = draw(options.out, curves, chance=1 / MODULUS)
     for note in picture.notes:
         options.say(note)
-    return Findings(measured, (students, budgets), pictures=picture.files)
+    notes = list[str]()
+    if scale.seeds < _FEWEST_SEEDS:
+        notes.append(f"{', '.join(measured)}: not judged, {scale.seeds} seeds are too few")
+        measured.clear()
+    return Findings(measured, (students, budgets), tuple(notes), picture.files)
 
 
 def _shares(scores: Scores, name: str, budget: int) -> list[float]:
