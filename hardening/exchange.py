@@ -125,6 +125,9 @@ class Exchange:
         if facts.scaled and decision.logprobs.noise:
             # Of a server that scales values, their difference to those of another temperature holds no noise.
             decision = replace(decision, logprobs=replace(decision.logprobs, top=0))
+        if facts.steered and decision.logprobs.top and decision.pins != "allow":
+            # Some servers tell rows of what a grammar or a penalty left, and so any token that a caller chooses.
+            decision = replace(decision, logprobs=replace(decision.logprobs, top=0))
         self._codec = codec
         self._facts = facts
         self._decision = decision

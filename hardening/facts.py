@@ -99,7 +99,7 @@ class RequestFacts(NamedTuple):
     packed form in which their values are asked. `switches` says that a switch may stand in it which moves, repeats or turns off what
     a policy withholds, `opens` that its prompt ends in a trace, `scaled` that its values may be those of a temperature. `headers` are lower-case names, for `match: {header: ...}` only.
     `others` are models by which it may be answered as well, an empty name for any; `kept` says that an answer is asked
-    for which was made before.
+    for which was made before, `steered` that a penalty or a grammar bends the distribution of which it is drawn.
     """
 
     door: str
@@ -119,6 +119,7 @@ class RequestFacts(NamedTuple):
     scaled: bool = False
     others: tuple[str, ...] = ()
     kept: bool = False
+    steered: bool = False
 
     @property
     def embeds(self) -> bool:

@@ -175,7 +175,8 @@ class Logprobs(Strict):
     top: Top | None = treatment(
         "top",
         "How many alternatives leave at each position; 0 withholds log-probabilities, `all` leaves them as they are.",
-        cost="Evaluation and calibration code that wants more alternatives gets fewer.",
+        cost="Evaluation and calibration code that wants more alternatives gets fewer; a request with a grammar, a schema or a penalty"
+        " gets none, unless `pins: allow` leaves switches alone.",
         example=5,
     )
     step: Grid | None = treatment(

@@ -20,6 +20,7 @@ from hardening.wire.roles import Node, Role
 from hardening.wire.rows_asked import names_rows
 from hardening.wire.scan import read_json
 from hardening.wire.spoken import Spoken, spoken
+from hardening.wire.steering import multiplies, penalises, shapes
 from hardening.wire.tags import leaves_open
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
@@ -76,6 +77,7 @@ def _with_asked(facts: RequestFacts, value: dict[str, object], size: int, table:
             asked.scaled,
             asked.others,
             facts.kept,
+            asked.steered,
         ),
     )
 
@@ -96,6 +98,7 @@ class _Asked:
         "opens",
         "packing",
         "scaled",
+        "steered",
         "switches",
         "top",
     )
@@ -110,7 +113,7 @@ class _Asked:
         self._bound: int | None = None
         self._boundless = False
         self._halves = _NEITHER
-        self.logprobs = self.switches = self.opens = self.scaled = False
+        self.logprobs = self.switches = self.opens = self.scaled = self.steered = False
         self.packing: Packing = "floats"
         self.top = 0
 
@@ -215,6 +218,15 @@ class _Asked:
     def _take_scale(self, value: object) -> None:
         self.scaled = self.scaled or value not in _UNSCALED
 
+    def _take_penalty(self, value: object) -> None:
+        self.steered = self.steered or penalises(value)
+
+    def _take_factor(self, value: object) -> None:
+        self.steered = self.steered or multiplies(value)
+
+    def _take_shape(self, value: object) -> None:
+        self.steered = self.steered or shapes(value)
+
     def _take_include(self, value: object) -> None:
         named = value if isinstance(value, list) else [value]
         self.logprobs = self.logprobs or any(map(names_rows, named))
@@ -231,6 +243,9 @@ class _Asked:
         Role.ASK_TOP: _take_rows,
         Role.ASK_COUNT: _take_count,
         Role.ASK_SCALE: _take_scale,
+        Role.ASK_PENALTY: _take_penalty,
+        Role.ASK_FACTOR: _take_factor,
+        Role.ASK_SHAPE: _take_shape,
         Role.ASK_INCLUDE: _take_include,
     }
 

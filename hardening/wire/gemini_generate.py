@@ -16,6 +16,7 @@ from hardening.wire.pins import Touch, quiet, shape, stops, turns
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import Role, compile_table
 from hardening.wire.scan import read_json
+from hardening.wire.steering import STEERING
 from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
 NAME = "gemini_generate"
@@ -64,6 +65,7 @@ REQUEST = compile_questions(
         _CONFIG: Role.ASK_TOKENS_IN,
         f"{_CONFIG}.{{maxOutputTokens,max_output_tokens}}": Role.ASK_TOKENS,
         f"{_CONFIG}.temperature": Role.ASK_SCALE,
+        **{f"{_CONFIG}.{names}": role for names, role in STEERING.items()},
         f"{_CONFIG}.{{candidateCount,candidate_count}}": Role.ASK_CHOICES,
         f"{_CONFIG}.{{responseLogprobs,response_logprobs}}": Role.ASK_LOGPROBS,
         f"{_CONFIG}.logprobs": Role.ASK_TOP,

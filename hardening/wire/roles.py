@@ -86,6 +86,9 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_TOP = enum.auto()  # request: alternatives a row
     ASK_COUNT = enum.auto()  # request: the same, and even 0 asks for rows
     ASK_SCALE = enum.auto()  # request: a temperature, by which some servers scale the values of rows
+    ASK_PENALTY = enum.auto()  # request: a penalty, or a number of tokens that no end may come before
+    ASK_FACTOR = enum.auto()  # request: a penalty by which is multiplied
+    ASK_SHAPE = enum.auto()  # request: a grammar, or what may hold one
     ASK_ROWS = enum.auto()  # request: rows of the prompt or of chosen tokens
     ASK_INCLUDE = enum.auto()  # request: names of what the answer shall hold beside its text
     ASK_PACKING = enum.auto()  # request: how the values of an embedding are packed

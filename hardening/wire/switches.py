@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from hardening.wire.pins import Pin, Touch, is_off, off, on, quiet, shape, stops, turns, unset, unset_but
 from hardening.wire.roles import Role
+from hardening.wire.steering import STEERING
 
 TRACE, ROWS, IDS, STATES, PROMPT, GIVEN = (
     Touch.TRACE,
@@ -83,6 +84,7 @@ SWITCHES: Mapping[str, Pin] = {
     # Which tokens may come at all: without an opening tag nothing tells a trace; with one forced after another
     # their values do, and by bisection the text alone.
     "{logit_bias,allowed_token_ids,bad_words,bad_words_ids}": unset(TRACE | ROWS, {}, []),
+    "{logits_processors,custom_logit_processor}": unset(TRACE | ROWS, []),
     # Rows of the prompt, of chosen tokens, of all.
     "{prompt_logprobs,echo_last}": unset(ROWS | GIVEN),
     "{logprob_token_ids,token_ids_logprob,label_token_ids}": unset(ROWS),
@@ -142,5 +144,6 @@ ASKS: Mapping[str, Role] = {
     "{top_logprobs,top_logprobs_num,top_n_tokens}": Role.ASK_TOP,
     "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
     "temperature": Role.ASK_SCALE,
+    **STEERING,
 }
-"""What is asked by the names of any server: which models may answer, how many answers, how long, with which rows, at which temperature."""
+"""What is asked by the names of any server: which models may answer, how many answers, how long, with which rows, and of which distribution."""

@@ -109,6 +109,8 @@ SET: Mapping[str, object] = {
     "allowed_token_ids": [7, 8],
     "bad_words": ["<think>"],
     "bad_words_ids": [[151667]],
+    "logits_processors": ["app.Ban"],
+    "custom_logit_processor": '{"callable": "8004"}',
     "prompt_logprobs": 5,
     "logprob_token_ids": [7, 8],
     "token_ids_logprob": [7, 8],

@@ -33,6 +33,22 @@ def test_the_toy_tells_the_values_of_its_model(bare: Caller) -> None:
     assert np.exp(truth).sum() == pytest.approx(1)
 
 
+CHOICE = {"type": "json_schema", "json_schema": {"schema": {"enum": [" w250", " w251"]}}}
+
+
+def test_a_schema_of_chosen_tokens_brings_their_values_where_a_policy_leaves_switches_alone(
+    bare: Caller,
+) -> None:
+    asked = {"top_logprobs": 2, "temperature": 0}
+    chosen = {" w250", " w251"}
+    assert bare.first(PROMPT, response_format=CHOICE, **asked).keys() == chosen
+    open_to_all = mounted(SERVER, "version: 1\ndefaults: {logprobs: {top: 2}, pins: allow}\n")
+    assert open_to_all.first(PROMPT, response_format=CHOICE, **asked).keys() == chosen
+    hardened = mounted(SERVER, "baseline")
+    assert not hardened.first(PROMPT, response_format=CHOICE, **asked)
+    assert hardened.first(PROMPT, response_format=None, **asked)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 def test_every_endpoint_tells_the_same(dialect: Dialect, stream: bool, bare: Caller) -> None:

@@ -17,6 +17,7 @@ SOME = [
     ("n", "logprob_token_ids"),
     ("prompt_logprobs", "echo"),
     ("bad_words", "extra_body"),
+    ("top_logprobs: 20", "response_format"),
 ]
 
 

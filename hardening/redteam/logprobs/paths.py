@@ -36,7 +36,13 @@ PARAMETERS: dict[str, Steered] = {
     "logit_bias": lambda turn: {str(100 + 10 * turn + place): 100 for place in range(10)},
     "allowed_token_ids": lambda turn: list(range(200 + 10 * turn, 210 + 10 * turn)),
     "bad_words": lambda turn: [f"w{word}" for word in range(0, _WORDS, 2 + turn)],
-    "presence_penalty": lambda turn: -90.0,
+    "presence_penalty": lambda turn: 30.0 * (turn - 2),
+    "response_format": lambda turn: {
+        "type": "json_schema",
+        "json_schema": {
+            "schema": {"enum": [f" w{word}" for word in range(250 + 10 * turn, 260 + 10 * turn)]}
+        },
+    },
     "logprob_token_ids": lambda turn: list(range(300 + 10 * turn, 310 + 10 * turn)),
     "prompt_logprobs": lambda turn: 20,
     "echo": lambda turn: True,

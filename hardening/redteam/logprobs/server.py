@@ -80,19 +80,24 @@ class ToyServer:
         return token, [self._told(token, row, asked)] if _wants_rows(asked) else []
 
     def _steered(self, logits: Floats, tokens: tuple[int, ...], asked: Asked) -> Floats:
-        """The logits under bias, bans and penalties."""
+        """The logits under bias, bans, choices and penalties."""
         steered = logits.copy()
         for key, bias in (asked.get("logit_bias") or {}).items():
             steered[int(key)] += bias
-        if asked.get("allowed_token_ids"):
+        if allowed := [*(asked.get("allowed_token_ids") or ()), *self._chosen(asked.get("response_format"))]:
             kept = np.full_like(steered, -np.inf)
-            kept[asked["allowed_token_ids"]] = steered[asked["allowed_token_ids"]]
+            kept[allowed] = steered[allowed]
             steered = kept
         for word in asked.get("bad_words") or ():
             steered[list(self.model.tokens(word))] = -np.inf
         for token in set(tokens):
             steered[token] -= float(asked.get("presence_penalty") or 0.0)
         return steered
+
+    def _chosen(self, shape: Asked | None) -> list[int]:
+        """The tokens among which a schema lets the answer choose."""
+        words = shape["json_schema"]["schema"]["enum"] if shape else ()
+        return list(self.model.tokens(" ".join(words)))
 
     def _told(self, token: int, row: Floats, asked: Asked) -> Asked:
         """A row as chat completions have it."""
