@@ -25,7 +25,7 @@ class Speech:
 
     `calm` says that no trace is open and no text is held back. `last` begins with the piece of `size` bytes
     that passed last, at `index`, until the tags hear of it. `flows` is that index while its next text may pass
-    with nothing but `last` and `size` set for it, else -1.
+    unseen: with `last` and `size` set for it, and heard by `ear` where there is one; else it is -1.
     """
 
     __slots__ = ("_chain", "_changed", "_tally", "calm", "ear", "flows", "index", "last", "size")
@@ -43,7 +43,7 @@ class Speech:
         self._look()
 
     def _look(self) -> None:
-        self.flows = self.index if self.calm and self.ear is None else -1
+        self.flows = self.index if self.calm else -1
 
     def stop(self) -> None:
         """Take that a trace has begun."""

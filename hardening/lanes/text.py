@@ -60,7 +60,7 @@ class TextLane(Lane):
         if tail != self.suffix and not self._ends(tail):
             return self._slowly(data, rest, size)
         speech = self._speech
-        if not size or not speech.calm or speech.index != self.index:
+        if not size or speech.flows != self.index:
             return self._with_care(data, rest, size)
         speech.last = rest
         speech.size = size
@@ -121,5 +121,7 @@ class BareTextLane(TextLane):
             return super().take(data)
         speech.last = rest
         speech.size = size
+        if speech.ear is not None:
+            speech.ear.hear(self.index, rest[:size])
         self._tally.bytes += size
         return data

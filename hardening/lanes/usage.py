@@ -85,7 +85,7 @@ class UsageLane(Lane):
                 trace.digest()
             tally.unread = usage
             return b"" if self.sequel is None else self.sequel.came(self, b"")
-        if self._is_trace or not speech.calm or speech.index != self.index or not self._counts(usage):
+        if self._is_trace or speech.flows != self.index or not self._counts(usage):
             return self._slowly(data)
         speech.last = rest
         speech.size = size
