@@ -141,7 +141,7 @@ def test_figures_are_those_of_the_scores_and_a_picture_shows_the_curve(tmp_path:
     from hardening.redteam.reasoning.distil.student import Size
     from hardening.redteam.reasoning.distil.thief import Judged
 
-    rights = dict(zip(experiment.STUDENTS, (0.9, 0.14, 0.1, 0.5, 0.32, 0.74, 0.3), strict=True))
+    rights = dict(zip(experiment.STUDENTS, (0.9, 0.14, 0.1, 0.5, 0.32, 0.26, 0.74, 0.3), strict=True))
     scores = {(name, 16): [Judged(right, 1.0, 16)] * 4 for name, right in rights.items()}
     scores |= {(name, 8): [Judged(rights[name], 1.0, 8)] for name in experiment.CURVE}
     scale = experiment.Scale((8, 16), bought=8, held=50, seeds=4, curve_seeds=1, size=Size())
@@ -163,6 +163,19 @@ def test_figures_are_those_of_the_scores_and_a_picture_shows_the_curve(tmp_path:
     scores["raw traces", 16] = [Judged(0.1, 1.0, 16)] * 4
     with pytest.raises(ValueError, match="no gap"):
         experiment.findings(scores, scale, asked)
+
+
+@needs_torch
+def test_inverters_also_read_what_leaves_of_other_questions() -> None:
+    from hardening.redteam.reasoning.distil import experiment
+    from hardening.redteam.reasoning.distil.student import Size
+
+    scale = experiment.Scale((20,), bought=20, held=5, seeds=1, curve_seeds=0, size=Size())
+    told = experiment._data(Options(None, None, 3, quick=True, say=lambda what: None), scale).told
+    own, others = told[experiment.OURS], told[experiment.OTHERS]
+    assert own.keys() == others.keys()
+    assert sorted(own.values()) == sorted(others.values())
+    assert 0.1 < sum(own[one] != others[one] for one in own) / len(own) < 1
 
 
 @needs_torch

@@ -22,11 +22,12 @@ from hardening.redteam.reasoning.parts import Findings
 from hardening.redteam.report import Table
 
 RAW, OURS, PLAIN, NOTHING = "raw traces", "what leaves of them", "plain summaries", "answers only"
+OTHERS = "what leaves of others"
 _INVERTED = "inverted, from "
 CURVE = (RAW, OURS, NOTHING)
 """Who is taught with every budget; the others with the largest one."""
-_TOLD = (OURS, PLAIN, NOTHING)
-"""What inverters read beside question and answer."""
+_TOLD = (OURS, OTHERS, PLAIN, NOTHING)
+"""What inverters read beside question and answer; what leaves of other questions tells how much is this one's."""
 STUDENTS = (*CURVE, PLAIN, *(_INVERTED + name for name in _TOLD))
 """Who is taught with the largest budget."""
 
@@ -104,11 +105,18 @@ def _data(options: Options, scale: Scale) -> _Data:
     told = {
         RAW: {task.question: task.trace for task in asked},
         OURS: {task.question: text for task, text in zip(asked, left, strict=True)},
+        OTHERS: _mixed(asked, left, options.seed),
         PLAIN: {task.question: plain_summary(task) for task in asked},
         NOTHING: dict.fromkeys((task.question for task in asked), ""),
     }
     texts = [text for task in (*asked, *held) for text in (task.question, task.trace, plain_summary(task))]
     return _Data(tuple(pool), tuple(bought), tuple(held), told, Words.of([*texts, *left]))
+
+
+def _mixed(asked: Sequence[Task], told: Sequence[str], seed: int) -> dict[str, str]:
+    """What was told of each question, at another one."""
+    mixed = random.Random(f"{seed}/others").sample(list(told), len(told))
+    return {task.question: text for task, text in zip(asked, mixed, strict=True)}
 
 
 def _jobs(data: _Data, scale: Scale, seed: int) -> list[Job]:
@@ -137,7 +145,7 @@ def findings(scores: Scores, scale: Scale, options: Options) -> Findings:
         name: spread(
             [one - other for one, other in zip(shares[name], shares[_INVERTED + NOTHING], strict=True)]
         )
-        for name in (_INVERTED + OURS, _INVERTED + PLAIN)
+        for name in (_INVERTED + OURS, _INVERTED + OTHERS, _INVERTED + PLAIN)
     }
     measured = {
         "reasoning_student_gap": Measured(spread(shares[OURS]).high, number, 1.0),
