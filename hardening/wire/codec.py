@@ -30,7 +30,7 @@ from hardening.wire.pins import Switch, Touch
 from hardening.wire.questions import switches
 from hardening.wire.rate_limits import ANTHROPIC, OPENAI, told
 from hardening.wire.requests import Edits, as_utf8, edit_request
-from hardening.wire.roles import Node, Role, Table, graft
+from hardening.wire.roles import Node, Role, Table, graft, said_by
 from hardening.wire.spoken import Spoken
 from hardening.wire.sse import SSE
 
@@ -203,6 +203,7 @@ _BARE = {
     b"delta": anthropic_messages.RESPONSE.root.keys[b"delta"],
     b"content": anthropic_messages.RESPONSE.root.keys[b"content"],
     b"message": ollama_chat.RESPONSE.root.keys[b"message"],
+    **said_by({"output_text": Role.TEXT_ALL, "generated_text": Role.TEXT_COPY, "text": Role.TEXT_COPY}),
 }
 
 

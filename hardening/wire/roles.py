@@ -106,6 +106,7 @@ LENGTHS = frozenset({Role.USAGE, Role.COUNT_PROMPT, Role.COUNT_COMPLETION, Role.
 
 ENVELOPES = ("data", "response", "responses", "result", "results", "body", "output", "outputs")
 """Keys under which gateways, batches and lists of kept answers put whole answers."""
+_SAID = (b"response", b"result", b"output")  # of these a string is the text of an answer
 _DEPTH = 3  # as in a list of batches: data, response, body
 
 
@@ -236,11 +237,21 @@ def graft(root: Node, bare: Mapping[bytes, Node]) -> None:
             continue
         seen.add(id(node))
         waiting += [node.items] if node.items is not None else []
-        waiting += [whole for key in ENVELOPES if (whole := node.keys.get(key.encode())) and whole.items]
-        for key, one in bare.items():
-            own = node.keys.setdefault(key, one)
+        wholes = [whole for key in ENVELOPES if (whole := node.keys.get(key.encode())) and whole.items]
+        for key in _SAID:
+            if (whole := node.keys.get(key)) and whole.items and whole.role is None:
+                node.keys[key] = said = copy(whole)  # one node stands for all envelopes
+                said.role = Role.TEXT_COPY
+        waiting += wholes
+        for name, one in bare.items():
+            own = node.keys.setdefault(name, one)
             if not own.keys and own.items is None:
                 own.keys, own.items = one.keys, one.items
+
+
+def said_by(roles: Mapping[str, Role]) -> Mapping[bytes, Node]:
+    """The nodes of a table of keys, for `graft`."""
+    return grow(roles).keys
 
 
 def grow(roles: Mapping[str, Role], owners: tuple[str, ...] = (), guarded: tuple[str, ...] = ()) -> Node:

@@ -50,7 +50,7 @@ _NO_PLAIN_SITES = frozenset({Role.SWITCH, Role.PIECE, Role.INDEX})
 
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
 
-_FOLLOWED = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.VECTOR})
+_FOLLOWED = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.VECTOR})
 _ANALYSIS = b'"analysis"'  # what gpt-oss calls the channel of its traces
 _MOST_WHOLES = 4  # answers, each in what no table knows of another one
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding

@@ -183,6 +183,23 @@ def test_an_answer_of_any_format_is_read_at_any_door(path: str, format: str, wra
     assert not find_leaks(left.body, TRACE)
 
 
+PLAIN: dict[str, object] = {
+    **{f"a text under {name}": {name: f"<think>{TRACE}</think>{ANSWER}"} for name in ("text", "generated_text", "output_text", "response", "output", "result")},
+    "a list of texts": [{"generated_text": f"<think>{TRACE}</think>{ANSWER}"}],
+    "a text in a result": {"result": {"response": f"<think>{TRACE}</think>{ANSWER}"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", PLAIN)
+@pytest.mark.parametrize("path", [path for path in DOORS if path != "/v1/responses"])
+def test_a_text_in_place_of_an_answer_is_read_to_its_tags(path: str, said: str) -> None:
+    """Catches gateways that answer with a text under a name of their own, which a policy may only report."""
+    left = answer(json.dumps(PLAIN[said]).encode(), policy="baseline", path=path)
+    assert left.status == 200
+    assert ANSWER.encode() in left.body
+    assert not find_leaks(left.body, TRACE)
+
+
 def streamed(*frames: object) -> bytes:
     """A stream in which these frames stand between the first chunk and the answer."""
     return sse(
