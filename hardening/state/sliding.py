@@ -5,12 +5,13 @@ which it still overlaps the `per_s` seconds up to now, as if it had been spent e
 ever holds more than the amount, and no stretch of `per_s` seconds twice as much. What counts falls
 without a jump, also where one window follows another; so what is within the limit stays within it.
 
-What was used beyond the amount is a debt, and no passing window forgives it: the counters are then those of
-the window in which the rest of it counts, with a whole amount in each one before. So a debt falls evenly, by
-the amount in each `per_s`.
+What was used beyond the amount is a debt, and no passing window forgives it: of each window a whole amount
+counts in the next one as ever, and what is beyond that as if it had been spent there.
 """
 
 from __future__ import annotations
+
+import math
 
 from hardening.facts import Limit
 from hardening.state.spent import DUST, UNSPENT, Spent
@@ -18,77 +19,62 @@ from hardening.state.spent import DUST, UNSPENT, Spent
 
 def debt(limit: Limit, spent: Spent, now: float) -> float:
     """Units that count at `now`."""
-    window = now // limit.per_s
-    last = _window(limit, spent)
-    used, before = _counts(limit, spent, window)
-    if window < last and not _owes(limit, spent, window):
-        return used + before  # a clock that went back gives nothing back
-    return used + before * max(0.0, max(window, last) + 1.0 - now / limit.per_s)
+    window, used, before = _counters(limit, spent, now)
+    return used + before * _share(limit, window, now)
 
 
 def spend(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
     """The counters after `units` more were used."""
-    now_in = now // limit.per_s
-    total = debt(limit, spent, now) + units
-    if total > limit.amount + DUST or _owes(limit, spent, now_in):
-        return _owing(limit, total, now)
-    window = max(now_in, _window(limit, spent))
-    used, before = _counts(limit, spent, window)
-    return Spent((window + 2.0) * limit.per_s, used + units, before)
+    window, used, before = _counters(limit, spent, now)
+    return _spent(limit, window, used + units, before)
 
 
 def give_back(limit: Limit, spent: Spent, units: float, now: float) -> Spent:
     """The counters after `units` were given back, those first that would count longest."""
-    now_in = now // limit.per_s
-    if _owes(limit, spent, now_in):
-        return _owing(limit, max(0.0, debt(limit, spent, now) - units), now)
-    window = max(now_in, _window(limit, spent))
-    used, before = _counts(limit, spent, window)
-    share = min(1.0, max(0.0, window + 1.0 - now / limit.per_s))
+    window, used, before = _counters(limit, spent, now)
     left = used - units
     if left > 0.0:
-        return Spent((window + 2.0) * limit.per_s, left, before)
+        return _spent(limit, window, left, before)
+    share = _share(limit, window, now)
     before = before + left / share if share > 0.0 else 0.0
-    return Spent((window + 2.0) * limit.per_s, 0.0, before) if before > 0.0 else UNSPENT
+    return _spent(limit, window, 0.0, before) if before > 0.0 else UNSPENT
 
 
 def retry_after_s(limit: Limit, spent: Spent, units: float, now: float) -> float:
     """Seconds until `units`, of which a whole limit has as many, fit; nothing else may be held."""
-    per_s, window = limit.per_s, max(now // limit.per_s, _window(limit, spent))
-    used, before = _counts(limit, spent, window)
+    window, used, before = _counters(limit, spent, now)
     room = limit.burst - units
     if used <= room:
-        share = (room - used) / before if before > 0.0 else 1.0
-        at = (window + 1.0 - share) * per_s
+        passed = 1.0 - ((room - used) / before if before > 0.0 else 1.0)
     else:
-        at = (window + 2.0 - room / used) * per_s
-    return max(0.0, at - now)
+        later = max(0, math.ceil((used - room) / limit.amount) - 1)  # windows that must pass whole
+        used -= later * limit.amount
+        passed = 1.0 + later + (used - room) / min(used, limit.amount)
+    return max(0.0, (window + passed) * limit.per_s - now)
 
 
-def _owing(limit: Limit, total: float, now: float) -> Spent:
-    """The counters under which `total` units count now and fall by the amount in each `per_s`."""
-    amount, window = limit.amount, now // limit.per_s
-    share = window + 1.0 - now / limit.per_s
-    beyond = total - amount * share
-    if beyond <= 0.0:
-        return Spent((window + 2.0) * limit.per_s, 0.0, total / share) if total > 0.0 else UNSPENT
-    ahead = beyond // amount
-    return Spent((window + ahead + 2.0) * limit.per_s, beyond - ahead * amount, amount)
+def _counters(limit: Limit, spent: Spent, now: float) -> tuple[float, float, float]:
+    """The number of the window of `now`, what counts as spent in it, and in the one before.
+
+    To a clock that went back nothing comes back: then they are those of the last window in which anything was spent.
+    """
+    used, before = spent.used, spent.before
+    window, last = now // limit.per_s, round(spent.until / limit.per_s) - 1.0 - _lasts(limit, used)
+    if window <= last:
+        return last, used, before
+    used = max(0.0, used - (window - last - 1.0) * limit.amount)
+    return window, max(0.0, used - limit.amount), min(used, limit.amount)
 
 
-def _owes(limit: Limit, spent: Spent, window: float) -> bool:
-    """Whether the counters are those of a debt, which is to be paid in a later window than this one."""
-    return spent.before >= limit.amount and _window(limit, spent) > window
+def _share(limit: Limit, window: float, now: float) -> float:
+    """How much of the window before still overlaps the stretch that counts."""
+    return min(1.0, max(0.0, window + 1.0 - now / limit.per_s))
 
 
-def _window(limit: Limit, spent: Spent) -> float:
-    """The number of the window that `used` counts."""
-    return round(spent.until / limit.per_s) - 2.0
+def _spent(limit: Limit, window: float, used: float, before: float) -> Spent:
+    return Spent((window + 1.0 + _lasts(limit, used)) * limit.per_s, used, before)
 
 
-def _counts(limit: Limit, spent: Spent, window: float) -> tuple[float, float]:
-    """What was spent in this window and in the one before."""
-    steps = window - _window(limit, spent)
-    if steps <= 0.0:
-        return spent.used, spent.before
-    return (0.0, spent.used) if steps == 1.0 else (0.0, 0.0)
+def _lasts(limit: Limit, used: float) -> float:
+    """The windows after its own in which any of `used` counts; one too where there is none."""
+    return max(1.0, float(math.ceil((used - DUST) / limit.amount)))

@@ -8,8 +8,8 @@ from typing import NamedTuple
 class Spent(NamedTuple):
     """All that was spent is back at `until`; where nothing was, that is in the past.
 
-    A sliding window counts besides: `used` units in the window that ends `per_s` before `until`, and
-    `before` in the one before that. Of another window both are 0.
+    A sliding window counts besides: `used` units in the last window in which anything was, and `before` in the
+    one before that. Then `until` is the end of the window after it, or of a later one where `used` is a debt.
     """
 
     until: float = 0.0

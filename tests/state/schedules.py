@@ -383,9 +383,6 @@ def _never_passed(simulator: Simulator, bucket: Bucket, limit: Limit) -> None:
     entries = simulator.ledger[bucket]
     allowed = Fraction(limit.burst) + simulator.overused.get(bucket, Fraction(0)) + _DEBT + _MOMENT
     if limit.window == "sliding":
-        if simulator.overused.get(bucket):
-            # A debt is paid back from the moment it was made, in that window too.
-            allowed += Fraction(limit.amount)
         windows: dict[int, Fraction] = {}
         for entry in entries:
             number = entry.at // Fraction(limit.per_s)

@@ -141,25 +141,19 @@ def _even(limit: Limit, entries: Sequence[Entry], now: Fraction) -> Fraction:
 def _sliding(limit: Limit, entries: Sequence[Entry], now: Fraction) -> Fraction:
     """The entries of this window, and those of the last one by the share that still overlaps.
 
-    As soon as more counts than the amount it is a debt: a whole amount counts in each window from the last one
-    on, and the rest in the window after these.
+    What a window has beyond the amount is carried into the next one, as if it had been spent there.
     """
     amount, per_s = Fraction(limit.amount), Fraction(limit.per_s)
-    windows: dict[int, Fraction] = {}
+    window, here, last = 0, Fraction(0), Fraction(0)
 
-    def counted(at: Fraction) -> Fraction:
-        window = at // per_s
-        ahead = sum((units for number, units in windows.items() if number >= window), Fraction(0))
-        return ahead + windows.get(window - 1, Fraction(0)) * (window + 1 - at / per_s)
+    def pass_to(at: Fraction) -> None:
+        nonlocal window, here, last
+        while window < at // per_s and (here or last):
+            window, here, last = window + 1, max(Fraction(0), here - amount), min(here, amount)
+        window = int(at // per_s)
 
     for entry in entries:
-        window = entry.at // per_s
-        total = counted(entry.at) + entry.units
-        windows[window] = windows.get(window, Fraction(0)) + entry.units
-        if total > amount:
-            rest = total - amount * (window + 1 - entry.at / per_s)
-            windows = {window - 1: amount}
-            while rest > 0:
-                windows[window] = min(rest, amount)
-                rest, window = rest - windows[window], window + 1
-    return counted(now)
+        pass_to(entry.at)
+        here += entry.units
+    pass_to(now)
+    return here + last * (window + 1 - now / per_s)

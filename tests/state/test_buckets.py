@@ -153,11 +153,22 @@ def test_waiting_for_a_sliding_window_is_enough_and_not_too_long(now, uses, aske
         assert not buckets.fits(HOURLY, spent, asked + 1e-3, now=now + wait_s - 0.01)
 
 
-def test_what_was_used_beyond_a_sliding_window_falls_evenly_and_is_not_forgiven():
+def test_what_was_used_beyond_a_sliding_window_comes_back_from_the_next_one_on_and_is_not_forgiven():
     spent = buckets.spend(HOURLY, UNSPENT, 350.0, now=15.0)
-    owed = [buckets.debt(HOURLY, spent, now=now) for now in (15.0, 20.0, 25.0, 40.0, 45.0, 47.5, 60.0)]
-    assert owed == pytest.approx([350.0, 300.0, 250.0, 100.0, 50.0, 25.0, 0.0])
-    assert buckets.retry_after_s(HOURLY, spent, 0.0, 60.0, now=15.0) == pytest.approx(31.0)
+    times = (15.0, 20.0, 25.0, 30.0, 45.0, 50.0, 55.0, 60.0)
+    owed = [buckets.debt(HOURLY, spent, now=now) for now in times]
+    assert owed == pytest.approx([350.0, 350.0, 300.0, 250.0, 100.0, 50.0, 25.0, 0.0])
+    assert buckets.retry_after_s(HOURLY, spent, 0.0, 60.0, now=15.0) == pytest.approx(37.0)
+    more = buckets.spend(HOURLY, spent, 10.0, now=45.0)
+    assert [buckets.debt(HOURLY, more, now=now) for now in (45.0, 50.0, 55.0, 60.0)] == pytest.approx(
+        [110.0, 60.0, 30.0, 0.0]
+    )
+
+
+def test_who_passes_a_sliding_window_by_a_little_gets_nothing_back_in_it():
+    """Catches a debt that is paid back at once: of a whole limit nothing would come before the window ends."""
+    spent = buckets.spend(HOURLY, UNSPENT, 101.0, now=10.0)
+    assert not buckets.fits(HOURLY, spent, 1.0, now=19.99)
 
 
 @given(st.lists(st.floats(0, 9.999), min_size=40, max_size=40), st.floats(1.1, 5.0))

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 
 from hardening.state import MemoryStore
-from tests.state.schedules import EFFORT, LEASE_S, Schedule, Subject, play, schedules
+from tests.state.schedules import EFFORT, LEASE_S, Admit, Extend, Schedule, Settle, Subject, play, schedules
+
+OWED_IN_ITS_WINDOW: Schedule = (
+    Admit(account=0, units=((3, 57), (3, 6)), obey=False),
+    Extend(lease=0, units=((3, 31),), debt=25),
+    Settle(lease=0, eighths=0, silent=1),
+    Admit(account=0, units=((3, 0), (3, 22)), obey=True),
+    Settle(lease=1, eighths=0, silent=1),
+)
+"""Found among tens of thousands: a debt of four came back at once, and 22 more fitted into a window that was full."""
 
 
 @given(schedules)
+@example(OWED_IN_ITS_WINDOW)
 @EFFORT
 def test_memory_does_what_the_simulator_does(schedule: Schedule):
     store = MemoryStore(lease_s=LEASE_S)

@@ -5,45 +5,35 @@ local function window_at(limit, now)
   return math.floor((now - math.fmod(now, limit.per_s)) / limit.per_s + 0.5)
 end
 
-local function window_of(limit, bucket)
-  return math.floor(bucket.till / limit.per_s + 0.5) - 2
+-- The windows after its own in which any of `used` counts; one too where there is none.
+local function lasts(limit, used)
+  return math.max(1, math.ceil((used - DUST) / limit.amount))
 end
 
-local function counts(limit, bucket, window)
-  local steps = window - window_of(limit, bucket)
-  if steps <= 0 then return bucket.used, bucket.before end
-  if steps == 1 then return 0, bucket.used end
-  return 0, 0
+-- The window of `now`, what counts as spent in it, and in the one before; of a clock that went back, those of the last window.
+local function counters(limit, bucket, now)
+  local used, before = bucket.used, bucket.before
+  local window = window_at(limit, now)
+  local last = math.floor(bucket.till / limit.per_s + 0.5) - 1 - lasts(limit, used)
+  if window <= last then return last, used, before end
+  used = math.max(0, used - (window - last - 1) * limit.amount)
+  return window, math.max(0, used - limit.amount), math.min(used, limit.amount)
 end
 
--- A debt of a sliding window: it is paid in a later window than this one.
-local function owes(limit, bucket, window)
-  return bucket.before >= limit.amount and window_of(limit, bucket) > window
+local function share_of(limit, window, now)
+  return math.min(1, math.max(0, window + 1 - now / limit.per_s))
+end
+
+local function keep(limit, bucket, window, used, before)
+  bucket.till, bucket.used, bucket.before = (window + 1 + lasts(limit, used)) * limit.per_s, used, before
 end
 
 local function debt(limit, bucket, now)
   local behind = bucket.till - now
   if behind <= 0 then return 0 end
   if limit.kind ~= SLIDING then return behind * limit.amount / limit.per_s end
-  local window, last = window_at(limit, now), window_of(limit, bucket)
-  local used, before = counts(limit, bucket, window)
-  if window < last and not owes(limit, bucket, window) then return used + before end
-  return used + before * math.max(0, math.max(window, last) + 1 - now / limit.per_s)
-end
-
-local function owe(limit, bucket, total, now)
-  local window = window_at(limit, now)
-  local share = window + 1 - now / limit.per_s
-  local beyond = total - limit.amount * share
-  if beyond > 0 then
-    local ahead = math.floor(beyond / limit.amount)
-    bucket.till = (window + ahead + 2) * limit.per_s
-    bucket.used, bucket.before = beyond - ahead * limit.amount, limit.amount
-  elseif total > 0 then
-    bucket.till, bucket.used, bucket.before = (window + 2) * limit.per_s, 0, total / share
-  else
-    bucket.till, bucket.used, bucket.before = 0, 0, 0
-  end
+  local window, used, before = counters(limit, bucket, now)
+  return used + before * share_of(limit, window, now)
 end
 
 local function spend(limit, bucket, units, now)
@@ -52,13 +42,8 @@ local function spend(limit, bucket, units, now)
     bucket.till = math.max(bucket.till, now) + units * limit.per_s / limit.amount
     return
   end
-  local total = debt(limit, bucket, now) + units
-  if total > limit.amount + DUST or owes(limit, bucket, window_at(limit, now)) then
-    return owe(limit, bucket, total, now)
-  end
-  local window = math.max(window_at(limit, now), window_of(limit, bucket))
-  local used, before = counts(limit, bucket, window)
-  bucket.till, bucket.used, bucket.before = (window + 2) * limit.per_s, used + units, before
+  local window, used, before = counters(limit, bucket, now)
+  keep(limit, bucket, window, used + units, before)
 end
 
 local function give_back(limit, bucket, units, now)
@@ -67,16 +52,13 @@ local function give_back(limit, bucket, units, now)
     bucket.till = math.max(now, bucket.till - units * limit.per_s / limit.amount)
     return
   end
-  if owes(limit, bucket, window_at(limit, now)) then
-    return owe(limit, bucket, math.max(0, debt(limit, bucket, now) - units), now)
-  end
-  local window = math.max(window_at(limit, now), window_of(limit, bucket))
-  local used, before = counts(limit, bucket, window)
-  local share = math.min(1, math.max(0, window + 1 - now / limit.per_s))
+  local window, used, before = counters(limit, bucket, now)
   local left = used - units
-  if left <= 0 then before = share > 0 and math.max(0, before + left / share) or 0 end
-  bucket.till, bucket.used, bucket.before = (window + 2) * limit.per_s, math.max(0, left), before
-  if left <= 0 and before == 0 then bucket.till = 0 end
+  if left > 0 then return keep(limit, bucket, window, left, before) end
+  local share = share_of(limit, window, now)
+  before = share > 0 and math.max(0, before + left / share) or 0
+  keep(limit, bucket, window, 0, before)
+  if before == 0 then bucket.till = 0 end
 end
 
 local function release(bucket, units)
