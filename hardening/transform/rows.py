@@ -26,7 +26,7 @@ class Cutting(Protocol):
 class BoundedRows(Step):
     """Gives at most the policy's rows, and none for text that does not leave.
 
-    With `aligned` the rows of a frame must spell the visible text of that frame, so that rows of
+    With `aligned` the rows of a frame must spell the visible text, or the refusal, of that frame, so that rows of
     hidden tokens go with their tokens. With `noise` no row leaves without it. Where nobody has `asked` for
     rows, the app was not told how many to list: a drawn token that is not among them, of which every answer may
     have another, then has no value.
@@ -78,7 +78,7 @@ class BoundedRows(Step):
 
     def _cut(self, event: Logprobs) -> Iterator[Event]:
         index, of = event.index, event.of
-        visible = self._visible.get(index, "") if self._aligned and of == "text" else None
+        visible = self._visible.get(index, "") if self._aligned and of != "reasoning" else None
         raw = self._rows(index, of, event.raw, visible, whole=index in self._whole)
         if raw == event.raw:
             yield event

@@ -19,8 +19,10 @@ from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
 NAME = "anthropic_messages"
 
-_BLOCK = "{content[],message.content[],content_block}"
-_OBJECTS = ("content[]", "message.content[]", "content_block", "delta")
+_BLOCK = (
+    "{content,content[],message.content,message.content[],content_block}"  # a list of blocks, or only one
+)
+_OBJECTS = ("content", "content[]", "message.content", "message.content[]", "content_block", "delta")
 # A new kind of block or delta may say anything under the keys of the answer.
 _OF_NO_KIND = Retelling(
     re.compile(rb"^(?!.*(?:text|think|reason))", re.DOTALL).search, {Role.TEXT: Role.TEXT_UNKNOWN}
@@ -31,7 +33,7 @@ RESPONSE = compile_table(
         "index": Role.INDEX,
         "{content,content[],message.content,message.content[]}": Role.TEXT,
         "completion": Role.TEXT,
-        f"{_BLOCK}.{{text,text.value}}": Role.TEXT,
+        f"{_BLOCK}.{{text,text.value,text.content,text.text}}": Role.TEXT,
         f"{_BLOCK}.{{thinking,reasoning,reasoning_content,summary}}": Role.REASONING,
         f"{_BLOCK}.{{signature,data,encrypted_content}}": Role.SEAL,
         f"{_BLOCK}.{{input,caller}}": Role.TOOL,

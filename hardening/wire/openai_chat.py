@@ -25,16 +25,20 @@ NAME = "openai_chat"
 
 _SPOKEN = "choices[].{message,delta}"
 _PARTS = f"{_SPOKEN}.{{content,content[]}}"
+# Where imitators put a text: in an object of its own, or in the parts of other APIs.
+_TEXTS = "{content,content[],content.parts,content.parts[]}"
+_SAID = "{,.text,.text.value,.text.content,.text.text,.output_text,.content}"
 _EXTRA = f"{{,choices[].,{_SPOKEN}.}}provider_specific_fields"
 FIELDS = {
     "choices[].index": Role.INDEX,
     f"{_SPOKEN}.role": Role.SPEAKER,
-    "choices[].delta.{content,content[],content.text,content[].text}": Role.TEXT,
-    "choices[].message.{content,content[],content.text,content[].text}": Role.TEXT_WHOLE,
+    f"choices[].delta.{_TEXTS}{_SAID}": Role.TEXT,
+    f"choices[].message.{_TEXTS}{_SAID}": Role.TEXT_WHOLE,
     f"{_PARTS}.{{thinking,reasoning}}": Role.REASONING,
     f"{_PARTS}.signature": Role.SEAL,
     "choices[].text": Role.TEXT_COPY,
-    f"{_SPOKEN}.refusal": Role.REFUSAL,
+    "choices[].delta.{refusal,audio.transcript}": Role.TEXT,
+    "choices[].message.{refusal,audio.transcript}": Role.TEXT_WHOLE,
     f"{_SPOKEN}.{{reasoning_content,reasoning,reasoning_text,thinking}}": Role.REASONING,
     f"{_SPOKEN}.{{reasoning_details,thinking_blocks,reasoning_items}}": Role.REASONING,
     f"{_SPOKEN}.{{encrypted_content,reasoning_opaque,thought_signature,signature}}": Role.SEAL,
@@ -43,9 +47,9 @@ FIELDS = {
     f"{_SPOKEN}.function_call": Role.TOOL,
     f"{_SPOKEN}.{{annotations,images,citations,search_results}}": Role.RESULT,
     f"{_SPOKEN}.audio": Role.TOOL,
-    f"{_SPOKEN}.audio.{{id,data,transcript,expires_at,format}}": Role.VOLATILE,  # of what was counted above
+    f"{_SPOKEN}.audio.{{id,data,expires_at,format}}": Role.VOLATILE,  # of what was counted above
     "{citations,search_results,related_questions,annotations}": Role.RESULT,
-    f"{_SPOKEN}.{{executed_tools,tool_plan}}": Role.TRACE,
+    f"{_SPOKEN}.{{executed_tools,tool_plan,plan}}": Role.TRACE,
     "choices[].finish_reason": Role.FINISH,
     "choices[].logprobs": Role.HOLDER,
     "choices[].logprobs.content": Role.LOGPROBS,
@@ -81,7 +85,7 @@ FIELDS = {
 }
 """What stands where; text completions have all of it as well, beside text of their own."""
 OWNERS = ("choices[]",)
-GUARDED = ("", "choices[]", _SPOKEN, _EXTRA, _PARTS, "x_groq")
+GUARDED = ("", "choices[]", _SPOKEN, _EXTRA, f"{_SPOKEN}.{_TEXTS}{{,.text}}", "x_groq")
 RESPONSE = compile_table(FIELDS, owners=OWNERS, guarded=GUARDED)
 
 REQUEST = compile_questions(

@@ -41,15 +41,15 @@ _OF_TRACE = Retelling(
         Role.LOGPROBS: Role.LOGPROBS_REASONING,
     },
 )
-# Pieces of calls and refusals come under the same keys as those of the answer.
+# Pieces of calls come under the same keys as those of the answer.
 _OF_CALL = Retelling(
-    re.compile(rb"_call|refusal").search,
+    re.compile(rb"_call").search,
     {Role.TEXT: Role.TOOL, Role.TEXT_WHOLE: Role.TOOL_WHOLE, Role.TRACE: Role.TOOL_WHOLE},
 )
 # A new kind of event, item or part may say anything under the keys of the answer.
 _OF_NO_KIND = Retelling(
     re.compile(
-        rb'^(?!"response\.(?:created|queued|in_progress|completed|incomplete|failed)"|.*(?:text|message|part|item|audio))',
+        rb'^(?!"response\.(?:created|queued|in_progress|completed|incomplete|failed)"|.*(?:text|message|part|item|audio|refusal))',
         re.DOTALL,
     ).search,
     {Role.TEXT: Role.TEXT_UNKNOWN, Role.TEXT_WHOLE: Role.TEXT_UNKNOWN},
@@ -72,7 +72,7 @@ RESPONSE = compile_table(
         f"{_ITEM}summary": Role.REASONING_WHOLE,
         f"{_RESPONSE}reasoning": Role.SETTINGS,
         f"{_ITEM}encrypted_content": Role.SEAL_APART,
-        f"{{,{_SPOKEN}}}refusal": Role.TOOL_WHOLE,
+        f"{{,{_SPOKEN}}}refusal": Role.TEXT_WHOLE,
         f"{_ITEM}{{arguments,code,command,action,operation,result,results,outputs,queries}}": Role.TOOL_WHOLE,
         "{item,output[],response.output[]}.input": Role.TOOL_WHOLE,
         # Of a response what the model was given, restored traces too; of a call its arguments.
@@ -105,9 +105,10 @@ RESPONSE = compile_table(
     owners=("", "output[]", "response.output[]"),
     guarded=("response", _OBJECTS, _PARTS),
     retold={"": _KINDS, _OBJECTS: _KINDS, _PARTS: (_OF_TRACE, _OF_NO_KIND)},
-    ends=("response.output_text.done", "response.output_item.done"),
+    ends=("response.output_text.done", "response.refusal.done", "response.output_item.done"),
     deltas=(
         "response.output_text.delta",
+        "response.refusal.delta",
         "response.content_part.added",
         "response.content_part.done",
         *(f"response.{part}.{end}" for part in _TRACE_PARTS for end in ("delta", "done")),

@@ -27,7 +27,6 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     TEXT_UNKNOWN = enum.auto()  # text of an object whose name for itself no table knows
     TEXT_ALL = enum.auto()  # all of its texts once more, as one
     BLOCKS = enum.auto()  # a list of blocks, or as a string the whole text
-    REFUSAL = enum.auto()  # visible text in place of an answer
     REASONING = enum.auto()  # the trace, in any shape
     REASONING_WHOLE = enum.auto()  # all of it; after its pieces a copy
     SETTINGS = enum.auto()  # what was asked of the trace, as an object of words; as anything else the trace
@@ -239,9 +238,13 @@ def graft(root: Node, bare: Mapping[bytes, Node]) -> None:
         waiting += [node.items] if node.items is not None else []
         wholes = [whole for key in ENVELOPES if (whole := node.keys.get(key.encode())) and whole.items]
         for key in _SAID:
-            if (whole := node.keys.get(key)) and whole.items and whole.role is None:
+            whole = node.keys.get(key)
+            if whole and whole.items and whole.role is None:
                 node.keys[key] = said = copy(whole)  # one node stands for all envelopes
                 said.role = Role.TEXT_COPY
+            elif whole and wholes and whole.role is Role.TEXT and not whole.keys:  # a format's own text
+                node.keys[key] = said = copy(whole)
+                said.keys, said.items = wholes[0].keys, wholes[0].items
         waiting += wholes
         for name, one in bare.items():
             own = node.keys.setdefault(name, one)

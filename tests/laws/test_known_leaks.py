@@ -79,6 +79,13 @@ COPIES = {
 }
 WHOLE_COPIES = json.loads(json.dumps({**COPIES, "content": ANSWER}, default=lambda _: TRACE))
 
+TAGGED = f"<think>{TRACE}</think>{ANSWER}"
+
+
+def refused(text: str) -> dict[str, object]:
+    return message_item() | {"content": [{"type": "refusal", "refusal": text}]}
+
+
 LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     "1 a trace told five times": (RESPONSES, SSE, b"".join([
         told("output_item.added", output_index=0, item=reasoning_item()),
@@ -131,7 +138,50 @@ LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     "an item of a trace in what a call gave back": (RESPONSES, JSON, json.dumps(response([{"type": "mcp_call", "id": "m", "output": [{"type": "reasoning", "text": TRACE}]}, message_item()])).encode()),
     **{f"a thought in {place}": ("/v1beta/models/m:generateContent", JSON, json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"functionResponse": {"parts": [thought]}}, {"text": ANSWER}] if place == "a result" else [{"text": ANSWER}]}, place: {"chunks": [thought]}}]}).encode()) for place in ("citationMetadata", "groundingMetadata", "a result") for thought in [{"text": TRACE, "thought": True}]},
     "a sentence in a label of the trace": (CHAT, JSON, chat({"reasoning_details": [{"type": "reasoning.text", "text": "a", "id": TRACE, "format": TRACE}]})),
+    "tags in a refusal": (CHAT, JSON, chat({"content": None, "refusal": TAGGED})),
+    "tags in a refusal, in pieces": (CHAT, SSE, stream(*({"refusal": word} for word in in_words(TAGGED)))),
+    "tags in a refusal of a response": (RESPONSES, SSE, b"".join([
+        *(told("refusal.delta", output_index=0, delta=word) for word in in_words(TAGGED)),
+        told("refusal.done", output_index=0, refusal=TAGGED),
+        told("content_part.done", output_index=0, part={"type": "refusal", "refusal": TAGGED}),
+        told("completed", response=response([refused(TAGGED)])),
+    ])),
+    "tags in what audio says": (CHAT, JSON, chat({"content": None, "audio": {"id": "a", "data": "AAAA", "transcript": TAGGED}})),
+    "tags in what audio says, in pieces": (CHAT, SSE, stream(*({"audio": {"transcript": word}} for word in in_words(TAGGED)))),
 }  # fmt: skip
+
+PLACES = {
+    "text.value": [{"type": "text", "text": {"value": TAGGED}}],
+    "text.content": {"text": {"content": TAGGED}},
+    "output_text": [{"type": "output_text", "output_text": TAGGED}],
+    "content": {"content": TAGGED},
+    "parts": {"parts": [{"text": TAGGED}]},
+    "parts that are texts": {"parts": [TAGGED]},
+    "a trace beside a text": {"parts": [{"text": {"value": ANSWER, "thinking": TRACE}}]},
+}
+READ: dict[str, tuple[str, bytes, bytes]] = {
+    **{f"chat {name}": (CHAT, JSON, chat({"content": said})) for name, said in PLACES.items()},
+    **{f"chat {name}, in a stream": (CHAT, SSE, stream({"content": said})) for name, said in PLACES.items()},
+    **{f"messages {name}": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": {name: TAGGED}}]}).encode()) for name in ("value", "content", "text")},
+    "a plan beside the answer": (CHAT, JSON, chat({"plan": TRACE})),
+    "rows of a refusal": (CHAT, JSON, chat({"refusal": TAGGED}, choice={"logprobs": {"content": None, "refusal": TRACE_ROWS}})),
+    "messages of one block": ("/v1/messages", JSON, json.dumps({"type": "message", "content": {"type": "text", "text": TAGGED}}).encode()),
+    "messages of one trace": ("/v1/messages", JSON, json.dumps({"type": "message", "content": {"type": "thinking", "thinking": TRACE, "content": ANSWER}}).encode()),
+    **{f"Ollama {name}": ("/api/generate", NDJSON, json.dumps({"model": "m", "response": {name: TAGGED}, "done": True}).encode()) for name in ("text", "content", "output_text")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+@pytest.mark.parametrize("name", READ)
+def test_the_answer_is_read_in_places_of_imitators(name: str, policy: str) -> None:
+    """Catches text that is hidden as unknown where a policy hides that, and leaves with its tags where not."""
+    path, kind, upstream = READ[name]
+    asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
+    left = run(ask(harden(replies([upstream], kind=kind), policy), asked, path=path))
+    assert find_leaks(upstream, TRACE)
+    assert left.status == 200
+    assert find_leaks(left.body, TRACE) == []
+    assert ANSWER.encode() in left.body
 
 
 @pytest.mark.parametrize("name", LEAKS)

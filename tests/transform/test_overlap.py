@@ -100,8 +100,6 @@ def called(place: str, arguments: str, size: int) -> list[bytes]:
     later = [{"index": 0, "function": {"arguments": piece}} for piece in pieces]
     if place == "legacy":
         deltas = [{"function_call": one["function"]} for one in (first, *later)]
-    elif place == "refusal":
-        deltas = [{"refusal": piece} for piece in pieces]
     else:
         deltas = [{"tool_calls": [one]} for one in (first, *later)]
     return [
@@ -126,13 +124,20 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("arguments", ARGUMENTS.values(), ids=[*ARGUMENTS])
-@pytest.mark.parametrize("place", ["calls", "legacy", "refusal"])
+@pytest.mark.parametrize("place", ["calls", "legacy"])
 @pytest.mark.parametrize("size", [3, 50, 100_000])
 def test_a_trace_in_what_a_tool_is_given_is_heard(arguments, place, size):
     _, settlement = run(called(place, arguments, size), decision=TERMS["report"])
     assert settlement.reasons == ("overlap",)
     _, settlement = run(called(place, json.dumps({"text": ANSWER * 9}), size), decision=TERMS["report"])
     assert settlement.reasons == ()
+
+
+def test_a_trace_in_a_refusal_is_heard() -> None:
+    """Catches text in place of an answer that is heard like no answer."""
+    for said, reasons in ((TRACE, ("overlap",)), (ANSWER * 9, ())):
+        told = stream("")[:-2] + [chunk({"refusal": word}) for word in words(said)] + stream("")[-2:]
+        assert run(told, decision=TERMS["report"])[1].reasons == reasons
 
 
 WHOLE = {

@@ -316,8 +316,9 @@ CALLED: Told = [
 
 def test_calls_and_refusals_leave_as_they_came() -> None:
     refused: Told = [
-        ("refusal.delta", {"output_index": 3, "content_index": 0, "item_id": "m", "delta": "No <think>"}),
-        ("refusal.done", {"output_index": 3, "content_index": 0, "item_id": "m", "refusal": "No <think>"}),
+        ("refusal.delta", {"output_index": 3, "content_index": 0, "item_id": "m", "delta": "I will "}),
+        ("refusal.delta", {"output_index": 3, "content_index": 0, "item_id": "m", "delta": "not."}),
+        ("refusal.done", {"output_index": 3, "content_index": 0, "item_id": "m", "refusal": "I will not."}),
     ]
     stream = told_response([*CALLED, *refused], [CALL])
     for decision in (SUMMARISED, HIDDEN):
