@@ -21,6 +21,7 @@ _SPEAKERS = frozenset({"assistant", "model"})
 _SEALED = frozenset({"thinking", "redacted_thinking"})  # parts of which an API gives back only what it signed
 _SEALS = ("signature", "data")
 _NO = frozenset({"none", "off", "disabled", "disable", "no", "false", "0"})
+_NOTHING = (None, "", [], {})
 _HARDLY = 64  # tokens of a trace that is cut off before it has begun
 _tells_whether = re.compile(r"type|effort|enabled|mode|level|max_tokens|.*budget.*", re.I).fullmatch
 
@@ -144,6 +145,20 @@ def is_off(value: object) -> bool:
     if isinstance(value, bool):
         return not value
     return isinstance(value, int | float) and 0 <= value < _HARDLY
+
+
+def names_none(value: object, names: frozenset[str]) -> bool:
+    """Whether none of `names` stands, with a value, in any object of a value, however deep; keys are told in any case."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += one
+        elif isinstance(one, dict):
+            if any(each not in _NOTHING and key.casefold() in names for key, each in one.items()):
+                return False
+            waiting += one.values()
+    return True
 
 
 def _are_texts(value: object) -> bool:

@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hardening.wire.pins import Pin, Touch, is_off, off, on, quiet, shape, stops, turns, unset, unset_but
+from hardening.wire.pins import (
+    Pin,
+    Touch,
+    is_off,
+    names_none,
+    off,
+    on,
+    quiet,
+    shape,
+    stops,
+    turns,
+    unset,
+    unset_but,
+)
 from hardening.wire.roles import Role
 from hardening.wire.steering import STEERING
 
@@ -24,6 +37,18 @@ TRACE, ROWS, IDS, STATES, PROMPT, GIVEN = (
 _DEBUG = TRACE | ROWS | IDS | PROMPT | GIVEN
 
 _TOLD = TRACE | ROWS | GIVEN
+_SERVERS = (
+    "api_base",
+    "base_url",
+    "user_config",
+    "model_list",
+    "aws_bedrock_runtime_endpoint",
+    "sagemaker_base_url",
+    "deployment_url",
+    "s3_endpoint_url",
+)
+_HOOKS = ("webhook", "webhook_url", "callback_url")
+_CALLBACKS = ("callbacks", "success_callback", "failure_callback")
 # Where LiteLLM writes what it logs of a request, by accounts of the caller's.
 _LOGS = (
     "{langfuse_host,langfuse_public_key,langfuse_secret,langfuse_secret_key}",
@@ -33,6 +58,10 @@ _LOGS = (
     "{dd_api_key,dd_site,dd_agent_host,dd_agent_port,newrelic_api_key,newrelic_region}",
     "{signoz_ingestion_endpoint,signoz_ingestion_key}",
     "{gcs_bucket_name,gcs_path_service_account}",
+)
+
+_ELSEWHERE = frozenset(
+    {*_SERVERS, *_HOOKS, *_CALLBACKS, *(name for row in _LOGS for name in row.strip("{}").split(","))}
 )
 
 # Templates read one of these names, parsers another: only together with `true`, the default, do they agree.
@@ -105,14 +134,14 @@ SWITCHES: Mapping[str, Pin] = {
         GIVEN
     ),
     # To whom else it goes: another server, or who is told of all, the answer as the model gave it.
-    "{api_base,base_url,user_config,model_list}": unset(GIVEN),
-    "{aws_bedrock_runtime_endpoint,sagemaker_base_url,deployment_url,s3_endpoint_url}": unset(GIVEN),
-    "{,router_settings_override.}{fallbacks,context_window_fallbacks,content_policy_fallbacks}[].{api_base,base_url}": unset(
-        GIVEN
+    f"{{{','.join(_SERVERS)}}}": unset(GIVEN),
+    # What stands in a target is sent with it, and targets stand as deep as one likes.
+    "{,router_settings_override.}{fallbacks,context_window_fallbacks,content_policy_fallbacks}": unset_but(
+        _TOLD, lambda value: names_none(value, _ELSEWHERE)
     ),
     "kv_transfer_params.remote_host": unset(GIVEN),
-    "{webhook,webhook_url,callback_url}": unset(_TOLD),
-    "{callbacks,success_callback,failure_callback}": unset(_TOLD, []),
+    f"{{{','.join(_HOOKS)}}}": unset(_TOLD),
+    f"{{{','.join(_CALLBACKS)}}}": unset(_TOLD, []),
     **{f"{{,metadata.,litellm_metadata.,litellm_params.metadata.}}{name}": unset(_TOLD) for name in _LOGS},
     "{return_meta_info,verbose,raw_output,enable_response_messages,_debug_render_only}": off(_DEBUG),
     "debug": unset(_DEBUG),

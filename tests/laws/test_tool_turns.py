@@ -373,6 +373,9 @@ GIVEN: list[str] = [
     *(f'"{name}":"http://other"' for name in ("api_base", "base_url", "langfuse_host", "webhook")),
     '"fallbacks":[{"model":"n","api_base":"http://other"}]',
     '"context_window_fallbacks":[{"model":"n","base_url":"http://other"}]',
+    '"fallbacks":[{"m":[{"model":"n","Api_Base":"http://other"}]}]',
+    '"content_policy_fallbacks":[{"m":[[{"model":"n","success_callback":["langfuse"]}]]}]',
+    '"fallbacks":[{"m":[{"model":"n","litellm_params":{"langfuse_host":"other"}}]}]',
     '"router_settings_override":{"fallbacks":[{"model":"n","api_base":"http://other"}]}',
     '"model_list":[{"litellm_params":{"api_base":"http://other"}}]',
     *(
