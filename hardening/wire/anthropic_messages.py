@@ -14,7 +14,7 @@ from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
 from hardening.wire.questions import compile_questions
-from hardening.wire.roles import Retelling, Role, compile_table
+from hardening.wire.roles import IN_ERRORS, Retelling, Role, compile_table
 from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
 NAME = "anthropic_messages"
@@ -49,8 +49,8 @@ RESPONSE = compile_table(
         "delta.estimated_tokens": Role.LENGTH,
         "{token_ids,prompt_token_ids,message.prompt_token_ids}": Role.IDS,
         "error": Role.FAILED,
-        "{,message.,delta.}stop_details": Role.NOTE,
-        "error.{failed_generation,debug}": Role.TRACE,
+        "{,message.,delta.}stop_details": Role.ENDED,
+        f"error.{IN_ERRORS}": Role.TRACE,
         "{model,message.model}": Role.NAME,
         f"{_BLOCK}.{{name,id,tool_use_id}}": Role.NAME,
         "{id,message.id}": Role.VOLATILE,

@@ -48,8 +48,10 @@ _WITHHELD = {
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.BLOCKS})
 _WHOLE = frozenset({Role.TEXT_WHOLE, Role.BLOCKS})
 _TRACES = frozenset({Role.REASONING, Role.REASONING_WHOLE, Role.SETTINGS})
-_TOOLS = frozenset({Role.TOOL, Role.TOOL_WHOLE, Role.RESULT, Role.ATTACHED})
-_NO_OBJECT = frozenset({Role.TOOL, Role.RESULT, Role.ATTACHED})  # absent, not empty, where it was one
+_TOOLS = frozenset({Role.TOOL, Role.TOOL_WHOLE, Role.CALL, Role.RESULT, Role.ATTACHED})
+_NO_OBJECT = frozenset(
+    {Role.TOOL, Role.CALL, Role.RESULT, Role.ATTACHED}
+)  # absent, not empty, where it was one
 _COUNTS = frozenset({Role.COUNT_PROMPT, Role.COUNT_COMPLETION})
 _NULL = _COUNTS | {
     Role.FINISH,
@@ -65,6 +67,7 @@ _MUTE = frozenset(
         *COLUMNS,
         Role.ECHO,
         Role.NOTE,
+        Role.ENDED,
         Role.VOLATILE,
         Role.SEQUENCE,
         Role.NAME,

@@ -14,7 +14,7 @@ from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
 from hardening.wire.pins import Touch, quiet, shape, stops, turns
 from hardening.wire.questions import compile_questions
-from hardening.wire.roles import Role, compile_table
+from hardening.wire.roles import IN_ERRORS, Role, compile_table
 from hardening.wire.scan import read_json
 from hardening.wire.steering import STEERING
 from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
@@ -35,7 +35,7 @@ RESPONSE = compile_table(
         f"{_PARTS}.text": Role.TEXT,
         f"{_PARTS}.{{thought,isThought,is_thought}}": Role.SWITCH,
         f"{_PARTS}.{{thoughtSignature,thought_signature}}": Role.SEAL_APART,
-        f"{_PARTS}.{{functionCall,function_call,toolCall,tool_call}}": Role.TOOL,
+        f"{_PARTS}.{{functionCall,function_call,toolCall,tool_call}}": Role.CALL,
         f"{_PARTS}.{{functionResponse,function_response,toolResponse,tool_response}}": Role.RESULT,
         f"{_PARTS}.{{inlineData,inline_data,fileData,file_data,videoMetadata,video_metadata}}": Role.ATTACHED,
         f"{_PARTS}.{{executableCode,executable_code}}": Role.ATTACHED,
@@ -47,10 +47,10 @@ RESPONSE = compile_table(
         f"{_CANDIDATE}.{{tokenIds,token_ids}}": Role.IDS,
         "{usageMetadata,usage_metadata}": Role.USAGE,
         f"{_CANDIDATE}.{{groundingMetadata,grounding_metadata,citationMetadata,citation_metadata}}": Role.NOTE,
-        f"{_CANDIDATE}.{{finishMessage,finish_message}}": Role.NOTE,
+        f"{_CANDIDATE}.{{finishMessage,finish_message}}": Role.ENDED,
         f"{_CANDIDATE}.{{tokenCount,token_count}}": Role.LENGTH,
         "error": Role.FAILED,
-        "error.{failed_generation,debug}": Role.TRACE,
+        f"error.{IN_ERRORS}": Role.TRACE,
         "{modelVersion,model_version}": Role.NAME,
         "{responseId,response_id,createTime,create_time}": Role.VOLATILE,
     },

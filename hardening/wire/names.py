@@ -51,6 +51,13 @@ _told_anywhere = re.compile(
     rb'|"((?=[^"\\]{1,64}"%b:%b["\-\[{0-9])%b[^"]*)"%b:%b' % (_WS, _WS, _WS, _WS, LENGTH_NAMES, _WS, _WS)
 ).finditer
 
+beside = re.compile(
+    rb'"(?:(arguments|args|input|parameters)'
+    rb"|reasoning(?:_content|_details|_text)?|thinking(?:_blocks)?|thoughts?|chain_of_thought)"
+    rb'"%b:%b(?=["\[{])' % (_WS, _WS)
+).finditer
+"""Finds, before a string, an object or a list, members called a trace, and those (group 1) that hold what is handed over."""
+
 _escaped_key = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)++")%b:%b' % (_WS, _WS), re.DOTALL).finditer
 
 

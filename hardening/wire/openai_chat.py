@@ -16,7 +16,7 @@ from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
 from hardening.wire.grammar import Grammar
 from hardening.wire.questions import compile_questions
-from hardening.wire.roles import Role, compile_table
+from hardening.wire.roles import IN_ERRORS, Role, compile_table
 from hardening.wire.scan import read_json
 from hardening.wire.sse import SSE
 from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
@@ -43,9 +43,10 @@ FIELDS = {
     f"{_SPOKEN}.{{reasoning_details,thinking_blocks,reasoning_items}}": Role.REASONING,
     f"{_SPOKEN}.{{encrypted_content,reasoning_opaque,thought_signature,signature}}": Role.SEAL,
     "{reasoning_content,reasoning,thinking}": Role.REASONING,
-    f"{_SPOKEN}.tool_calls": Role.TOOL,
-    f"{_SPOKEN}.function_call": Role.TOOL,
-    f"{_SPOKEN}.{{annotations,images,citations,search_results}}": Role.RESULT,
+    f"{_SPOKEN}.tool_calls": Role.CALL,
+    f"{_SPOKEN}.function_call": Role.CALL,
+    f"{_SPOKEN}.{{annotations,citations,search_results}}": Role.RESULT,
+    f"{_SPOKEN}.images": Role.CALL,
     f"{_SPOKEN}.audio": Role.TOOL,
     f"{_SPOKEN}.audio.{{id,data,expires_at,format}}": Role.VOLATILE,  # of what was counted above
     "{citations,search_results,related_questions,annotations}": Role.RESULT,
@@ -72,7 +73,7 @@ FIELDS = {
     "{error,x_groq.error}": Role.FAILED,
     "{system,metadata,venice_parameters}": Role.NOTE,  # notices, what the caller set, sources
     "{,choices[].}{content_filter_result,content_filter_results,prompt_filter_results}": Role.NOTE,
-    "{error,x_groq.error}.{failed_generation,debug}": Role.TRACE,
+    f"{{error,x_groq.error}}.{IN_ERRORS}": Role.TRACE,
     "{usage,x_groq.usage,choices[].usage}": Role.USAGE,
     "{timings,metrics,time_info,usage_breakdown,x_groq.usage_breakdown,cost}": Role.LENGTH,
     # In the order in which most servers write them, which the grammar tries first.

@@ -17,7 +17,7 @@ from hardening.wire.names import speaks_of_reasoning
 from hardening.wire.openai_chat import error_body
 from hardening.wire.pins import Touch, turns
 from hardening.wire.questions import compile_questions
-from hardening.wire.roles import Retelling, Role, compile_table
+from hardening.wire.roles import IN_ERRORS, Retelling, Role, compile_table
 from hardening.wire.scan import read_json
 from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
 
@@ -90,9 +90,10 @@ RESPONSE = compile_table(
         f"{_RESPONSE}usage": Role.USAGE,
         f"{_RESPONSE}tool_usage": Role.LENGTH,
         f"{_RESPONSE}error": Role.FAILED,
-        f"{_RESPONSE}error.{{failed_generation,debug}}": Role.TRACE,
+        f"{_RESPONSE}error.{IN_ERRORS}": Role.TRACE,
         # What the caller said himself, and what he set.
-        f"{_RESPONSE}{{instructions,tools,tool_choice,model,incomplete_details}}": Role.NAME,
+        f"{_RESPONSE}{{instructions,tools,tool_choice,model}}": Role.NAME,
+        f"{_RESPONSE}incomplete_details": Role.ENDED,
         "text.{format,verbosity}": Role.NAME,
         "response.text": Role.NAME,
         f"{_RESPONSE}{{metadata,content_filters,prompt}}": Role.NOTE,

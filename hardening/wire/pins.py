@@ -21,7 +21,7 @@ _SPEAKERS = frozenset({"assistant", "model"})
 _SEALED = frozenset({"thinking", "redacted_thinking"})  # parts of which an API gives back only what it signed
 _SEALS = ("signature", "data")
 _NO = frozenset({"none", "off", "disabled", "disable", "no", "false", "0"})
-_NOTHING = (None, "", [], {})
+_NOTHING: tuple[object, ...] = (None, "", [], {})
 _HARDLY = 64  # tokens of a trace that is cut off before it has begun
 _tells_whether = re.compile(r"type|effort|enabled|mode|level|max_tokens|.*budget.*", re.I).fullmatch
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from hardening.wire.pins import Pin
 
 
+IN_ERRORS = "{failed_generation,debug,reasoning,reasoning_content,thinking,thought,thoughts}"
+"""Members of an error that tell what the model wrote before it."""
+
+
 class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call of Python
     """What a value means for the response, in terms that all formats share."""
 
@@ -51,6 +55,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ECHO = enum.auto()  # the caller's own text
     TRACE = enum.auto()  # what the model did on the way: tool runs, debug doubles
     TOOL = enum.auto()  # arguments of a call
+    CALL = enum.auto()  # calls of tools with all that is said of them, or what the model drew
     TOOL_WHOLE = enum.auto()  # all of them; after their pieces a copy
     RESULT = (
         enum.auto()
@@ -67,6 +72,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     NOTE = (
         enum.auto()
     )  # words of the server, of a source or of the caller; only a copy of a trace in them goes
+    ENDED = enum.auto()  # words of the server on why it ended
     INDEX = enum.auto()  # number of the owner
     SPEAKER = enum.auto()  # who speaks, said once
     HEAD = enum.auto()  # stands in every frame, and the first frame with it begins the answer

@@ -16,9 +16,10 @@ import orjson
 
 from hardening.errors import WireError
 from hardening.wire.line_ends import escaped
-from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_inside
+from hardening.wire.names import beside, role_of, speaks_of_reasoning, tells_length, told_inside
 from hardening.wire.roles import Node, Role
 from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning, retold
+from hardening.wire.tags import MARK
 from hardening.wire.wholes import Whole, wholes_in
 
 _WS = rb"[ \t\n\r]*+"
@@ -37,15 +38,16 @@ _nested = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL).finditer
 
 _name = re.compile(rb'"[A-Za-z_][A-Za-z0-9_]*+"%b:' % _WS).match  # a key that can be no text
 
-_QUOTE = 34
+_QUOTE, _OBJECT = 34, 123
 _READ_ALONG = frozenset(
-    {None, Role.FAILED, Role.NOTE, Role.USAGE, Role.LENGTH, Role.FINISH, Role.PIECE}
+    {None, Role.FAILED, Role.NOTE, Role.ENDED, Role.USAGE, Role.LENGTH, Role.FINISH, Role.PIECE}
 )  # strings in these are noted
 _SEARCHED = frozenset({None, Role.LENGTH})  # objects and lists in which what is told anywhere is looked for
-_NOTED = frozenset({Role.NOTE, Role.FAILED})  # those in which only lengths and traces are
+_NOTED = frozenset({Role.NOTE, Role.FAILED, Role.ENDED})  # those in which only lengths and traces are
 _RETURNED = frozenset({Role.RESULT, Role.TOOL_WHOLE})  # those in which only traces are
-_LOOKED_INTO = _SEARCHED | _NOTED | _RETURNED
-_NO_PLAIN_SITES = frozenset({Role.SWITCH, Role.PIECE, Role.INDEX})
+_BESIDE = frozenset({Role.CALL, Role.FAILED, Role.ENDED})  # those in which members called a trace are, too
+_LOOKED_INTO = _SEARCHED | _NOTED | _RETURNED | _BESIDE
+_NO_PLAIN_SITES = frozenset({Role.SWITCH, Role.PIECE, Role.INDEX, Role.ENDED})
 # A member of Role costs many times a look into a set before Python 3.12, and a frame has some dozens of places.
 
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
@@ -136,9 +138,16 @@ class Walk:
         elif role is Role.PIECE:  # no object: an imitator's plain text
             if self._raw[at] == _QUOTE:
                 self.sites.append(Site(Role.TEXT, at, end, owner))
+        elif role is Role.ENDED:
+            self.sites.append(Site(Role.TRACE if self._is_tagged(at, end) else role, at, end, owner))
         else:
             value = self._raw[at:end]
             owner.index = int(value) if value.isdigit() and len(value) < 7 else owner.index
+
+    def _is_tagged(self, at: int, end: int) -> bool:
+        """Whether a tag of a trace stands in a string."""
+        raw = self._raw[at:end]
+        return raw[:1] == b'"' and MARK.search(read_string(raw, format=self._format, offset=at)) is not None
 
     def _object(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw
@@ -264,6 +273,14 @@ class Walk:
         `of` is what it is itself. Of a note only lengths are, and what the caller may have set stays: strings. What calls
         itself a trace is one in words of others too.
         """
+        hands_over = of in _BESIDE and self._named_beside(at, end, owner)
+        if of is Role.ENDED:
+            strings = [span for span in self.unknown if span[0] >= at and self._is_tagged(*span)]
+            self.sites += [Site(Role.TRACE, *span, owner) for span in strings]
+        if of is Role.CALL:
+            if hands_over:
+                return
+            of = Role.RESULT
         traces_only = of in _NOTED or of in _RETURNED
         if (traces_only or of is None) and (wholes := wholes_in(self._raw, at, end, traces_only=traces_only)):
             at = self._read(wholes, at, owner, of=of)
@@ -301,6 +318,20 @@ class Walk:
         self._wholes += 1
         self._value(self._table, whole.start, Owner(0))
         self._wholes -= 1
+
+    def _named_beside(self, at: int, end: int, owner: Owner) -> bool:
+        """Take members called a trace for one; whether others hold what is handed over, in which no name says that."""
+        until, hands_over = at, False
+        for one in beside(self._raw, at, end):
+            if one.start() < until:
+                continue
+            start, until = one.end(), self._end(one.end(), unknown=False)
+            if one[1]:
+                hands_over = True
+            else:
+                role = Role.SETTINGS if self._raw[start] == _OBJECT else Role.TRACE
+                self.sites.append(Site(role, start, until, owner))
+        return hands_over
 
     def _named_inside(self, at: int, end: int, owner: Owner, *, of: Role | None) -> None:
         """What stands in a part of an unknown value under names that need no table."""

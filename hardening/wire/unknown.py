@@ -13,7 +13,7 @@ from hardening.wire.roles import Role
 Span = tuple[int, int]
 Path = tuple[bytes, ...]
 
-_NOTES = frozenset({Role.FAILED, Role.NOTE})
+_NOTES = frozenset({Role.FAILED, Role.NOTE, Role.ENDED})
 _token = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"|[\[\]{}:,]', re.DOTALL).finditer
 _KEY_BYTES = 64
 

@@ -79,6 +79,7 @@ COPIES = {
 }
 WHOLE_COPIES = json.loads(json.dumps({**COPIES, "content": ANSWER}, default=lambda _: TRACE))
 
+CALLED = {"name": "f", "arguments": "{}"}
 TAGGED = f"<think>{TRACE}</think>{ANSWER}"
 
 
@@ -146,6 +147,18 @@ LEAKS: dict[str, tuple[str, bytes, bytes]] = {
         told("content_part.done", output_index=0, part={"type": "refusal", "refusal": TAGGED}),
         told("completed", response=response([refused(TAGGED)])),
     ])),
+    **{f"{name} beside what {place} hands over": (CHAT, JSON, chat({place: call})) for name in ("thinking", "reasoning", "reasoning_content", "thought") for place, call in {"tool_calls": [{"id": "t", "type": "function", "function": CALLED, name: TRACE}], "function_call": {**CALLED, name: TRACE}, "images": [{"image_url": {"url": "u"}, name: [TRACE]}]}.items()},
+    "a trace in a function": (CHAT, JSON, chat({"tool_calls": [{"id": "t", "type": "function", "function": {**CALLED, "thinking": {"text": TRACE}}}]})),
+    "a trace beside what is handed over, in pieces": (CHAT, SSE, stream(*pieces(tool_calls=[{"index": 0, "thinking": ...}]))),
+    "a trace that a picture calls so": (CHAT, JSON, chat({"images": [{"type": "reasoning", "text": TRACE}]})),
+    **{f"{name} in a call of Ollama": ("/api/chat", NDJSON, json.dumps({"model": "m", "message": {"role": "assistant", "content": ANSWER, "tool_calls": [{name: TRACE, "function": {"name": "f", "arguments": {name: "3 apples"}}}]}, "done": True}).encode()) for name in ("thinking", "reasoning", "thought")},
+    "a thought in a call of Gemini": ("/v1beta/models/m:generateContent", JSON, json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}, "thoughts": [TRACE]}}, {"text": ANSWER}]}}]}).encode()),
+    **{f"{name} in an error": (CHAT, JSON, json.dumps({"error": {"message": ANSWER, name: TRACE}}).encode()) for name in ("thinking", "reasoning", "thought")},
+    "a trace in an error of Ollama": ("/api/chat", NDJSON, json.dumps({"error": {"message": ANSWER, "reasoning": TRACE}}).encode()),
+    **{f"{name} in why it stopped": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": ANSWER}], "stop_details": {"type": "refusal", name: TRACE}}).encode()) for name in ("thinking", "reasoning", "thought")},
+    "tags in why it stopped": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": ANSWER}], "stop_details": {"type": "refusal", "explanation": f"<think>{TRACE}"}}).encode()),
+    "a trace in what is incomplete": (RESPONSES, JSON, json.dumps({**response([message_item()]), "incomplete_details": {"reason": "max_output_tokens", "reasoning": TRACE}}).encode()),
+    **{f"a trace in a message of the end, {kind}": ("/v1beta/models/m:generateContent", JSON, json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"text": ANSWER}]}, "finishMessage": said}]}).encode()) for kind, said in {"in tags": f"<think>{TRACE}</think>", "by its name": {"thinking": TRACE}}.items()},
     "tags in what audio says": (CHAT, JSON, chat({"content": None, "audio": {"id": "a", "data": "AAAA", "transcript": TAGGED}})),
     "tags in what audio says, in pieces": (CHAT, SSE, stream(*({"audio": {"transcript": word}} for word in in_words(TAGGED)))),
 }  # fmt: skip
@@ -182,6 +195,23 @@ def test_the_answer_is_read_in_places_of_imitators(name: str, policy: str) -> No
     assert left.status == 200
     assert find_leaks(left.body, TRACE) == []
     assert ANSWER.encode() in left.body
+
+
+HANDED_OVER: dict[str, tuple[str, bytes, bytes]] = {
+    "chat": (CHAT, JSON, chat({"tool_calls": [{"id": "t", "type": "function", "function": {"name": "f", "arguments": json.dumps({"thinking": TRACE})}}]})),
+    "Ollama": ("/api/chat", NDJSON, json.dumps({"model": "m", "message": {"role": "assistant", "content": ANSWER, "tool_calls": [{"function": {"name": "f", "arguments": {"thinking": TRACE, "type": "reasoning"}}}]}, "done": True}).encode() + b"\n"),
+    "Gemini": ("/v1beta/models/m:generateContent", JSON, json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"thought": [TRACE]}}}]}, "finishMessage": "Stopped to think."}]}).encode()),
+    "messages": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {"thinking": TRACE}}], "stop_details": {"type": "refusal", "explanation": "No reasoning."}}).encode()),
+    "a setting in an error": (CHAT, JSON, json.dumps({"error": {"message": "thinking may not be on", "param": "thinking", "input": {"thinking": {"type": "enabled"}}}}).encode()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HANDED_OVER)
+def test_what_a_call_hands_over_stays_whatever_it_is_called(name: str) -> None:
+    """Catches arguments that are taken for a trace by their names: they are the answer."""
+    path, kind, upstream = HANDED_OVER[name]
+    asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
+    assert run(ask(harden(replies([upstream], kind=kind), "strict"), asked, path=path)).body == upstream
 
 
 @pytest.mark.parametrize("name", LEAKS)
