@@ -190,13 +190,16 @@ def _called(chance: random.Random) -> object:
     return chance.choice(('{"city": "Rome"}', [{"id": "call_1"}], {"a": 1}, None))
 
 
+def _ended(chance: random.Random) -> object:
+    return chance.choice(("it is long", f"<think>{_hidden(chance)}</think>", {"reason": "length"}, None))
+
+
 _OF_ROLE: dict[Role, Callable[[random.Random], object]] = {
     Role.TEXT: _said,
     Role.TEXT_WHOLE: _said,
     Role.TEXT_COPY: _said,
     Role.TEXT_ALL: _said,
     Role.BLOCKS: _said,
-    Role.REFUSAL: _said,
     Role.REASONING: _trace,
     Role.REASONING_WHOLE: _trace,
     Role.SETTINGS: lambda chance: chance.choice((_trace(chance), {"effort": "high", "summary": None})),
@@ -219,6 +222,9 @@ _OF_ROLE: dict[Role, Callable[[random.Random], object]] = {
     Role.FAILED: _failed,
     Role.TOOL: _called,
     Role.TOOL_WHOLE: _called,
+    Role.CALL: _called,
+    Role.RESULT: _called,
+    Role.ENDED: _ended,
 }
 
 
