@@ -67,6 +67,11 @@ LOGS = [
     "signoz_ingestion_endpoint",
     "signoz_ingestion_key",
 ]
+FALLBACKS = [
+    f"{place}{kind}"
+    for place in ("", "router_settings_override.")
+    for kind in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+]
 PLACES = ("", "metadata.", "litellm_metadata.", "litellm_params.metadata.")
 SET: Mapping[str, object] = {
     "reasoning_format": "raw",
@@ -152,6 +157,7 @@ SET: Mapping[str, object] = {
     "success_callback": ["langsmith"],
     "failure_callback": ["s3"],
     **{f"{place}{name}": "mine" for place in PLACES for name in LOGS},
+    **{name: [{"glass-1": [{"model": "n", "webhook": "http://other"}]}] for name in FALLBACKS},
 }
 """By path, how a caller sets a switch that all formats have."""
 
