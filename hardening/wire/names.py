@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from operator import itemgetter
 
 from hardening.wire.roles import Role
+
+_Find = Callable[..., Iterator[re.Match[bytes]]]
+_Named = tuple[int, int, re.Match[bytes]]
 
 _QUOTE = 34
 _WS = rb"[ \t\n\r]*+"
@@ -42,22 +45,22 @@ _may_be_of_length = re.compile(
     rb"usage|t(?:oken|im|hroughput)|d(?:uration|ecode)|metrics|latenc|e(?:lapsed|val)|cost|predicted_n|sec|_[mnu]s"
 ).search
 _SHORT = 64  # bytes of a name; what was found out about a longer one is not kept
+# Names that mean a trace wherever they stand.
+_TRACES = rb"reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought"
 # Names that mean one thing wherever they stand, before a string, an object or a list, and those of lengths.
 _told_anywhere = re.compile(
-    rb'"(reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought'
+    rb'"(%b'
     rb"|(?:[a-z]{1,16}_)?logprobs|(?:[a-z]{1,16}_)?token_ids|output_ids|(?:pooled_)?hidden_states"
     rb"|routed_experts|indexer_topk"
     rb'|(?:[a-z]{1,16}_)?usage(?:_?metadata)?|timings|completion_tokens_details)"%b:%b(?=["\[{])'
-    rb'|"((?=[^"\\]{1,64}"%b:%b["\-\[{0-9])%b[^"]*)"%b:%b' % (_WS, _WS, _WS, _WS, LENGTH_NAMES, _WS, _WS)
+    rb'|"((?=[^"\\]{1,64}"%b:%b["\-\[{0-9])%b[^"]*)"%b:%b'
+    % (_TRACES, _WS, _WS, _WS, _WS, LENGTH_NAMES, _WS, _WS)
 ).finditer
 
-beside = re.compile(
-    rb'"(?:(arguments|args|input|parameters)'
-    rb"|reasoning(?:_content|_details|_text)?|thinking(?:_blocks)?|thoughts?|chain_of_thought)"
-    rb'"%b:%b(?=["\[{])' % (_WS, _WS)
+# The same beside what is handed over to a tool (group 1), where `reasoning` alone is one too.
+_told_beside = re.compile(
+    rb'"(?:(arguments|args|input|parameters)|reasoning|%b)"%b:%b(?=["\[{])' % (_TRACES, _WS, _WS)
 ).finditer
-"""Finds, before a string, an object or a list, members called a trace, and those (group 1) that hold what is handed over."""
-
 _escaped_key = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)++")%b:%b' % (_WS, _WS), re.DOTALL).finditer
 
 
@@ -95,17 +98,28 @@ def _told_by(found: re.Match[bytes], value: bytes) -> Role | None:
 
 def told_inside(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, Role]]:
     """What stands in `raw[at:end]` under names that need no table: where the key and the value begin, and the role."""
-    found = [
-        (one.start(), one.end(), _told_by(one, raw[one.end() : one.end() + 3]))
-        for one in _told_anywhere(raw, at, end)
-    ]
+    for start, value, one in _named(_told_anywhere, raw, at, end):
+        role = _told_by(one, raw[value : value + 3])
+        if role is not None:
+            yield start, value, role
+
+
+def told_beside(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """Members of calls that are called a trace, or, with True, hold what is handed over: where the key and the value begin."""
+    for start, value, one in _named(_told_beside, raw, at, end):
+        yield start, value, one[1] is not None
+
+
+def _named(find: _Find, raw: bytes, at: int, end: int) -> list[_Named]:
+    """The members whose names a pattern finds in `raw[at:end]`, in order: where the key and the value begin, and what it found."""
+    found = [(one.start(), one.end(), one) for one in find(raw, at, end)]
     if raw.find(b"\\u", at, end) >= 0:
-        found += _spelt_out(raw, at, end)
+        found += _spelt_out(find, raw, at, end)
         found.sort(key=itemgetter(0))
-    return ((start, value, role) for start, value, role in found if role is not None)
+    return found
 
 
-def _spelt_out(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, Role | None]]:
+def _spelt_out(find: _Find, raw: bytes, at: int, end: int) -> Iterator[_Named]:
     """The same for keys in which characters are escaped."""
     for one in _escaped_key(raw, at, end):
         try:
@@ -114,8 +128,8 @@ def _spelt_out(raw: bytes, at: int, end: int) -> Iterator[tuple[int, int, Role |
             continue  # an escape that JSON does not have: no key to anybody
         value = raw[one.end() : one.end() + 3]
         spelt = b'"%b":%b' % (key.encode("utf-8", "surrogatepass"), value)
-        for told in _told_anywhere(spelt):
-            yield one.start(), one.end(), _told_by(told, value)
+        for told in find(spelt):
+            yield one.start(), one.end(), told
 
 
 def tells_length(name: bytes, value: bytes) -> bool:

@@ -16,7 +16,7 @@ import orjson
 
 from hardening.errors import WireError
 from hardening.wire.line_ends import escaped
-from hardening.wire.names import beside, role_of, speaks_of_reasoning, tells_length, told_inside
+from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_beside, told_inside
 from hardening.wire.roles import Node, Role
 from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning, retold
 from hardening.wire.tags import MARK
@@ -322,11 +322,11 @@ class Walk:
     def _named_beside(self, at: int, end: int, owner: Owner) -> bool:
         """Take members called a trace for one; whether others hold what is handed over, in which no name says that."""
         until, hands_over = at, False
-        for one in beside(self._raw, at, end):
-            if one.start() < until:
+        for key, start, is_handed_over in told_beside(self._raw, at, end):
+            if key < until:
                 continue
-            start, until = one.end(), self._end(one.end(), unknown=False)
-            if one[1]:
+            until = self._end(start, unknown=False)
+            if is_handed_over:
                 hands_over = True
             else:
                 role = Role.SETTINGS if self._raw[start] == _OBJECT else Role.TRACE

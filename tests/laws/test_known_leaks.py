@@ -149,6 +149,7 @@ LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     ])),
     **{f"{name} beside what {place} hands over": (CHAT, JSON, chat({place: call})) for name in ("thinking", "reasoning", "reasoning_content", "thought") for place, call in {"tool_calls": [{"id": "t", "type": "function", "function": CALLED, name: TRACE}], "function_call": {**CALLED, name: TRACE}, "images": [{"image_url": {"url": "u"}, name: [TRACE]}]}.items()},
     "a trace in a function": (CHAT, JSON, chat({"tool_calls": [{"id": "t", "type": "function", "function": {**CALLED, "thinking": {"text": TRACE}}}]})),
+    "a trace beside what is handed over, its name spelt out": (CHAT, JSON, chat({"tool_calls": [{"id": "t", "type": "function", "function": CALLED, "thinking": TRACE}]}).replace(b'"thinking"', rb'"\u0074hinking"')),
     "a trace beside what is handed over, in pieces": (CHAT, SSE, stream(*pieces(tool_calls=[{"index": 0, "thinking": ...}]))),
     "a trace that a picture calls so": (CHAT, JSON, chat({"images": [{"type": "reasoning", "text": TRACE}]})),
     **{f"{name} in a call of Ollama": ("/api/chat", NDJSON, json.dumps({"model": "m", "message": {"role": "assistant", "content": ANSWER, "tool_calls": [{name: TRACE, "function": {"name": "f", "arguments": {name: "3 apples"}}}]}, "done": True}).encode()) for name in ("thinking", "reasoning", "thought")},
