@@ -122,12 +122,11 @@ class Exchange:
         if facts.opens and decision.acts and decision.reasoning.show != "full":
             # No server tells a trace from the answer where the prompt has begun it.
             decision = replace(decision, reasoning=replace(decision.reasoning, inline="starts_open"))
-        if facts.scaled and decision.logprobs.noise:
-            # Of a server that scales values, their difference to those of another temperature holds no noise.
-            decision = replace(decision, logprobs=replace(decision.logprobs, top=0))
-        if facts.steered and decision.logprobs.top and decision.pins != "allow":
-            # Some servers tell rows of what a grammar or a penalty left, and so any token that a caller chooses.
-            decision = replace(decision, logprobs=replace(decision.logprobs, top=0))
+        rows = decision.logprobs
+        # Of a server that scales values, their difference to those of another temperature holds no noise. And some
+        # tell rows of what a grammar or a penalty left, and so any token that a caller chooses.
+        if (facts.scaled and rows.noise) or (facts.steered and rows.top and decision.pins != "allow"):
+            decision = replace(decision, logprobs=replace(rows, top=0))
         self._codec = codec
         self._facts = facts
         self._decision = decision

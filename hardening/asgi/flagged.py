@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from hardening.policy import Policy
+
 LATELY = 4096
 """Accounts that are remembered, the ones seen last."""
 
@@ -27,6 +29,10 @@ class FlaggedShare:
     def seen(self) -> int:
         """The accounts that are remembered."""
         return len(self._known)
+
+    def acting(self, policy: Policy) -> Policy:
+        """What decides of a policy: without its bands where they would act on too many and it says so."""
+        return policy.without_bands() if self.is_above and policy.risk.above_max == "shadow" else policy
 
     def note(self, account: str, *, banded: bool, bound: float) -> bool:
         """Take one request of an account; whether that changed `is_above`."""

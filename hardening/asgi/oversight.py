@@ -65,7 +65,6 @@ class Oversight:
         return policy.risk.above_max == "shadow"
 
     def over(self, whole: InForce) -> InForce:
-        """What decides of a policy: without its bands where they would act on too many and it says so."""
-        if self._share.is_above and whole.policy.risk.above_max == "shadow":
-            return replace(whole, policy=whole.policy.without_bands())
-        return whole
+        """What decides of a policy; see `FlaggedShare.acting`."""
+        policy = self._share.acting(whole.policy)
+        return whole if policy is whole.policy else replace(whole, policy=policy)

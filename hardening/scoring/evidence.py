@@ -16,8 +16,7 @@ GRID_NATS = 0.01
 
 def evidence(read: Read, facts: Facts, sketch: Sketch, signals: Sequence[Signal]) -> Mapping[str, float]:
     """What each signal says of a request; nothing of a message that was scored just now. Moves the sketch on."""
-    if sketch.knows(read.mark):
-        sketch.note_time(facts)
+    if sketch.repeats(read.mark, facts):
         return {}
     said, opened, share = {}, 0.0, gate(sketch)
     for signal in signals:

@@ -69,9 +69,8 @@ class Reader:
     def read(self, message: str, mark: bytes | None = None) -> Read:
         """What a message is known by; `mark` is its own, where that is known already."""
         ids, folded = [], []
-        for piece in _pieces(
-            message
-        ):  # in turns: a piece is folded without a break, and the tokenizer makes one
+        for piece in _pieces(message):
+            # In turns: a piece is folded without a break, and the tokenizer makes one.
             ids.append(self._counter.numbered(piece) if piece else _NO_IDS)
             folded.append(_folded(piece))
         text = "\n".join(folded).encode("utf-8", "replace")

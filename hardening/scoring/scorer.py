@@ -44,7 +44,6 @@ class Scorer:
         if self._reader is None:
             self._reader = Reader(tokens.load(ENCODING), self._reference.rates, self._key)
         sketch, mark = self._sketches.of(account), self._reader.mark(message)
-        if sketch.knows(mark):  # as `evidence` would find out, before the message is read as a whole
-            sketch.note_time(facts)
+        if sketch.repeats(mark, facts):  # as `evidence` would find out, before the message is read as a whole
             return {}
         return evidence(self._reader.read(message, mark), facts, sketch, self._signals)

@@ -50,18 +50,19 @@ class Sketch:
         self._templates = np.full((_TEMPLATES, MINIMA), EMPTY, np.int64)
         self._marks: list[bytes] = []
 
-    def knows(self, mark: bytes) -> bool:
+    def repeats(self, mark: bytes, facts: Facts) -> bool:
         """Whether a recent request had the very same newest message: a tool turn or a retry, no new question.
 
-        One that nobody can read, such as a prompt in token ids, is never known again.
+        Then it is remembered that it came. A message that nobody can read, such as a prompt in token ids, is never known again.
         """
-        return mark in self._marks
+        if mark not in self._marks:
+            return False
+        self._note_time(facts)
+        return True
 
     def note(self, read: Read, facts: Facts) -> None:
-        """Remember one request."""
-        self.note_time(facts)
-        if self.knows(read.mark):
-            return
+        """Remember one request whose message is new."""
+        self._note_time(facts)
         self._marks = [read.mark if read.prompt.features.size else _UNREAD, *self._marks[: _MARKS - 1]]
         if self.requests >= MOST_COUNTED:
             self.counts >>= 1
@@ -70,8 +71,7 @@ class Sketch:
         self.requests += 1
         self.repetition += _EWMA * (known - self.repetition)
 
-    def note_time(self, facts: Facts) -> None:
-        """Remember when a request came, and for which model: all there is of one whose message is known."""
+    def _note_time(self, facts: Facts) -> None:
         if self.at is not None:
             gap = math.log(min(max(facts.at - self.at, _GAPS_S[0]), _GAPS_S[1]))
             self.unrest += _EWMA * (abs(gap - self.pace) - self.unrest)

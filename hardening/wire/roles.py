@@ -57,9 +57,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     TOOL = enum.auto()  # arguments of a call
     CALL = enum.auto()  # calls of tools with all that is said of them, or what the model drew
     TOOL_WHOLE = enum.auto()  # all of them; after their pieces a copy
-    RESULT = (
-        enum.auto()
-    )  # what a tool gave back and where it stands: words of others, in which a trace is no part
+    RESULT = enum.auto()  # what a tool gave back, and sources: words of others
     ATTACHED = enum.auto()  # beside the text: a picture, code that ran; trace where its object is reasoning
     FINISH = enum.auto()  # why it ended
     DONE = enum.auto()  # whether it ended

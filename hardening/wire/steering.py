@@ -22,7 +22,7 @@ STEERING: Mapping[str, Role] = {
 }
 """By the names of any server."""
 
-_STYLE = {"format", "verbosity"}  # what the Responses API has under `text`
+_STYLE = frozenset({"format", "verbosity"})  # what the Responses API has under `text`
 
 
 def penalises(value: object) -> bool:

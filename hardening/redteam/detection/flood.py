@@ -116,8 +116,7 @@ class _Passing:
     def ask(self, name: str, said: Said, now: float) -> bool:
         """Let a request pass; whether a band acted on it."""
         account, risk = Account(name), self._whole.risk
-        yields = self._share.is_above and risk.above_max == "shadow"
-        policy = self._whole.without_bands() if yields else self._whole
+        policy = self._share.acting(self._whole)
         admission = self._store.admit(account, (), now)
         assert admission.lease is not None
         standing, entered = beginning(admission.standing, _BEGINS)
