@@ -93,8 +93,8 @@ class Format(Protocol):
         ...
 
     @property
-    def GRAMMAR(self) -> Grammar | None:  # noqa: N802
-        """How its frames are known without a parse, where their identifiers change."""
+    def GRAMMAR(self) -> tuple[str, Framing] | None:  # noqa: N802
+        """The path and the framing of payloads that are known without a parse, where identifiers change around them."""
         ...
 
     @property
@@ -211,7 +211,9 @@ def _codec(format: Format) -> Codec:
     if not format.RESPONSE.embeds:
         graft(format.RESPONSE.root, _BARE)
     resends = format.REQUEST.holds(Role.PARTS) or format.REQUEST.holds(Role.RESENT)
-    return Codec(format.NAME, format, format.RESPONSE, format.REQUEST, format.GRAMMAR, resends)
+    # Only now: a grammar takes for harmless what the table does not know.
+    grammar = Grammar(format.RESPONSE.root, *format.GRAMMAR) if format.GRAMMAR else None
+    return Codec(format.NAME, format, format.RESPONSE, format.REQUEST, grammar, resends)
 
 
 _FRAMINGS = {

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from hardening.wire import ollama
-from hardening.wire.grammar import Grammar
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.ollama import BOUND, REQUEST, RESPONSE, TOP, error_body
 
 __all__ = ["BOUND", "GRAMMAR", "NAME", "REQUEST", "RESPONSE", "TOP", "Stream", "error_body"]
 
 NAME = "ollama_chat"
-GRAMMAR = Grammar(RESPONSE.root, "message", NDJSON)
+GRAMMAR = "message", NDJSON
 Stream = partial(ollama.Stream, silence={"message": {"role": "assistant", "content": ""}})

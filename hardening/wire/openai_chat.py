@@ -14,7 +14,6 @@ import orjson
 from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
-from hardening.wire.grammar import Grammar
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import IN_ERRORS, Role, compile_table
 from hardening.wire.scan import read_json
@@ -108,7 +107,7 @@ REQUEST = compile_questions(
 )
 BOUND = ("max_completion_tokens",)
 TOP = ("top_logprobs",)
-GRAMMAR = Grammar(RESPONSE.root, "choices[].delta", SSE)
+GRAMMAR = "choices[].delta", SSE
 
 _KINDS: dict[RefusalKind, tuple[str, str | None]] = {
     "forbidden": ("permission_error", "forbidden"),

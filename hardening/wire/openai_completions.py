@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hardening.wire import openai_chat
-from hardening.wire.grammar import Grammar
 from hardening.wire.openai_chat import FIELDS, GUARDED, OWNERS, error_body
 from hardening.wire.pins import Touch, prompts
 from hardening.wire.questions import compile_questions
@@ -56,7 +55,7 @@ REQUEST = compile_questions(
 )
 BOUND = ("max_tokens",)
 TOP = None  # one setting says both
-GRAMMAR = Grammar(RESPONSE.root, "choices[]", SSE)
+GRAMMAR = "choices[]", SSE
 
 
 class Stream(openai_chat.Stream):

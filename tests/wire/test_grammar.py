@@ -79,6 +79,7 @@ def test_text_with_its_rows() -> None:
         chunk({"content": "x"}, note="longer than twenty characters"),
         chunk({"content": "x"}, note={"a": 1}),
         chunk({"content": "x"}, prompt_logprobs=[1]),
+        chunk({"content": "x"}, content=False),  # in place of an answer, at any door
         {"choices": [{"delta": {"content": "x"}}, {"delta": {"reasoning": "T"}}]},
         {"choices": []},
     ],
