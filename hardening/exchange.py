@@ -142,14 +142,15 @@ class Exchange:
         self._restoring = Restoring(facts, owner, tools.families)
         self._restored: Restored | None = None
         self._overlap: Overlap | None = None
-        self._tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
+        self.tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
         self._bytes_per_token = bytes_per_token
         self._bound = bound
         self._began = began
         pace = decision.pace_per_s if self._acts else None
         self._pace = None if pace is None else Pace(pace, bytes_per_token=bytes_per_token)
         bounded = self._acts and reserved_tokens is not None
-        self._granted_bytes = int((reserved_tokens or 0) * bytes_per_token) if bounded else None
+        self.granted_bytes = int((reserved_tokens or 0) * bytes_per_token) if bounded else _BOUNDLESS
+        """Bytes in the tally beyond which tokens are owed."""
         self._started = self._closed = False
         self._changes = self._acts  # with a restored trace in the request also where the policy does not act
         self._reasons: set[str] = set()
@@ -338,7 +339,7 @@ class Exchange:
         self._reply = Reply(
             self._codec,
             chain,
-            self._tally,
+            self.tally,
             reasons=self._reasons,
             drift=self._drift,
             hides_drift=self._tools.hide_unknown,
@@ -425,7 +426,7 @@ class Exchange:
     def _visible_bytes(self) -> int:
         """Bytes of text that left, nearly: a trace in the text is counted by its characters."""
         hidden = self._chain.hidden
-        tally = self._tally
+        tally = self.tally
         return tally.bytes if hidden is None else tally.bytes - max(tally.reasoning_bytes, hidden.chars)
 
     def rest(self, now: float) -> None:
@@ -449,16 +450,9 @@ class Exchange:
     @property
     def owed(self) -> int:
         """Tokens counted beyond what was reserved; 0 where nothing bounds them."""
-        if self._granted_bytes is None or self._tally.bytes <= self._granted_bytes:
+        if self.tally.bytes <= self.granted_bytes:
             return 0
-        return int((self._tally.bytes - self._granted_bytes) / self._bytes_per_token) + 1
-
-    @property
-    def room(self) -> int:
-        """Bytes of a stream that has begun that may still come before `owed` can say anything."""
-        if self._granted_bytes is None:
-            return _BOUNDLESS
-        return self._granted_bytes - self._tally.bytes - len(self._reply.framer.pending)
+        return int((self.tally.bytes - self.granted_bytes) / self._bytes_per_token) + 1
 
     @property
     def stops(self) -> bool:
@@ -469,13 +463,12 @@ class Exchange:
 
     def granted(self, tokens: int) -> None:
         """The store gave `tokens` more."""
-        if self._granted_bytes is not None:
-            self._granted_bytes += int(tokens * self._bytes_per_token)
+        self.granted_bytes += int(tokens * self._bytes_per_token)
 
     def cut(self, now: float) -> bytes:
         """End the stream the way the format ends one that reached its length; a trace stays hidden."""
         self._reasons.add("cut")
-        return self._close(self._reply.stream.cut(self._chain.told(self._tally.usage)))
+        return self._close(self._reply.stream.cut(self._chain.told(self.tally.usage)))
 
     def fail(self, now: float, refusal: Refusal, request_id: str = "") -> bytes:
         """End a stream that has begun with the format's own error."""
@@ -491,8 +484,8 @@ class Exchange:
     def settlement(self) -> Settlement:
         """What the exchange came to, when it is over."""
         return Settlement(
-            usage=self._tally.usage,
-            source=self._tally.source,
+            usage=self.tally.usage,
+            source=self.tally.source,
             changed=tuple(sorted(self._changed())) if self._changes else (),
             reasons=tuple(sorted(self._reasons | self._alarms())),
             unknown=() if self._drift is None else tuple(self._drift.paths),

@@ -351,22 +351,6 @@ def test_tokens_are_counted_while_they_pass_and_owed_beyond_the_reservation() ->
     )
 
 
-@pytest.mark.parametrize("behind", [0, 1, 2, 30])
-def test_no_more_bytes_than_there_is_room_for_owe_anything(behind: int) -> None:
-    """Catches a piece that passes a limit unasked: also the rest of a frame whose text lay here already."""
-    frames = [chunk({"content": "x" * (40 * number)}) for number in range(40)]
-    parts = [part for frame in frames for part in (frame[: len(frame) - behind], frame[-behind:])]
-    made = exchange(reserved_tokens=3100)
-    unasked = 0
-    for piece in parts if behind else frames:
-        fits = len(piece) <= made.room
-        made.receive(piece, 0.0)
-        unasked += fits
-        assert not (fits and made.owed)
-    assert made.owed
-    assert unasked > 10
-
-
 def test_a_cut_ends_in_the_format_and_silences_the_rest() -> None:
     made = exchange()
     for piece in chat_stream()[:6]:

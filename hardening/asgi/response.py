@@ -18,12 +18,14 @@ from hardening.asgi.studying import study
 from hardening.errors import WireError
 from hardening.exchange import Exchange
 from hardening.facts import Outcome, Refusal
+from hardening.lanes import ElementLane, Lane, NoLane
 
 # What one response may unpack to: the longest answers known are a few megabytes.
 UNPACKED_BYTES = 256 * 1024 * 1024
 
-_SAMPLED = 7  # a mask: of eight pieces of a stream one is timed, for all, and asked whether the answer stops
-_LARGE_BYTES = 4096  # a piece that holds many frames is always asked
+# Of eight pieces of a stream, more of short ones and fewer of long ones, one is timed for all of them; then it is also
+# asked whether the answer stops.
+_SPAN, _LEAST_BYTES, _MOST_BYTES = 8, 4096, 16384
 
 # A paced stream is taken in slices of this many bytes, one or two frames each.
 _SLICE_BYTES = 512
@@ -56,23 +58,26 @@ class Response:
 
     __slots__ = (
         "_beats",
+        "_calm",
         "_clock",
         "_control",
         "_exchange",
-        "_flowing",
+        "_granted",
         "_inbound",
         "_kept",
+        "_lane",
         "_opened",
         "_passing",
-        "_pieces",
         "_raw",
         "_raw_bytes",
         "_resting",
         "_room",
         "_send",
+        "_span",
         "_start",
         "_stopped",
         "_studying",
+        "_tally",
         "_unpacker",
         "answered",
         "body_s",
@@ -93,80 +98,80 @@ class Response:
         self._raw: list[bytes] = []
         self._raw_bytes = 0
         self._unpacker: Unpacker | None = None
-        # The one state of the hot path: the head is out, and what comes is a stream that is not packed.
-        self._flowing = False
+        # The hot path: the head is out, what comes is a stream that is not packed, and this is what the next
+        # piece is compared with. It is `_calm` while no beat is wanted, planned or under way.
+        self._lane: Lane | ElementLane | NoLane | None = None
+        self._calm = True
         self._opened = self._passing = self._stopped = False
         self.answered: int | None = None
         self.status = 0
-        self._pieces = 0
-        # Bytes until it is asked what is owed: no piece holds more text than bytes, so none passes a limit unseen.
-        self._room = 0
+        self._tally = exchange.tally
+        self._granted = exchange.granted_bytes
+        self._room = self._span = 0  # bytes until a piece is timed, and of how many
         self.body_s = 0.0
 
     def send(self, message: Message) -> Awaitable[None]:
         """Take one message of the app; what is awaited is what leaves for it."""
+        lane = self._lane
         try:
-            data = message["body"] if self._flowing and message["more_body"] else None
+            data = message["body"] if lane is not None and message["more_body"] else None
         except KeyError:  # ASGI lets both be left out
             data = None
-        if type(data) is not bytes:
+        if type(data) is not bytes or lane is None:
             return self._take(message)
-        self._pieces = pieces = self._pieces + 1
         self._room = room = self._room - len(data)
-        if room < 0 or not pieces & _SAMPLED:
-            return self._asked(message, data)
-        exchange = self._exchange
+        if room < 0:
+            return self._timed(message, data)
         try:
-            out = exchange.lane.take(data)
+            out = lane.take(data)
         except Exception as fault:  # noqa: BLE001  our fault, not the app's: the policy says what follows
-            return self._fault(fault, message, exchange.surrender(data))
-        if out is None:
-            return self._read(message, data)
-        beats = self._beats
-        if exchange.wake_at is None and not beats.busy:
-            if out is data:
-                return self._send(message)
-            return self._send({"type": _BODY, "body": out, "more_body": True}) if out else _nothing()
-        return self._beside_beats(out) if out or beats.timer is None else _nothing()
+            return self._fault(fault, message, self._exchange.surrender(data))
+        if out is data and self._calm and self._tally.bytes <= self._granted:
+            return self._send(message)
+        return self._read(message, data) if out is None else self._left(message, data, out)
 
-    def _asked(self, message: Message, data: bytes) -> Awaitable[None]:
-        """As `send`, for a piece behind which it is asked what is owed; each eighth is timed."""
+    def _timed(self, message: Message, data: bytes) -> Awaitable[None]:
+        """As `send`, for the piece that is timed, and behind which it is asked whether the answer stops."""
         exchange = self._exchange
         began = self._clock()
         try:
             out = exchange.receive(data, began)
         except Exception as fault:  # noqa: BLE001  as in send
             return self._fault(fault, message, exchange.surrender(data))
-        if not self._pieces & _SAMPLED:
-            self.body_s += (_SAMPLED + 1) * (self._clock() - began)
-        self._room = exchange.room
-        return self._carefully(out) if exchange.owed or exchange.stops else self._left(message, data, out)
+        self._flow()
+        passed, size = self._span - self._room, len(data)
+        self.body_s += (self._clock() - began) * passed / (size or 1)
+        self._room = self._span = max(_LEAST_BYTES, min(_SPAN * size, _MOST_BYTES))
+        return self._carefully(out) if exchange.stops else self._left(message, data, out)
 
     def _read(self, message: Message, data: bytes) -> Awaitable[None]:
-        """As `send`, for a piece that nothing is known of: it may hold many frames."""
+        """As `send`, for a piece that is not of the lane."""
         exchange = self._exchange
         try:
             out = exchange.read(data, self._clock())
         except Exception as fault:  # noqa: BLE001  as in send
             return self._fault(fault, message, exchange.surrender(data))
-        if len(data) > _LARGE_BYTES and exchange.stops:
-            return self._carefully(out)
+        self._flow()
         return self._left(message, data, out)
 
-    def _left(self, message: Message, data: bytes, out: bytes) -> Awaitable[None]:
-        """Send what left of a piece."""
-        if self._exchange.wake_at is None and not self._beats.busy:
-            if out is data:
-                return self._send(message)
-            return self._send({"type": _BODY, "body": out, "more_body": True}) if out else _nothing()
-        return self._beside_beats(out)
+    def _flow(self) -> None:
+        """Look anew what the next piece is compared with, and what it may need beside being sent."""
+        exchange = self._exchange
+        self._lane = exchange.lane
+        self._granted = exchange.granted_bytes
+        self._calm = exchange.wake_at is None and not self._beats.busy
 
-    def _beside_beats(self, out: bytes) -> Awaitable[None]:
-        """Send a piece while beats are wanted, planned or under way; nothing to send disturbs none."""
-        if out:
+    def _left(self, message: Message, data: bytes, out: bytes) -> Awaitable[None]:
+        """Send what left of a piece; nothing to send disturbs no beat."""
+        if self._tally.bytes > self._granted:
             return self._carefully(out)
-        self._beats.arm()
-        return _nothing()
+        if not out:
+            if self._beats.timer is None:
+                self._beats.arm()
+            return _nothing()
+        if not self._calm:
+            return self._carefully(out)
+        return self._send(message if out is data else {"type": _BODY, "body": out, "more_body": True})
 
     async def app_returned(self) -> None:
         """End what the app left open; where it said nothing at all, its server will."""
@@ -182,7 +187,7 @@ class Response:
     def close(self) -> None:
         """Let nothing more leave, and no timer ring."""
         self._stopped = self._resting.over = True
-        self._flowing = False
+        self._lane = None
         if self._studying is not None:
             self._studying.cancel()
         self._beats.stop()
@@ -220,7 +225,12 @@ class Response:
         self._kept = start.hold
         if not self._kept:
             await self._open(self._changed(start.headers, None))
-            self._flowing = self._unpacker is None and not self._exchange.paced
+            self._begin_to_flow()
+
+    def _begin_to_flow(self) -> None:
+        """Take what still comes by the hot path, where the head is out and nothing needs more."""
+        if self._unpacker is None and not self._exchange.paced and not self._stopped:
+            self._flow()
 
     async def _open(self, headers: head.Headers) -> None:
         self._opened = True
@@ -297,7 +307,7 @@ class Response:
             self._kept = False
             self._raw.clear()
             await self._open_changed()
-            self._flowing = self._unpacker is None and not self._exchange.paced
+            self._begin_to_flow()
         await self._carefully(out)
 
     async def _whole(self, body: bytes) -> None:
@@ -320,6 +330,7 @@ class Response:
     async def _carefully(self, out: bytes) -> None:
         """Send a piece while beats may be due or tokens are owed."""
         wait_s: float | None = None
+        self._calm = False
         async with self._beats:
             if self._exchange.stops:
                 await self._finish(self._exchange.cut(self._clock()), "cut")
@@ -334,6 +345,8 @@ class Response:
         if wait_s is not None and not await self._resting.until_granted(wait_s):
             async with self._beats:
                 await self._finish(self._exchange.cut(self._clock()), "cut")
+        if self._lane is not None:
+            self._flow()
 
     async def _finish(self, out: bytes, outcome: Outcome = "complete") -> None:
         """Send the last bytes and settle; what the app still sends goes nowhere."""
@@ -368,7 +381,7 @@ class Response:
             passes, message = taken is not None, {**message, "body": taken}
         if passes:
             self._passing = True
-            self._flowing = False
+            self._lane = None
             self._beats.stop()
             await self._pass(message, plain=True)
         else:

@@ -16,10 +16,12 @@ from hardening import Receipt, StateError
 from hardening.exchange import Exchange
 from hardening.facts import Account, Admission, Charge, Lease
 from hardening.lanes import Lanes
+from hardening.lanes.text import BareTextLane
+from hardening.lanes.trace import BareTraceLane
 from hardening.rewrite import Rewriter
 from hardening.state import MemoryStore
 from hardening.testing import ManualClock, find_leaks, harden
-from tests.asgi.chat import BODY, HIDE, PLAIN_JSON, TRACE, stream, whole
+from tests.asgi.chat import ANSWER, BODY, HIDE, PLAIN_JSON, TRACE, stream, whole
 from tests.asgi.driver import Answer, LoopClock, ask, replies, run
 from tests.exchanges import gemini_array
 
@@ -317,19 +319,25 @@ def test_a_fault_of_ours_after_the_reservation_gives_it_back(monkeypatch: pytest
     assert store.settled == 2
 
 
-def test_a_fault_of_ours_in_mid_stream_ends_it_and_leaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    true = Exchange.receive
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [(Exchange, "receive"), (Exchange, "read"), (BareTraceLane, "take"), (BareTextLane, "take")],
+)
+def test_a_fault_of_ours_in_mid_stream_ends_it_and_leaks_nothing(
+    monkeypatch: pytest.MonkeyPatch, part: type, name: str
+) -> None:
+    true = getattr(part, name)
     calls = 0
 
-    def breaking(self: Exchange, data: bytes, now: float) -> bytes:
+    def breaking(*arguments: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls > 5:
+        if calls > 1:
             raise IndexError(TRACE)
-        return true(self, data, now)
+        return true(*arguments)
 
-    monkeypatch.setattr(Exchange, "receive", breaking)
-    hardened = harden(replies(stream()), HIDE)
+    monkeypatch.setattr(part, name, breaking)
+    hardened = harden(replies(stream(answer=80 * ANSWER)), HIDE)
     answer = run(ask(hardened, BODY))
     assert answer.ended
     assert b'"error"' in answer.body
