@@ -9,42 +9,31 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from hardening.asking import Asked, Asking
 from hardening.errors import WireError
-from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts, Usage
+from hardening.facts import Decision, Refusal, RequestFacts, Usage
 from hardening.kernels import Noise
 from hardening.lanes import NO_LANE, ElementLane, Lane, NoLane
 from hardening.moulds import Moulds
 from hardening.noise_key import NoiseKey
 from hardening.policy.families import Families
 from hardening.reply import Reply
-from hardening.restoring import Restoring, without_copies
+from hardening.restoring import without_copies
 from hardening.sealed import Seals
 from hardening.transform.chain import Chain, Makers
 from hardening.transform.coverage import CoverageNoise, Coverages, Covering
 from hardening.transform.drift import Drift
 from hardening.transform.noise import RowNoise
-from hardening.transform.overlap import Overlap
 from hardening.transform.pace import Pace
 from hardening.transform.projection import Kept
-from hardening.transform.question import Question
-from hardening.transform.restored import Restored
 from hardening.transform.rotation import Rotated
 from hardening.transform.seal import Sealer
 from hardening.transform.tally import Tally
 from hardening.transform.vector_noise import VectorNoise
 from hardening.wire.codec import Codec
-from hardening.wire.pins import Switch, Touch
+from hardening.wire.pins import Switch
 from hardening.wire.prefixes import prefixes
-from hardening.wire.requests import Edits
-from hardening.wire.resent import may_resend
-from hardening.wire.seals import without_seals
-from hardening.wire.unseal import Steps, Unsealed, carries_seals
-
-_BESIDE = Touch.IDS | Touch.STATES | Touch.PROMPT  # each tells of the trace and of the rows
-
-_NEEDED = Refusal(
-    400, "unreadable", "the sealed reasoning of an open tool turn cannot be used here; begin that turn anew"
-)
+from hardening.wire.unseal import Steps
 
 # What is told of a prompt with restored traces comes of what its caller has sent: not of what was learned from him.
 _TOLD_BYTES_PER_TOKEN = 4.0
@@ -65,10 +54,6 @@ class Tools:
     families: Families = Families()
     coverages: Coverages | None = None
     moulds: dict[tuple[str, bool], Moulds] = field(default_factory=dict)
-
-
-Asked = bytes | Refusal
-"""What the app is asked, or why it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +118,21 @@ class Exchange:
         self._tools = tools
         self._noise_key = noise_key
         self._covering = covering
-        self._asked: bytes | None = None
         self._acts = decision.acts
         self._hides = self._acts and decision.reasoning.show != "full"
         self._watches = not decision.exempt and decision.reasoning.show != "full"
         self._pass_unreadable = tools.pass_unreadable or not self._acts
-        self._question = Question()
-        self._restoring = Restoring(facts, owner, tools.families)
-        self._restored: Restored | None = None
-        self._overlap: Overlap | None = None
+        self._asking = Asking(
+            codec,
+            facts,
+            decision,
+            bound=bound,
+            sealer=tools.sealer,
+            families=tools.families,
+            owner=owner,
+        )
         self.tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
         self._bytes_per_token = bytes_per_token
-        self._bound = bound
         self._began = began
         pace = decision.pace_per_s if self._acts else None
         self._pace = None if pace is None else Pace(pace, bytes_per_token=bytes_per_token)
@@ -153,10 +141,9 @@ class Exchange:
         """Bytes in the tally beyond which tokens are owed."""
         self._started = self._closed = False
         self._changes = self._acts  # with a restored trace in the request also where the policy does not act
-        self._reasons: set[str] = set()
+        self._reasons = self._asking.reasons  # of the request; those of the response join them
         self._drift: Drift | None = None
         self._seals: Seals | None = None
-        self.forced: Switch | None = None
         self.wake_at: float | None = None
         self.lane: Lane | ElementLane | NoLane = NO_LANE
         """What the next piece may be compared with, in place of `receive`: asked first, it spares most calls."""
@@ -183,107 +170,34 @@ class Exchange:
             told["usage"] = self._decision.usage
         return told
 
+    @property
+    def forced(self) -> Switch | None:
+        """The first switch of the request that was set to something else."""
+        return self._asking.forced
+
     def request(self, body: bytes) -> Asked | Steps[Asked]:
         """The body for the app: the same object, one that asks for no more than is allowed, or why there is none.
 
-        Where seals are to be opened in it, the steps that lead to it. `forced` is then the first switch that was set to something else.
+        Where seals are to be opened in it, the steps that lead to it.
         """
-        carries = carries_seals(body)
-        switches: tuple[Switch, ...] = ()
-        if carries or self._facts.switches:
-            # What a parser lost of a key that stands twice is not asked where a seal is: each is looked at.
-            switches = self._switches(body, Touch.GIVEN if carries else Touch(0))
-        if switches:
-            self._reasons.add("pins")
-        if not self._acts:
-            shown = any(switch.pin.touches & Touch.GIVEN for switch in switches)
-            return self._opened(body) if carries and not shown else body
-        for switch in switches:
-            shown = carries and bool(switch.pin.touches & Touch.GIVEN)
-            if switch.new is None or self._decision.pins == "refuse" or shown:
-                return not_allowed(switch)
-            if self.forced is None and not switch.kept:
-                self.forced = switch
-        self._question.take(without_seals(body) if carries else body)
-        self._asked = body
-        sealed_only = self._decision.reasoning.resent == "sealed"
-        hides = self._codec.resends and (self._hides or sealed_only)
-        drop_resent = hides and may_resend(body, sealed_only=sealed_only)
-        max_tokens = self._decision.max_tokens if self._bound is None else self._bound
-        top_logprobs = self._decision.logprobs.top if self._facts.top_logprobs is not None else None
-        if max_tokens is not None or top_logprobs is not None or drop_resent or self.forced is not None:
-            edits = Edits(max_tokens, top_logprobs, drop_resent, drop_resent and sealed_only)
-            body = self._codec.edit_request(body, edits, switches)
-        return self._opened(body) if carries else body
+        return self._asking.request(body)
 
     def counted(self, body: bytes) -> Asked | Steps[Asked]:
-        """The body for a server that only counts it: as the model would get it, and with no other change.
-
-        In steps, as `request`, where seals stand in it.
-        Where the lengths of traces are not told they are left out: a difference of two counts would be one.
-        """
-        if not carries_seals(body):
-            return body
-        for switch in self._switches(body, Touch.GIVEN):
-            if switch.pin.touches & Touch.GIVEN:
-                return not_allowed(switch) if self._acts else body
-        tells = not self._hides or self._decision.usage == "keep"
-        closed = self._hides and not self._decision.reasoning.seal
-        return self._unsealed_body(body, self._tools.sealer if tells and not closed else None)
-
-    def _unsealed_body(self, body: bytes, sealer: Sealer | None) -> Steps[Asked]:
-        return (yield from self._unsealed(body, sealer)).body
+        """As `request`, for a server that only counts the body."""
+        return self._asking.counted(body)
 
     @property
     def restores(self) -> bool:
         """Whether traces were put back into the request, which only the model may read."""
-        return self._restored is not None
+        return self._asking.restored is not None
 
     def study(self) -> bool:
         """Learn a little of those traces, in no more than a millisecond; whether there is more.
 
         What is left is learnt when the response starts.
         """
-        return self._restored is not None and self._restored.learn()
-
-    def _opened(self, body: bytes) -> Steps[Asked]:
-        """The body with its seals opened, where the policy lets traces be sealed.
-
-        Where one lacks that its API wants, who hides a trace refuses; else the API says so itself.
-        """
-        closed = self._hides and not self._decision.reasoning.seal
-        found = yield from self._unsealed(body, None if closed else self._tools.sealer)
-        if found.needed:
-            self._reasons.add("seal")
-        return _NEEDED if found.needed and self._hides else found.body
-
-    def _unsealed(self, body: bytes, sealer: Sealer | None) -> Steps[Unsealed]:
-        """The body with its seals opened, or without them; what was in them is known from here on."""
-        found = yield from self._restoring.request(body, sealer)
-        if self._restoring.traces:
-            if self._hides and self._decision.reasoning.overlap != "ignore":
-                self._overlap = Overlap()
-            learn = None if self._overlap is None else self._overlap.learn
-            self._restored = Restored(self._restoring.traces, learn)
-        return found
-
-    def _switches(self, body: bytes, touches: Touch) -> tuple[Switch, ...]:
-        """The switches of the request that touch what is withheld, or one of `touches`."""
-        decision = self._decision
-        if decision.pins != "allow" and not decision.exempt:
-            touches |= Touch.MODEL
-            if decision.reasoning.show != "full":
-                touches |= Touch.TRACE | _BESIDE
-            if decision.logprobs != LogprobTerms():
-                touches |= Touch.ROWS | _BESIDE
-        if not touches:
-            return ()
-        try:
-            return self._codec.switches(body, touches)
-        except WireError:
-            if self._acts:
-                raise
-            return ()
+        restored = self._asking.restored
+        return restored is not None and restored.learn()
 
     def _noise(self, asked: bytes | None) -> RowNoise | None:
         """The noise on rows; None where there shall be none, or nobody knows the question."""
@@ -315,16 +229,16 @@ class Exchange:
         # Only now are the parts of a response made: the app was called in the meantime.
         if self._watches and status < 400:  # an error is told in words, by whom and wherever it arose
             self._drift = Drift()
-        asked, self._asked = self._asked, None
+        asked, self._asking.asked = self._asking.asked, None
         while self.study():
             pass
-        restored = self._restored
+        restored = self._asking.restored
         self._changes = self._acts or restored is not None
-        self._seals = seals = self._sealing(asked) if status < 400 else None
+        self._seals = seals = self._asking.sealing(asked) if status < 400 else None
         chain = Chain(
             self._decision,
             self._tools.makers,
-            self._question.values,
+            self._asking.question.values,
             embeds=self._facts.embeds,
             in_bytes=self._facts.packing == "packed_bytes",
             choices=self._facts.choices,
@@ -334,7 +248,7 @@ class Exchange:
             sealing=seals.begin if seals is not None and seals.place.alone else None,
             restored=restored,
             prompt_tokens=int(self._facts.prompt_bytes / _TOLD_BYTES_PER_TOKEN),
-            overlap=self._overlap,
+            overlap=self._asking.overlap,
         )
         self._reply = Reply(
             self._codec,
@@ -363,13 +277,6 @@ class Exchange:
         """What answers of this format looked like so far."""
         name = self._codec.name
         return self._tools.moulds.setdefault((name, self._watches), Moulds(name))
-
-    def _sealing(self, asked: bytes | None) -> Seals | None:
-        """What seals the traces of the answer, where the policy says so, there is a key and the request was read."""
-        sealer = self._tools.sealer
-        if not (asked is not None and self._hides and self._decision.reasoning.seal and sealer is not None):
-            return None
-        return self._restoring.response(asked, sealer)
 
     def receive(self, data: bytes, now: float) -> bytes:
         """What leaves for a piece of the response; the same object where it is untouched.
@@ -509,8 +416,3 @@ class Exchange:
         drifted = {"unknown_text"} if self._drift is not None and self._drift.paths else set()
         repeated = {"overlap"} if overlap is not None and overlap.repeats else set()
         return drifted | repeated | (inline.alarms if inline is not None else set())
-
-
-def not_allowed(switch: Switch) -> Refusal:
-    """The refusal of a request in which this switch stands; never with its value."""
-    return Refusal(400, "pinned", f"`{switch.pin.name}` {switch.pin.words}")

@@ -386,10 +386,8 @@ def test_a_failure_inside_a_stream_has_the_shape_of_the_format(format: str, stre
 
 
 def test_the_request_asks_for_no_more_than_the_policy_gives() -> None:
-
     body = b'{"model":"m","logprobs":true,"top_logprobs":20,"messages":[]}'
-    made = exchange()
-    made._facts = made._facts._replace(top_logprobs=20)
+    made = exchange(top_logprobs=20)
     assert json.loads(made.request(body))["top_logprobs"] == 2
     assert exchange(decision=SHADOW).request(body) is body
     bounded = exchange(decision=Decision(max_tokens=5, logprobs=LogprobTerms(top=2)))

@@ -15,8 +15,8 @@ from hardening.asgi.inbound import Inbound
 from hardening.asgi.responder import Responder
 from hardening.asgi.response import Response
 from hardening.asgi.watched import Watched
+from hardening.asking import not_allowed
 from hardening.errors import Refused
-from hardening.exchange import not_allowed
 from hardening.facts import Account, Refusal, Usage
 from hardening.observe import LOG
 

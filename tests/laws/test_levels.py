@@ -22,6 +22,7 @@ LEVELS = {
 }
 PARTS = {
     "__main__": "cli",
+    "asking": "exchange",
     "rewrite": "exchange",
     "numbers": "exchange",
     "lanes": "exchange",
