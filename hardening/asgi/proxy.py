@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -16,13 +17,15 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote, unquote_to_bytes
 
 import httpx
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from hardening.asgi.body import ClientGone
 from hardening.asgi.headers import Headers, joined, without
+from hardening.asgi.refusals import refusal_messages
 from hardening.errors import StartError
+from hardening.facts import Refusal
 from hardening.observe import LOG
+from hardening.wire.doors import Doors
 
 T = TypeVar("T")
 
@@ -41,16 +44,20 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _FORWARDED = frozenset({b"host", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
-_UNSENT: dict[
-    type[httpx.TransportError], tuple[int, str]
-] = {  # what an error is called, with the status for it; its own text may hold addresses
-    httpx.ConnectTimeout: (504, "the model server did not answer in time"),
-    httpx.ReadTimeout: (504, "the model server did not answer in time"),
-    httpx.WriteTimeout: (504, "the model server did not take the request in time"),
-    httpx.PoolTimeout: (503, "too many requests are being answered"),
+_LATE = Refusal(504, "internal", "the model server did not answer in time")
+_UNSENT: dict[type[httpx.TransportError], Refusal] = {  # by the error, whose own text may hold addresses
+    httpx.ConnectTimeout: _LATE,
+    httpx.ReadTimeout: _LATE,
+    httpx.WriteTimeout: Refusal(504, "internal", "the model server did not take the request in time"),
+    httpx.PoolTimeout: Refusal(503, "unavailable", "too many requests are being answered", 1.0),
 }
-_UNREACHED = (502, "the model server cannot be reached")
-_UNSENDABLE = (400, "found a path that cannot be passed on, allowed are printable ASCII and no dot segments")
+_UNREACHED = Refusal(502, "internal", "the model server cannot be reached")
+_UNSENDABLE = Refusal(
+    400,
+    "unreadable",
+    "found a path that cannot be passed on, allowed are printable ASCII and no dot segments",
+)
+_RESTED = Refusal(408, "unreadable", "the request body did not come in time")
 _slashes = re.compile(rb"[/\\]").split
 _is_target = re.compile(rb"[!-~]+").fullmatch  # what HTTP allows there (RFC 9112 section 3.2)
 
@@ -64,6 +71,7 @@ class Upstream:
     connect_s: float = 10.0
     silence_s: float = 600.0
     upload_silence_s: float = 60.0  # of a client, whose body holds a connection meanwhile
+    rest_s: float = 1.0  # of a connection, then it is closed: servers do so after as little as 2, and lose what comes then
 
     @classmethod
     def of(cls, url: str, *, connections: int = 512, silence_s: float = 600.0) -> Upstream:
@@ -98,8 +106,13 @@ class Proxy:
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
+        self._doors = Doors()
         # The transport alone: a client would follow redirects, keep cookies and read proxies from the environment.
-        limits = httpx.Limits(max_connections=upstream.connections, max_keepalive_connections=64)
+        limits = httpx.Limits(
+            max_connections=upstream.connections,
+            max_keepalive_connections=64,
+            keepalive_expiry=upstream.rest_s,
+        )
         self._transport = httpx.AsyncHTTPTransport(limits=limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,7 +135,7 @@ class Proxy:
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = self._target(scope)
         if target is None:
-            await _say(send, *_UNSENDABLE)
+            await self._say(scope, send, _UNSENDABLE)
             return
         client = _Client(
             receive, sends=_has_body(scope["headers"]), silence_s=self._upstream.upload_silence_s
@@ -140,11 +153,11 @@ class Proxy:
             except ClientGone:
                 return
             except _RestedError:
-                await _say(send, 408, "the request body did not come in time")
+                await self._say(scope, send, _RESTED)
                 return
             except httpx.TransportError as fault:
                 LOG.warning("the upstream did not answer: %s", type(fault).__name__)
-                await _say(send, *_UNSENT.get(type(fault), _UNREACHED))
+                await self._say(scope, send, _UNSENT.get(type(fault), _UNREACHED))
                 return
             try:
                 await client.unless_gone(_pass_on(response, send))
@@ -168,6 +181,13 @@ class Proxy:
         if segments[0] or b".." in segments or not _is_target(asked):
             return None
         return self._upstream.url.raw_path.rstrip(b"/") + asked
+
+    async def _say(self, scope: Scope, send: Send, refusal: Refusal) -> None:
+        """Answer in the upstream's place, in the shape of the API whose door was asked."""
+        door = self._doors.match(scope["path"])
+        codec = None if door is None else door.codec
+        for message in refusal_messages(codec, refusal, f"req_{secrets.token_hex(8)}"):
+            await send(message)
 
 
 class _RestedError(Exception):
@@ -272,10 +292,3 @@ async def _pass_on(response: httpx.Response, send: Send) -> None:
         async for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _say(send: Send, status: int, message: str) -> None:
-    body = orjson.dumps({"error": {"message": message, "type": "upstream_error", "code": status}})
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

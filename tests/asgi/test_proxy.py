@@ -8,10 +8,10 @@ import json
 import queue
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import uvicorn
@@ -33,9 +33,11 @@ def serving(app: ASGIApp) -> Iterator[int]:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", ws="none"))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        thread.join()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 class Model:
@@ -243,16 +245,62 @@ def test_a_client_that_leaves_takes_its_request_at_the_upstream_with_it(port: in
     assert model.left.get(timeout=WAIT_S) == "gone"
 
 
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A proxy before a port at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        empty = taken.getsockname()[1]
+    with serving(Proxy(Upstream.of(f"http://127.0.0.1:{empty}"))) as port:
+        yield port
+
+
 def test_an_upstream_that_is_not_there_is_a_502_without_its_address(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        nobody = taken.getsockname()[1]
-    with serving(Proxy(Upstream.of(f"http://127.0.0.1:{nobody}"))) as port:
-        told = ask(port, "/v1/chat/completions", "POST", b"{}")
-    assert (told.status, json.loads(told.body)["error"]["code"]) == (502, 502)
-    assert str(nobody).encode() not in told.body
+    with nobody() as port:
+        told = ask(port, "/v1/models")
+    message = "the model server cannot be reached"
+    assert (told.status, json.loads(told.body)) == (502, {"error": {"message": message, "type": "internal"}})
     assert "ConnectError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "told_by"),
+    [
+        ("/v1/chat/completions", lambda body: body["error"]["type"] == "server_error"),
+        ("/v1/messages", lambda body: body["type"] == "error" and body["error"]["type"] == "api_error"),
+        ("/v1beta/models/m:generateContent", lambda body: body["error"]["status"] == "INTERNAL"),
+        ("/api/chat", lambda body: isinstance(body["error"], str)),
+    ],
+)
+def test_an_answer_in_the_upstreams_place_has_the_shape_of_the_api(
+    path: str, told_by: Callable[[dict[str, Any]], bool]
+) -> None:
+    with nobody() as port:
+        told = ask(port, path, "POST", b"{}")
+    assert told.status == 502
+    assert told_by(json.loads(told.body))
+
+
+def test_a_connection_that_rested_is_not_used_again() -> None:
+    """Its server may be closing it, and a request that was sent cannot be sent once more."""
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+    def once(listener: socket.socket) -> None:
+        for _ in range(2):
+            with listener.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+                connection.recv(65536)  # the next request, which is not answered
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(WAIT_S)
+        thread = threading.Thread(target=once, args=(listener,))
+        thread.start()
+        upstream = replace(Upstream.of(f"http://127.0.0.1:{listener.getsockname()[1]}"), rest_s=0.0)
+        with serving(Proxy(upstream)) as port:
+            assert [ask(port, "/x").status for _ in range(2)] == [200, 200]
+        thread.join()
 
 
 @pytest.mark.parametrize(("silence_s", "status"), [(0.2, 504)])
