@@ -59,8 +59,11 @@ class Entrance:
         return "hardened"
 
     def websocket(self, path: str, root: str = "") -> Passage:
-        """What becomes of a websocket: what it says is not read, so it is denied at a door."""
-        return "passed" if self.door(path, root, "") is None or not self._enforced else "blocked"
+        """What becomes of a websocket: what it says is not read, so it is denied at a door, and where others are closed."""
+        closed = self.door(path, root, "") is not None
+        if not closed and not self.leaves_alone(path, root):
+            closed = self._unknown == "block" or self._doors.talked(below_mount(path, root)) is not None
+        return "blocked" if closed and self._enforced else "passed"
 
 
 def below_mount(path: str, root: str) -> str:

@@ -176,13 +176,12 @@ class HardeningMiddleware:
         scope.setdefault(SEATS, ())
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Deny a websocket at a door: what it says is not read here."""
+        """Deny a websocket whose words would have to be read here."""
         service = self._started()
         if self._is_deferred:
             self._expect_admit(scope)
-        in_force = None if service is None else service.in_force
-        shadow = in_force is not None and in_force.policy.mode == "shadow"
-        if shadow or _door(scope, in_force) is None:
+        entrance = _BUILT_IN if service is None else service.in_force.entrance
+        if entrance.websocket(scope["path"], scope.get("root_path", "")) == "passed":
             await self.app(scope, receive, send)
         else:
             await receive()

@@ -194,7 +194,7 @@ class Doors(Strict):
     unknown: Literal["report", "block"] = Field(
         default="report",
         description="What a request other than GET gets at a path that nobody declared: it is passed, and counted "
-        "where the answer looks like a model's, or it is refused.",
+        "where the answer looks like a model's, or it is refused, and so is a websocket.",
         examples=["block"],
     )
     kept: Literal["now", "strictest"] = Field(

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from hardening.wire.codec import CODECS, Codec
-from hardening.wire.side_doors import POSTED, SIDE_DOORS, SideDoors
+from hardening.wire.gateways import behind
+from hardening.wire.side_doors import POSTED, SIDE_DOORS, TALKED, SideDoors
 
 
 class _Known(NamedTuple):
@@ -51,6 +52,8 @@ _KNOWN = (
     _Known("openai/responses", "openai_responses"),
     _Known("/responses/compact", "openai_responses"),
     _Known("v1/responses/compact", "openai_responses"),
+    _Known("codex/responses", "openai_responses"),  # of ChatGPT's backend, which LiteLLM hands on
+    _Known("codex/responses/compact", "openai_responses"),
     _Known("api/chat", "ollama_chat"),
     _Known("api/generate", "ollama_generate"),
     _Known("/embeddings", "openai_embeddings"),
@@ -86,39 +89,19 @@ _COUNTS = (
 )
 
 # Answers that are kept and can be asked for again; `*` is an id, or the rest of one. None: no answer.
+# A leading slash as in `_Known`: some servers take an id without its `resp_`.
 _STORED: dict[str, str | None] = {
     "responses/input_tokens": None,
     "chat/completions/*": "openai_chat",
     "chat/deferred-completion/*": "openai_chat",
     "chat/completions/*/messages": "openai_chat",
     "v1/responses/*": "openai_responses",
+    "/responses/*": "openai_responses",
     "responses/resp_*": "openai_responses",  # below another prefix a page of any site may have such a path
     "responses/*/cancel": "openai_responses",
     "responses/*/input_items": "openai_responses",
 }
 _SIDE = SideDoors(SIDE_DOORS)
-
-# Below these LiteLLM hands on what comes to the server behind: what is said of a whole path holds after them too.
-_GATEWAYS = frozenset(
-    [
-        "anthropic",
-        "azure",
-        "azure_ai",
-        "bedrock",
-        "cohere",
-        "cursor",
-        "gemini",
-        "gigachat",
-        "mistral",
-        "nvidia_nim",
-        "openai",
-        "openai_passthrough",
-        "openrouter",
-        "vertex_ai",
-        "vllm",
-        "watsonx",
-    ]
-)
 
 PASS = "pass"
 
@@ -192,21 +175,22 @@ class Doors:
                 return door
         # A server may also take the path as it stands, with a `?` or an empty parameter for a model's name.
         known = self._known.find(segments) or self._known.find([part for part in path.split("/") if part])
-        behind = segments[1:] if segments and segments[0].lower() in _GATEWAYS else []
-        known = known or self._known.find(behind)
+        handed_on = behind(segments)
+        known = known or self._known.find(handed_on)
         if known is not None or not self._known.doors:
             return known
-        side = _SIDE.find(_lower(segments)) or _SIDE.find(_lower(behind))
+        side = _SIDE.find(_lower(segments)) or _SIDE.find(_lower(handed_on))
         return None if side is None else Door(side if side.startswith("/") else f"/{side}", None)
 
     def stored(self, path: str) -> Door | None:
         """The door of an answer that was kept, for requests that only ask; None as in `match`."""
-        segments = _segments(path)
+        segments = _lower(_segments(path))
         for pattern, format in _STORED.items() if self._known.doors else ():
-            parts = pattern.split("/")
-            ends = [segment.lower() for segment in segments[-len(parts) :]]
-            if len(ends) == len(parts) and all(map(fnmatchcase, ends, parts)):
-                return None if format is None else Door("/" + pattern, CODECS[format], kept=True)
+            parts = pattern.strip("/").split("/")
+            whole = (segments, behind(segments)) if pattern.startswith("/") else (segments[-len(parts) :],)
+            if any(len(ends) == len(parts) and all(map(fnmatchcase, ends, parts)) for ends in whole):
+                name = "/" + pattern.removeprefix("/")
+                return None if format is None else Door(name, CODECS[format], kept=True)
         return None
 
     def counted(self, path: str) -> Door | None:
@@ -216,8 +200,18 @@ class Doors:
 
     def posted(self, path: str) -> Door | None:
         """The door of a request that sends something to a path which apps have pages at; None as in `match`."""
-        whole = "/" + "/".join(_lower(_segments(path)))
-        return Door(whole, None) if self._known.doors and whole in POSTED else None
+        return self._of_whole(path, POSTED)
+
+    def talked(self, path: str) -> Door | None:
+        """The door of a websocket at a path which apps have pages at; None as in `match`."""
+        return self._of_whole(path, TALKED)
+
+    def _of_whole(self, path: str, known: tuple[str, ...]) -> Door | None:
+        segments = _lower(_segments(path))
+        for whole in ("/" + "/".join(segments), "/".join(["", *behind(segments)])):
+            if self._known.doors and whole in known:
+                return Door(whole, None)
+        return None
 
     @property
     def names(self) -> tuple[str, ...]:

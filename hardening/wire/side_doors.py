@@ -17,6 +17,8 @@ from __future__ import annotations
 SIDE_DOORS = (
     # batches, stored answers and conversations, of OpenAI, Anthropic, Mistral and Google
     "v1/files/*/content",
+    "openai/files/*/content",
+    "/files/*/content",
     "v1/threads/runs",
     "v1/threads/*/runs",
     "v1/threads/*/runs/*",
@@ -37,12 +39,16 @@ SIDE_DOORS = (
     "v1/conversations/*/restart",
     "v1beta/interactions",
     "v1beta/interactions/*",
+    "v1beta/interactions/*/cancel",
     "v1beta/batches/*",
     "*:generateContent",  # below no model: that of Google's code assistants
     "*:streamGenerateContent",
     # speech in and out, over websockets for the most part
     "v1/realtime",
     "v1/realtime/*",
+    "/realtime/calls",
+    "/realtime/client_secrets",
+    "/realtime/transcription_sessions",
     # older and other doors of the vendors
     "v1/complete",
     "models/*:predict",
@@ -63,12 +69,14 @@ SIDE_DOORS = (
     "chat/completions/batch",
     "chat/completions/render",
     "chat/completions/derender",
+    "cohere/v2/chat/render",
     "v1/completions/render",
     "v1/completions/derender",
     "v1/messages/render",
     "v1/responses/render",
     "/generative_scoring",
-    "/v1/systemone",
+    "v1/systemone",
+    "/systemone",
     "/v1/decisions",
     "/pooling",
     # SGLang and TGI
@@ -122,7 +130,12 @@ SIDE_DOORS = (
     "ml/v1/deployments/*/text/generation_stream",
     # LiteLLM
     "/interactions",
+    "/interactions/*",
+    "/interactions/*/cancel",
+    "/prompts/test",
+    "/usage/ai/chat",
     "/a2a/**",
+    "/v1/a2a/**",
     "/spend/logs/**",
     "rag/query",
     # Ollama
@@ -134,7 +147,11 @@ POSTED = (
     "/",  # TGI
     "/predict",  # llama.cpp before Vertex AI
     "/v1/score",  # SGLang
+    "/decisions",  # LiteLLM
 )
+
+# And for websockets only, LiteLLM's.
+TALKED = ("/realtime", "/vertex_ai/live")
 
 
 class SideDoors:

@@ -33,6 +33,8 @@ PATHS = [
     "/",
     "/predict",
     "/v1/score",
+    "/realtime",
+    "/raw/realtime",
 ]
 DOORS = 'doors: {unknown: %s, "/raw/*": pass, /api/chat: openai_chat, /converse: bedrock_converse, /v1: openai_chat}\n'
 METHODS = ["GET", "HEAD", "POST", "PUT", "OPTIONS"]
@@ -90,9 +92,10 @@ def test_what_is_sent_to_the_root_is_closed_until_a_policy_opens_it() -> None:
         assert closed.websocket(path) == "passed"
 
 
+@pytest.mark.parametrize("unknown", ["report", "block"])
 @pytest.mark.parametrize("mode", ["enforce", "shadow"])
-def test_websockets_are_treated_as_is_said(mode: str) -> None:
-    text = HIDE + f"mode: {mode}\n" + DOORS % "block"
+def test_websockets_are_treated_as_is_said(mode: str, unknown: str) -> None:
+    text = HIDE + f"mode: {mode}\n" + DOORS % unknown
     entrance = entrance_of(text)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,3 +117,11 @@ def test_websockets_are_treated_as_is_said(mode: str) -> None:
 
     for path in PATHS:
         assert (path, entrance.websocket(path)) == (path, run(talk(path)))
+
+
+def test_a_websocket_at_an_unknown_path_is_closed_with_the_other_unknown_paths() -> None:
+    paths = ["/v1/messages", "/realtime", "/live", "/raw/live"]
+    reported, blocked = entrance_of(HIDE + DOORS % "report"), entrance_of(HIDE + DOORS % "block")
+    assert [reported.websocket(path) for path in paths] == ["blocked", "blocked", "passed", "passed"]
+    assert [blocked.websocket(path) for path in paths] == ["blocked", "blocked", "blocked", "passed"]
+    assert entrance_of(HIDE + "doors: {/realtime: pass}\n").websocket("/realtime") == "passed"

@@ -41,6 +41,8 @@ VECTORS = "openai_embeddings"
         ("/responses", RESPONSES),
         ("/openai/v1/responses", RESPONSES),
         ("/v1/responses/compact", RESPONSES),
+        ("/backend-api/codex/responses", RESPONSES),
+        ("/codex/responses/compact", RESPONSES),
         ("/v1/responses/resp_1", None),
         ("/v1/completions", TEXTS),
         ("/completions", TEXTS),
@@ -154,6 +156,9 @@ def test_kept_answers_have_doors_of_their_own() -> None:
         "/api/responses/resp_1",
         "/openai/v1/responses/resp_1/input_items",
         "/responses/resp_1/cancel",
+        "/responses/bGl0ZWxsbTpj",  # of LiteLLM, without what its ids begin with
+        "/responses/litellm_poll_1",
+        "/openai/responses/7f3a",
     ],
 )
 def test_kept_responses_and_their_items(path: str) -> None:
@@ -164,7 +169,7 @@ def test_kept_responses_and_their_items(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/responses/input_tokens", "/surveys/4/responses/7", "/responses/intro.html"]
+    "path", ["/v1/responses/input_tokens", "/surveys/4/responses/7", "/codex/x/responses/7"]
 )
 def test_what_only_looks_like_a_kept_response_is_left_alone(path: str) -> None:
     """Catches a page of another app that is read as an answer, and a count of tokens that is charged."""
@@ -255,6 +260,17 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ),
         ("/client/v4/accounts/a/ai/run/@cf/org/m", "/accounts/*/ai/run/*/*/*"),
         ("/v1beta/batches/b1", "/v1beta/batches/*"),
+        ("/files/file-1/content", "/files/*/content"),
+        ("/azure/openai/files/file-1/content", "/openai/files/*/content"),
+        ("/prompts/test", "/prompts/test"),
+        ("/usage/ai/chat", "/usage/ai/chat"),
+        ("/v1/a2a/agent/message/send", "/v1/a2a/**"),
+        ("/interactions/i1", "/interactions/*"),
+        ("/interactions/i1/cancel", "/interactions/*/cancel"),
+        ("/laya/v1/systemone", "/v1/systemone"),
+        ("/typesafe/systemone", "/systemone"),
+        ("/cohere/v2/chat/render", "/cohere/v2/chat/render"),
+        ("/vertex-ai/generate", "/generate"),
     ],
 )
 def test_side_doors_are_claimed_and_not_read(path: str, name: str) -> None:
@@ -275,6 +291,10 @@ def test_side_doors_are_claimed_and_not_read(path: str, name: str) -> None:
         "/classify",
         "/predict",
         "/v1/files/f/metadata",
+        "/shop/files/f/content",
+        "/shop/prompts/test",
+        "/decisions",
+        "/realtime",
         "/tokenize",
         "/metrics",
         "/docs",
@@ -286,7 +306,15 @@ def test_what_is_no_side_door_stays_unknown(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "name"), [("/", "/"), ("", "/"), ("//Predict/", "/predict"), ("/v1/score", "/v1/score")]
+    ("path", "name"),
+    [
+        ("/", "/"),
+        ("", "/"),
+        ("//Predict/", "/predict"),
+        ("/v1/score", "/v1/score"),
+        ("/decisions", "/decisions"),
+        ("/vllm/v1/score", "/v1/score"),
+    ],
 )
 def test_what_is_sent_to_words_of_any_app_finds_a_side_door(path: str, name: str) -> None:
     """Catches a server's own door that only a report names."""
@@ -294,6 +322,18 @@ def test_what_is_sent_to_words_of_any_app_finds_a_side_door(path: str, name: str
     assert door is not None
     assert (door.name, door.codec) == (name, None)
     assert Doors(known=False).posted(path) is None
+
+
+def test_a_websocket_at_a_word_of_any_app_finds_a_side_door() -> None:
+    """Catches LiteLLM's other names for `/v1/realtime`, over which a model speaks."""
+    doors = Doors()
+    for path in ("/realtime", "/OpenAI/realtime", "/vertex_ai/live"):
+        door = doors.talked(path)
+        assert door is not None
+        assert door.codec is None
+    for path in ("/live", "/shop/realtime", "/"):
+        assert doors.talked(path) is None
+    assert Doors(known=False).talked("/realtime") is None
 
 
 @pytest.mark.parametrize("path", ["/x", "/api/predict", "/score", "/x/v1/score"])
