@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bench.servers.asks import (
+    QUESTION,
     Ask,
     chat,
     completion,
@@ -46,7 +47,7 @@ def _kept() -> Iterator[Ask]:
     yield from whole_and_stream(responses(MODEL).with_body("logprobs", **rows))
     for path in ("/responses", "/openai/v1/responses"):
         yield replace(responses(MODEL, path=path), name=f"responses at {path}")
-    for path in ("/v1/responses/{id}", "/v1/responses/{id}/input_items"):
+    for path in ("/v1/responses/{id}", "/responses/{id}", "/v1/responses/{id}/input_items"):
         yield Ask(f"GET {path}", "openai_responses", path, None, "GET", after="responses whole")
 
 
@@ -67,6 +68,8 @@ def _passed_through() -> Iterator[Ask]:
 def _others() -> Iterator[Ask]:
     """Doors of LiteLLM's own."""
     body = chat(MODEL).body
+    prompt = f"---\nmodel: {MODEL}\nmax_tokens: 160\n---\n\nUser: {QUESTION}"
+    yield Ask("prompt", "", "/prompts/test", {"dotprompt_content": prompt}, attack=True)
     yield Ask("interactions", "", "/v1beta/interactions", {"model": MODEL, "input": "Why?"}, attack=True)
     yield Ask("spend logs", "", "/spend/logs", None, "GET", attack=True)
     yield Ask(
