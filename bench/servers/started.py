@@ -54,6 +54,7 @@ def litellm(behind: str, *, hardened: bool) -> Started:
         "model_list:\n"
         "  - model_name: pattern\n"
         f"    litellm_params: {{model: hosted_vllm/pattern, api_base: '{behind}/v1', api_key: none}}\n"
+        "router_settings: {disable_cooldowns: true}\n"  # what one request breaks is still asked for by the next
         "general_settings:\n"
         "  pass_through_endpoints:\n"
         f"    - {{path: /raw/v1, target: '{behind}/v1', include_subpath: true}}\n",
