@@ -238,6 +238,19 @@ def test_a_body_that_rests_gives_its_connection_back(model: Model) -> None:
             assert ask(port, "/echo").status == 200
 
 
+def test_where_all_connections_are_taken_a_client_is_told_to_come_again(model: Model) -> None:
+    model.go.clear()
+    with serving(model.app) as behind:
+        upstream = replace(Upstream.of(f"http://127.0.0.1:{behind}/base", connections=1), connect_s=0.2)
+        with serving(Proxy(upstream)) as port, asking(port, "/slow", "POST", b"{}") as response:
+            assert response.read1() == b"data: 1\n\n"
+            told = ask(port, "/v1/chat/completions", "POST", b"{}")
+            assert (told.status, told.headers["retry-after"]) == (503, "1")
+            assert "x-should-retry" not in told.headers
+            model.go.set()
+            assert response.read() == b"data: 2\n\n"
+
+
 def test_a_client_that_leaves_takes_its_request_at_the_upstream_with_it(port: int, model: Model) -> None:
     model.go.clear()
     with asking(port, "/slow", "POST", b"{}") as response:
