@@ -14,6 +14,7 @@ from hardening.wire.codec import CODECS
 
 SSE, NDJSON = b"text/event-stream", b"application/x-ndjson"
 TRACE = "Tom has 5 apples. He gives 2 away, so 5 - 2 = 3 are left. Let me check: 3 + 2 = 5."
+TRACED = -(-len(TRACE) // 4)  # the tokens that its bytes come to
 SUMMARY = "Subtracted what was given away."
 ANSWER = "Tom has three apples left."
 

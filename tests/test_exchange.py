@@ -19,6 +19,7 @@ from tests.exchanges import (
     SUMMARY,
     TOOLS,
     TRACE,
+    TRACED,
     USAGE,
     chat_stream,
     chunk,
@@ -39,7 +40,7 @@ def test_a_chat_stream_is_summarised_before_its_answer(field: str) -> None:
     assert out.index(SUMMARY.encode()) < out.index(b"Tom has"[:3])
     assert len(deltas(out)) == 1 + 1 + len(words(ANSWER)) + 2  # role, summary, answer, finish, usage
     assert out.endswith(DONE)
-    assert (settled.usage, settled.source, settled.changed) == (Usage(9, 40, 0), "usage", ("reasoning",))
+    assert (settled.usage, settled.source, settled.changed) == (Usage(9, 40, TRACED), "usage", ("reasoning",))
 
 
 def test_a_messages_stream_is_summarised_in_its_block_without_a_signature() -> None:
@@ -54,7 +55,7 @@ def test_a_messages_stream_is_summarised_in_its_block_without_a_signature() -> N
         "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
         == ANSWER
     )  # type: ignore[attr-defined]
-    assert settled.usage == Usage(9, 40, 0)
+    assert settled.usage == Usage(9, 40, TRACED)
 
 
 @pytest.mark.parametrize("decision", [SHADOW, EXEMPT, Decision()])
@@ -63,7 +64,7 @@ def test_where_nothing_acts_every_piece_is_the_same_object(decision: Decision) -
     for piece in chat_stream():
         assert made.receive(piece, 0.0) is piece
     assert made.end(0.0) == b""
-    assert made.settlement().usage == Usage(9, 40, 0)
+    assert made.settlement().usage == Usage(9, 40, TRACED)
     assert made.treatment == {}
 
 

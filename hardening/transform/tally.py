@@ -18,6 +18,7 @@ class Tally:
 
     __slots__ = (
         "_bytes_per_token",
+        "_completion_told",
         "_prompt_bytes",
         "_prompt_named",
         "_seen",
@@ -31,7 +32,7 @@ class Tally:
         self._prompt_bytes = prompt_bytes
         self._bytes_per_token = bytes_per_token
         self._seen: Usage | None = None
-        self._prompt_named = False
+        self._prompt_named = self._completion_told = False
         self.bytes = 0  # of all that the model wrote
         self.reasoning_bytes = 0  # of these, the trace
         self.finished = False
@@ -68,6 +69,8 @@ class Tally:
         """Take the later count; one that the later frame leaves out keeps its value, a prompt never shrinks to 0."""
         old, new = self._seen or Usage(), event.usage
         self._prompt_named = self._prompt_named or event.prompt
+        # Who counts the trace apart leaves out what is zero.
+        self._completion_told = self._completion_told or event.completion or event.apart
         reasoning = new.reasoning or old.reasoning
         last = new if event.completion else old
         completion = last.completion
@@ -99,21 +102,19 @@ class Tally:
     def usage(self) -> Usage:
         """The upstream's count; by the bytes where it gave none.
 
-        A stream that was ended before its finish may hold only a first count: then the larger of
-        the two stands, since hidden and cut tokens cost as well.
+        A stream that was ended before its finish may hold only a first count, and some usage counts the prompt
+        alone: then the larger of the two stands, since hidden and cut tokens cost as well. Where no count of a
+        trace stands beside one that passed, it is ours, within the completion.
         """
         self._catch_up()
         counted, seen = self.counted, self._seen
         if seen is None:
             return counted if self.bytes else Usage()
-        if self.finished:
-            prompt = seen.prompt if self._prompt_named else counted.prompt
-            return Usage(prompt, seen.completion, seen.reasoning)
-        return Usage(
-            seen.prompt or counted.prompt,
-            max(seen.completion, counted.completion),
-            max(seen.reasoning, counted.reasoning),
-        )
+        prompt = seen.prompt if self._prompt_named and self.finished else seen.prompt or counted.prompt
+        if self.finished and self._completion_told:
+            reasoning = seen.reasoning or min(seen.completion, counted.reasoning)
+            return Usage(prompt, seen.completion, reasoning)
+        return Usage(prompt, max(seen.completion, counted.completion), max(seen.reasoning, counted.reasoning))
 
     def _tokens(self, size: int) -> int:
         return math.ceil(size / self._bytes_per_token)

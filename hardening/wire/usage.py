@@ -9,7 +9,8 @@ import orjson
 from hardening.events import UsageSeen
 from hardening.facts import Usage
 
-_PROMPT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count")
+_GEMINI_PROMPT = ("promptTokenCount", "prompt_token_count")
+_PROMPT = ("prompt_tokens", "input_tokens", *_GEMINI_PROMPT)
 # Anthropic counts what was cached apart, Cohere pictures.
 _CACHED = ("cache_creation_input_tokens", "cache_read_input_tokens", "image_tokens")
 _COMPLETION = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count")
@@ -19,7 +20,8 @@ _ALONE = ("totalTokenCount", "total_token_count")  # without another count all o
 _TOTAL = ("total_tokens", *_ALONE)
 # Gemini counts these apart: the trace always, what its own tools read where the total shows it.
 _THOUGHTS = ("thoughtsTokenCount", "thoughts_token_count")
-_APART = ("candidatesTokenCount", "candidates_token_count", *_THOUGHTS)
+# Its usage leaves out what is zero, so its prompt alone says that nothing is completed.
+_APART = (*_GEMINI_PROMPT, "candidatesTokenCount", "candidates_token_count", *_THOUGHTS)
 _TOOL_PROMPT = ("toolUsePromptTokenCount", "tool_use_prompt_token_count")
 
 # What may stay beside counts that are coarse: of the prompt, which the caller knows, and of what he chose.

@@ -11,7 +11,7 @@ from hardening.facts import Charge, Lease
 from hardening.state import Evidence, MemoryStore
 from hardening.testing import harden
 from tests.asgi.driver import ask, replies, run
-from tests.exchanges import ANSWER, TRACE
+from tests.exchanges import ANSWER, TRACE, TRACED
 from tests.laws.formats import CHAT, FORMATS, GEMINI, MESSAGES, RESPONSES, Format
 
 UNITS = ("tokens", "prompt", "completion", "reasoning", "requests", "logprob_values")
@@ -88,10 +88,10 @@ def whole(format: Format, name: str, usage: object) -> bytes:
         (CHAT, "usage", {"prompt_tokens": 9, "completion_tokens": 40, "reasoning_tokens": 30}, 9, 40, 30),
         (CHAT, "usage", {"prompt_tokens": 9, "completion_tokens": 10, "total_tokens": 49, "completion_tokens_details": {"reasoning_tokens": 30}}, 9, 40, 30),
         (RESPONSES, "usage", {"input_tokens": 9, "output_tokens": 40, "output_tokens_details": {"reasoning_tokens": 30}}, 9, 40, 30),
-        (MESSAGES, "usage", {"input_tokens": 2, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 3, "output_tokens": 40}, 9, 40, 0),
+        (MESSAGES, "usage", {"input_tokens": 2, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 3, "output_tokens": 40}, 9, 40, TRACED),
         (MESSAGES, "usage", {"input_tokens": 9, "output_tokens": 40, "output_tokens_details": {"thinking_tokens": 30}}, 9, 40, 30),
         (GEMINI, "usageMetadata", {"promptTokenCount": 9, "candidatesTokenCount": 10, "thoughtsTokenCount": 30, "totalTokenCount": 49}, 9, 40, 30),
-        (GEMINI, "usageMetadata", {"promptTokenCount": 5, "toolUsePromptTokenCount": 4, "candidatesTokenCount": 40, "totalTokenCount": 49}, 9, 40, 0),
+        (GEMINI, "usageMetadata", {"promptTokenCount": 5, "toolUsePromptTokenCount": 4, "candidatesTokenCount": 40, "totalTokenCount": 49}, 9, 40, TRACED),
     ],
 )  # fmt: skip
 def test_each_spelling_is_settled_with_reasoning_inside_or_beside(
@@ -100,6 +100,30 @@ def test_each_spelling_is_settled_with_reasoning_inside_or_beside(
     found = settled(format, whole(format, name, usage))
     assert (found["prompt"], found["completion"], found["reasoning"]) == (prompt, completion, reasoning)
     assert found["tokens"] == prompt + completion
+
+
+@pytest.mark.parametrize("count", [None, -5, 2**60, 1e300, "many", [40], {"all": 40}, True])
+@pytest.mark.parametrize(
+    ("format", "prompt", "completion"),
+    [
+        (CHAT, "prompt_tokens", "completion_tokens"),
+        (RESPONSES, "input_tokens", "output_tokens"),
+        (MESSAGES, "input_tokens", "output_tokens"),
+    ],
+    ids=["chat", "responses", "messages"],
+)
+def test_a_usage_that_holds_no_count_of_the_answer_leaves_that_to_ours(
+    format: Format, prompt: str, completion: str, count: object
+) -> None:
+    """Catches an answer that is free because its server counted its prompt alone."""
+    found = settled(format, whole(format, "usage", {prompt: 9, completion: count}))
+    assert found["prompt"] == 9
+    assert found["completion"] >= (len(TRACE) + len(ANSWER)) / 4
+
+
+def test_geminis_usage_leaves_out_what_is_zero() -> None:
+    found = settled(GEMINI, whole(GEMINI, "usageMetadata", {"promptTokenCount": 9, "totalTokenCount": 9}))
+    assert (found["prompt"], found["completion"]) == (9, 0)
 
 
 @pytest.mark.parametrize(

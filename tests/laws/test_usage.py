@@ -17,6 +17,7 @@ from tests.exchanges import (
     DONE,
     HIDDEN,
     TRACE,
+    TRACED,
     chunk,
     exchange,
     gemini_event,
@@ -140,7 +141,7 @@ def test_a_count_in_each_chunk_tells_no_word_at_which_it_passes_a_step(show: str
     end = [chunk({}, finish="stop", usage=used(99)), chunk({}, usage=used(99)), DONE]
     out, settlement = run([*frames, *end], decision=counting("round", show))
     assert numbers(out) == {9, 128, 137}
-    assert settlement.usage == Usage(9, 99, 0)
+    assert settlement.usage == Usage(9, 99, TRACED)
     assert numbers(run([*frames, *end], decision=counting("drop", show))[0]) == {9}
 
 

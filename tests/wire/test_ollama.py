@@ -18,6 +18,7 @@ from tests.exchanges import (
     SUMMARISED,
     SUMMARY,
     TRACE,
+    TRACED,
     exchange,
     line,
     ollama_chat_stream,
@@ -56,7 +57,7 @@ def test_a_summary_stands_where_the_trace_stood_before_the_answer(format: str) -
     assert (said(out, "thinking"), said(out, text)) == (SUMMARY, ANSWER)
     told = [bool(value.get("message", value).get("thinking")) for value in values(out)]
     assert told.index(True) < len(values(out)) - len(words(ANSWER)) - 1
-    assert (settled.usage, settled.source) == (Usage(9, 40), "usage")
+    assert (settled.usage, settled.source) == (Usage(9, 40, TRACED), "usage")
     assert [value["done"] for value in values(out)] == [False] * (len(values(out)) - 1) + [True]
     if format == CHAT:  # which a client demands in every line
         assert {value["message"]["role"] for value in values(out)} == {"assistant"}
@@ -174,7 +175,7 @@ def test_lines_that_call_themselves_something_else(kind: bytes, size: int) -> No
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
     out = b"".join(made.receive(piece, 0.0) for piece in pieces) + made.end(0.0)
     assert (said(out, "content"), said(out, "thinking")) == (ANSWER, "")
-    assert made.settlement().usage == Usage(9, 40)
+    assert made.settlement().usage == Usage(9, 40, TRACED)
 
 
 def test_tags_in_lines_that_call_themselves_one_text_are_split_as_in_a_stream() -> None:
