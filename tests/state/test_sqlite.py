@@ -542,6 +542,16 @@ def test_an_account_takes_no_more_than_two_kib(make: Any, tmp_path: Path) -> Non
     assert (tmp_path / "state.db").stat().st_size / 2000 <= 2048
 
 
+def test_no_two_leases_have_one_name_however_long_the_clock_stands_still(make: Any) -> None:
+    """Catches names by chance: two workers met once in some thousand schedules, and a call failed."""
+    ledgers = []
+    for store in (make(), make()):
+        store.inner.open()
+        ledgers.append(store.inner._desk.ledger)
+    names = [ledger._token(1000.0) for _ in range(20_000) for ledger in ledgers]
+    assert len({*names}) == len(names)
+
+
 def test_the_log_is_cut_when_nobody_writes(make: Any, tmp_path: Path) -> None:
     store = make()
     keeper, connection = keeper_of(store, 1000)

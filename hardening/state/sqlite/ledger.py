@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
@@ -34,7 +32,7 @@ OVERFLOW = "overflow"
 
 _SWEPT = 16  # leases that one call lets run out; each takes some 20 us
 _TICKS_PER_S = 100_000
-_NUMBER_BITS = 15  # below 48 bits of ticks, until the year 2059
+_GIVER_BITS = 15  # below 48 bits of ticks, until the year 2059
 _NEW = Standing()
 _UPDATE = "update scopes set requests = ?, seen_at = ?, whole_at = ?, leases = ?, buckets = ? where id = ?"
 
@@ -44,6 +42,7 @@ _MARKS = (
     "select until, band, risk from flags where key = ?1 and until > ?2"
     " union all select until, null, null from blocks where key = ?1 and until > ?2"
 )
+_NEXT_GIVER = "insert into facts values ('givers', 1) on conflict (name) do update set value = value + 1 returning value"
 _MODELS = "select count(*) from scopes where key > ? and key < ?"
 _FORGET_MODELS = "delete from scopes where key > ? and key < ? and leases = 0 and whole_at <= ?"
 
@@ -72,7 +71,8 @@ class Ledger:
         self._lease_s = lease_s
         # No lease of any process runs out before; so nobody looks for one until then.
         self._due_at = 0.0
-        self._numbers = itertools.count(secrets.randbits(_NUMBER_BITS))
+        self._giver: int | None = None  # what tells the leases of this ledger from those of others
+        self._tick = 0
 
     def begin(self) -> None:
         """Begin to write; raises `sqlite3.OperationalError` where somebody else does."""
@@ -84,7 +84,7 @@ class Ledger:
 
     def rollback(self) -> None:
         """Forget what was written since `begin`."""
-        self._due_at = 0.0
+        self._due_at, self._giver = 0.0, None
         if self.connection.in_transaction:
             self._run("rollback")
 
@@ -225,10 +225,14 @@ class Ledger:
     def _token(self, now: float) -> int:
         """What no other lease of any process is called, ever: it would be settled in that one's place.
 
-        Only one process at a time is here, so the moment tells processes apart, and where a clock
-        stands still a number. Tokens grow, so leases lie in the file as they were given out.
+        The number of the giver tells processes apart, and where a clock stands still ticks run ahead of it. Tokens
+        of a process grow, so leases lie in the file nearly as they were given out.
         """
-        return int(now * _TICKS_PER_S) << _NUMBER_BITS | next(self._numbers) & ((1 << _NUMBER_BITS) - 1)
+        if self._giver is None:
+            ((number,),) = self._run(_NEXT_GIVER).fetchall()
+            self._giver = number & ((1 << _GIVER_BITS) - 1)
+        self._tick = max(int(now * _TICKS_PER_S), self._tick + 1)
+        return self._tick << _GIVER_BITS | self._giver
 
     # -- rows
 
