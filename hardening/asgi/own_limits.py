@@ -25,6 +25,7 @@ from hardening.state import ReadableStore
 
 _METHODS = frozenset({"GET", "HEAD"})
 _QUERY_BYTES = 1024
+_LONGEST_S = 2**53  # what every reader of JSON takes; a debt that a server has miscounted may last longer
 _STRANGER = Refusal(
     401,
     "unauthenticated",
@@ -130,5 +131,5 @@ def _row(state: LimitState) -> dict[str, object]:
     row: dict[str, object] = {"unit": limit.unit, "by": limit.by, "limit": int(limit.burst)}
     if limit.unit == "streams":
         return row | {"remaining": int(state.remaining)}
-    waits_s = math.ceil(state.reset_s)
+    waits_s = math.ceil(min(state.reset_s, _LONGEST_S))
     return row | {"per_s": limit.per_s, "remaining": int(state.remaining), "reset_s": waits_s}

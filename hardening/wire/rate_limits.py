@@ -15,6 +15,9 @@ from hardening.facts import LimitState, Unit
 
 Headers = list[tuple[bytes, bytes]]
 
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+"""The last second that can be written; a debt that a server has miscounted may last longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
@@ -69,7 +72,8 @@ def _as_duration(seconds: float, wall: float) -> str:
 
 def _as_time(seconds: float, wall: float) -> str:
     """As RFC 3339 has it, in UTC."""
-    told = datetime.fromtimestamp(wall + seconds, UTC).isoformat(timespec="seconds")  # a quarter of strftime
+    at = datetime.fromtimestamp(min(wall + seconds, _LAST), UTC)
+    told = at.isoformat(timespec="seconds")  # a quarter of strftime
     return told.removesuffix("+00:00") + "Z"
 
 

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from hardening.facts import Account
+from hardening.facts import Account, Limit
+from hardening.state import MemoryStore
 from hardening.testing import harden
 from tests.asgi.chat import BODY, PLAIN_JSON
 from tests.asgi.driver import LoopClock, ask, replies, run
@@ -142,6 +143,16 @@ def test_no_tokens_are_told_where_answers_do_not_tell_theirs() -> None:
     plain, hidden = asked(POLICY, "acct_7"), asked(POLICY + "rules: [{name: r, usage: drop}]\n", "acct_7")
     assert (b'"tokens"' in plain.body, b'"tokens"' in hidden.body) == (True, False)
     assert b'"requests"' in hidden.body
+
+
+def test_a_debt_that_no_number_of_json_holds_is_told_as_the_largest() -> None:
+    store, year = MemoryStore(), 3660 * 86_400.0
+    limit = Limit("year", "tokens", 1.0, year, 1.0)
+    store.saw_spent(limit, "account:acct_7", 2.0**53, 0.0)
+    policy = "version: 1\nlimits: {year: {tokens: 1, per: 3660d}}\ndefaults: {limits: [year]}\n"
+    answer = asked(policy + "accounts: {limits_path: /v1/limits}\n", "acct_7", state=store)
+    assert answer.status == 200
+    assert json.loads(answer.body)["limits"][0]["reset_s"] == 2**53
 
 
 def test_a_fault_of_the_apps_says_nothing_of_it() -> None:

@@ -42,6 +42,13 @@ def test_anthropic_style_says_when_and_knows_more_units() -> None:
     assert reset.timestamp() == WALL + 60
 
 
+@pytest.mark.parametrize("format", ["anthropic_messages", "openai_chat"])
+def test_a_debt_that_outlasts_the_calendar_can_be_told(format: str) -> None:
+    """Catches a refusal that ends as an error, where a server once said that it wrote 2 ** 53 tokens."""
+    headers = told(format, LimitState(MINUTE, 0.0, 2.0**53 * 60))
+    assert headers.get("anthropic-ratelimit-tokens-reset", "9999-12-31T23:59:59Z") == "9999-12-31T23:59:59Z"
+
+
 def test_the_limit_with_the_least_left_is_told() -> None:
     """Catches a caller who is told of a full minute while his day is over."""
     headers = told("openai_chat", LimitState(MINUTE, 120_000, 0.0), LimitState(DAY, 7, 86_000.0))
