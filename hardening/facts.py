@@ -245,11 +245,12 @@ class Admission(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """Tokens of one exchange; `completion` always includes `reasoning`."""
+    """Tokens of one exchange, and vectors; `completion` always includes `reasoning`."""
 
     prompt: int = 0
     completion: int = 0
     reasoning: int = 0
+    embeddings: int = 0
 
 
 @dataclass(frozen=True, slots=True)

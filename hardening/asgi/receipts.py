@@ -25,13 +25,15 @@ class Spent:
 
 
 def usage_of(case: Case, settlement: Settlement, status: int) -> Usage:
-    """What is charged: the server's count, else ours; an answer that failed has cost no tokens."""
+    """What is charged: the server's count, else ours, and no fewer vectors than were asked; a failed answer has cost none."""
     if status >= 400 and settlement.source == "none":
         return Usage()
     counted = settlement.usage
+    if case.facts.embeds:
+        counted = counted._replace(embeddings=max(counted.embeddings, case.facts.choices))
     if counted.prompt:
         return counted
-    return Usage(case.prompt_tokens, counted.completion, counted.reasoning)
+    return counted._replace(prompt=case.prompt_tokens)
 
 
 def receipt_of(case: Case, service: Service, spent: Spent) -> Receipt:

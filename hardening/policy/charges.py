@@ -130,6 +130,7 @@ def settled(reserved: Charges, usage: Usage) -> tuple[Charge, ...]:
         "reasoning": usage.reasoning,
         "logprob_values": usage.completion * reserved.rows,
         "streams": 0,
+        "embeddings": usage.embeddings,
     }
     return tuple(
         charge._replace(amount=used[unit] * reserved.factor)

@@ -102,7 +102,12 @@ class LimitSpec(Strict):
         " is asked for no fewer, so these count; else as many as were asked. A value that was given before counts again.",
         examples=["100k"],
     )
-    embeddings: Amount | None = Field(default=None, description="Embedding vectors.", examples=["10k"])
+    embeddings: Amount | None = Field(
+        default=None,
+        description="Embedding vectors: as many as are asked for, or as come where these are more. One that comes in two"
+        " types counts twice.",
+        examples=["10k"],
+    )
     per: Seconds | None = Field(
         default=None,
         description="The time in which that many come back; only `streams` does without.",

@@ -36,7 +36,7 @@ Merge = Callable[[Terms, Terms], Terms]
 _FACETS: dict[str, Facet] = {
     "account": lambda asked: (asked.account.id, asked.account.org or asked.account.id),
     "group": lambda asked: asked.groups,
-    "model": lambda asked: (asked.facts.model.casefold(),),
+    "model": lambda asked: (asked.facts.model.strip().casefold(),),
     "door": lambda asked: (asked.facts.door, asked.facts.format),
     "client": lambda asked: (asked.facts.client,),
 }

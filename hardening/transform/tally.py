@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from hardening.errors import WireError
-from hardening.events import Event, Finish, Reasoning, Text, Tool, UsageSeen
+from hardening.events import Event, Finish, Reasoning, Text, Tool, UsageSeen, Vector
 from hardening.facts import Usage
 from hardening.wire.scan import read_json
 from hardening.wire.usage import usage_seen
@@ -26,6 +26,7 @@ class Tally:
         "finished",
         "reasoning_bytes",
         "unread",
+        "vectors",
     )
 
     def __init__(self, *, prompt_bytes: int, bytes_per_token: float) -> None:
@@ -35,6 +36,7 @@ class Tally:
         self._prompt_named = self._completion_told = False
         self.bytes = 0  # of all that the model wrote
         self.reasoning_bytes = 0  # of these, the trace
+        self.vectors = 0
         self.finished = False
         self.unread: bytes | None = None  # a usage object that came later than all that was fed here
 
@@ -50,6 +52,8 @@ class Tally:
             self.bytes += event.chars
         elif isinstance(event, Finish):
             self.finished = True
+        elif isinstance(event, Vector):
+            self.vectors += 1
         elif isinstance(event, UsageSeen):
             self._catch_up()
             self._see(event)
@@ -100,7 +104,7 @@ class Tally:
 
     @property
     def usage(self) -> Usage:
-        """The upstream's count; by the bytes where it gave none.
+        """The upstream's count; by the bytes where it gave none. With the vectors that came.
 
         A stream that was ended before its finish may hold only a first count, and some usage counts the prompt
         alone: then the larger of the two stands, since hidden and cut tokens cost as well. Where no count of a
@@ -109,12 +113,13 @@ class Tally:
         self._catch_up()
         counted, seen = self.counted, self._seen
         if seen is None:
-            return counted if self.bytes else Usage()
+            return counted if self.bytes else Usage(embeddings=self.vectors)
         prompt = seen.prompt if self._prompt_named and self.finished else seen.prompt or counted.prompt
         if self.finished and self._completion_told:
             reasoning = seen.reasoning or min(seen.completion, counted.reasoning)
-            return Usage(prompt, seen.completion, reasoning)
-        return Usage(prompt, max(seen.completion, counted.completion), max(seen.reasoning, counted.reasoning))
+            return Usage(prompt, seen.completion, reasoning, self.vectors)
+        completion, reasoning = counted.completion, counted.reasoning
+        return Usage(prompt, max(seen.completion, completion), max(seen.reasoning, reasoning), self.vectors)
 
     def _tokens(self, size: int) -> int:
         return math.ceil(size / self._bytes_per_token)

@@ -141,6 +141,28 @@ def test_log_probabilities_are_settled_by_what_was_asked_for_each_token(
     assert settled(CHAT, CHAT.whole, **asked).get("logprob_values") == values
 
 
+ASKED_VECTORS = 5
+
+
+@pytest.mark.parametrize(
+    ("came", "status", "settled"), [(5, 200, 5), (3, 200, 5), (20, 200, 20), (0, 500, 0)]
+)
+def test_vectors_are_settled_as_asked_or_as_came_whichever_are_more_and_none_of_an_error(
+    came: int, status: int, settled: int
+) -> None:
+    """Catches a body that nobody knows to hold many texts, and vectors charged that no server gave."""
+    rows = [{"object": "embedding", "index": at, "embedding": [0.5, 0.25]} for at in range(came)]
+    body = {"object": "list", "data": rows, "model": "m", "usage": {"prompt_tokens": 9, "total_tokens": 9}}
+    answer = json.dumps(body if status == 200 else {"error": {"message": "no"}}).encode()
+    store = Settled()
+    app = replies([answer], kind=b"application/json", status=status)
+    policy = "version: 1\nlimits: {vectors: {embeddings: 1k, per: 1h}}\ndefaults: {limits: [vectors]}\n"
+    hardened = harden(app, policy, state=store, identify=lambda scope: "acct_7")
+    asked = json.dumps({"model": "m", "input": ["text"] * ASKED_VECTORS}).encode()
+    assert run(ask(hardened, asked, path="/v1/embeddings")).status == status
+    assert store.counts == {"vectors": settled}
+
+
 def test_a_stream_whose_count_stands_in_groqs_own_field_is_settled_by_it() -> None:
     last = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     choices = [{"index": 0, "delta": {}, "finish_reason": "stop"}]

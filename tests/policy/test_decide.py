@@ -123,6 +123,7 @@ def test_nobody_is_exempt_for_one_of_several_models() -> None:
     [
         ("model: 'glass-*'", {"model": "glass-1"}, "a", True),
         ("model: 'glass-*'", {"model": "GLASS-1"}, "a", True),
+        ("model: 'glass-*'", {"model": " glass-1"}, "a", True),
         ("model: 'glass-*'", {"model": "other"}, "a", False),
         ("model: [x, 'a*b*c']", {"model": "a-b-b-c"}, "a", True),
         ("model: 'a*b*bc'", {"model": "abc"}, "a", False),
