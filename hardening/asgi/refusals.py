@@ -67,6 +67,8 @@ def limit_refusal(admission: Admission, limits: tuple[Limit, ...], *, hides_leng
         wait_s = math.ceil(wait_s / step_s) * step_s
     kind: RefusalKind = "rate_limit" if limit.per_s < _QUOTA_S and wait_s is not None else "quota"
     what = "a limit that all callers share" if limit.by == "all" else f"the limit of {_amount(limit)}"
+    if wait_s is None and limit.unit != "streams":  # however long somebody waits
+        return Refusal(429, kind, f"the request may need more than {what} ever gives", None)
     return Refusal(429, kind, f"{what} is used up", wait_s)
 
 

@@ -30,6 +30,13 @@ def test_the_limit_is_named_in_plain_words(unit: Unit, amount: float, per_s: flo
     assert refused(unit, amount, per_s)[1] == f"the limit of {words} is used up"
 
 
+def test_who_asks_for_more_than_a_whole_limit_is_told_so() -> None:
+    """Catches a caller who waits for a limit that is whole, and was never used."""
+    words = "the request may need more than the limit of 60,000 tokens per minute ever gives"
+    assert refused("tokens", 60_000, 60, None) == ("quota", words)
+    assert refused("streams", 1, 1, None)[1] == "the limit of 1 stream at once is used up"
+
+
 def test_what_all_callers_share_is_refused_without_a_figure() -> None:
     """Catches a caller who reads off what an operator sells to all of them together."""
     limit = Limit("l", "requests", 5000, 60.0, 5000, by="all")
