@@ -207,8 +207,9 @@ def _columns(value: dict) -> Iterator[dict]:
     """The rows of a text completion, which it has as parallel lists."""
     values, tops = value.get("token_logprobs"), value.get("top_logprobs")
     if isinstance(values, list) and isinstance(tops, list):
-        for logprob, top in zip(values, tops, strict=True):
-            yield {"logprob": logprob, "top_logprobs": [{"logprob": one} for one in (top or {}).values()]}
+        for logprob, top in zip(values, tops, strict=False):  # an odd body may have more of one
+            others = top.values() if isinstance(top, dict) else ()
+            yield {"logprob": logprob, "top_logprobs": [{"logprob": one} for one in others]}
 
 
 def _gemini_rows(value: dict) -> Iterator[dict]:
@@ -223,8 +224,8 @@ def _gemini_rows(value: dict) -> Iterator[dict]:
 def _is_beyond(row: dict, top: int | None, step: float) -> bool:
     if top is None:
         return False
-    alternatives = row["top_logprobs"] or []
+    alternatives = objects(row, "top_logprobs")
     if top == 0 or len(alternatives) > top:
         return True
-    values = [one["logprob"] for one in [row, *alternatives] if isinstance(one["logprob"], float)]
+    values = [one["logprob"] for one in [row, *alternatives] if isinstance(one.get("logprob"), float)]
     return step > 0 and any(abs(value / step - round(value / step)) > 1e-6 for value in values)

@@ -339,6 +339,22 @@ def test_a_stream_that_lost_its_blank_lines_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("format", "values", "texts"),
+    [
+        ("anthropic_messages", [{"type": "content_block_delta", "delta": {"text": "a"}}], {0: "a"}),
+        ("anthropic_messages", [{"type": "content_block_start"}, {"type": "message", "content": [{"text": "a"}]}], {0: "a"}),
+        ("openai_chat", [{"choices": [{"message": {"content": ["a", {"text": "b"}]}}]}], {0: "ab"}),
+        ("openai_chat", [{"choices": [{"delta": "a"}]}, {"choices": [{"delta": {"content": "b"}}]}], {0: "b"}),
+        ("openai_responses", [{"type": "response.output_item.done"}, {"type": "response.output_text.delta", "delta": "a"}], {0: "a"}),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_shape_ends_no_run(format: str, values: list[object], texts: Row) -> None:
+    """Catches a reader that takes a field for given: one such recording would leave a run without any claim."""
+    body = "".join(f"data: {json.dumps(value)}\n\n" for value in values)
+    assert read_answer(format, body.encode()).texts == texts
+
+
+@pytest.mark.parametrize(
     ("text", "rest"),
     [
         ("<think>a</think>b", " b"),
@@ -379,3 +395,14 @@ def test_rows_beyond_the_policy_are_told(top: int | None, step: float, beyond: i
     columns = {"tokens": ["Three"], "token_logprobs": [-0.31], "top_logprobs": [{"Two": -1.37}]}
     assert rows_beyond(json.dumps({"choices": [{"logprobs": columns}]}).encode(), top, step) == beyond
     assert rows_beyond(gemini({"text": "Three"}, logprobsResult=LISTS).encode(), top, step) == beyond
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"content": [{"logprob": -0.5, "top_logprobs": ["a", {"token": "b"}]}]},
+        {"token_logprobs": [-0.5, -0.25], "top_logprobs": [[]]},
+    ],
+)
+def test_rows_of_another_shape_end_no_run(rows: Row) -> None:
+    assert rows_beyond(chat({}, logprobs=rows).encode(), 5, 0.25) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from bench.corpus.dialects import (
     anthropic_messages,
     cohere_embed,
@@ -40,9 +42,10 @@ DIALECTS: dict[str, Dialect] = {
 
 
 def read_answer(format: str, body: bytes) -> Answer:
-    """What a client of `format` shows of a body."""
+    """What a client of `format` shows of a body; of a value in another shape, what stands before that."""
     answer = Answer()
     for value in documents(body):
         if isinstance(value, dict):
-            DIALECTS[format].read(value, answer)
+            with suppress(LookupError, TypeError, AttributeError):
+                DIALECTS[format].read(value, answer)
     return answer

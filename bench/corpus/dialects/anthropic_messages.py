@@ -20,12 +20,12 @@ def read(value: dict, answer: Answer) -> None:
         for index, block in enumerate(objects(value, "content")):
             _anthropic_block(index, block, answer)
     elif kind == "content_block_start":
-        _anthropic_block(value["index"], value["content_block"], answer)
+        _anthropic_block(value.get("index", 0), value["content_block"], answer)
     elif kind == "content_block_delta":
-        delta = value["delta"]
-        answer.say(value["index"], delta.get("text"))
+        index, delta = value.get("index", 0), value["delta"]
+        answer.say(index, delta.get("text"))
         if "partial_json" in delta:
-            answer.call(value["index"], 0, None, delta["partial_json"])
+            answer.call(index, 0, None, delta["partial_json"])
     end = value.get("stop_reason") or (value.get("delta") or {}).get("stop_reason")
     if end:
         answer.ends[0] = end

@@ -18,7 +18,7 @@ def read(value: dict, answer: Answer) -> None:
         spoken = choice.get("delta") or choice.get("message") or {}
         content = spoken.get("content")
         for part in content if isinstance(content, list) else [{"text": content}]:
-            answer.say(index, part.get("text"))
+            answer.say(index, part if isinstance(part, str) else part.get("text"))
         answer.say(-1 - index, spoken.get("refusal"))
         for call in objects(spoken, "tool_calls"):
             place = call.get("index", call.get("id"))
