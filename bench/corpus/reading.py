@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _line_end = re.compile(r"\r\n|\n|\r")
-_tagged = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)", re.I | re.S)
-_tag = re.compile(r"</?(think|thinking|thought|reasoning)>", re.I)
-_until_bare_close = re.compile(r"\A.*</(think|thinking|thought|reasoning)>", re.I | re.S)
+_NAMES = r"think|thinking|thought|reasoning"
+_OPEN = rf"<\s*({_NAMES})(?:\s+[\w:-]+=[^<>]*)?\s*>"
+_CLOSE = rf"<\s*/\s*({_NAMES})\s*>"
+_DETAILS = r"<details\s[^<>]*type=[\"']?reasoning\b[^<>]*>"
+_tagged = re.compile(rf"{_OPEN}.*?(?:<\s*/\s*\1\s*>|\Z)|{_DETAILS}.*?(?:</details>|\Z)", re.I | re.S)
+_tag = re.compile(rf"{_OPEN}|{_CLOSE}|{_DETAILS}", re.I)
+_until_bare_close = re.compile(rf"\A.*{_CLOSE}", re.I | re.S)
 _blank = re.compile(r"\s+")
 
 

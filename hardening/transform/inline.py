@@ -23,23 +23,13 @@ from hardening.events import (
     UsageSeen,
 )
 from hardening.transform.step import Step
-from hardening.wire.tags import MARK, TAGS, any_of
+from hardening.wire.tags import ANY_CLOSE, MARK, TAGS, begins, begun, closing_of, opening_of
 
 _STARTS_OPEN = ("<think>", "</think>")  # the pair that templates open for the model
+_closes = dict(reversed(TAGS))  # by the opening tag, the first that closes it
 
-_opens = {opening.lower(): opening for opening, _ in TAGS}
-_closes = {opening.lower(): [close for own, close in TAGS if own == opening] for opening, _ in TAGS}
-_close_of = {opening: any_of(closes) for opening, closes in _closes.items()}
-_any_close = any_of([close for _, close in TAGS])
-_every_tag = {tag.lower() for pair in TAGS for tag in pair}
-_longest = max(len(tag) for tag in _every_tag)
-_prefixes = frozenset(tag[:size] for tag in _every_tag for size in range(1, len(tag)))
-_begins = re.compile(
-    "|".join(sorted({re.escape(tag[0]) + rf"(?:\Z|{re.escape(tag[1])})" for tag in _every_tag})), re.I
-).search
 _QUOTES = "\"'`"
 
-FIRST_CHARACTERS = frozenset(tag[0] for tag in _every_tag)
 FIRST_BYTES = b"<[\xe2"  # what the first byte of every tag is, for a quick look at raw text
 
 
@@ -70,7 +60,7 @@ class InlineTraces(Step):
         choice = self._choice(index)
         if choice.tags is not None or choice.held:
             return False
-        return not _begins(text) or not (MARK.search(text) or _could_begin(text))
+        return not begins(text) or not (MARK.search(text) or begun(text))
 
     def follows(self, index: int, last: str) -> None:
         """The text of `index` goes on after the character `last`."""
@@ -86,7 +76,7 @@ class InlineTraces(Step):
         choice = self._choice(index)
         if choice.tags is None or choice.held:
             return False
-        return choice.closing.search(text) is None and not _could_begin(text)
+        return choice.closing.search(text) is None and not begun(text)
 
     def spares(self, index: int, text: str) -> bool:
         """Whether no trace is open or opens with `text`; an end of it may still be held back."""
@@ -172,11 +162,11 @@ class _Choice:
     def closing(self) -> re.Pattern[str]:
         """What closes the trace that is open."""
         tags = self.tags or _STARTS_OPEN
-        return _any_close if tags is _STARTS_OPEN else _close_of[tags[0].lower()]
+        return ANY_CLOSE if tags is _STARTS_OPEN else closing_of(tags[0])
 
     def feed(self, event: Text, traces: InlineTraces) -> Iterator[Event]:
         text = self.held + event.text
-        if not self.held and self.tags is None and not MARK.search(text) and not _could_begin(text):
+        if not self.held and self.tags is None and not MARK.search(text) and not begun(text):
             self.before = text[-1:] or self.before
             yield event
             return
@@ -189,7 +179,7 @@ class _Choice:
     def _in_trace(self, index: int, text: str, at: int, traces: InlineTraces) -> tuple[int, list[Event]]:
         tags = self.tags or _STARTS_OPEN
         closed = self.closing.search(text, at)
-        end = closed.start() if closed else max(at, len(text) - _could_begin(text))
+        end = closed.start() if closed else max(at, len(text) - begun(text))
         found: list[Event] = [Reasoning(index, text[at:end], tags)] if end > at else []
         if closed is None:
             self.held = text[end:]
@@ -205,14 +195,14 @@ class _Choice:
             if mark.end() == len(text):
                 break  # the closing quote may be next
             at = mark.end()
-        end = mark.start() if mark else max(at, len(text) - _could_begin(text))
+        end = mark.start() if mark else max(at, len(text) - begun(text))
         self.held = text[end:]
         return len(text), self._visible(index, text[start:end])
 
     def _at_mark(
         self, index: int, text: str, start: int, mark: re.Match[str], traces: InlineTraces
     ) -> tuple[int, list[Event]]:
-        opening = _opens.get(mark[0].lower())
+        opening = opening_of(mark[0])
         before = text[start : mark.start()]
         if opening is None:
             traces.bare()
@@ -221,7 +211,7 @@ class _Choice:
         self.hid = True
         if opening is not None:
             found = self._visible(index, before)
-            self.tags = (opening, _closes[opening.lower()][0])
+            self.tags = opening, _closes[opening]
             return mark.end(), found
         return mark.end(), [Reasoning(index, before, _STARTS_OPEN), ReasoningEnd(index)]
 
@@ -246,12 +236,3 @@ class _Choice:
             yield Reasoning(index, held, self.tags)
         else:
             yield from self._visible(index, held)
-
-
-def _could_begin(text: str) -> int:
-    """How many characters at the end of `text` may be the beginning of a tag."""
-    tail = text[-_longest:].lower()
-    for at, character in enumerate(tail):
-        if character in FIRST_CHARACTERS and tail[at:] in _prefixes:
-            return len(tail) - at
-    return 0

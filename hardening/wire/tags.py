@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # Source: the reasoning parsers of vLLM 0.33 and SGLang 0.5, and the corpus of recordings.
 TAGS: tuple[tuple[str, str], ...] = (
@@ -26,27 +27,105 @@ TAGS: tuple[tuple[str, str], ...] = (
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
     ("<|channel>", "<channel|>"),
     ("<|inner_prefix|>", "<|inner_suffix|>"),
+    ('<details type="reasoning">', "</details>"),
 )
+_ORDINARY = frozenset({"<|end|>", "<|channel|>final<|message|>", "</details>"})
 
-BARE = tuple(close for _, close in TAGS if close not in ("<|end|>", "<|channel|>final<|message|>"))
-"""The closing tags without two that are ordinary in their own format and say nothing when bare."""
+BARE = tuple(close for _, close in TAGS if close not in _ORDINARY)
+"""The closing tags without those that are ordinary in their own format and say nothing when bare."""
 
+# Words in brackets may have blanks and attributes beside them. Their number is bounded: so much text may be held back.
+_WORDS = ("think", "thinking", "thought", "reasoning")
+_DETAILS = '<details type="reasoning">'
+_GAP = r"\s{0,2}"
+_ATTRIBUTES = r"(?:\s{1,2}[\w:-]{1,24}=[^<>]{0,96})?"
+_loose_opening = re.compile(
+    rf"<{_GAP}(?P<word>{'|'.join(_WORDS)}){_ATTRIBUTES}{_GAP}>"
+    rf"|<details\s[^<>]{{0,96}}?type=[\"']?reasoning\b[^<>]{{0,96}}>",
+    re.I,
+)
+_loose_closing = {word: rf"<{_GAP}/{_GAP}{word}{_GAP}>" for word in _WORDS}
+_MOST = 224  # characters of a tag with all that may stand in it
+_begun = re.compile(
+    rf"<{_GAP}(?:/{_GAP})?(?:%s|(?:{'|'.join(_WORDS)})(?:\s{{1,2}}[\w:-]{{0,24}}(?:=[^<>]{{0,96}})?)?{_GAP}"
+    rf"|details(?:\s[^<>]{{0,208}})?)?\Z"
+    % "|".join(sorted({word[:size] for word in (*_WORDS, "details") for size in range(1, len(word))})),
+    re.I,
+).match
+
+_every = frozenset(tag.lower() for pair in TAGS for tag in pair)
+_FIRST = frozenset(tag[0] for tag in _every)
+_prefixes = frozenset(tag[:size] for tag in _every for size in range(1, len(tag)))
+_longest = max(map(len, _every))
+_may_begin = re.compile(
+    "|".join(sorted({re.escape(tag[0]) + rf"(?:\Z|{re.escape(tag[1])})" for tag in _every} | {r"<\s"})), re.I
+).search
 _CLOSES = {
     opening.lower(): tuple(close.lower() for own, close in TAGS if own == opening) for opening, _ in TAGS
 }
 _LEAST = 4  # characters of a tag that are no ordinary word or bracket
 _BRACKETS = frozenset("<>[]◁▷|")
 _SIGNS = _BRACKETS | {"/"}
+_QUOTES = "\"'`"
+# A gateway tells the error of the server behind it as a string, escaped once or more.
+_passed_on = re.compile(
+    r'"(?:failed_generation|reasoning(?:_content|_text)?|thinking|thoughts?)\\*"\s*:\s*\[?\s*\\*"[^"\\]{20}'
+).search
 _LOOKED_AT = 8192  # characters at the end of a prompt in which a trace may have been opened
 
 
-def any_of(tags: list[str]) -> re.Pattern[str]:
-    """What finds each of the tags, in any case, the longest first."""
-    return re.compile("|".join(re.escape(tag) for tag in sorted(tags, key=len, reverse=True)), re.I)
+def _any_of(tags: Iterable[str]) -> str:
+    """A pattern of each of the tags, the longest first, as they may be written."""
+    closing = {f"</{word}>": pattern for word, pattern in _loose_closing.items()}
+    return "|".join(closing.get(tag, re.escape(tag)) for tag in sorted(tags, key=len, reverse=True))
 
 
-MARK = any_of([*{opening for opening, _ in TAGS}, *BARE])
-"""Finds every tag that says something by itself."""
+MARK = re.compile(f"{_loose_opening.pattern}|{_any_of([*{opening for opening, _ in TAGS}, *BARE])}", re.I)
+"""Finds every tag that says something by itself, in any case."""
+ANY_CLOSE = re.compile(_any_of({close for _, close in TAGS} - {"</details>"}), re.I)
+"""Finds what closes a trace that a template opened."""
+_spelt = {opening.lower(): opening for opening, _ in TAGS}
+_ends = {
+    opening.lower(): re.compile(_any_of({close for own, close in TAGS if own == opening}), re.I)
+    for opening, _ in TAGS
+}
+
+
+def opening_of(mark: str) -> str | None:
+    """The opening tag that a text found by MARK is, as the table spells it; None for a closing one."""
+    loose = _loose_opening.fullmatch(mark)
+    if loose is None:
+        return _spelt.get(mark.lower())
+    return f"<{loose['word'].lower()}>" if loose["word"] else _DETAILS
+
+
+def closing_of(opening: str) -> re.Pattern[str]:
+    """Finds what closes a trace behind an opening tag, in any case."""
+    return _ends[opening.lower()]
+
+
+def begun(text: str) -> int:
+    """How many characters at the end of a text may be the beginning of a tag."""
+    return max(_begun_literally(text[-_longest:].lower()), len(_loosely_begun(text)))
+
+
+def _begun_literally(tail: str) -> int:
+    for at, character in enumerate(tail):
+        if character in _FIRST and tail[at:] in _prefixes:
+            return len(tail) - at
+    return 0
+
+
+def _loosely_begun(text: str) -> str:
+    """The end of a text that may be the beginning of a word in brackets."""
+    at = text.rfind("<", -_MOST)
+    found = _begun(text, at) if at >= 0 else None
+    return found[0] if found else ""
+
+
+def begins(text: str) -> bool:
+    """Whether a tag may stand in a text or begin where it ends, by the first two characters of one."""
+    return _may_begin(text) is not None
 
 
 def cuts_tag(stop: str) -> bool:
@@ -71,16 +150,30 @@ def holds_tag(text: str) -> bool:
     return bool(MARK.search(text)) or _begins_tag(text, 2)
 
 
+def tells_trace(text: str) -> bool:
+    """Whether the words of a server pass on a trace: between tags that are not quoted, or by its name in JSON."""
+    return _passed_on(text) is not None or any(not is_quoted(text, mark) for mark in MARK.finditer(text))
+
+
+def is_quoted(text: str, mark: re.Match[str]) -> bool:
+    """Whether the same quote stands on both sides of a tag, so that it is only spoken of."""
+    before = text[mark.start() - 1 : mark.start()]
+    return bool(before) and before in _QUOTES and text[mark.end() : mark.end() + 1] == before
+
+
 def leaves_open(text: str) -> bool:
     """Whether the end of a text leaves a trace open, so that what a model adds to it is one."""
     end = text[-_LOOKED_AT:].lower()
     if _BRACKETS.isdisjoint(end):
         return False
-    opened = ((end.rfind(opening), closes) for opening, closes in _CLOSES.items())
-    return _begins_tag(end, _LEAST) or any(at > max(map(end.rfind, closes)) for at, closes in opened)
+    last = {opening: mark.end() for mark in MARK.finditer(end) if (opening := opening_of(mark[0]))}
+    return _begins_tag(end, _LEAST) or any(not closing_of(one).search(end, at) for one, at in last.items())
 
 
 def _begins_tag(text: str, least: int) -> bool:
     """Whether a text ends in so many characters, or more, of an opening tag."""
+    loosely = _loosely_begun(text)
+    if len(loosely) >= least and "/" not in loosely:
+        return True
     end = text[-max(map(len, _CLOSES)) :].lower()
     return any(tag.startswith(end[at:]) for at in range(len(end) - least + 1) for tag in _CLOSES)

@@ -360,6 +360,8 @@ def test_a_value_of_another_shape_ends_no_run(format: str, values: list[object],
         ("<think>a</think>b", " b"),
         ("a<Thinking>b", "a "),
         ("a</think>b", " b"),
+        ('a< think x="1">b</ think >c', "a c"),
+        ('a<details type="reasoning" done="true">b</details>c</details>', "a c</details>"),
         ("a < b", "a < b"),
     ],
 )

@@ -32,6 +32,52 @@ def test_every_tag_under_any_split(opening: str, closing: str, cuts: list[int]) 
     assert traces.alarms == set()
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("< think >", "< / think >"),
+        ("<Thinking >", "</ thinking>"),
+        ('<think redacted="true" internal="a=b">', "</think>"),
+        ("<thought\nlang=en>", "</thought\n>"),
+        ('<details type="reasoning" done="true" duration="3">', "</details>"),
+        ("<details open id='a' type='reasoning'>", "</details>"),
+    ],
+)
+@given(cuts=st.lists(st.integers(0, 60), max_size=8))
+def test_blanks_and_attributes_in_a_tag(opening: str, closing: str, cuts: list[int]) -> None:
+    text = f"Hi {opening}secret trace{closing} answer"
+    borders = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    visible, hidden, traces = split([text[a:b] for a, b in itertools.pairwise(borders)])
+    assert (visible, hidden) == ("Hi  answer", "secret trace")
+    assert traces.alarms == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<details><summary>a</summary>b</details> c",
+        '<details open class="reasoning"> c </details>',
+        "a <thought experiment> and < thinking about it > b",
+        "if 1 < think and think > 2",
+        "<think" + " a" * 300,
+        "<think a=" + "b" * 300,
+        "<details a",
+        "1 < thi",
+    ],
+)
+def test_brackets_of_others_are_honest_text(text: str) -> None:
+    for pieces in ([text], list(text)):
+        visible, hidden, traces = split(pieces)
+        assert (visible, hidden, traces.alarms) == (text, "", set())
+
+
+def test_text_is_held_back_only_as_long_as_a_tag_may_be() -> None:
+    """Catches an opened bracket behind which all of an answer waits."""
+    traces = InlineTraces("tagged")
+    left = [out for piece in ["<details a=", *["more "] * 60] for out in traces.feed(Text(0, piece))]
+    assert sum(len(event.text) for event in left if isinstance(event, Text)) >= 300
+
+
 def test_tags_in_another_case_and_several_traces() -> None:
     assert split(["<Think>a</THINK>b<think>c</think>d"])[:2] == ("bd", "ac")
 
