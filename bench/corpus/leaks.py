@@ -37,7 +37,8 @@ def find(body: bytes, traces: Iterable[str], *, spoken: str, summaries: Iterable
     for trace in traces:
         for leak in find_leaks(body, trace):
             for run in _runs(leak.text, said | told, inside=False):
-                if _grams(run.strip('": ,')) - said - told:  # quotes and colons may be those of JSON
+                # Quotes and colons may be those of JSON, and white space tells nothing.
+                if _grams(run.strip('": ,\r\n')) - said - told:
                     hidden[run] = leak.where
             repeated.update(_runs(leak.text, said, inside=True))
     return Found(tuple(hidden), tuple(hidden.values()), len(repeated))

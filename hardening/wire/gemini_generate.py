@@ -43,6 +43,8 @@ RESPONSE = compile_table(
         f"{_CANDIDATE}.{{finishReason,finish_reason}}": Role.FINISH,
         f"{_CANDIDATE}.{{logprobsResult,logprobs_result}}": Role.LOGPROBS_LISTS,
         f"{_CANDIDATE}.{{logprobsResult,logprobs_result}}.{{logProbabilitySum,log_probability_sum}}": Role.ROWS,
+        f"{_CANDIDATE}.{{logprobsResult,logprobs_result}}.{{chosenCandidates,chosen_candidates}}": Role.TOKENS,
+        f"{_CANDIDATE}.{{logprobsResult,logprobs_result}}.{{topCandidates,top_candidates}}": Role.TOKEN_TOPS,
         f"{_CANDIDATE}.{{avgLogprobs,avg_logprobs,logProbabilitySum,log_probability_sum}}": Role.ROWS,
         f"{_CANDIDATE}.{{tokenIds,token_ids}}": Role.IDS,
         "{usageMetadata,usage_metadata}": Role.USAGE,

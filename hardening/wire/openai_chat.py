@@ -27,6 +27,8 @@ _PARTS = f"{_SPOKEN}.{{content,content[]}}"
 # Where imitators put a text: in an object of its own, or in the parts of other APIs.
 _TEXTS = "{content,content[],content.parts,content.parts[]}"
 _SAID = "{,.text,.text.value,.text.content,.text.text,.output_text,.content}"
+_ERROR = "{error,choices[].error,x_groq.error}"
+_GATEWAY = f"{{,choices[].,{_SPOKEN}.}}{{provider_metadata,providerMetadata}}{{,.gateway}}"
 _EXTRA = f"{{,choices[].,{_SPOKEN}.}}provider_specific_fields"
 FIELDS = {
     "choices[].index": Role.INDEX,
@@ -49,7 +51,7 @@ FIELDS = {
     f"{_SPOKEN}.audio": Role.TOOL,
     f"{_SPOKEN}.audio.{{id,data,expires_at,format}}": Role.VOLATILE,  # of what was counted above
     "{citations,search_results,related_questions,annotations}": Role.RESULT,
-    f"{_SPOKEN}.{{executed_tools,tool_plan,plan}}": Role.TRACE,
+    f"{_SPOKEN}.{{executed_tools,tool_plan,plan,planning}}": Role.TRACE,
     "choices[].finish_reason": Role.FINISH,
     "choices[].logprobs": Role.HOLDER,
     "choices[].logprobs.content": Role.LOGPROBS,
@@ -69,10 +71,11 @@ FIELDS = {
     "{embedding,embeddings}": Role.STATES,  # vLLM's /invocations embeds messages, where that is its model's task
     "{__verbose,_debug_info,x_groq.debug,output_messages,trace}": Role.TRACE,
     "{meta_info,choices[].meta_info,choices[].raw_output}": Role.TRACE,
-    "{error,x_groq.error}": Role.FAILED,
+    _ERROR: Role.FAILED,
     "{system,metadata,venice_parameters}": Role.NOTE,  # notices, what the caller set, sources
     "{,choices[].}{content_filter_result,content_filter_results,prompt_filter_results}": Role.NOTE,
-    f"{{error,x_groq.error}}.{IN_ERRORS}": Role.TRACE,
+    f"{_ERROR}.{IN_ERRORS}": Role.TRACE,
+    f"{_GATEWAY}.routing": Role.NOTE,  # why Vercel's gateway chose a server, under names of reasoning
     "{usage,x_groq.usage,choices[].usage}": Role.USAGE,
     "{timings,metrics,time_info,usage_breakdown,x_groq.usage_breakdown,cost}": Role.LENGTH,
     # In the order in which most servers write them, which the grammar tries first.
@@ -85,7 +88,7 @@ FIELDS = {
 }
 """What stands where; text completions have all of it as well, beside text of their own."""
 OWNERS = ("choices[]",)
-GUARDED = ("", "choices[]", _SPOKEN, _EXTRA, f"{_SPOKEN}.{_TEXTS}{{,.text}}", "x_groq")
+GUARDED = ("", "choices[]", _SPOKEN, _EXTRA, _GATEWAY, f"{_SPOKEN}.{_TEXTS}{{,.text}}", "x_groq")
 RESPONSE = compile_table(FIELDS, owners=OWNERS, guarded=GUARDED)
 
 REQUEST = compile_questions(

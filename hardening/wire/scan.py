@@ -19,7 +19,7 @@ from hardening.wire.line_ends import escaped
 from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_beside, told_inside
 from hardening.wire.roles import Node, Role
 from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning, retold
-from hardening.wire.tags import MARK
+from hardening.wire.tags import tells_trace
 from hardening.wire.wholes import Whole, wholes_in
 
 _WS = rb"[ \t\n\r]*+"
@@ -118,6 +118,8 @@ class Walk:
         site = Site(node.role, at, at, owner)
         self.sites.append(site)
         site.end = follow(into, at + 1, owner)
+        if node.role is Role.FAILED:
+            self._tagged_inside(at, owner)
         return site.end
 
     def _vector(self, node: Node, at: int, owner: Owner) -> int:
@@ -132,6 +134,8 @@ class Walk:
     def _found(self, role: Role, at: int, end: int, owner: Owner) -> None:
         if role not in _NO_PLAIN_SITES:
             self.sites.append(Site(role, at, end, owner))
+            if role is Role.FAILED and self._tells_trace(at, end):
+                self.sites.append(Site(Role.TRACE, at, end, owner))
         elif role is Role.SWITCH:
             if is_no_switch(self._raw[at:end]):
                 self.sites.append(Site(Role.REASONING, at, end, owner))
@@ -139,15 +143,20 @@ class Walk:
             if self._raw[at] == _QUOTE:
                 self.sites.append(Site(Role.TEXT, at, end, owner))
         elif role is Role.ENDED:
-            self.sites.append(Site(Role.TRACE if self._is_tagged(at, end) else role, at, end, owner))
+            self.sites.append(Site(Role.TRACE if self._tells_trace(at, end) else role, at, end, owner))
         else:
             value = self._raw[at:end]
             owner.index = int(value) if value.isdigit() and len(value) < 7 else owner.index
 
-    def _is_tagged(self, at: int, end: int) -> bool:
-        """Whether a tag of a trace stands in a string."""
+    def _tells_trace(self, at: int, end: int) -> bool:
+        """Whether a trace stands in a string of the server's own words."""
         raw = self._raw[at:end]
-        return raw[:1] == b'"' and MARK.search(read_string(raw, format=self._format, offset=at)) is not None
+        return raw[:1] == b'"' and tells_trace(read_string(raw, format=self._format, offset=at))
+
+    def _tagged_inside(self, at: int, owner: Owner) -> None:
+        """Take the strings from `at` on that no table knows, and in which a trace stands, for one."""
+        found = [span for span in self.unknown if span[0] >= at and self._tells_trace(*span)]
+        self.sites += [Site(Role.TRACE, *span, owner) for span in found]
 
     def _object(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw
@@ -275,8 +284,7 @@ class Walk:
         """
         hands_over = of in _BESIDE and self._named_beside(at, end, owner)
         if of is Role.ENDED:
-            strings = [span for span in self.unknown if span[0] >= at and self._is_tagged(*span)]
-            self.sites += [Site(Role.TRACE, *span, owner) for span in strings]
+            self._tagged_inside(at, owner)
         if of is Role.CALL:
             if hands_over:
                 return

@@ -1,12 +1,12 @@
 """Answers and traces in what no table knows, told by their own shape: gateways wrap them under any name, in any list.
 
 An answer is told by what it says of itself in any format: its choices or candidates, who speaks in it, the kind of object
-or event that it is. A trace is told by its kind. Their keys are looked for as they are commonly spelt; with characters
-escaped no server writes them.
+or event that it is. A trace is told by its kind. Where characters of a name are escaped, it is looked for as it reads.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -24,6 +24,8 @@ _SIGN = re.compile(
     re.IGNORECASE,
 ).finditer
 _nested = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL).finditer
+_escaped = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)++"', re.DOTALL).sub
+_LONGEST_NAME = 256  # bytes of a name all of whose characters are escaped
 
 
 class Whole(NamedTuple):
@@ -36,6 +38,8 @@ class Whole(NamedTuple):
 
 def wholes_in(raw: bytes, at: int, end: int, *, traces_only: bool = False) -> list[Whole]:
     """The outermost objects of the JSON value at `raw[at:end]` that are answers or traces, in order."""
+    if raw.find(b"\\u00", at, end) >= 0:
+        raw = raw[:at] + _escaped(_as_it_reads, raw[at:end])
     found = _SIGN(raw, at, end)
     signs = (one for one in found if one[1]) if traces_only else found
     sign = next(signs, None)
@@ -68,3 +72,16 @@ def _outermost(
             if not opened or (sign is None and not told):
                 break
     return found
+
+
+def _as_it_reads(found: re.Match[bytes]) -> bytes:
+    """A short string without its escapes, and with blanks behind it, so that all else stays where it is."""
+    spelt = found[0]
+    if len(spelt) > _LONGEST_NAME or b"\\u00" not in spelt:
+        return spelt
+    try:
+        name: str = json.loads(spelt.decode("utf-8", "surrogateescape"), strict=False)
+    except ValueError:
+        return spelt  # an escape that JSON does not have
+    plain = name.isascii() and '"' not in name and "\\" not in name
+    return b'"%b"' % name.encode() + b" " * (len(spelt) - len(name) - 2) if plain else spelt

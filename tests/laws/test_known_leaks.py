@@ -87,6 +87,25 @@ def refused(text: str) -> dict[str, object]:
     return message_item() | {"content": [{"type": "refusal", "refusal": text}]}
 
 
+LOOSE = {
+    "a tag with blanks": ("< think >", "</ think >"),
+    "a tag with attributes": ('<think redacted="false">', "</think>"),
+    "details of a trace": ('<details type="reasoning" done="true" duration="9">', "</details>"),
+}
+SAID_IN_ERRORS = {
+    "tags": f"Failed to parse: <think>{TRACE}</think>{{",
+    "a tag that nothing closes": f"Failed to parse: <think>{TRACE}",
+    "the error of another server": json.dumps({"error": {"failed_generation": TRACE}}),
+    "that of a server behind two": json.dumps({"raw": json.dumps({"message": {"reasoning_content": TRACE}})}),
+}
+TOLD_IN_ERRORS = {
+    "of a choice": (CHAT, JSON, chat(choice={"error": {"message": ANSWER, "metadata": {"raw": SAID_IN_ERRORS["the error of another server"]}, "failed_generation": TRACE}})),
+    "of Ollama": ("/api/chat", NDJSON, json.dumps({"message": {"role": "assistant", "content": ANSWER}, "done": False}).encode() + b"\n" + json.dumps({"error": f"<think>{TRACE}"}).encode() + b"\n"),
+    "of Messages": ("/v1/messages", JSON, json.dumps({"type": "error", "error": {"type": ANSWER, "message": TAGGED}}).encode()),
+    "of Gemini": ("/v1beta/models/m:generateContent", JSON, json.dumps({"error": {"status": ANSWER, "message": TAGGED}}).encode()),
+    "of Responses": (RESPONSES, JSON, json.dumps({**response([message_item()]), "error": {"code": "server_error", "message": TAGGED}}).encode()),
+}  # fmt: skip
+
 LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     "1 a trace told five times": (RESPONSES, SSE, b"".join([
         told("output_item.added", output_index=0, item=reasoning_item()),
@@ -134,6 +153,9 @@ LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     "20 messages of a response": (RESPONSES, JSON, json.dumps({**response([message_item()]), "output_messages": [{"message": TRACE, "tokens": [ID]}]}).encode()),
     "22 choices that take turns": (CHAT, SSE, stream(*(delta for word in in_words(TRACE) for delta in ({"index": 1, "reasoning": word}, {"index": 0, "content": f"<think>{word}</think>"})))),
     **{f"a block of a trace in what {kind} gave back": ("/v1/messages", JSON, json.dumps({"type": "message", "role": "assistant", "content": [{"type": kind, "tool_use_id": "t", "content": result}, {"type": "text", "text": ANSWER}]}).encode()) for kind in ("web_search_tool_result", "mcp_tool_result") for result in ([{"type": "thinking", "thinking": TRACE, "signature": "s"}], {"type": "result", "content": [{"type": "thinking", "text": TRACE}]})},
+    **{f"a block of a trace whose {what} is spelt out": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "web_search_tool_result", "tool_use_id": "t", "content": [{"a": "\u00e9"}, {"type": "thinking", "thinking": TRACE}, ["b"]]}, {"type": "text", "text": ANSWER}]}).encode().replace(*spelt)) for what, spelt in {"key": (b'{"type": "thinking"', rb'{"t\u0079pe": "thinking"'), "kind": (b'{"type": "thinking"', rb'{"type": "\u0074hin\u006bing"')}.items()},
+    **{f"{kind} in the answer": (CHAT, JSON, chat({"content": f"{opening}{TRACE}{closing}{ANSWER}"})) for kind, (opening, closing) in LOOSE.items()},
+    **{f"{kind} in the answer, in pieces": (CHAT, SSE, stream(*({"content": word} for word in in_words(f"{opening}{TRACE}{closing}")))) for kind, (opening, closing) in LOOSE.items()},
     "a block of a trace in a citation": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": ANSWER, "citations": [{"type": "thinking", "cited_text": TRACE}]}]}).encode()),
     "a block of a trace in an annotation": (CHAT, JSON, chat({"annotations": [{"type": "reasoning", "text": TRACE}]})),
     "an item of a trace in what a call gave back": (RESPONSES, JSON, json.dumps(response([{"type": "mcp_call", "id": "m", "output": [{"type": "reasoning", "text": TRACE}]}, message_item()])).encode()),
@@ -155,6 +177,8 @@ LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     **{f"{name} in a call of Ollama": ("/api/chat", NDJSON, json.dumps({"model": "m", "message": {"role": "assistant", "content": ANSWER, "tool_calls": [{name: TRACE, "function": {"name": "f", "arguments": {name: "3 apples"}}}]}, "done": True}).encode()) for name in ("thinking", "reasoning", "thought")},
     "a thought in a call of Gemini": ("/v1beta/models/m:generateContent", JSON, json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}, "thoughts": [TRACE]}}, {"text": ANSWER}]}}]}).encode()),
     **{f"{name} in an error": (CHAT, JSON, json.dumps({"error": {"message": ANSWER, name: TRACE}}).encode()) for name in ("thinking", "reasoning", "thought")},
+    **{f"an error that says {name}": (CHAT, JSON, json.dumps({"error": {"message": said, "code": ANSWER}}).encode()) for name, said in SAID_IN_ERRORS.items()},
+    **{f"an error {where} that tells a trace": (path, kind, body) for where, (path, kind, body) in TOLD_IN_ERRORS.items()},
     "a trace in an error of Ollama": ("/api/chat", NDJSON, json.dumps({"error": {"message": ANSWER, "reasoning": TRACE}}).encode()),
     **{f"{name} in why it stopped": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": ANSWER}], "stop_details": {"type": "refusal", name: TRACE}}).encode()) for name in ("thinking", "reasoning", "thought")},
     "tags in why it stopped": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": ANSWER}], "stop_details": {"type": "refusal", "explanation": f"<think>{TRACE}"}}).encode()),
@@ -177,7 +201,8 @@ READ: dict[str, tuple[str, bytes, bytes]] = {
     **{f"chat {name}": (CHAT, JSON, chat({"content": said})) for name, said in PLACES.items()},
     **{f"chat {name}, in a stream": (CHAT, SSE, stream({"content": said})) for name, said in PLACES.items()},
     **{f"messages {name}": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": {name: TAGGED}}]}).encode()) for name in ("value", "content", "text")},
-    "a plan beside the answer": (CHAT, JSON, chat({"plan": TRACE})),
+    **{f"a {name} beside the answer": (CHAT, JSON, chat({name: TRACE})) for name in ("plan", "planning")},
+    "a whole answer that nobody knows, its keys spelt out": (CHAT, JSON, chat(wrapped={"a": json.loads(chat({"content": TAGGED}))}).replace(b'"wrapped": {"a": {"id": "c", "object"', rb'"wrapped": {"a": {"id": "c", "o\u0062ject"').replace(b'"choices": [{"index": 0, "message": {"role": "assistant", "content": "<', rb'"ch\u006fices": [{"index": 0, "message": {"r\u006fle": "assistant", "content": "<').replace(b'"finish_reason": "stop"}]}}', rb'"f\u0069nish_reason": "stop"}]}}')),
     "rows of a refusal": (CHAT, JSON, chat({"refusal": TAGGED}, choice={"logprobs": {"content": None, "refusal": TRACE_ROWS}})),
     "messages of one block": ("/v1/messages", JSON, json.dumps({"type": "message", "content": {"type": "text", "text": TAGGED}}).encode()),
     "messages of one trace": ("/v1/messages", JSON, json.dumps({"type": "message", "content": {"type": "thinking", "thinking": TRACE, "content": ANSWER}}).encode()),
@@ -213,6 +238,19 @@ def test_what_a_call_hands_over_stays_whatever_it_is_called(name: str) -> None:
     path, kind, upstream = HANDED_OVER[name]
     asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
     assert run(ask(harden(replies([upstream], kind=kind), "strict"), asked, path=path)).body == upstream
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Unexpected token '<think>'.", 'Stop may not be "</think>".', 'Found {"thinking": {"type": "enabled"}}', "x <br> y"],
+)  # fmt: skip
+def test_an_error_that_speaks_of_a_trace_stays(words: str) -> None:
+    """Catches an error whose words go although they tell nothing."""
+    upstream = json.dumps({"error": {"message": words, "code": "invalid"}}).encode()
+    assert (
+        run(ask(harden(replies([upstream], kind=JSON), "strict"), b'{"model":"m"}', path=CHAT)).body
+        == upstream
+    )
 
 
 @pytest.mark.parametrize("name", LEAKS)

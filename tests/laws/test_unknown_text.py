@@ -152,3 +152,40 @@ def test_the_words_of_an_error_stay(status: int) -> None:
     hardened = harden(replies([told.encode()], kind=b"application/json", status=status), "strict")
     assert answer(hardened, CHAT).body == told.encode()
     assert "unknown_text" not in hardened.receipts[0].reasons
+
+
+WHY = "Chose the first server that may answer, as the caller asked; two others stand ready behind it. "
+ROUTING = {"routing": {"internalReasoning": WHY, "planningReasoning": WHY * 3, "attempts": [{"error": WHY}]}}
+ROWS = [{"token": f" token {n}", "tokenId": n, "logProbability": -0.5} for n in range(64)]
+OTHERS: dict[str, tuple[Format, dict[str, object]]] = {
+    "why a gateway chose a server": (CHAT, {"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"provider_metadata": {"gateway": ROUTING}}, "finish_reason": "stop"}]}),
+    "rows of Gemini": (GEMINI, {"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": "a"}]}, "logprobsResult": {"chosenCandidates": ROWS, "topCandidates": [{"candidates": ROWS}]}}]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_words_of_a_gateway_and_tokens_of_rows_raise_no_alarm(name: str) -> None:
+    """Catches an honest field that is told as a trace because of its name or its length."""
+    format, value = OTHERS[name]
+    stream = [b"data: " + json.dumps(value).encode() + b"\r\n\r\n"] * 3
+    hardened = harden(replies(stream, kind=format.kind), "observe")
+    assert answer(hardened, format).body == b"".join(stream)
+    assert hardened.receipts[0].reasons == ()
+    if format is CHAT:
+        assert (
+            answer(harden(replies(stream, kind=format.kind), "strict"), format).body.count(WHY.encode()) >= 3
+        )
+
+
+@pytest.mark.parametrize(
+    "path", ["provider_metadata.gateway", "provider_metadata", "providerMetadata.gateway"]
+)
+def test_a_trace_beside_the_words_of_a_gateway_is_one(path: str) -> None:
+    """Catches metadata that were opened so far that a trace leaves in them."""
+    stream = []
+    for word in words(TRACE):
+        value: object = {"reasoning_content": word}
+        for key in reversed(path.split(".")):
+            value = {key: value}
+        stream.append(chunk(value))  # type: ignore[arg-type]
+    assert find_leaks(answer(harden(replies(stream, kind=CHAT.kind), "baseline"), CHAT).body, TRACE) == []
