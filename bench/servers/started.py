@@ -66,6 +66,7 @@ def litellm(behind: str, *, hardened: bool) -> Started:
         "ANTHROPIC_API_BASE": behind,
         "ANTHROPIC_API_KEY": "none",
         "HOSTED_VLLM_API_BASE": behind,
+        "VLLM_API_BASE": behind,
     }
     app = ["--app-dir", str(EXAMPLES), "litellm_proxy:app"]
     return _uvicorn(
