@@ -142,9 +142,12 @@ def usage_of(raw: dict[str, object]) -> tuple[int | None, int]:
 
     The prompt is None where the answer leaves it out, so that only its length can be told.
     """
-    if "input_tokens" in raw:
+    if "input_tokens" in raw or "output_tokens" in raw:
         cached = _int(raw.get("cache_creation_input_tokens")) + _int(raw.get("cache_read_input_tokens"))
-        return _int(raw["input_tokens"]) + cached, _int(raw.get("output_tokens"))
+        told = (
+            _int(raw["input_tokens"]) + cached if "input_tokens" in raw else None
+        )  # of a stream's end alone
+        return told, _int(raw.get("output_tokens"))
     if "eval_count" in raw:  # Ollama leaves the prompt out where it had it in memory
         prompt = _int(raw["prompt_eval_count"]) if "prompt_eval_count" in raw else None
         return prompt, _int(raw["eval_count"])

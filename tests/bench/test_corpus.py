@@ -379,6 +379,7 @@ def test_traces_between_tags_are_cut_out(text: str, rest: str) -> None:
         ({"prompt_token_count": 3, "tool_use_prompt_token_count": 5, "candidates_token_count": 4, "total_token_count": 12}, (8, 4)),
         ({"promptTokenCount": 8, "toolUsePromptTokenCount": 5, "candidatesTokenCount": 4, "totalTokenCount": 12}, (8, 4)),
         ({"totalTokenCount": 7}, (7, 0)),
+        ({"output_tokens": 2}, (None, 2)),
         ({"input_tokens": 1, "cache_read_input_tokens": 5, "output_tokens": 2}, (6, 2)),
         ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 12, "completion_tokens_details": {"reasoning_tokens": 5}}, (3, 9)),
         ({"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": 12, "completion_tokens_details": {"reasoning_tokens": 5}}, (3, 9)),
