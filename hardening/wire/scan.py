@@ -53,6 +53,7 @@ _NO_PLAIN_SITES = frozenset({Role.SWITCH, Role.PIECE, Role.INDEX, Role.ENDED})
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
 
 _FOLLOWED = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.VECTOR})
+_OF_ERRORS = frozenset({b"error", b"errors", b"detail", b"details", b"message"})  # of frameworks, in no table
 _ANALYSIS = b'"analysis"'  # what gpt-oss calls the channel of its traces
 _MOST_WHOLES = 4  # answers, each in what no table knows of another one
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
@@ -254,6 +255,8 @@ class Walk:
             self.sites.append(Site(Role.LENGTH, at, end, owner))
         if end - at > self._least and self._raw[at] == _QUOTE:
             self.unknown.append((at, end))
+            if child is None and name in _OF_ERRORS:
+                self._tagged_inside(at, owner)
 
     def _container(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
         """A member whose value is an object or a list; where it ends."""
@@ -264,6 +267,8 @@ class Walk:
                 owner = Owner(owner.index)
             return self._value(child, at, owner)
         end = self._end(at, unknown=True)
+        if name in _OF_ERRORS:
+            self._tagged_inside(at, owner)
         role = role_of(name, first[0])
         if role is not Role.LENGTH and not node.guarded and node.role is not Role.HOLDER:
             role = None

@@ -106,6 +106,13 @@ TOLD_IN_ERRORS = {
     "of Responses": (RESPONSES, JSON, json.dumps({**response([message_item()]), "error": {"code": "server_error", "message": TAGGED}}).encode()),
 }  # fmt: skip
 
+FRAMEWORKS: dict[str, dict[str, object]] = {
+    "detail": {"detail": TAGGED},
+    "detail.error": {"detail": {"error": {"message": TAGGED, "code": ANSWER}}},
+    "detail[]": {"detail": [{"msg": f"<think>{TRACE}", "type": ANSWER}]},
+    "errors": {"errors": [SAID_IN_ERRORS["the error of another server"]]},
+}
+
 LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     "1 a trace told five times": (RESPONSES, SSE, b"".join([
         told("output_item.added", output_index=0, item=reasoning_item()),
@@ -203,6 +210,7 @@ READ: dict[str, tuple[str, bytes, bytes]] = {
     **{f"messages {name}": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": {name: TAGGED}}]}).encode()) for name in ("value", "content", "text")},
     **{f"a {name} beside the answer": (CHAT, JSON, chat({name: TRACE})) for name in ("plan", "planning")},
     "a whole answer that nobody knows, its keys spelt out": (CHAT, JSON, chat(wrapped={"a": json.loads(chat({"content": TAGGED}))}).replace(b'"wrapped": {"a": {"id": "c", "object"', rb'"wrapped": {"a": {"id": "c", "o\u0062ject"').replace(b'"choices": [{"index": 0, "message": {"role": "assistant", "content": "<', rb'"ch\u006fices": [{"index": 0, "message": {"r\u006fle": "assistant", "content": "<').replace(b'"finish_reason": "stop"}]}}', rb'"f\u0069nish_reason": "stop"}]}}')),
+    **{f"an error of a framework in {name}": (CHAT, JSON, json.dumps({"status": ANSWER, **said}).encode()) for name, said in FRAMEWORKS.items()},
     "rows of a refusal": (CHAT, JSON, chat({"refusal": TAGGED}, choice={"logprobs": {"content": None, "refusal": TRACE_ROWS}})),
     "messages of one block": ("/v1/messages", JSON, json.dumps({"type": "message", "content": {"type": "text", "text": TAGGED}}).encode()),
     "messages of one trace": ("/v1/messages", JSON, json.dumps({"type": "message", "content": {"type": "thinking", "thinking": TRACE, "content": ANSWER}}).encode()),
