@@ -69,7 +69,7 @@ _SIGNS = _BRACKETS | {"/"}
 _QUOTES = "\"'`"
 # A gateway tells the error of the server behind it as a string, escaped once or more.
 _passed_on = re.compile(
-    r'"(?:failed_generation|reasoning(?:_content|_text)?|thinking|thoughts?)\\*"\s*:\s*\[?\s*\\*"[^"\\]{20}'
+    r'"(?:failed_generation|reasoning(?:_content|_text)?|thinking|thoughts?)\\*+"\s*+:\s*+(?:\[\s*+)?\\*+"[^"\\]{20}'
 ).search
 _LOOKED_AT = 8192  # characters at the end of a prompt in which a trace may have been opened
 
