@@ -53,6 +53,7 @@ _NO_PLAIN_SITES = frozenset({Role.SWITCH, Role.PIECE, Role.INDEX, Role.ENDED})
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
 
 _FOLLOWED = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.VECTOR})
+_SERVERS_OWN = frozenset({Role.FAILED, Role.ENDED})
 _OF_ERRORS = frozenset({b"error", b"errors", b"detail", b"details", b"message"})  # of frameworks, in no table
 _ANALYSIS = b'"analysis"'  # what gpt-oss calls the channel of its traces
 _MOST_WHOLES = 4  # answers, each in what no table knows of another one
@@ -255,7 +256,7 @@ class Walk:
             self.sites.append(Site(Role.LENGTH, at, end, owner))
         if end - at > self._least and self._raw[at] == _QUOTE:
             self.unknown.append((at, end))
-            if child is None and name in _OF_ERRORS:
+            if name.lower() in _OF_ERRORS:
                 self._tagged_inside(at, owner)
 
     def _container(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
@@ -267,7 +268,7 @@ class Walk:
                 owner = Owner(owner.index)
             return self._value(child, at, owner)
         end = self._end(at, unknown=True)
-        if name in _OF_ERRORS:
+        if name.lower() in _OF_ERRORS:
             self._tagged_inside(at, owner)
         role = role_of(name, first[0])
         if role is not Role.LENGTH and not node.guarded and node.role is not Role.HOLDER:
@@ -288,7 +289,7 @@ class Walk:
         itself a trace is one in words of others too.
         """
         hands_over = of in _BESIDE and self._named_beside(at, end, owner)
-        if of is Role.ENDED:
+        if of in _SERVERS_OWN:
             self._tagged_inside(at, owner)
         if of is Role.CALL:
             if hands_over:

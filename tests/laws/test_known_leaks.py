@@ -110,6 +110,8 @@ FRAMEWORKS: dict[str, dict[str, object]] = {
     "detail": {"detail": TAGGED},
     "detail.error": {"detail": {"error": {"message": TAGGED, "code": ANSWER}}},
     "detail[]": {"detail": [{"msg": f"<think>{TRACE}", "type": ANSWER}]},
+    "message": {"object": "error", "message": TAGGED},
+    "Message": {"Message": TAGGED},
     "errors": {"errors": [SAID_IN_ERRORS["the error of another server"]]},
 }
 
@@ -210,6 +212,7 @@ READ: dict[str, tuple[str, bytes, bytes]] = {
     **{f"messages {name}": ("/v1/messages", JSON, json.dumps({"type": "message", "content": [{"type": "text", "text": {name: TAGGED}}]}).encode()) for name in ("value", "content", "text")},
     **{f"a {name} beside the answer": (CHAT, JSON, chat({name: TRACE})) for name in ("plan", "planning")},
     "a whole answer that nobody knows, its keys spelt out": (CHAT, JSON, chat(wrapped={"a": json.loads(chat({"content": TAGGED}))}).replace(b'"wrapped": {"a": {"id": "c", "object"', rb'"wrapped": {"a": {"id": "c", "o\u0062ject"').replace(b'"choices": [{"index": 0, "message": {"role": "assistant", "content": "<', rb'"ch\u006fices": [{"index": 0, "message": {"r\u006fle": "assistant", "content": "<').replace(b'"finish_reason": "stop"}]}}', rb'"f\u0069nish_reason": "stop"}]}}')),
+    "an error among the events of a response": (RESPONSES, SSE, told("output_text.delta", output_index=0, delta=ANSWER) + event("error", code="server_error", message=TAGGED)),
     **{f"an error of a framework in {name}": (CHAT, JSON, json.dumps({"status": ANSWER, **said}).encode()) for name, said in FRAMEWORKS.items()},
     "rows of a refusal": (CHAT, JSON, chat({"refusal": TAGGED}, choice={"logprobs": {"content": None, "refusal": TRACE_ROWS}})),
     "messages of one block": ("/v1/messages", JSON, json.dumps({"type": "message", "content": {"type": "text", "text": TAGGED}}).encode()),
