@@ -15,7 +15,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from hardening.wire.codec import CODECS, Codec
-from hardening.wire.gateways import behind
+from hardening.wire.gateways import handed_on
 from hardening.wire.side_doors import POSTED, SIDE_DOORS, TALKED, SideDoors
 
 
@@ -173,30 +173,35 @@ class Doors:
         for prefix, door in self._prefixes:
             if whole.startswith(prefix) or whole + "/" == prefix:
                 return door
+        ways = (segments, *handed_on(segments))
         # A server may also take the path as it stands, with a `?` or an empty parameter for a model's name.
-        known = self._known.find(segments) or self._known.find([part for part in path.split("/") if part])
-        handed_on = behind(segments)
-        known = known or self._known.find(handed_on)
-        if known is not None or not self._known.doors:
-            return known
-        side = _SIDE.find(_lower(segments)) or _SIDE.find(_lower(handed_on))
-        return None if side is None else Door(side if side.startswith("/") else f"/{side}", None)
+        for way in (segments, [part for part in path.split("/") if part], *ways[1:]):
+            if known := self._known.find(way):
+                return known
+        for way in ways if self._known.doors else ():
+            if side := _SIDE.find(_lower(way)):
+                return Door(side if side.startswith("/") else f"/{side}", None)
+        return None
 
     def stored(self, path: str) -> Door | None:
         """The door of an answer that was kept, for requests that only ask; None as in `match`."""
         segments = _lower(_segments(path))
+        ways = (segments, *handed_on(segments))
         for pattern, format in _STORED.items() if self._known.doors else ():
             parts = pattern.strip("/").split("/")
-            whole = (segments, behind(segments)) if pattern.startswith("/") else (segments[-len(parts) :],)
-            if any(len(ends) == len(parts) and all(map(fnmatchcase, ends, parts)) for ends in whole):
+            ends = ways if pattern.startswith("/") else [way[-len(parts) :] for way in ways]
+            if any(len(end) == len(parts) and all(map(fnmatchcase, end, parts)) for end in ends):
                 name = "/" + pattern.removeprefix("/")
                 return None if format is None else Door(name, CODECS[format], kept=True)
         return None
 
     def counted(self, path: str) -> Door | None:
         """The door at which a request is counted; None as in `match`."""
-        door = self._counts.find(_segments(path))
-        return None if door is None else replace(door, counts=True)
+        segments = _segments(path)
+        for way in (segments, *handed_on(segments)):
+            if door := self._counts.find(way):
+                return replace(door, counts=True)
+        return None
 
     def posted(self, path: str) -> Door | None:
         """The door of a request that sends something to a path which apps have pages at; None as in `match`."""
@@ -208,7 +213,8 @@ class Doors:
 
     def _of_whole(self, path: str, known: tuple[str, ...]) -> Door | None:
         segments = _lower(_segments(path))
-        for whole in ("/" + "/".join(segments), "/".join(["", *behind(segments)])):
+        for way in (segments, *handed_on(segments)):
+            whole = "/" + "/".join(way)
             if self._known.doors and whole in known:
                 return Door(whole, None)
         return None

@@ -26,6 +26,8 @@ _GATEWAYS = frozenset(
 )
 
 
-def behind(segments: list[str]) -> list[str]:
-    """The segments that are handed on; none where no gateway is named."""
-    return segments[1:] if segments and segments[0].lower() in _GATEWAYS else []
+def handed_on(segments: list[str]) -> tuple[list[str], ...]:
+    """What the server behind may be asked, for it may be known by an address that ends in `/v1`; none where no gateway is named."""
+    if len(segments) < 2 or segments[0].lower() not in _GATEWAYS:
+        return ()
+    return segments[1:], ["v1", *segments[1:]]

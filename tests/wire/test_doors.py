@@ -50,6 +50,11 @@ VECTORS = "openai_embeddings"
         ("/openai/completions", TEXTS),
         ("/VLLM//completions", TEXTS),
         ("/openai_passthrough/responses", RESPONSES),
+        ("/openai/messages", MESSAGES),  # where the address behind ends in /v1
+        ("/VLLM/messages/", MESSAGES),
+        ("/gemini/embed", "cohere_embed"),
+        ("/openai", None),
+        ("/shop/openai/messages", None),
         ("/v1/engines/davinci/completions", TEXTS),
         ("/api/v0/completions", TEXTS),
         ("/deepseek/beta/completions", TEXTS),
@@ -159,6 +164,7 @@ def test_kept_answers_have_doors_of_their_own() -> None:
         "/responses/bGl0ZWxsbTpj",  # of LiteLLM, without what its ids begin with
         "/responses/litellm_poll_1",
         "/openai/responses/7f3a",
+        "/vllm/responses/7f3a/input_items",
     ],
 )
 def test_kept_responses_and_their_items(path: str) -> None:
@@ -271,6 +277,8 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ("/typesafe/systemone", "/systemone"),
         ("/cohere/v2/chat/render", "/cohere/v2/chat/render"),
         ("/vertex-ai/generate", "/generate"),
+        ("/openai/threads/t1/runs", "/v1/threads/*/runs"),
+        ("/vllm/score/../systemone", "/systemone"),
     ],
 )
 def test_side_doors_are_claimed_and_not_read(path: str, name: str) -> None:
