@@ -61,6 +61,7 @@ def _passed_through() -> Iterator[Ask]:
     yield from whole_and_stream(
         messages(MODEL, path="/anthropic/v1/messages", name="messages through /anthropic")
     )
+    yield messages(MODEL, path="/openai/messages", name="messages through /openai")
     for path in ("/vllm/invocations", "/vllm/v1/chat/completions/batch", "/vllm/inference/v1/generate"):
         yield Ask(f"through {path}", "", path, chat(TWIN).body, attack=True)
 
