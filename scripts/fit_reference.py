@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hardening import kernels
 from hardening.redteam.detection.making import make
+from hardening.redteam.detection.pools import TALKS
 from hardening.scoring import reference, tokens
 from hardening.state.standing import SLOTS
 
@@ -18,6 +19,8 @@ SEED = 7
 
 def main(data: Path) -> None:
     """Fit, write, and say what was found."""
+    if not (data / TALKS).exists():
+        sys.exit(f"{data / TALKS} is not there: without it people are told; reference.md says what it is")
     kernels.warm()
     say = sys.stdout.write
     known = make(data, tokens.load(), seed=SEED, say=_progress)

@@ -14,7 +14,6 @@ from hardening.policy import Policy
 from hardening.scoring import reference
 from hardening.scoring.request import Facts
 from hardening.scoring.scorer import Scorer
-from hardening.scoring.signals import Overlap
 from hardening.state.standing import APP, LONGEST_DELAY, BandAt, Evidence, Scale, slotted
 from hardening.wire.spoken import Spoken
 
@@ -54,8 +53,6 @@ class Judge:
         """`unscored` hears why a request says nothing by itself, `faulted` of faults that are ours."""
         known = reference.load(None if calibration is None else Path(calibration))
         self.calibration = known.calibration()
-        self.repeats = next(one.levels[-1] for one in known.signals() if isinstance(one, Overlap))
-        """The nats of an answer that repeats its hidden trace."""
         self._scorer = Scorer(key, known)
         self._key = key
         self._signals = tuple(signals)

@@ -29,6 +29,7 @@ from hardening.facts import Account, Outcome, Refusal, Usage
 from hardening.identity import ANONYMOUS
 from hardening.policy import bound, settled
 from hardening.state import Evidence
+from hardening.state.standing import REPEATED_NATS
 
 _TEXT_BYTES_PER_TOKEN = 4.0  # of English; other text has fewer
 _UNTOLD = Settlement(Usage(), "none", (), ())
@@ -337,7 +338,7 @@ class Responder:
         if settlement.coverage:
             answered["coverage"] = settlement.coverage
         if "overlap" in settlement.reasons:
-            answered["overlap"] = judge.repeats
+            answered["overlap"] = REPEATED_NATS
         return judge.evidence(case.in_force.policy, case.account, case.job, answered, entered=case.entered)
 
     async def _settled(self, done: Awaitable[None], report: Callable[[], None]) -> None:

@@ -13,6 +13,9 @@ from hardening.state.standing import LEAST_NATS, MOST_NATS
 GRID_NATS = 0.01
 """What evidence is rounded to: a finer number would tell who reads the store which of many prompts was asked."""
 
+PATTERN_STAYS = 127 / 128
+"""What is left of an account's pattern after a request: honest ones between a campaign's do not hide it, a chance hit fades."""
+
 
 def evidence(read: Read, facts: Facts, sketch: Sketch, signals: Sequence[Signal]) -> Mapping[str, float]:
     """What each signal says of a request; nothing of a message that was scored just now. Moves the sketch on."""
@@ -25,8 +28,8 @@ def evidence(read: Read, facts: Facts, sketch: Sketch, signals: Sequence[Signal]
             nats = _on_grid(signal.nats(read, facts, sketch) * (share if signal.gated else 1.0))
         said[signal.name] = nats
         if signal.opens:
-            opened += nats
-    sketch.pattern = max(0.0, min(sketch.pattern + opened, 2 * MOST_NATS))
+            opened += max(nats, 0.0)
+    sketch.pattern = min(sketch.pattern * PATTERN_STAYS + opened, 2 * MOST_NATS)
     sketch.note(read, facts)
     return said
 

@@ -26,6 +26,7 @@ class Class(IntEnum):
     CANDIDATE = 7
     CORPUS = 8
     MANY = 9
+    MAKE = 10
 
 
 _STEPS = (
@@ -87,16 +88,20 @@ _CANDIDATE = (
 )  # fmt: skip
 _CORPUS = (
     "training data", "training set", "training example*", "fine tuning", "finetuning", "fine tune", "instruction dataset", "instruction response",
-    "instruction output", "instruction tuning", "question answer pair*", "question and answer pair*", "user queries", "user query",
-    "synthetic", "synthesise", "synthesize", "jsonl", "train an assistant", "train a model", "language model", "trajector*", "conversations between", "simulate a user", "simulate tool use", "invent a task",
-    "function call*", "tool call*", "json schemas", "observation", "more complex version",
+    "instruction output", "instruction tuning", "a dataset of", "user queries", "a user query",
+    "synthetic", "synthesise", "synthesize", "jsonl", "train an assistant", "train a model", "trajector*", "conversations between", "simulate a user", "simulate tool use", "invent a task",
+    "the function calls", "tool calls", "call observation", "calls and observations", "json schemas", "more complex version", "given prompt", "rewritten prompt", "brand new prompt",
     "with inputs and outputs", "self instruct", "训练数据", "обучающ* данн*", "datos de entrenamiento", "données d'entraînement", "trainingsdaten",
 )  # fmt: skip
 _MANY = (
-    "diverse", "pairs", "variety", "a set of", "a series of", "a dataset of", "dataset", "multi turn", "tasks", "queries", "examples", "increasing difficulty",
+    "diverse", "pairs", "variety", "a set of", "a series of", "dataset", "multi turn", "increasing difficulty",
     "avoid repeating", "多样", "разнообразн*", "divers*", "vielfältig*",
 )  # fmt: skip
-_CLASSES = (_STEPS, _REASONING, _TRACE, _WHOLE, _FINISHED, _GRADE, _SCALE, _CANDIDATE, _CORPUS, _MANY)
+_MAKE = (
+    "generate", "create", "write", "produce", "rewrite", "invent", "compose", "draft", "synthesise", "synthesize", "simulate", "come up with", "make up", "put together",
+    "生成", "создай*", "сгенерируй*", "genera", "crea", "génère", "crée", "erzeuge", "erstelle",
+)  # fmt: skip
+_CLASSES = (_STEPS, _REASONING, _TRACE, _WHOLE, _FINISHED, _GRADE, _SCALE, _CANDIDATE, _CORPUS, _MANY, _MAKE)
 
 _UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u00ad\ufeff]+")
 """Characters that nobody sees: they would break phrases up."""
@@ -124,7 +129,7 @@ def elicitation(counts: list[int]) -> int:
     if trace and (more or steps):
         return 3
     if reasoning and more:
-        return 3 if more + steps > 2 else 2
+        return 3 if more + steps > 3 else 2
     return 1 if steps or reasoning or trace else 0
 
 
@@ -135,8 +140,10 @@ def grading(counts: list[int]) -> int:
 
 
 def synthesis(counts: list[int]) -> int:
-    """How much a request asks for data to train on."""
+    """How much a request asks for data to train on to be made; whoever builds with models names such data all day."""
     corpus, many = counts[Class.CORPUS], counts[Class.MANY]
     if not corpus:
         return 0
+    if not counts[Class.MAKE]:
+        return 1
     return 1 + (many > 0 or corpus > 1) + (many > 0 and corpus > 1)

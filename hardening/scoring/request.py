@@ -34,7 +34,6 @@ class Facts(NamedTuple):
         top_logprobs: alternatives asked a position; None where no log-probabilities are.
         switches: whether a switch may stand in it that moves what a policy withholds: bias, bans, grammars.
         refused: requests of the account that limits refused since the last one that was let through.
-        overlap: the share of a hidden trace that its answer repeated, 0..1.
     """
 
     at: float
@@ -42,7 +41,6 @@ class Facts(NamedTuple):
     top_logprobs: int | None = None
     switches: bool = False
     refused: int = 0
-    overlap: float = 0.0
 
 
 class Read(NamedTuple):

@@ -2,7 +2,7 @@
 
 Positive is likelier in a campaign that mixes a tenth of its requests into honest ones, negative among honest
 users. Signs that honest programs share, such as prompts of one template, say nothing by themselves: they
-count as far as the account's requests also follow a pattern that was fitted (`gate`).
+count as far as the account's requests also make demands that hardly anybody makes by chance (`gate`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from hardening.scoring.request import Facts, Read
 from hardening.scoring.sketch import Sketch
 from hardening.state.standing import LEAST_NATS, MOST_NATS
 
-MIXED = 0.1
-"""The share of a campaign's requests among an account's that evidence is stated for."""
+MIXED = 0.02
+"""The share of a campaign's requests among an account's that evidence is stated for: the least that is looked for."""
 _DAY_S = 86_400.0
 _FEW = 5  # alternatives that evaluations ask for
 _HIDDEN_NATS = 1.0
 _GATE_NATS = 3.0
 _STALE, _FRESH = 0.8, 0.95  # prompts of one honest template stay below .8, those of people above .97
-_MOST_PHRASED = 1.5  # nats: wording alone convicts nobody at once
+_MOST_PHRASED = 0.7  # nats: by wording too it takes three requests that nobody sends by chance
 
 
 class Signal(Protocol):
@@ -58,7 +58,7 @@ def mixture(llr: float) -> float:
 
 
 def gate(sketch: Sketch) -> float:
-    """0..1: how far an account's requests follow a pattern that was fitted."""
+    """0..1: how far an account's requests make demands that hardly anybody makes by chance."""
     return min(max((sketch.pattern - _HIDDEN_NATS) / _GATE_NATS, 0.0), 1.0)
 
 
@@ -81,7 +81,7 @@ class Phrasing:
     usual: NDArray[np.float32]
     name: str = "phrasing"
     gated: bool = False
-    opens: bool = True
+    opens: bool = False
 
     def nats(self, read: Read, facts: Facts, sketch: Sketch) -> float:
         """The mixture of the likelihoods of all campaigns, from what is new in the prompt."""
@@ -131,20 +131,6 @@ class Harvesting:
         if facts.top_logprobs is None:
             return self.levels[0]
         return self.levels[3 if facts.switches else 2 if facts.top_logprobs > _FEW else 1]
-
-
-@dataclass(frozen=True, slots=True)
-class Overlap:
-    """An answer that repeats a hidden trace: a little, a third of it."""
-
-    levels: tuple[float, ...]
-    name: str = "overlap"
-    gated: bool = False
-    opens: bool = True
-
-    def nats(self, read: Read, facts: Facts, sketch: Sketch) -> float:
-        """What the share says."""
-        return self.levels[0 if facts.overlap < 0.05 else 1 if facts.overlap < 1 / 3 else 2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,9 @@ SLOTS = (*SIGNALS, APP)
 LEAST_NATS, MOST_NATS = -0.11, 4.0
 """What one request may say under one signal: no single one convicts anybody, and none clears him."""
 
+REPEATED_NATS = 1.5
+"""What an answer says that repeats its hidden trace at length; honest answers repeat a little, so less says nothing."""
+
 LONGEST_DELAY = 8
 """Requests that an account goes on for after its risk was reached: drawn by a key, from none to this many."""
 

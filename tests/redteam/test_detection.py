@@ -25,7 +25,7 @@ from hardening.redteam.detection.attack import Sizes, attack
 from hardening.redteam.detection.control import WindowTest
 from hardening.redteam.detection.grammar import FILLS, PARTS, filled, part_of
 from hardening.redteam.detection.making import weighed
-from hardening.redteam.detection.pools import CHAT, QUESTIONS, SELF_INSTRUCT, TOOLS, Pools
+from hardening.redteam.detection.pools import CHAT, QUESTIONS, SELF_INSTRUCT, TALKS, TOOLS, Pools
 from hardening.redteam.detection.runs import Run, Runner
 from hardening.redteam.options import Options
 from hardening.scoring import reference, tokens
@@ -79,6 +79,35 @@ def test_the_parts_of_a_set_share_nothing_and_are_all_of_it(data):
             pools.load(data, "fit")
         finally:
             (data / "away").rename(data / QUESTIONS)
+
+
+def test_conversations_are_people_whole_and_of_one_part(data, tmp_path):
+    for file in data.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert world.PEOPLE not in world.honest_kinds(pools.load(tmp_path, "fit"))
+    rows = [{"account": f"a{place // 3}", "prompt": f"turn {place}"} for place in range(300)]
+    (tmp_path / TALKS).write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    parts = [pools.load(tmp_path, part) for part in PARTS]
+    talks = [talk for part in parts for talk in part.talks]
+    assert sorted(talks) == sorted(
+        tuple(row["prompt"] for row in rows[start : start + 3]) for start in range(0, 300, 3)
+    )
+    assert all(part.talks and world.honest_kinds(part)[-1] == world.PEOPLE for part in parts)
+    asked = [one.text for one in world.account(parts[2], random.Random(1), count=7, kind=world.PEOPLE)]
+    assert tuple(asked[:3]) in parts[2].talks
+    assert tuple(asked[3:6]) in parts[2].talks
+
+
+@pytest.mark.parametrize("kind", world.UNFITTED)
+def test_kinds_that_no_fit_knows_fill_all_their_slots(kind, data):
+    part = pools.load(data, "test")
+    texts = [
+        one.text
+        for number in range(20)
+        for one in world.account(part, random.Random(number), count=10, kind=kind)
+    ]
+    assert not any("{" in text for text in texts)
+    assert len(set(texts)) > 20
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from hardening.kernels.prompts import BUCKETS, MINIMA, Prompt
-from hardening.redteam.detection import honest
+from hardening.redteam.detection import honest, unfitted
+from hardening.redteam.detection.pools import Pools
 from hardening.scoring import reference, tokens
 from hardening.scoring.evidence import Sketches, evidence
 from hardening.scoring.request import SAMPLE_CHARS, Facts, Read, Reader
 from hardening.scoring.scorer import Scorer
 from hardening.scoring.signals import (
+    MIXED,
     Harvesting,
-    Overlap,
     Phrasing,
     Probing,
     Rhythm,
@@ -53,7 +54,7 @@ def seen(*reads: Read, step: float = 1.0, model: str = "m") -> Sketch:
 
 
 def test_a_mixture_is_bounded_both_ways():
-    assert mixture(-1e9) == pytest.approx(np.log(0.9), abs=1e-6)
+    assert mixture(-1e9) == pytest.approx(np.log(1.0 - MIXED), abs=1e-6)
     assert mixture(0.0) == pytest.approx(0.0)
     assert mixture(1e9) == MOST_NATS
     assert mixture(-1e9) >= LEAST_NATS
@@ -61,16 +62,16 @@ def test_a_mixture_is_bounded_both_ways():
 
 def test_wording_counts_while_it_is_fresh_and_not_once_a_program_repeats_it():
     one = read(16, 32, 48, 64)
-    assert PHRASED.nats(one, Facts(0.0), Sketch()) > 1.0
+    assert PHRASED.nats(one, Facts(0.0), Sketch()) > 0.5
     assert PHRASED.nats(one, Facts(0.0), seen(*[one] * 30)) == 0.0
-    assert PHRASED.nats(read(160, 176, 192, 208), Facts(0.0), seen(*[one] * 30)) > 1.0
+    assert PHRASED.nats(read(160, 176, 192, 208), Facts(0.0), seen(*[one] * 30)) > 0.5
     assert PHRASED.nats(read(), Facts(0.0), Sketch()) == 0.0
 
 
 def test_wording_that_campaigns_repeat_stays_fresh():
     usual = Phrasing(PHRASED.weights, PHRASED.biases, np.full(BUCKETS >> COARSE, 0.9, np.float32))
     one = read(16, 32, 48, 64)
-    assert usual.nats(one, Facts(0.0), seen(*[one] * 30)) > 1.0
+    assert usual.nats(one, Facts(0.0), seen(*[one] * 30)) > 0.5
 
 
 @pytest.mark.parametrize("name", ["elicitation", "grading", "synthesis"])
@@ -91,15 +92,6 @@ def test_harvesting_speaks_of_chosen_tokens_not_of_evaluations():
         for top, switches in ((None, True), (5, False), (20, False), (20, True))
     ]
     assert found == [-0.01, 0.0, 0.0, 0.8]
-
-
-def test_overlap_speaks_by_share():
-    overlap = Overlap((-0.01, 0.5, 1.5))
-    assert [overlap.nats(read(1), Facts(0.0, overlap=share), Sketch()) for share in (0.0, 0.1, 0.5)] == [
-        -0.01,
-        0.5,
-        1.5,
-    ]
 
 
 def test_templates_rhythm_probing_and_a_switch_are_seen():
@@ -194,6 +186,53 @@ def test_two_strong_requests_alone_enter_no_band():
             record, slotted(scorer.score("a", f"{text} {place}", Facts(60.0 * place))), 60.0, CALIBRATION
         )
     assert risk(record, CALIBRATION) < 0.5
+
+
+def test_one_request_alone_enters_no_band_by_its_wording():
+    most = max(
+        PHRASED.nats(read(16 * place, mark=str(place).encode()), Facts(0.0), Sketch()) for place in range(9)
+    )
+    nats = slotted({"phrasing": PHRASED.nats(read(*range(16, 1600, 16)), Facts(0.0), Sketch())})
+    assert nats[0] > most
+    record = merged(Record(0.0, 0.0, weight=CALIBRATION.least), nats, 0.0, CALIBRATION)
+    assert 0.2 < risk(record, CALIBRATION) < 0.5
+
+
+def test_demands_open_the_gate_through_honest_requests_between_them_and_wording_never_does():
+    worded, asked = Sketch(), Sketch()
+    for place in range(200):
+        mark = str(place).encode()
+        features = range(place * 40, place * 40 + 40)
+        evidence(read(*features, mark=mark), Facts(float(place)), worded, (PHRASED,))
+        level = 3 if place % 20 == 0 else 0
+        evidence(read(*features, mark=mark, elicitation=level), Facts(float(place)), asked, SIGNALS)
+    assert gate(worded) == 0.0
+    assert gate(asked) > 0.2
+
+
+def test_who_demands_once_in_two_hundred_requests_opens_no_gate():
+    sketch = Sketch()
+    for place in range(600):
+        level = 3 if place % 200 == 0 else 0
+        evidence(read(1, mark=str(place).encode(), elicitation=level), Facts(float(place)), sketch, SIGNALS)
+        assert gate(sketch) <= 0.06
+
+
+@pytest.mark.parametrize("kind", unfitted.KINDS)
+def test_no_honest_kind_that_no_fit_knows_reaches_a_band(kind, reader):
+    said = (
+        "What is a monad?",
+        "my printer prints blank pages",
+        "Write a haiku on rain",
+        "Summarise this mail: hello",
+    )
+    pools = Pools("test", (said,), (), (), ("Ann has 3 pens and buys 4. How many are hers?",))
+    for number in range(3):
+        sketch, record = Sketch(), Record(0.0, 0.0)
+        for place, text in enumerate(unfitted.written(kind, 150, pools, random.Random(number))):
+            said_now = evidence(reader.read(text), Facts(20.0 * place), sketch, SIGNALS)
+            record = merged(record, slotted(said_now), 20.0, CALIBRATION)
+            assert risk(record, CALIBRATION) < 0.5
 
 
 def test_sketches_of_the_accounts_seen_last_are_kept():

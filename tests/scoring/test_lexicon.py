@@ -48,6 +48,7 @@ def test_demands_for_the_trace_are_strong_in_eleven_languages_and_any_spelling(t
         ("Let's think step by step.", 1),
         ("What is the reasoning of the court in this case?", 1),
         ("Explain your reasoning before giving the final answer.", 2),
+        ("The full price is 5 for the complete set. Explain your reasoning in detail.", 2),
         ("Explain the train to Thoughtville in full detail.", 0),
     ],
 )
@@ -61,7 +62,22 @@ def test_grading_needs_a_grade_and_says_more_with_a_scale_and_a_candidate():
     assert level("grading", "Grade the student's answer with the rubric, from 0 to 10.") == 3
 
 
-def test_synthesis_needs_a_corpus():
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rewrite the user query so that it suits a search. User query: synthetic leather",
+        "My fine-tuned model is worse on diverse examples. What is wrong in the training data?",
+        "Decide which tool to call for this user query. Answer with a function call.",
+        "Generate 10 question and answer pairs about tides for my flash cards.",
+        "Thought, action, observation. Observation: no such file",
+    ],
+)
+def test_who_builds_with_models_or_teaches_asks_for_no_data_to_train_on(text):
+    assert level("synthesis", text) <= 1
+
+
+def test_synthesis_needs_a_corpus_that_is_to_be_made():
     assert level("synthesis", "Give me diverse examples of tasks.") == 0
     assert level("synthesis", "What is training data?") == 1
+    assert level("synthesis", "Our training set for fine-tuning is diverse.") == 1
     assert level("synthesis", "Generate 20 diverse instruction-response pairs for fine-tuning.") == 3

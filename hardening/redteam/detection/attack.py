@@ -23,6 +23,8 @@ from hardening.scoring.tokens import TokenCounter
 
 NAME = "redteam detection"
 LEFT_OUT = ("self_instruct", "tools", "makers", "traces_grades")
+KINDS_LEFT_OUT = (*world.HONEST, world.PEOPLE)
+_KIND_WINDOWS = (50, 100, 200)
 POISONS = (0.05, 0.3)
 _CALIBRATED = (0.1, 0.25)
 """Shares of a campaign that the risk is fitted to, and held to."""
@@ -61,7 +63,7 @@ def attack(options: Options, sizes: Sizes | None = None) -> Report:
     count = run.sizes.copying * len(CAMPAIGNS)
     drift, flood = run.drift(runner), run.flood(runner)
     measured = {
-        "detection_false_positives": Measured(judged.worst_honest[1], run.sizes.honest * len(world.HONEST)),
+        "detection_false_positives": Measured(judged.worst_honest[1], run.sizes.honest * len(judged.kinds)),
         "detection_tpr_10": Measured(judged.worst_campaign(0.1)[1], count, control.worst(0.1)),
         "detection_tpr_25": Measured(judged.worst_campaign(0.25)[1], count, control.worst(0.25)),
         "detection_calibration_error": Measured(figures.calibration_error(bins), len(alike)),
@@ -91,7 +93,7 @@ def attack(options: Options, sizes: Sizes | None = None) -> Report:
 
 _NOTES = (
     "people: some 390 prompts of two sets that no fit has seen; accounts draw from the same ones, so intervals are wider than their number says",
-    "agents, travel, evaluations, batches, and campaigns but self_instruct and tools, are written from sentences with slots; the phrases that tell them come from the same hands: what can be reached, not what is to be expected",
+    "agents, travel, evaluations, batches, the kinds that no fit knows, and campaigns but self_instruct and tools, are written from sentences with slots; the phrases that tell them come from the same hands: what can be reached, not what is to be expected",
     "an attacker who takes a new account at the first change of his headers is the table of burners; evidence fades by half in 14 days, so slowness costs him days",
 )
 
@@ -107,7 +109,8 @@ class _Measuring:
 
     def honest(self, runner: Runner) -> list[Run]:
         """Honest accounts of each kind."""
-        return self._simulated(runner, self.sizes.honest, kinds=(*world.HONEST, world.DRIFTING))
+        kinds = (*world.honest_kinds(self._part), *world.UNFITTED, world.DRIFTING)
+        return self._simulated(runner, self.sizes.honest, kinds=kinds)
 
     def copying(self, runner: Runner) -> list[Run]:
         """Accounts of each campaign at each share."""
@@ -148,7 +151,10 @@ class _Measuring:
         test = WindowTest(runner, fitted, held, WINDOWS[JUDGED], seed)
         count = self.sizes.copying
         return Control(
-            {kind: test.rate(self._part, count, seed, kind=kind) for kind in world.HONEST},
+            {
+                kind: test.rate(self._part, count, seed, kind=kind)
+                for kind in (*world.HONEST, *world.UNFITTED)
+            },
             {
                 (name, share): test.rate(self._part, count, seed, campaign=name, share=share)
                 for name in CAMPAIGNS
@@ -180,7 +186,17 @@ class _Measuring:
             *(f"{share:.0%}" for share in SHARES[1:]),
             "people",
         )
+        kinds: tuple[Row, ...] = tuple(
+            (kind, *self._mistaken(refit(without=[kind]), kind))
+            for kind in KINDS_LEFT_OUT
+            if kind in world.honest_kinds(self._part)
+        )
         return [
+            Table(
+                "Honest accounts that are told by a fit that did not know their kind, after requests",
+                ("kind", *map(str, _KIND_WINDOWS)),
+                kinds,
+            ),
             Table("A fit that did not know the campaign", ("campaign", *columns[1:]), left_out),
             Table(
                 "A fit whose honest prompts were poisoned with self_instruct",
@@ -188,6 +204,12 @@ class _Measuring:
                 poisoned,
             ),
         ]
+
+    def _mistaken(self, runner: Runner, kind: str) -> list[float]:
+        runs = simulated(
+            runner, self._part, seed=self._options.seed, accounts=100, windows=_KIND_WINDOWS, kinds=(kind,)
+        )
+        return [figures.rate(runs, place, runner.calibration) for place in range(len(_KIND_WINDOWS))]
 
     def _told(self, runner: Runner, name: str) -> list[float]:
         runs = simulated(

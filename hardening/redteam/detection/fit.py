@@ -33,11 +33,13 @@ _LARGEST = 127  # of an int8
 _LEVEL_CAPS = (0.0, 0.0, 0.5, 0.9)  # nats: it takes three requests that nobody sends by chance
 _SILENT_NATS = -0.01
 """Of a request that says no such phrase: one false hit in a hundred requests moves nobody."""
-_GIVEN = 1.0  # the weight of sums that no set has examples of
-_BOUNDS = {"phrasing": (0.0, 2.0)} | dict.fromkeys(
-    ("templates", "elicitation", "grading", "synthesis", "rhythm", "switch"), (0.0, 1.0)
+_GIVEN = 1.7  # the weight of sums that no set has examples of
+_BOUNDS = {"phrasing": (0.0, 4.4)} | dict.fromkeys(
+    ("templates", "elicitation", "grading", "synthesis", "rhythm", "switch"), (0.0, 1.7)
 )
-"""What the weight of a fitted sum is within: phrases are never worth more than their nats."""
+"""What the weight of a fitted sum is within: with `_MOST_PRIOR` two strong requests bring nobody into a band."""
+_MOST_PRIOR = -3.1
+"""Of the log-odds without evidence: one request more, by wording, or two, by phrases, than the most that chance says."""
 _RISK_RIDGE = 0.05
 _NO_CAMPAIGN: Told = (np.zeros(BUCKETS, np.int8), 0.0, 0.0)
 
@@ -56,13 +58,21 @@ def rates(honest: Sets) -> NDArray[np.uint8]:
 
 
 def wording(
-    reference: Reference, honest: Sets, campaigns: Sets, held: tuple[Sets, Sets], fitted: Sequence[str]
+    reference: Reference,
+    honest: Sets,
+    campaigns: Sets,
+    held: tuple[Sets, Sets],
+    fitted: Sequence[str],
+    people: Sequence[str],
 ) -> Reference:
-    """The weights that tell each fitted campaign from honest prompts; `held` are other prompts of both, which set the scale."""
+    """The weights that tell each fitted campaign from honest prompts; `held` are other prompts of both, which set the scale.
+
+    What is usual is what `people` and these campaigns say: a program is to be stale that repeats what programs do.
+    """
     found = [told(honest, campaigns[name], held[0], held[1][name]) for name in fitted]
     found += [_NO_CAMPAIGN] * (FITTED - len(found))
     rows, scales, biases = zip(*found, strict=True)
-    groups = (*honest.values(), *campaigns.values())
+    groups = (*(honest[name] for name in people), *(campaigns[name] for name in fitted))
     usual = np.max([shares(reads, BUCKETS >> COARSE, COARSE) for reads in groups], axis=0)
     levels = np.array([_levels(name, honest, campaigns) for name in SAID])
     return replace(
@@ -131,7 +141,9 @@ def risk(reference: Reference, accounts: Accounts) -> Reference:
 
     bounds = [_BOUNDS.get(name, (_GIVEN, _GIVEN)) for name in SLOTS]
     start = [most for _, most in bounds]
-    best = minimize(loss, [*start, -1.0], jac=True, method="L-BFGS-B", bounds=[*bounds, (-12.0, 0.0)])
+    best = minimize(
+        loss, [*start, _MOST_PRIOR - 1.0], jac=True, method="L-BFGS-B", bounds=[*bounds, (-12.0, _MOST_PRIOR)]
+    )
     return replace(reference, prior=float(best.x[-1]), slots=np.round(best.x[:-1], 4))
 
 

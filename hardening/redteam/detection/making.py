@@ -26,6 +26,7 @@ WINDOWS = (20, 50, 100, 200)
 _FITTED_ON: tuple[Part, Part] = ("fit", "calibrate")
 _WRITTEN = 480  # prompts of each set that is written from grammars
 _ACCOUNT = 12  # of these, by one account
+_TURNS = 8000  # of conversations, beside their openings
 _COUNTED = 2000.0  # accounts' weights add up to this
 
 
@@ -39,7 +40,7 @@ def make(
     poison: float = 0.0,
     say: Callable[[str], None],
 ) -> Reference:
-    """The reference fitted to a folder of sets, without the campaigns that are named.
+    """The reference fitted to a folder of sets, without the campaigns and honest kinds that are named.
 
     `poison` is the share of prompts of people, in the fit, that a campaign's replace.
 
@@ -49,13 +50,14 @@ def make(
     parts = [_poisoned(pools.load(data, part), poison) for part in _FITTED_ON]
     say("wording: reading prompts")
     bare = Runner(fit.nothing(), counter)
-    blank = replace(fit.nothing(), rates=fit.rates(_honest(bare, parts[0], seed)))
+    blank = replace(fit.nothing(), rates=fit.rates(_honest(bare, parts[0], seed, without)))
     reader = Runner(blank, counter)
     (ours, theirs), held = (
-        (_honest(reader, part, seed), _campaigns(reader, part, seed, without)) for part in parts
+        (_honest(reader, part, seed, without), _campaigns(reader, part, seed, without)) for part in parts
     )
     worded = [name for name in WORDED if name not in without]
-    known = fit.wording(blank, ours, theirs, held, worded)
+    people = [name for name in ours if name not in honest.KINDS]
+    known = fit.wording(blank, ours, theirs, held, worded, people)
     say(f"risk: {accounts} accounts of each kind")
     runner = Runner(known, counter)
     return fit.risk(known, weighed(_simulated(runner, parts[1], seed, accounts, without)))
@@ -63,13 +65,14 @@ def make(
 
 def _simulated(runner: Runner, part: Pools, seed: int, accounts: int, without: Sequence[str]) -> list[Run]:
     named = [one for one in world.CAMPAIGNS if one not in without]
+    kinds = [one for one in world.honest_kinds(part) if one not in without]
     return simulated(
         runner,
         part,
         seed=seed,
         accounts=accounts,
         windows=WINDOWS,
-        kinds=world.HONEST,
+        kinds=kinds,
         campaigns=named,
         shares=SHARES,
     )
@@ -104,10 +107,20 @@ def _poisoned(part: Pools, poison: float) -> Pools:
     return replace(part, chats=chats)
 
 
-def _honest(runner: Runner, part: Pools, seed: int) -> dict[str, list[Read]]:
+def _honest(runner: Runner, part: Pools, seed: int, without: Sequence[str]) -> dict[str, list[Read]]:
     draw = random.Random(f"{seed}/honest")
-    sets = {f"chat {place}": _read(runner, texts) for place, texts in enumerate(part.chats)}
+    sets = {
+        f"chat {place}": _read(runner, texts)
+        for place, texts in enumerate(part.chats)
+        if "chat" not in without
+    }
+    if part.talks and world.PEOPLE not in without:
+        later = [text for talk in part.talks for text in talk[1:]]
+        sets["openings"] = _read(runner, (talk[0] for talk in part.talks))
+        sets["turns"] = _read(runner, random.Random(seed).sample(later, min(_TURNS, len(later))))
     for kind in honest.KINDS:
+        if kind in without:
+            continue
         written = (honest.written(kind, _ACCOUNT, part.part, draw) for _ in range(_WRITTEN // _ACCOUNT))
         sets[kind] = _read(runner, (text for account in written for text in account))
     return sets

@@ -23,7 +23,7 @@ from hardening.scoring.reference import FITTED, Reference
 from hardening.scoring.request import Facts, Read, Reader
 from hardening.scoring.sketch import COARSE, Sketch
 from hardening.scoring.tokens import TokenCounter
-from hardening.state.standing import Record, merged, risk, slotted
+from hardening.state.standing import Record, merged, slotted
 
 FEWEST = 200
 """Prompts on either side below which nothing is fitted."""
@@ -154,7 +154,7 @@ def _odds(known: Reference, account: Sequence[Read]) -> float:
         record = merged(
             record, slotted(evidence(read, Facts(float(place)), sketch, signals)), 1.0, calibration
         )
-        reached = risk(record, calibration)
-        reached = min(reached, 1.0 - 1e-12)
-        highest = max(highest, math.log(reached / (1.0 - reached)))
+        if record.weight >= calibration.least:
+            heard = sum(weight * record.sums[slot] for slot, weight in calibration.by_slot)
+            highest = max(highest, calibration.prior + heard)
     return highest

@@ -29,6 +29,8 @@ class Judged:
     def __init__(self, groups: Mapping[Group, list[Run]], calibration: Calibration) -> None:
         self.groups = groups
         self.calibration = calibration
+        self.kinds = [name for name, share in groups if not share and name != world.DRIFTING]
+        """Honest kinds, those that no fit knows among them."""
 
     def rate(self, name: str, share: float = 0.0, *, window: int = JUDGED, enter: float = ENTER) -> float:
         """The share of a group that is told."""
@@ -37,7 +39,7 @@ class Judged:
     @property
     def worst_honest(self) -> tuple[str, float]:
         """The honest kind that is told most often."""
-        return figures.worst({kind: self.rate(kind) for kind in world.HONEST}, most=True)
+        return figures.worst({kind: self.rate(kind) for kind in self.kinds}, most=True)
 
     def worst_campaign(self, share: float) -> tuple[str, float]:
         """The campaign that is told least often."""
@@ -45,7 +47,7 @@ class Judged:
 
     def curves(self) -> dict[str, list[tuple[float, float]]]:
         """For each campaign at a tenth: honest accounts told against its own, over thresholds."""
-        false = [max(self.rate(kind, enter=enter) for kind in world.HONEST) for enter in _ENTERS]
+        false = [max(self.rate(kind, enter=enter) for kind in self.kinds) for enter in _ENTERS]
         return {
             name: [
                 (one, self.rate(name, 0.1, enter=enter)) for one, enter in zip(false, _ENTERS, strict=True)
@@ -81,14 +83,28 @@ def _honest(judged: Judged, control: Control) -> Table:
             judged.rate(kind, enter=_HARD),
             believed.rate(kind),
             control.honest.get(kind),
+            _ever(judged, kind),
         )
-        for kind in (*world.HONEST, world.DRIFTING)
+        for kind in (*judged.kinds, world.DRIFTING)
     ]
     return Table(
         "Honest accounts that are told, after requests",
-        ("kind", *map(str, WINDOWS), "100, risk .8", "100, largest prior", "100, MMD"),
+        (
+            "kind",
+            *map(str, WINDOWS),
+            "100, risk .8",
+            "100, largest prior",
+            "100, MMD",
+            "at any moment of 100",
+        ),
         tuple(rows),
     )
+
+
+def _ever(judged: Judged, kind: str) -> float:
+    """The share that is told at some moment, which may have passed before a band begins."""
+    runs, last = judged.groups[kind, 0.0], WINDOWS[JUDGED]
+    return sum(run.told_at is not None and run.told_at <= last for run in runs) / len(runs)
 
 
 def _campaigns(judged: Judged, control: Control, share: float) -> Table:

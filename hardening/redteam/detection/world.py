@@ -6,12 +6,16 @@ import random
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from hardening.redteam.detection import campaigns, honest
+from hardening.redteam.detection import campaigns, honest, unfitted
 from hardening.redteam.detection.campaigns import reworded
 from hardening.redteam.detection.pools import Pools
 from hardening.scoring.request import Facts
 
 HONEST = ("chat", *honest.KINDS)
+UNFITTED = unfitted.KINDS
+"""Honest kinds that no fit knows."""
+PEOPLE = "people"
+"""Accounts of whole conversations, where a folder holds some."""
 DRIFTING = "drifting"
 """An honest account that changes what it does five times in thirty days."""
 CAMPAIGNS = ("narrow", "self_instruct", "makers", "tools", "calls", "traces_grades", "volume")
@@ -26,7 +30,9 @@ _GAPS_S = {
     "evaluations": (1.5, 0.2),
     "batches": (0.5, 0.1),
     DRIFTING: (5_184.0, 1.0),
+    PEOPLE: (90.0, 1.4),
 }
+_UNFITTED_GAP = (30.0, 1.0)
 _CAMPAIGN_GAP = (2.0, 0.3)
 _SLOW_GAP = (900.0, 1.0)
 
@@ -54,7 +60,11 @@ def account(
     for place in range(count):
         copies = campaign is not None and draw.random() < share
         slow = campaign == "slowed"
-        mean, spread = (_SLOW_GAP if slow else _CAMPAIGN_GAP) if copies and share == 1.0 else _GAPS_S[kind]
+        mean, spread = (
+            (_SLOW_GAP if slow else _CAMPAIGN_GAP)
+            if copies and share == 1.0
+            else _GAPS_S.get(kind, _UNFITTED_GAP)
+        )
         at += mean * draw.lognormvariate(0.0, spread)
         if copies and campaign is not None:
             model = "new" if campaign == "volume" and 2 * place >= count else "old"
@@ -75,12 +85,28 @@ def _honest(kind: str, count: int, pools: Pools, draw: random.Random) -> list[st
         return [text for one in draw.sample(HONEST, len(HONEST)) for text in _honest(one, each, pools, draw)][
             :count
         ]
+    if kind in UNFITTED:
+        return unfitted.written(kind, count, pools, draw)
+    if kind == PEOPLE:
+        return _talked(pools, count, draw)
     if kind != "chat":
         return honest.written(kind, count, pools.part, draw)
     order: list[str] = []
     while len(order) < count:
         order += draw.sample(pools.chat, len(pools.chat))
     return order[:count]
+
+
+def honest_kinds(pools: Pools) -> tuple[str, ...]:
+    """The honest kinds that fits are made with; people in conversations where there are some."""
+    return (*HONEST, PEOPLE) if pools.talks else HONEST
+
+
+def _talked(pools: Pools, count: int, draw: random.Random) -> list[str]:
+    said: list[str] = []
+    while len(said) < count:
+        said += draw.choice(pools.talks)
+    return said[:count]
 
 
 def _narrow(pools: Pools, draw: random.Random) -> str:
