@@ -38,6 +38,7 @@ from hardening.wire.unknown import key_before
 
 _BEGINS = frozenset({Role.SPEAKER, Role.HEAD})
 _NAMES_OF_CHANGES = {"rows": "logprobs", "vectors": "embeddings", "lengths": "usage"}
+_WITHHELD = "the words of this error are withheld, for they hold reasoning"
 _KINDS = frozenset({b"type", b"code", b"status"})  # keys of an error by which clients tell what to do
 _is_word = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
 _KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs, Vector)
@@ -276,7 +277,7 @@ class Rewriter:
             edits[site] = kept or frame.written(site, "")
             self.changed.add("embeddings")
         elif not outs or isinstance(event, TextCopy):
-            edits.setdefault(site, frame.written(site, ""))
+            edits.setdefault(site, frame.written(site, _WITHHELD if frame.is_error(site) else ""))
             kind = event.kind if isinstance(event, Withheld) else ""
             self.changed.add(_NAMES_OF_CHANGES.get(kind, "reasoning"))
 

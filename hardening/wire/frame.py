@@ -364,6 +364,12 @@ class Frame:
         """The spans of strings, short ones too, that the table does not know and that say one of `texts`."""
         return [span for span in self.strings if self.string(*span) in texts]
 
+    def is_error(self, site: Site) -> bool:
+        """Whether a value is all of an error: clients know one by its words."""
+        return any(
+            one.role is Role.FAILED and one.start == site.start for one in self.sites if one is not site
+        )
+
     def written(self, site: Site, text: str) -> bytes:
         """The value of `site` with `text` in it, in the shape it has."""
         raw = self.value(site)

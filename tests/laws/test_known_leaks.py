@@ -264,6 +264,15 @@ def test_an_error_that_speaks_of_a_trace_stays(words: str) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["/api/chat", CHAT])
+def test_an_error_that_is_all_trace_is_still_one(path: str) -> None:
+    """Catches an error without a word: clients take `""` for none, and the answer for whole."""
+    upstream = json.dumps({"error": f"<think>{TRACE}"}).encode() + b"\n"
+    left = run(ask(harden(replies([upstream], kind=JSON), "strict"), b'{"model":"m"}', path=path)).body
+    assert find_leaks(left, TRACE) == []
+    assert "withheld" in json.loads(left)["error"]
+
+
 @pytest.mark.parametrize("name", LEAKS)
 def test_no_place_tells_it(name: str) -> None:
     path, kind, upstream = LEAKS[name]
