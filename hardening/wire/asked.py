@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from hardening.errors import WireError
 from hardening.facts import Packing, RequestFacts, quickly
+from hardening.wire.media import text_bytes
 from hardening.wire.own import own
 from hardening.wire.packings import more_packed, packing_of
 from hardening.wire.pins import Half, Pin
@@ -38,13 +39,13 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
 
     Raises WireError where the body is no JSON object.
     """
-    return _with_asked(facts, _object(body, facts.format), len(body), table)
+    return _with_asked(facts, _object(body, facts.format), body, table)
 
 
 def read_spoken(body: bytes, facts: RequestFacts, *, table: Node) -> tuple[RequestFacts, Spoken]:
     """As `read_request`, with what whoever asks said last."""
     value = _object(body, facts.format)
-    return _with_asked(facts, value, len(body), table), spoken(value, facts.format)
+    return _with_asked(facts, value, body, table), spoken(value, facts.format)
 
 
 def _object(body: bytes, format: str) -> dict[str, object]:
@@ -54,7 +55,7 @@ def _object(body: bytes, format: str) -> dict[str, object]:
     return value
 
 
-def _with_asked(facts: RequestFacts, value: dict[str, object], size: int, table: Node) -> RequestFacts:
+def _with_asked(facts: RequestFacts, value: dict[str, object], body: bytes, table: Node) -> RequestFacts:
     asked = _Asked(facts.model, facts.stream, unless_told=table.streams)
     asked.take_body(value, table)
     return quickly(
@@ -67,8 +68,8 @@ def _with_asked(facts: RequestFacts, value: dict[str, object], size: int, table:
             asked.choices,
             asked.max_tokens,
             asked.rows,
-            size,
-            size,
+            len(body),
+            text_bytes(body, value),
             facts.client,
             facts.headers,
             asked.switches,
