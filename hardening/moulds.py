@@ -88,6 +88,7 @@ class Moulds:
                 continue
             if place:
                 self._moulds.insert(0, self._moulds.pop(place))
+            tally.vectors += 1
             for event in seen:
                 tally.feed(event)
             return body if stepped == raw else b"".join((mould.before, stepped, rest))

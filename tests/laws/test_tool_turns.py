@@ -555,7 +555,7 @@ def test_a_receipt_names_copies_that_were_taken_out(quotes: str, policy: str) ->
             await one.go_on()
             one.client = client
             await one.go_on()
-        changed = () if quotes == "nothing" else ("copies",)
+        changed: tuple[str, ...] = () if quotes == "nothing" else ("copies",)
         if (quotes, policy) == ("body", "baseline"):  # which hides what an error quotes under a trace's name
             changed = ("copies", "reasoning")
         assert [receipt.changed for receipt in app.receipts] == [changed]
