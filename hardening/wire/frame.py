@@ -122,6 +122,7 @@ class Frame:
 
     __slots__ = (
         "_deltas",
+        "_errors",
         "_kinds",
         "_spoken",
         "_table",
@@ -156,6 +157,7 @@ class Frame:
         self._kinds: list[Site] = []
         self._deltas: set[int] = set()
         self._spoken: set[int] = set()
+        self._errors: frozenset[int] | None = None  # where errors begin, once somebody has asked
         self._classify()
         try:
             self.events = self._events()
@@ -366,9 +368,9 @@ class Frame:
 
     def is_error(self, site: Site) -> bool:
         """Whether a value is all of an error: clients know one by its words."""
-        return any(
-            one.role is Role.FAILED and one.start == site.start for one in self.sites if one is not site
-        )
+        if self._errors is None:
+            self._errors = frozenset([one.start for one in self.sites if one.role is Role.FAILED])
+        return site.role is not Role.FAILED and site.start in self._errors
 
     def written(self, site: Site, text: str) -> bytes:
         """The value of `site` with `text` in it, in the shape it has."""

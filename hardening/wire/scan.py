@@ -157,8 +157,15 @@ class Walk:
 
     def _tagged_inside(self, at: int, owner: Owner) -> None:
         """Take the strings from `at` on that no table knows, and in which a trace stands, for one."""
-        found = [span for span in self.unknown if span[0] >= at and self._tells_trace(*span)]
-        self.sites += [Site(Role.TRACE, *span, owner) for span in found]
+        found = self.unknown[self._unknown_from(at) :]
+        self.sites += [Site(Role.TRACE, *span, owner) for span in found if self._tells_trace(*span)]
+
+    def _unknown_from(self, at: int) -> int:
+        """How many strings that no table knows stand before `at`; they were noted in order, and few stand behind."""
+        since = len(self.unknown)
+        while since and self.unknown[since - 1][0] >= at:
+            since -= 1
+        return since
 
     def _object(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw
@@ -303,9 +310,7 @@ class Walk:
 
     def _read(self, wholes: list[Whole], at: int, owner: Owner, *, of: Role | None) -> int:
         """Read answers and traces in an unknown value, whose strings were noted, and what is named between; where they end."""
-        since = len(self.unknown)
-        while since and self.unknown[since - 1][0] >= at:
-            since -= 1
+        since = self._unknown_from(at)
         noted = iter(self.unknown[since:])
         del self.unknown[since:]
         span = next(noted, None)

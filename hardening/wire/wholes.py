@@ -38,12 +38,15 @@ class Whole(NamedTuple):
 
 def wholes_in(raw: bytes, at: int, end: int, *, traces_only: bool = False) -> list[Whole]:
     """The outermost objects of the JSON value at `raw[at:end]` that are answers or traces, in order."""
+    before = 0
     if raw.find(b"\\u00", at, end) >= 0:
-        raw = raw[:at] + _escaped(_as_it_reads, raw[at:end])
+        # The value alone: there may be many in a body, and what stands before each is not copied.
+        raw, before, at, end = _escaped(_as_it_reads, raw[at:end]), at, 0, end - at
     found = _SIGN(raw, at, end)
     signs = (one for one in found if one[1]) if traces_only else found
     sign = next(signs, None)
-    return [] if sign is None else _outermost(raw, at, sign, signs)
+    wholes = [] if sign is None else _outermost(raw, at, sign, signs)
+    return [Whole(one.start + before, one.end + before, one.is_trace) for one in wholes] if before else wholes
 
 
 def _outermost(
