@@ -23,7 +23,7 @@ from hardening.asgi.elsewhere import Sniffing, bodiless, is_asked_only, route_of
 from hardening.asgi.entrance import Entrance
 from hardening.asgi.inforce import InForce, QuietPaths
 from hardening.asgi.judge import AppSignal
-from hardening.asgi.refusals import refusal_messages
+from hardening.asgi.refusals import refuse
 from hardening.asgi.responder import Responder
 from hardening.asgi.service import Identify, OnReceipt, Options, Service, service_of, where
 from hardening.asgi.watch import Watch, named_policy
@@ -142,14 +142,14 @@ class HardeningMiddleware:
         else:
             # A door whose format is not built: closed, for what leaves there cannot be read.
             service.notices.closed(door.name)
-            await _say(send, None, _NO_DOOR)
+            await refuse(send, None, _NO_DOOR)
 
     async def _not_ready(self, door: Door | None, scope: Scope, receive: Receive, send: Send) -> None:
         """503 at every door; without a policy any path that takes a request may be one."""
         if is_asked_only(scope["method"]) and door is None:
             await self.app(scope, receive, send)
         else:
-            await _say(send, door, _NOT_READY)
+            await refuse(send, door, _NOT_READY)
 
     async def _no_door(
         self, service: Service, in_force: InForce, scope: Scope, receive: Receive, send: Send
@@ -165,7 +165,7 @@ class HardeningMiddleware:
             seen()
         elif policy.doors.unknown == "block" and policy.mode == "enforce":
             service.notices.blocked(path)
-            await _say(send, None, _NO_DOOR)
+            await refuse(send, None, _NO_DOOR)
             return
         else:
             send = Sniffing(send, report=lambda: service.notices.unclaimed(route_of(scope)), seen=seen).send
@@ -287,8 +287,3 @@ def _door(scope: Scope, in_force: InForce | None) -> Door | None:
     """The door that a request knocks at; without a policy a built-in one."""
     entrance = _BUILT_IN if in_force is None else in_force.entrance
     return entrance.door(scope["path"], scope.get("root_path", ""), scope.get("method", ""))
-
-
-async def _say(send: Send, door: Door | None, refusal: Refusal) -> None:
-    for message in refusal_messages(None if door is None else door.codec, refusal, ""):
-        await send(message)

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from hardening.asgi.body import ClientGone
 from hardening.asgi.headers import Headers, joined, without
-from hardening.asgi.refusals import refusal_messages
+from hardening.asgi.refusals import refuse
 from hardening.errors import StartError
 from hardening.facts import Refusal
 from hardening.observe import LOG
@@ -184,10 +184,7 @@ class Proxy:
 
     async def _say(self, scope: Scope, send: Send, refusal: Refusal) -> None:
         """Answer in the upstream's place, in the shape of the API whose door was asked."""
-        door = self._doors.match(scope["path"])
-        codec = None if door is None else door.codec
-        for message in refusal_messages(codec, refusal, f"req_{secrets.token_hex(8)}"):
-            await send(message)
+        await refuse(send, self._doors.match(scope["path"]), refusal, f"req_{secrets.token_hex(8)}")
 
 
 class _RestedError(Exception):

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 
 import orjson
-from starlette.types import Message
+from starlette.types import Message, Send
 
 from hardening.asgi.headers import Headers
 from hardening.facts import Admission, Limit, Refusal, RefusalKind
 from hardening.wire.codec import Codec
+from hardening.wire.doors import Door
 
 # openai-python sleeps up to 120 s when told, anthropic-python whatever it is told: beyond a minute
 # a caller is better off with the error.
@@ -51,6 +52,12 @@ def refusal_messages(
         {"type": "http.response.start", "status": status, "headers": headers},
         {"type": "http.response.body", "body": body, "more_body": False},
     ]
+
+
+async def refuse(send: Send, door: Door | None, refusal: Refusal, request_id: str = "") -> None:
+    """Send a refusal in the shape of the API whose door was asked."""
+    for message in refusal_messages(None if door is None else door.codec, refusal, request_id):
+        await send(message)
 
 
 def limit_refusal(admission: Admission, limits: tuple[Limit, ...], *, hides_lengths: bool = False) -> Refusal:
