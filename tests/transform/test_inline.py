@@ -22,33 +22,24 @@ def split(pieces: list[str], *, mode: str = "tagged", whole: bool = False) -> tu
     return text, hidden, traces
 
 
-@pytest.mark.parametrize(("opening", "closing"), TAGS)
+LOOSE = [
+    ("< think >", "< / think >"),
+    ("<Thinking >", "</ thinking>"),
+    ('<think redacted="true" internal="a=b">', "</think>"),
+    ("<thought\nlang=en>", "</thought\n>"),
+    ('<details type="reasoning" done="true" duration="3">', "</details>"),
+    ("<details open id='a' type='reasoning'>", "</details>"),
+]
+"""Tags with blanks and attributes in them."""
+
+
+@pytest.mark.parametrize(("opening", "closing"), [*TAGS, *LOOSE])
 @given(cuts=st.lists(st.integers(0, 60), max_size=8))
 def test_every_tag_under_any_split(opening: str, closing: str, cuts: list[int]) -> None:
     text = f"Hi {opening}secret trace{closing} answer [1] a<b"
     borders = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     visible, hidden, traces = split([text[a:b] for a, b in itertools.pairwise(borders)])
     assert (visible, hidden) == ("Hi  answer [1] a<b", "secret trace")
-    assert traces.alarms == set()
-
-
-@pytest.mark.parametrize(
-    ("opening", "closing"),
-    [
-        ("< think >", "< / think >"),
-        ("<Thinking >", "</ thinking>"),
-        ('<think redacted="true" internal="a=b">', "</think>"),
-        ("<thought\nlang=en>", "</thought\n>"),
-        ('<details type="reasoning" done="true" duration="3">', "</details>"),
-        ("<details open id='a' type='reasoning'>", "</details>"),
-    ],
-)
-@given(cuts=st.lists(st.integers(0, 60), max_size=8))
-def test_blanks_and_attributes_in_a_tag(opening: str, closing: str, cuts: list[int]) -> None:
-    text = f"Hi {opening}secret trace{closing} answer"
-    borders = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    visible, hidden, traces = split([text[a:b] for a, b in itertools.pairwise(borders)])
-    assert (visible, hidden) == ("Hi  answer", "secret trace")
     assert traces.alarms == set()
 
 
