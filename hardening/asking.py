@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hardening.errors import WireError
-from hardening.facts import Decision, LogprobTerms, Refusal, RequestFacts
+from hardening.facts import Decision, Refusal, RequestFacts
 from hardening.policy.families import Families
 from hardening.restoring import Restoring
 from hardening.sealed import Seals
@@ -142,7 +142,7 @@ class Asking:
             touches |= Touch.MODEL
             if decision.reasoning.show != "full":
                 touches |= Touch.TRACE | _BESIDE
-            if decision.logprobs != LogprobTerms():
+            if decision.logprobs.bounded:
                 touches |= Touch.ROWS | _BESIDE
         if not touches:
             return ()

@@ -108,9 +108,10 @@ class Exchange:
             # No server tells a trace from the answer where the prompt has begun it.
             decision = replace(decision, reasoning=replace(decision.reasoning, inline="starts_open"))
         rows = decision.logprobs
-        # Of a server that scales values, their difference to those of another temperature holds no noise. And some
-        # tell rows of what a grammar or a penalty left, and so any token that a caller chooses.
-        if (facts.scaled and rows.noise) or (facts.steered and rows.top and decision.pins != "allow"):
+        # Of a server that scales values, each temperature moves them on the grid, and the difference of two holds no
+        # noise. And some tell rows of what a grammar or a penalty left, and so any token that a caller chooses.
+        scaled = facts.scaled and rows.bounded and rows.sampling == "plain"
+        if scaled or (facts.steered and rows.top and decision.pins != "allow"):
             decision = replace(decision, logprobs=replace(rows, top=0))
         self._codec = codec
         self._facts = facts

@@ -17,6 +17,7 @@ Inline = Literal["never", "tagged", "starts_open"]
 Detail = Literal["brief", "outline"]
 Repeats = Literal["ignore", "report", "stop"]
 Resent = Literal["any", "sealed"]
+Sampling = Literal["any", "plain"]
 UsageTerms = Literal["keep", "round", "drop"]
 AtLimit = Literal["cut", "slow", "finish"]
 Pins = Literal["allow", "force", "refuse"]
@@ -97,7 +98,8 @@ class RequestFacts(NamedTuple):
     `top_logprobs` is None where no log-probabilities are asked. `max_tokens` is None where the
     caller names no bound. `choices` of an embeddings request are its inputs, and `packing` is the most
     packed form in which their values are asked. `switches` says that a switch may stand in it which moves, repeats or turns off what
-    a policy withholds, `opens` that its prompt ends in a trace, `scaled` that its values may be those of a temperature. `headers` are lower-case names, for `match: {header: ...}` only.
+    a policy withholds, `opens` that its prompt ends in a trace, `scaled` that its values may be those of a temperature, or of the
+    likeliest tokens alone. `headers` are lower-case names, for `match: {header: ...}` only.
     `others` are models by which it may be answered as well, an empty name for any; `kept` says that an answer is asked
     for which was made before, `steered` that a penalty or a grammar bends the distribution of which it is drawn.
     """
@@ -282,16 +284,25 @@ class ReasoningTerms:
 
 @dataclass(frozen=True, slots=True)
 class LogprobTerms:
-    """At most `top` tokens a position (0 none, None all), on a grid of `step` nats, noise sigma in nats."""
+    """At most `top` tokens a position (0 none, None all), on a grid of `step` nats, noise sigma in nats.
+
+    `sampling` says whether values leave of answers that are not drawn from what the model says as it is.
+    """
 
     top: int | None = None
     step: float = 0.0
     noise: float = 0.0
+    sampling: Sampling = "plain"
 
     @property
     def grid(self) -> float:
         """The grid of values that leave: noise needs one, so without a step it brings a fine one."""
         return self.step or self.noise * NOISE_GRID
+
+    @property
+    def bounded(self) -> bool:
+        """Whether anything is taken from rows."""
+        return self.top is not None or self.grid > 0.0
 
 
 @dataclass(frozen=True, slots=True)

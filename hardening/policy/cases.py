@@ -13,7 +13,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from hardening.errors import PolicyError, PolicyFault
-from hardening.facts import AtLimit, Detail, Inline, Pins, RefusalKind, Repeats, Resent, UsageTerms
+from hardening.facts import AtLimit, Detail, Inline, Pins, RefusalKind, Repeats, Resent, Sampling, UsageTerms
 from hardening.policy.compiled import Policy
 from hardening.policy.faults import did_you_mean, fault_at, faults_of, listed
 from hardening.policy.model import HeaderName
@@ -159,6 +159,7 @@ class Treated(BaseModel):
     logprobs: Annotated[Logprobs, BeforeValidator(_short_for("top"))] | None = None
     step: Grid | None = None
     noise: Noise | None = None
+    sampling: Sampling | None = None
     embeddings: Embeddings | None = None
     limits: Names | None = None
     pins: Pins | None = None

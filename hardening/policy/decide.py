@@ -106,6 +106,7 @@ def _from_terms(terms: Terms) -> Decision:
             None if terms.top in (None, "all") else int(terms.top),
             terms.logprob_step or 0.0,
             terms.logprob_noise or 0.0,
+            terms.sampling or "plain",
         ),
         embeddings=EmbeddingTerms(
             terms.embedding_step or 0.0,

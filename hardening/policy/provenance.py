@@ -33,6 +33,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "top": ("logprobs", "top"),
         "logprob_step": ("logprobs", "step"),
         "logprob_noise": ("logprobs", "noise"),
+        "sampling": ("logprobs", "sampling"),
         "embedding_step": ("embeddings", "step"),
         "embedding_noise": ("embeddings", "noise"),
         "embedding_rotate": ("embeddings", "rotate"),

@@ -15,6 +15,7 @@ from hardening.facts import (
     Pins,
     Repeats,
     Resent,
+    Sampling,
     Show,
     UsageTerms,
 )
@@ -190,9 +191,17 @@ class Logprobs(Strict):
         "The size, in nats, of keyed noise on values, drawn within three standard deviations: the same question of the same"
         " group gets the same noise. Twice the noise is the next level. Values then leave on a grid, a quarter of the noise"
         " where no `step` is set, with the likeliest token first.",
-        cost="Perplexities and scores made from the values shift by about this much a position; who samples at another"
-        " temperature than 0 or 1 gets no values.",
+        cost="Perplexities and scores made from the values shift by about this much a position.",
         example=0.5,
+    )
+    sampling: Sampling | None = treatment(
+        "sampling",
+        "Of which answers values leave where `top`, `step` or `noise` bounds them: `plain`, of those drawn at temperature 0"
+        " or 1 from all tokens; `any`, also where a request sets another temperature, or `top_p`, `top_k`, `min_p`. A server that tells"
+        " values after these gives a finer one with each. `any` is for servers that tell them before: llama.cpp, and"
+        " vLLM without `--logprobs-mode processed_logprobs`.",
+        cost="With `plain`, who samples at another temperature gets no values.",
+        example="plain",
     )
 
 
@@ -324,6 +333,7 @@ class Settings(Strict):
             top=logprobs.top,
             logprob_step=logprobs.step,
             logprob_noise=logprobs.noise,
+            sampling=logprobs.sampling,
             embedding_step=embeddings.step,
             embedding_noise=embeddings.noise,
             embedding_rotate=embeddings.rotate,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from hardening.facts import AtLimit, Detail, Inline, Pins, Repeats, Resent, Show, UsageTerms
+from hardening.facts import AtLimit, Detail, Inline, Pins, Repeats, Resent, Sampling, Show, UsageTerms
 
 ALL: Literal["all"] = "all"
 """The value of `logprobs.top` that keeps every alternative the server sent."""
@@ -63,6 +63,7 @@ class Terms:
     )
     logprob_step: float | None = field(default=None, metadata=_larger())
     logprob_noise: float | None = field(default=None, metadata=_larger())
+    sampling: Sampling | None = field(default=None, metadata=_ranked("any", "plain"))
     embedding_step: float | None = field(default=None, metadata=_larger())
     embedding_noise: float | None = field(default=None, metadata=_larger())
     embedding_rotate: bool | None = field(default=None, metadata=_ranked(False, True))
@@ -96,6 +97,7 @@ UNSAID = Terms(
     top=ALL,
     logprob_step=0.0,
     logprob_noise=0.0,
+    sampling="plain",
     embedding_step=0.0,
     embedding_noise=0.0,
     embedding_rotate=False,

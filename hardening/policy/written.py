@@ -19,6 +19,7 @@ from hardening.facts import (
     Pins,
     Repeats,
     Resent,
+    Sampling,
     Show,
     UsageTerms,
     Window,
@@ -49,6 +50,7 @@ class LogprobKeys(TypedDict, total=False):
     top: int | Literal["all"]
     step: float
     noise: float
+    sampling: Sampling
 
 
 class EmbeddingKeys(TypedDict, total=False):

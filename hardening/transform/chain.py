@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hardening.events import Event, Text
-from hardening.facts import Decision, EmbeddingTerms, LogprobTerms, Usage
+from hardening.facts import Decision, EmbeddingTerms, Usage
 from hardening.kernels import Noise
 from hardening.transform.embeddings import BoundedVectors, Stepping
 from hardening.transform.inline import InlineTraces
@@ -85,7 +85,7 @@ class Chain:
             )
             if reasoning.inline != "never":
                 self.inline = InlineTraces(reasoning.inline)
-        bounded = decision.acts and logprobs != LogprobTerms()
+        bounded = decision.acts and logprobs.bounded
         if bounded or self.hidden is not None:
             closed = bounded and (logprobs.top == 0 or (logprobs.noise > 0.0 and noise is None))
             cutter = None if closed else makers.cutter(logprobs.top, logprobs.grid)

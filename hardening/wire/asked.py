@@ -25,8 +25,8 @@ from hardening.wire.steering import multiplies, penalises, shapes
 from hardening.wire.tags import leaves_open
 
 _ALL = 1 << 20  # what a negative or absent bound means: as many as there are
-_UNSCALED = (None, 0, 1)
-"""Temperatures at which values are the model's own: at 0 nothing is drawn, and nothing is divided by it."""
+_UNSCALED = (None, 0, 1, -1)
+"""What leaves values the model's own: temperature 0, at which nothing is drawn and nothing divided by it, and what switches a cut off."""
 _NUMBER_CHARS = 32
 _EXACT = 2**53  # beyond, a float may be no whole number
 _MOST_MODELS = 16

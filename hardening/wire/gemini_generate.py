@@ -66,7 +66,7 @@ REQUEST = compile_questions(
         "model": Role.ASK_MODEL,
         _CONFIG: Role.ASK_TOKENS_IN,
         f"{_CONFIG}.{{maxOutputTokens,max_output_tokens}}": Role.ASK_TOKENS,
-        f"{_CONFIG}.temperature": Role.ASK_SCALE,
+        f"{_CONFIG}.{{temperature,topP,top_p,topK,top_k}}": Role.ASK_SCALE,
         **{f"{_CONFIG}.{names}": role for names, role in STEERING.items()},
         f"{_CONFIG}.{{candidateCount,candidate_count}}": Role.ASK_CHOICES,
         f"{_CONFIG}.{{responseLogprobs,response_logprobs}}": Role.ASK_LOGPROBS,

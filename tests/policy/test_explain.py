@@ -71,6 +71,7 @@ VALUES: dict[str, list[object]] = {
     "logprobs.top": [0, 1, 7, "all"],
     "logprobs.step": [0, 0.5, 9],
     "logprobs.noise": [0, 0.25, 0.5],
+    "logprobs.sampling": ["any", "plain"],
     "embeddings.step": [0, 0.5, 9],
     "embeddings.noise": [0, 0.5, 9],
     "pins": ["allow", "force", "refuse"],

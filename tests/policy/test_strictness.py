@@ -18,6 +18,7 @@ LIMITS = ("one", "two", "three")
 SHOW = ("full", "summary", "none")
 INLINE = ("never", "tagged", "starts_open")
 RESENT = ("any", "sealed")
+SAMPLING = ("any", "plain")
 DETAIL = ("outline", "brief")
 OVERLAP = ("ignore", "report", "stop")
 USAGE = ("keep", "round", "drop")
@@ -115,9 +116,9 @@ FACTS = st.builds(
 def strictness(decision: Decision) -> list[float]:
     """One number for each field of a Decision; greater is stricter."""
     if decision.exempt:
-        return [float("-inf")] * 22
+        return [float("-inf")] * 23
     if decision.refusal is not None:
-        return [float("inf")] * 22
+        return [float("inf")] * 23
 
     def most(value: float | None) -> float:
         return -float("inf") if value is None else -value
@@ -133,6 +134,7 @@ def strictness(decision: Decision) -> list[float]:
         most(decision.logprobs.top),
         decision.logprobs.step,
         decision.logprobs.noise,
+        SAMPLING.index(decision.logprobs.sampling),
         decision.embeddings.step,
         decision.embeddings.noise,
         decision.embeddings.adaptive,
@@ -227,6 +229,7 @@ WHOLE = st.builds(
     top=st.none() | st.integers(0, 9) | st.just("all"),
     logprob_step=st.none() | st.floats(0, 4),
     logprob_noise=st.none() | st.floats(0, 4),
+    sampling=st.none() | st.sampled_from(SAMPLING),
     embedding_step=st.none() | st.floats(0, 4),
     embedding_noise=st.none() | st.floats(0, 4),
     embedding_rotate=st.none() | st.booleans(),
@@ -278,6 +281,7 @@ ORDERS = {
     "top": ("all", 20),
     "logprob_step": (0.25, 0.5),
     "logprob_noise": (0.0, 0.5),
+    "sampling": ("any", "plain"),
     "embedding_step": (0.0, 0.1),
     "embedding_noise": (0.0, 0.1),
     "embedding_rotate": (False, True),

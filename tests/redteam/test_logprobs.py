@@ -101,6 +101,19 @@ def test_what_is_drawn_anew_is_averaged_away() -> None:
     assert left.error_all < left.error_one / 2
 
 
+def test_temperatures_of_a_server_that_scales_average_a_grid_away(bare: Caller) -> None:
+    """Catches a setting that changes nothing, and a measure that would see no gain where there is one."""
+    prompts = MODEL.prompts(5, 1)
+    plain, scaled = (
+        mounted(SERVER, averaging.policy(step=0.25, noise=0.0, sampling=sampling))
+        for sampling in ("plain", "any")
+    )
+    assert averaging.heated(plain, MODEL, prompts=prompts, count=40).told == 0
+    assert averaging.heated(bare, MODEL, prompts=prompts, count=2).error_one < 1e-9
+    left = averaging.heated(scaled, MODEL, prompts=prompts, count=40)
+    assert left.error_all < 0.7 * left.error_one
+
+
 def test_a_row_is_worth_what_it_holds(bare: Caller) -> None:
     scale = worth.Scale(MODEL, contexts=30, seed=2)
     whole, some, none = (

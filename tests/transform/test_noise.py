@@ -158,16 +158,33 @@ def test_noise_is_disclosed():
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"messages":[],"temperature":0.7}', b'{"messages":[],"Temperature":"1.2"}']
+    "body",
+    [
+        b'{"messages":[],"temperature":0.7}',
+        b'{"messages":[],"Temperature":"1.2"}',
+        b'{"messages":[],"extra_body":{"top_k":7}}',
+    ],
 )
-def test_at_another_temperature_no_value_leaves_under_noise(body):
+@pytest.mark.parametrize(
+    "terms",
+    [{"top": 2, "noise": 1.0}, {"top": 2}, {"step": 0.25}, {"top": 2, "step": 0.25}],
+    ids=str,
+)
+def test_at_another_temperature_no_value_leaves(body, terms):
+    """Catches a value told finer with each temperature that a server scales it by."""
     codec = CODECS["openai_chat"]
     facts = codec.read_request(body, door="/t")
-    made = Exchange(codec, facts, NOISED, TOOLS, noise_key=KEY)
-    made.request(b'{"messages":[{"role":"user","content":"Count."}]}')
-    assert streamed(made) == []
-    stepped = Exchange(codec, facts, Decision(logprobs=LogprobTerms(top=2, step=0.25)), TOOLS)
-    assert len(streamed(stepped)) == len(WORDS)
+    for sampling, left in (("plain", 0), ("any", len(WORDS))):
+        decision = Decision(logprobs=LogprobTerms(**terms, sampling=sampling))
+        made = Exchange(codec, facts, decision, TOOLS, noise_key=KEY)
+        made.request(b'{"messages":[{"role":"user","content":"Count."}]}')
+        assert len(streamed(made)) == left
+
+
+def test_a_policy_that_bounds_no_values_leaves_them_at_any_temperature():
+    codec = CODECS["openai_chat"]
+    facts = codec.read_request(b'{"messages":[],"temperature":0.7}', door="/t")
+    assert len(streamed(Exchange(codec, facts, Decision(), TOOLS))) == len(WORDS)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +194,13 @@ def test_at_another_temperature_no_value_leaves_under_noise(body):
         ("openai_chat", b'{"temperature":1.0}', False),
         ("openai_chat", b'{"temperature":null}', False),
         ("openai_completions", b'{"temperature":0.5}', True),
+        ("openai_completions", b'{"top_p":1,"top_k":-1,"min_p":0.0}', False),
+        ("openai_completions", b'{"top_p":0.9}', True),
+        ("openai_chat", b'{"min_p":0.1}', True),
+        ("openai_responses", b'{"top_k":3}', True),
+        ("gemini_generate", b'{"generation_config":{"topP":0.5}}', True),
+        ("gemini_generate", b'{"generationConfig":{"topK":40}}', True),
+        ("ollama_chat", b'{"options":{"top_k":40}}', True),
         ("openai_responses", b'{"temperature":0.5}', True),
         ("gemini_generate", b'{"generationConfig":{"temperature":0.5}}', True),
         ("ollama_chat", b'{"options":{"temperature":0.5}}', True),

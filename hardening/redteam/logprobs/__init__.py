@@ -166,17 +166,26 @@ def _bands(options: Options, found: Found) -> Table:
     fine, coarse = (mounted(server, averaging.policy(step=0.01, noise=size)) for size in (0.5, 1.0))
     ours, naive = averaging.combined(fine, coarse, model, prompts=prompts)
     found["logprobs_bands_difference"] = Measured(ours, len(prompts), naive)
-    # A server that scales values by the temperature tells each value twice under one noise, which the pair cancels.
-    hot, control = (
-        sum(len(caller.first(prompt, top_logprobs=5, temperature=0.7)) for prompt in prompts)
-        for caller in (fine, Caller(server))
+    # A server that scales values by the temperature tells each value twice under one noise, which the pair cancels;
+    # and without noise each temperature moves the row on the grid.
+    plain = _behind(server, "baseline")
+    scaled = mounted(server, averaging.policy(step=0.25, noise=0.0, sampling="any"))
+    hot, calm, control, moved = (
+        averaging.heated(caller, model, prompts=prompts[:20], count=64)
+        for caller in (fine, plain, Caller(server), scaled)
     )
-    found["logprobs_values_scaled"] = Measured(hot, len(prompts), control)
+    found["logprobs_values_scaled"] = Measured(hot.told + calm.told, 64 * 20, control.told)
     table = (
         ("error of noise 0.5 and 1 together, to 0.5 alone: levels with draws of their own", ours),
         ("the same with one draw for two sizes", naive),
-        ("values told at temperature 0.7, under noise", float(hot)),
-        ("the same without us", float(control)),
+        ("values told at 64 temperatures of 20 prompts, under noise", float(hot.told)),
+        ("the same under `baseline`", float(calm.told)),
+        ("the same without us", float(control.told)),
+        (
+            "error of a difference on a grid of 0.25 at one temperature, where `sampling` is `any`",
+            moved.error_one,
+        ),
+        ("the same by all of them", moved.error_all),
     )
     return Table("Two bands, two temperatures", ("what", "figure"), table)
 

@@ -133,12 +133,12 @@ OTHERS: dict[str, Way] = {
 """Ways that draw anew: what they gain is bounded by the step and by a budget of values."""
 
 
-def policy(*, step: float, noise: float, top: int = KEPT, fresh: int = 64) -> str:
+def policy(*, step: float, noise: float, top: int = KEPT, sampling: str = "plain", fresh: int = 64) -> str:
     """`baseline` with these values for everybody, an own group for the `fresh` accounts that ask for fresh noise."""
     groups = ", ".join(f"g{number}: [fresh{number}]" for number in range(fresh))
     return (
         f"version: 1\nextends: baseline\naccounts: {{groups: {{two: [other1], {groups}}}}}\n"
-        f"defaults: {{logprobs: {{top: {top}, step: {step}, noise: {noise}}}}}\n"
+        f"defaults: {{logprobs: {{top: {top}, step: {step}, noise: {noise}, sampling: {sampling}}}}}\n"
     )
 
 
@@ -161,6 +161,43 @@ def average(
     errors = [float(np.sqrt(np.mean(one[1:]))) if one[1:] else float("nan") for one in squares]
     apart = [float(np.mean(one[1:])) if one[1:] else float("nan") for one in divergences]
     return Left(draws // max(len(prompts), 1), *errors, *apart)
+
+
+class Heated(NamedTuple):
+    """Values that came at other temperatures than 0 and 1, and how far differences within a row are from the true ones.
+
+    Errors are root mean squares in nats of temperature 1, by the first of these temperatures, and by all.
+    """
+
+    told: int
+    error_one: float
+    error_all: float
+
+
+def heated(caller: Caller, model: Model, *, prompts: Sequence[str], count: int) -> Heated:
+    """The same question at `count` temperatures around 1, of a server that scales values by them.
+
+    Each temperature moves a row on the grid by another amount, and no difference within it: what the grid takes averages out.
+    """
+    temperatures = np.linspace(0.75, 1.25, count)
+    assert 1.0 not in temperatures
+    told, squares = 0, ([0.0], [0.0])
+    for prompt in prompts:
+        truth = model.row(model.tokens(prompt))
+        guesses: dict[str, list[float]] = {}
+        for temperature in map(float, temperatures):
+            for row in _rows(caller, _asked(prompt, temperature=temperature)):
+                told += len(row)
+                first = next(iter(row.values()))
+                for word, value in row.items():
+                    guesses.setdefault(word, []).append(temperature * (value - first))
+        best = truth.max()
+        for word, found in list(guesses.items())[1:]:
+            true = truth[int(word.strip()[1:])] - best
+            squares[0].append((found[0] - true) ** 2)
+            squares[1].append((float(np.mean(found)) - true) ** 2)
+    errors = [float(np.sqrt(np.mean(one[1:]))) if one[1:] else float("nan") for one in squares]
+    return Heated(told, *errors)
 
 
 def _rows(caller: Caller, asked: Asked) -> list[Values]:
