@@ -161,10 +161,15 @@ class Limit:
         object.__setattr__(self, "key", f"{self.name}/{self.unit}/{self.per_s}{sliding}")
 
 
+NEW = "+"
+"""What stands for new accounts where bands are named; no band is called so."""
+
+
 class Standing(NamedTuple):
     """What the store knows of an account: `risk` in 0..1, its band, how long and how often seen.
 
-    `due` is a higher band in which the next conversation that begins is the first.
+    `due` is a higher band in which the next conversation that begins is the first. `peak` is the highest that it
+    was in lately, `NEW` for none but while it was new, empty for none at all, None where nobody knows.
     """
 
     risk: float = 0.0
@@ -172,6 +177,7 @@ class Standing(NamedTuple):
     requests: int = 0
     age_s: float = 0.0
     due: str | None = None
+    peak: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

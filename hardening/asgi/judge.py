@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hardening.asgi.scoring_thread import Job, Nats, ScoringThread
-from hardening.facts import Account, RequestFacts, SignalFacts, Standing
+from hardening.facts import NEW, Account, RequestFacts, SignalFacts, Standing
 from hardening.policy import Policy
 from hardening.scoring import reference
 from hardening.scoring.request import Facts
@@ -91,9 +91,16 @@ class Judge:
         return None
 
     def evidence(
-        self, policy: Policy, account: Account, job: Job | None, answered: Nats, *, entered: bool
+        self,
+        policy: Policy,
+        account: Account,
+        job: Job | None,
+        answered: Nats,
+        standing: Standing,
+        *,
+        entered: bool,
     ) -> Evidence:
-        """What a request has said, and what its answer says beside, to be merged when it settles."""
+        """What a request has said that was decided by this standing, and what its answer says beside, to be merged when it settles."""
         said = self._thread.take(job, account.id)
         if said is None:
             if job is not None:
@@ -101,8 +108,14 @@ class Judge:
             said = {}
         priors = policy.risk.priors
         prior = priors.nats(account.attributes) if priors is not None and account.attributes else 0.0
+        is_new = policy.prior is not None and policy.prior.holds(standing)
         return Evidence(
-            slotted({**said, **answered}), self.scale(policy), self._delay(account), entered, prior
+            slotted({**said, **answered}),
+            self.scale(policy),
+            self._delay(account),
+            entered,
+            prior,
+            under=standing.band or (NEW if is_new else ""),
         )
 
     def scale(self, policy: Policy) -> Scale:

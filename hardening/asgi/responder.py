@@ -339,7 +339,9 @@ class Responder:
             answered["coverage"] = settlement.coverage
         if "overlap" in settlement.reasons:
             answered["overlap"] = REPEATED_NATS
-        return judge.evidence(case.in_force.policy, case.account, case.job, answered, entered=case.entered)
+        return judge.evidence(
+            case.in_force.policy, case.account, case.job, answered, case.standing, entered=case.entered
+        )
 
     async def _settled(self, done: Awaitable[None], report: Callable[[], None]) -> None:
         try:

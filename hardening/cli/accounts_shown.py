@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hardening.clock import SystemClock
-from hardening.facts import Limit
+from hardening.facts import NEW, Limit
 from hardening.state import AccountState, Block, Flag, Kept
 from hardening.state.buckets import debt, state_of
 from hardening.state.standing import SLOTS, Calibration, Record, before
@@ -55,6 +55,7 @@ def _record_json(found: AccountState, calibration: Calibration | None) -> dict[s
         "risk": round(record.risk, 4),
         "band": record.band or None,
         "due": record.due or None,
+        "peak": record.peak_at(found.now) or None,
         "requests": round(record.weight, 2),
         "last": _date(record.at - found.now),
         "kept_until": _date(record.until - found.now),
@@ -80,8 +81,10 @@ def standing_lines(found: AccountState, calibration: Calibration | None) -> list
         return []
     band = f"in band {record.band}" if record.band else "in no band"
     due = f", {record.due} is due" if record.due else ""
+    peak = record.peak_at(found.now)
+    lately = f", lately in {peak}" if peak not in ("", NEW, record.band) else ""
     lines = [
-        f"risk {record.risk:.3f} {band}{due}: {record.weight:.1f} requests have spoken, the last {_date(record.at - found.now)}"
+        f"risk {record.risk:.3f} {band}{due}{lately}: {record.weight:.1f} requests have spoken, the last {_date(record.at - found.now)}"
     ]
     known = None if calibration is None else before(record, calibration)
     if known is not None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, Unpack
 
 from hardening.errors import PolicyError, PolicyFault
 from hardening.facts import (
+    NEW,
     Account,
     Decision,
     Limit,
@@ -41,7 +42,7 @@ class DoorTerms:
 
     own: Mapping[str, str]
     unknown: Literal["report", "block"]
-    kept: Literal["now", "strictest"] = "now"
+    kept: Literal["now", "then", "strictest"] = "now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,22 @@ class Compiled:
             prior_bit = 1 << (len(self.layers) - 1)
             bits = bits | prior_bit if self.prior.holds(standing) else bits & ~prior_bit
         return bits
+
+    def layers_before(self, standing: Standing) -> int:
+        """The layers that may have held when an answer was made that its account gets now, beside those that hold, as bits.
+
+        With `then` those of the highest band that it was in lately; all of them where nobody knows, or this policy has no such band.
+        """
+        peak, every = standing.peak, (1 << len(self.layers)) - 1
+        if self.doors.kept == "now" or (self.doors.kept == "then" and peak == ""):
+            return 0
+        if self.doors.kept == "strictest" or peak is None:
+            return every
+        new = every ^ every >> 1 if self.prior is not None else 0
+        names = [layer.band for layer in self.layers]
+        if peak == NEW:
+            return new
+        return new | (2 << names.index(peak)) - 1 if peak in names else every
 
     def prior_among(self, layers: int) -> Layer | None:
         """The layer of new accounts, which is the last, if it is one of these; None without one."""

@@ -25,10 +25,7 @@ def decide(policy: Policy, facts: RequestFacts, account: Account, standing: Stan
     `now` is in seconds since 1970.
     """
     hits, layers = policy.acting(facts, account, now)
-    decision = _decision(policy, hits, policy.layers_of(standing) & layers, account.proven)
-    if facts.kept and policy.doors.kept == "strictest":
-        decision = _as_then(decision, _decision(policy, hits, layers, account.proven))
-    return _for(facts, decision)
+    return _for(facts, _standing(policy, facts, hits, layers, account, standing))
 
 
 def would(
@@ -40,11 +37,21 @@ def would(
     if policy.mode == "enforce" and hits & rules == hits and over & layers == over:
         return None  # as for nearly every request: nothing that acts on it is in shadow
     decision = decide(policy, facts, account, standing, now)
-    whole = _decision(policy, hits, over, account.proven)
-    if facts.kept and policy.doors.kept == "strictest":
-        whole = _as_then(whole, _decision(policy, hits, (1 << len(policy.layers)) - 1, account.proven))
+    whole = _standing(policy, facts, hits, (1 << len(policy.layers)) - 1, account, standing)
     whole = replace(_for(facts, whole), enforced=True)
     return whole if whole != decision else None
+
+
+def _standing(
+    policy: Policy, facts: RequestFacts, hits: int, layers: int, account: Account, standing: Standing
+) -> Decision:
+    """The Decision for an account that stands so, of those of its layers that count."""
+    now = policy.layers_of(standing)
+    decision = _decision(policy, hits, now & layers, account.proven)
+    before = policy.layers_before(standing) & layers if facts.kept else 0
+    if not before & ~now:
+        return decision
+    return _as_then(decision, _decision(policy, hits, (now & layers) | before, account.proven))
 
 
 def _as_then(now: Decision, then: Decision) -> Decision:

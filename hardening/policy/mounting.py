@@ -197,11 +197,12 @@ class Doors(Strict):
         "where the answer looks like a model's, or it is refused, and so is a websocket.",
         examples=["block"],
     )
-    kept: Literal["now", "strictest"] = Field(
+    kept: Literal["now", "then", "strictest"] = Field(
         default="now",
-        description="How an answer is given that the server kept (GET of a stored response): as its account stands now, or with the reasoning,"
-        " log-probabilities and counts of the strictest band, for nobody knows in which one it was made.",
-        examples=["strictest"],
+        description="How an answer is given that the server kept (GET of a stored response): as its account stands now; with the reasoning,"
+        " log-probabilities and counts of the highest band as well that the account was in within `risk.retention`; or with those of the strictest band,"
+        " which is also what `then` gives to whom the store does not know, and what it gives with `memory://`, which forgets.",
+        examples=["then"],
     )
 
 

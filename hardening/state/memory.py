@@ -379,9 +379,9 @@ class MemoryStore:
         age_s = self._now - scope.first_seen if scope.requests else 0.0
         record = scope.record and self._record(scope)
         if record is None:
-            return quickly(Standing, (0.0, None, scope.requests, age_s, None))
+            return quickly(Standing, (0.0, None, scope.requests, age_s, None, None))
         due = record.due if record.is_ready else None
-        return quickly(Standing, (record.risk, record.band or None, scope.requests, age_s, due))
+        return quickly(Standing, (record.risk, record.band or None, scope.requests, age_s, due, None))
 
     def _record(self, scope: _Scope) -> Record | None:
         """What is kept of the requests of an account, if that is not too long ago."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from hardening.facts import Admission, Charge, Lease, Limit, LimitState, NewPrice, Standing
+from hardening.facts import NEW, Admission, Charge, Lease, Limit, LimitState, NewPrice, Standing
 from hardening.state import buckets
 from hardening.state.claims import units_of
-from hardening.state.redis_wire import NEW, Reply, Told, priced
+from hardening.state.redis_wire import Reply, Told, priced
 
 Claim = dict[tuple[str, str], tuple[Limit, float]]
 """Units by scope and key of limit."""

@@ -34,10 +34,7 @@ _DOUBLE = struct.Struct("<d")
 _COUNT = struct.Struct("<I")
 _KEPT = struct.Struct("<ddddI")
 _EVEN, _SLIDING, _STREAMS = 0, 1, 2
-
-
-NEW = "+"
-"""What begins the name under which the units of new accounts in a band are sent; no band is called so."""
+_NOT_KNOWN = "?"
 
 
 class Told(NamedTuple):
@@ -53,7 +50,7 @@ class Reply(NamedTuple):
 
     `is_spare` says that the charges of the model went to the scope that models beyond the bound share.
     `blocked_s` is how long the account stays blocked, 0 for one that is not; `band` is that in which it
-    is, and `due` a higher one that begins with its next conversation, empty where there is none.
+    is, and `due` a higher one that begins with its next conversation, empty where there is none; `peak` is as in `Standing`.
     """
 
     granted: bool
@@ -66,12 +63,13 @@ class Reply(NamedTuple):
     risk: float = 0.0
     band: str = ""
     due: str = ""
+    peak: str | None = None
     buckets: tuple[Told, ...] = ()
 
     @property
     def standing(self) -> Standing:
         """How the account stands."""
-        return Standing(self.risk, self.band or None, self.requests, self.age_s, self.due or None)
+        return Standing(self.risk, self.band or None, self.requests, self.age_s, self.due or None, self.peak)
 
 
 def head(lease_id: bytes, now: float, lease_s: float, remembered_s: float, *, proven: bool) -> bytes:
@@ -124,6 +122,7 @@ def evidence_of(evidence: Evidence | None) -> bytes:
             _DOUBLE.pack(evidence.start),
             calibration,
             _JUDGED.pack(evidence.entered, evidence.delay, len(nats)),
+            _text(evidence.under),
             *pairs,
             bands,
         ]
@@ -190,7 +189,9 @@ def _read_record(raw: bytes, at: int) -> tuple[Record, int]:
     due, at = _read_text(raw, at)
     end = at + 1 + raw[at] * _DOUBLE.size
     sums = [one for (one,) in _DOUBLE.iter_unpack(raw[at + 1 : end])]
-    return record_of(since, until, weight, risk, wait, band, due, sums), end
+    (peak_until,) = _DOUBLE.unpack_from(raw, end)
+    peak, end = _read_text(raw, end + _DOUBLE.size)
+    return record_of(since, until, weight, risk, wait, band, due, sums, peak, peak_until), end
 
 
 def _begun(raw: bytes) -> tuple[Reply, int]:
@@ -198,8 +199,10 @@ def _begun(raw: bytes) -> tuple[Reply, int]:
     granted, known, spare, now, age_s, requests, blocked_s, risk = _REPLY.unpack_from(raw)
     band, at = _read_text(raw, _REPLY.size)
     due, at = _read_text(raw, at)
+    peak, at = _read_text(raw, at)
+    told = None if peak == _NOT_KNOWN else peak
     return Reply(
-        bool(granted), bool(known), bool(spare), now, age_s, requests, blocked_s, risk, band, due
+        bool(granted), bool(known), bool(spare), now, age_s, requests, blocked_s, risk, band, due, told
     ), at
 
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from hardening.facts import NEW
+
 SIGNALS = (
     "phrasing",
     "templates",
@@ -115,6 +117,7 @@ class Evidence:
         delay: the requests that this account goes on for, should it now reach a band.
         entered: whether this request began a conversation in the band that was due.
         prior: what is known of the account beside its requests, in nats.
+        under: the band in which the request was decided, `NEW` for none but that of new accounts.
     """
 
     nats: tuple[float, ...]
@@ -122,6 +125,7 @@ class Evidence:
     delay: int = 0
     entered: bool = False
     prior: float = 0.0
+    under: str = ""
 
     @property
     def start(self) -> float:
@@ -140,7 +144,8 @@ class Record(NamedTuple):
     """What a store keeps of an account, as of its last settled request.
 
     `weight` is the number of requests that spoke, faded like the sums. `band` is in force; `due` is a
-    higher one that has been reached, and `wait` the requests left before a conversation may begin in it.
+    higher one that has been reached, and `wait` the requests left before a conversation may begin in it. `peak` is the highest
+    in which a request was decided, until none was for as long as a record is kept.
     """
 
     at: float
@@ -151,19 +156,34 @@ class Record(NamedTuple):
     band: str = ""
     due: str = ""
     sums: tuple[float, ...] = _NO_SUMS
+    peak: str = ""
+    peak_until: float = 0.0
 
     @property
     def is_ready(self) -> bool:
         """Whether the next conversation begins in the band that is due."""
         return bool(self.due) and self.wait <= 0
 
+    def peak_at(self, now: float) -> str:
+        """The highest band that it was in lately."""
+        return self.peak if self.peak_until > now else ""
+
 
 def record_of(
-    at: float, until: float, weight: float, risk: float, wait: int, band: str, due: str, sums: Sequence[float]
+    at: float,
+    until: float,
+    weight: float,
+    risk: float,
+    wait: int,
+    band: str,
+    due: str,
+    sums: Sequence[float],
+    peak: str = "",
+    peak_until: float = 0.0,
 ) -> Record:
     """A record as a store kept it; sums of signals that it did not know yet are 0."""
     known = (*sums, *_NO_SUMS[len(sums) :])
-    return Record(at, until, weight, risk, wait, band, due, known[: len(SLOTS)])
+    return Record(at, until, weight, risk, wait, band, due, known[: len(SLOTS)], peak, peak_until)
 
 
 def slotted(nats: Mapping[str, float]) -> tuple[float, ...]:
@@ -191,6 +211,8 @@ def merged(record: Record, nats: Sequence[float], seconds: float, calibration: C
         record.band,
         record.due,
         tuple(sums),
+        record.peak,
+        record.peak_until,
     )
 
 
@@ -225,7 +247,19 @@ def settled(record: Record | None, evidence: Evidence, now: float) -> Record:
     if band or due or (scale.bands and reached >= scale.bands[0].enter):
         band, due, wait = _entered(record, evidence, reached)
     at, until = max(now, record.at), now + scale.keep_s
-    return Record(at, until, known.weight, reached, wait, band, due, known.sums)
+    peak, peak_until = record.peak_at(now), record.peak_until if record.peak_at(now) else 0.0
+    if band or evidence.under:
+        peak, peak_until = _peak(scale.bands, peak, (evidence.under, band)), until
+    return Record(at, until, known.weight, reached, wait, band, due, known.sums, peak, peak_until)
+
+
+def _peak(bands: Sequence[BandAt], peak: str, others: Sequence[str]) -> str:
+    """The highest of these bands; a peak that is none of the policy's any more stays, for nobody knows how high it was."""
+    for other in others:
+        known = _rank(bands, peak)
+        if other and (peak in ("", NEW) or 0 < known < _rank(bands, other)):
+            peak = other
+    return peak
 
 
 def _entered(record: Record, evidence: Evidence, reached: float) -> tuple[str, str, int]:
@@ -267,7 +301,9 @@ def clean_at(record: Record, scale: Scale) -> float:
     against = 0.0
     for slot, weight in scale.calibration.by_slot:
         against += weight * max(0.0, record.sums[slot])
+    # Who was only new is new again when forgotten.
+    kept_until = record.at if record.peak in ("", NEW) else max(record.at, record.peak_until)
     if against <= _CLEAN_NATS:
-        return record.at
+        return kept_until
     fades_s = scale.calibration.half_life_s * math.log2(against / _CLEAN_NATS)
-    return min(record.until, record.at + fades_s)
+    return min(record.until, max(record.at + fades_s, kept_until))

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from hardening import DEFERRED, Account, admit, load_policy
 from hardening.facts import SignalFacts
-from hardening.state import MemoryStore
+from hardening.state import MemoryStore, SqliteAccounts, SqliteStore
 from hardening.state.standing import BORDER_WAIT, LONGEST_DELAY, SLOTS
 from hardening.testing import Hardened, find_leaks, harden
 from tests.asgi.chat import TRACE, stream, whole
@@ -97,6 +97,39 @@ def mount() -> Iterator[Any]:
     yield made
     for hardened in opened:
         hardened._retire()
+
+
+def test_a_kept_answer_is_given_as_the_band_in_which_it_may_have_been_made(
+    mount: Any, tmp_path: Path
+) -> None:
+    """Catches an account that waits until it is flagged no more, and one without a past that somebody hands an id to."""
+    file = tmp_path / "state.db"
+    store, desk = SqliteStore(file), SqliteAccounts(file)
+    store.open()
+    replayed, _ = mount(
+        replies([whole()], kind=b"application/json"), policy=POLICY + "doors: {kept: then}\n", store=store
+    )
+
+    async def talk() -> list[bool]:
+        async def shown(who: str) -> bool:
+            path = "/v1/chat/completions/chatcmpl-1"
+            answer = await ask(replayed, b"", path=path, method="GET", headers=[(b"x-who", who.encode())])
+            assert answer.status == 200
+            return bool(find_leaks(answer.body, TRACE))  # sentences of its summary
+
+        async def says_hello(who: str) -> None:
+            await ask(replayed, body("hello"), headers=[(b"x-who", who.encode())])
+
+        seen = [await shown("bob")]
+        await says_hello("bob")
+        seen.append(await shown("bob"))
+        desk.flag("anne", "harden", 0.9, 1_000.0, 0.0)
+        await says_hello("anne")
+        desk.unflag("anne", 0.0)
+        await says_hello("anne")
+        return [*seen, await shown("anne"), await shown("bob")]
+
+    assert run(talk()) == [False, True, False, True]
 
 
 def body(question: str, *, begins: bool = True, **more: Any) -> bytes:

@@ -110,6 +110,41 @@ def test_what_was_kept_may_have_been_made_under_any_band() -> None:
     assert (told.reasoning.show, told.enforced) == ("none", True)
 
 
+@pytest.mark.parametrize(
+    ("peak", "show", "top"),
+    [
+        ("", "summary", 5),
+        ("+", "summary", 1),
+        ("low", "none", 1),
+        ("high", "none", 0),
+        ("gone", "none", 0),
+        (None, "none", 0),
+    ],
+)
+def test_what_was_kept_is_given_as_the_highest_band_of_its_account_lately(
+    peak: str | None, show: str, top: int
+) -> None:
+    """Catches answers that are fetched when the band in which they were made is left."""
+    bands = (
+        "risk: {new: {until: {requests: 9}, logprobs: {top: 1}}, bands: {low: {enter: 0.5, leave: 0.4, reasoning: {show: none}},"
+        " high: {enter: 0.8, leave: 0.7, logprobs: {top: 0}, charge: 2x}}}\n"
+    )
+    rule = "{name: one, limits: [big]}"
+    policy = with_rules(rule, base=BASE + bands + "doors: {kept: then}\n")
+    standing = Standing(requests=9, age_s=1e6, peak=peak)
+    decision = decided(policy, standing=standing, kept=True)
+    assert (decision.reasoning.show, decision.logprobs.top, decision.charge) == (show, top, 1.0)
+    assert decided(policy, standing=standing).reasoning.show == "summary"
+    now = standing._replace(band="high", peak="+")
+    assert decided(policy, standing=now, kept=True).logprobs.top == 0
+    before = with_rules(rule, base=BASE + bands)
+    assert decided(before, standing=standing, kept=True).reasoning.show == "summary"
+    shadow = with_rules(rule, base=BASE + bands + "doors: {kept: then}\nmode: shadow\n")
+    told = would(shadow, asked(kept=True), Account("a"), standing, NOW)
+    assert told is not None
+    assert told.logprobs.top == top
+
+
 def test_nobody_is_exempt_for_one_of_several_models() -> None:
     policy = with_rules(OURS)
     assert decided(policy, "svc-1", others=("m2",)).exempt

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hardening.facts import NEW as AS_NEW
 from hardening.facts import Account, Charge
 from hardening.state import MemoryStore
 from hardening.state.sqlite.keeper import Keeper
@@ -207,6 +209,7 @@ def test_a_keeper_of_a_full_file_forgets_nobody_who_is_suspected_and_drops_old_r
             st.booleans(),
             st.integers(0, LONGEST_DELAY),
             st.sampled_from(["phrasing", "grading", "app"]),
+            st.sampled_from(["", "", AS_NEW, "watch", "harden", "gone"]),
         ),
         min_size=1,
         max_size=30,
@@ -216,9 +219,9 @@ def test_a_keeper_of_a_full_file_forgets_nobody_who_is_suspected_and_drops_old_r
 def test_every_store_judges_as_the_arithmetic_does(make_store, desk_of, requests, random):
     store, record, now = make_store(), None, 0.0
     account = Account(f"anne{random.random()}")
-    for nats, seconds, entered, delay, name in requests:
+    for nats, seconds, entered, delay, name, under in requests:
         now += seconds
-        evidence = Evidence(slotted({name: nats}), KEPT, delay, entered)
+        evidence = Evidence(slotted({name: nats}), KEPT, delay, entered, under=under)
         ask(store, evidence, now, account)
         record = settled(record, evidence, now)
     found = desk_of(store).find(account.id, now).record
@@ -227,3 +230,38 @@ def test_every_store_judges_as_the_arithmetic_does(make_store, desk_of, requests
         weight=pytest.approx(record.weight, rel=1e-12),
         risk=pytest.approx(record.risk, rel=1e-9),
     )
+
+
+def test_the_highest_band_is_told_until_it_is_long_ago_and_nobody_in_it_is_forgotten(make_store, desk_of):
+    """A store in memory tells of none, for it does not know what was before it began."""
+    store = make_store()
+    knows = not isinstance(store, MemoryStore)
+
+    def peak(now: float = 0.0) -> str | None:
+        return standing_of(store, now).peak
+
+    assert peak() is None
+    ask(store, said(scale=KEPT))
+    assert peak() == ("" if knows else None)
+    ask(store, Evidence(slotted({}), KEPT, under=AS_NEW), DAY)
+    assert peak(DAY) == (AS_NEW if knows else None)
+    ask(store, Evidence(slotted({}), KEPT, under="harden"), DAY)
+    ask(store, Evidence(slotted({}), KEPT, under="watch"), 2 * DAY)
+    ask(store, said(scale=KEPT), 3 * DAY)
+    assert (peak(3 * DAY), standing_of(store, 3 * DAY).band) == ("harden" if knows else None, None)
+    assert desk_of(store).find("anne", 3 * DAY).record.peak == "harden"
+    ask(store, said(scale=KEPT), 4.5 * DAY)
+    assert peak(4.5 * DAY) == ("" if knows else None)
+    assert convicted(store, BOB, KEPT, 5 * DAY).peak == ("harden" if knows else None)
+
+
+def test_a_peak_lies_in_the_file_and_a_record_without_one_is_as_it_was(tmp_path):
+    store = SetStore(tmp_path / "state.db")
+    ask(store, Evidence(slotted({}), KEPT, under="watch"))
+    ask(store, said(), account=BOB)
+    store.inner.close()
+    again = SetStore(tmp_path / "state.db")
+    assert (standing_of(again).peak, standing_of(again, account=BOB).peak) == ("watch", "")
+    rows = sqlite3.connect(tmp_path / "state.db").execute("select json_array_length(record) from scopes")
+    assert sorted(rows) == [(8,), (10,)]
+    again.inner.close()

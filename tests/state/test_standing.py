@@ -95,7 +95,7 @@ def test_one_request_says_a_bounded_thing(nats):
 
 def test_a_record_of_fewer_signals_is_read_with_what_it_has():
     record = after(3, phrasing=1.0)
-    assert record_of(*record[:-1], record.sums[:4]) == record._replace(sums=(*record.sums[:4], *[0.0] * 8))
+    assert record_of(*record[:7], record.sums[:4]) == record._replace(sums=(*record.sums[:4], *[0.0] * 8))
     assert record_of(*record) == record
 
 
@@ -228,6 +228,31 @@ def test_what_speaks_against_somebody_may_not_be_forgotten_before_it_has_faded()
     slight = Record(0.0, 30 * DAY, weight=3.0, sums=sums(4.0))
     assert clean_at(slight, SCALE) == pytest.approx(28 * DAY)
     assert clean_at(slight._replace(band="watch"), SCALE) == 30 * DAY
+    once = slight._replace(until=60 * DAY, peak="watch", peak_until=29 * DAY)
+    assert clean_at(once, SCALE) == clean_at(once._replace(sums=sums(0.0)), SCALE) == 29 * DAY
+    assert clean_at(once._replace(peak="+", sums=sums(0.0)), SCALE) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("peak", "under", "then"),
+    [
+        ("", "", ""),
+        ("", "+", "+"),
+        ("+", "", "+"),
+        ("+", "watch", "watch"),
+        ("watch", "harden", "harden"),
+        ("harden", "watch", "harden"),
+        ("harden", "+", "harden"),
+        ("gone", "harden", "gone"),
+        ("", "gone", "gone"),
+    ],
+)
+def test_a_peak_is_the_highest_band_and_one_that_nobody_can_rank_stays(peak, under, then):
+    held = Record(0.0, DAY, peak=peak, peak_until=DAY if peak else 0.0)
+    after_one = settled(held, Evidence(slotted({}), SCALE, under=under), 1.0)
+    assert after_one.peak == then
+    assert after_one.peak_until == (after_one.until if under else held.peak_until)
+    assert settled(held, Evidence(slotted({}), SCALE, under=under), 2 * DAY).peak == under
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ class _Passing:
         standing, entered = beginning(admission.standing, _BEGINS)
         decision = decide(policy, _FACTS, account, standing, _WALL + now)
         self._share.note(name, banded=standing.band is not None, bound=risk.max_flagged)
-        evidence = self._judge.evidence(policy, account, None, said, entered=entered)
+        evidence = self._judge.evidence(policy, account, None, said, standing, entered=entered)
         self._store.settle(admission.lease, (), evidence, now)
         return decision.band is not None
 

@@ -147,11 +147,12 @@ for _, scope in ipairs(scopes) do
 end
 if register and model.changed and not is_spare then write_model(register, model, now, is_live) end
 local standing = requests > 0 and now - seen or 0
+local peak = not record and '?' or record.peak_till > now and record.peak or ''
 if act == 'look' or act == 'reset' or act == 'forget' or act == 'grant' or act == 'block' or act == 'flag' then
   blocked_s = math.max(0, home.blocked - now)
   told[2] = struct.pack(
     '<dBc0Bc0B', flagged_s, #home.reason, home.reason, #home.why, home.why, record and 1 or 0)
-  if record then told[2] = told[2] .. record_text(record) end
+  if record then told[2] = told[2] .. record_text(record) .. peak_text(record) end
   for _, scope in ipairs(scopes) do
     told[#told + 1] = struct.pack('<I4', #scope.order)
     for _, bucket in ipairs(scope.order) do
@@ -161,6 +162,6 @@ if act == 'look' or act == 'reset' or act == 'forget' or act == 'grant' or act =
   end
 end
 told[1] = struct.pack(
-  '<BBBddI4ddBc0Bc0', granted and 1 or 0, (found and not is_over) and 1 or 0, is_spare and 1 or 0, now, standing,
-  requests, blocked_s, risk, #band, band, #due, due)
+  '<BBBddI4ddBc0Bc0Bc0', granted and 1 or 0, (found and not is_over) and 1 or 0, is_spare and 1 or 0, now, standing,
+  requests, blocked_s, risk, #band, band, #due, due, #peak, peak)
 return table.concat(told)

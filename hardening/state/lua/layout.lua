@@ -14,7 +14,7 @@
 -- Versions of a state: an earlier release wrote a flag behind a block, which may be none. From WITH_PARTS on a byte says
 -- which parts follow.
 local VERSION, WITH_BLOCK, WITH_FLAG, WITH_PARTS = 1, 2, 3, 4
-local IS_BLOCKED, IS_FLAGGED, HAS_RECORD = 1, 2, 4
+local IS_BLOCKED, IS_FLAGGED, HAS_RECORD, HAS_PEAK = 1, 2, 4, 8
 local DUST = 1e-6
 local MODELS = 32 -- as state/models.py says
 local NEVER = math.huge
@@ -27,11 +27,13 @@ local BUCKET = '<Bc0ddddI4' -- limit key, until, used, before, held, open leases
 local BLOCK = '<dBc0' -- after the buckets where the version says so: blocked until, reason
 local FLAG = '<ddBc0' -- behind the block: in a band until, risk, band; with parts the reason too
 local RECORD = '<ddddi4Bc0Bc0B' -- at, until, weight, risk, wait, band, band that is due, number of sums; each a double
-local EVIDENCE = '<ddddddBi4B' -- prior, half-life, floor, cap, least, kept for, entered, delay, number of slots; for each '<dd'
+local PEAK = '<dBc0' -- behind the record: until, band
+-- Prior, half-life, floor, cap, least, kept for, entered, delay, number of slots, band that it was decided under; for each slot '<dd'.
+local EVIDENCE = '<ddddddBi4BBc0'
 local BORDER_WAIT = 16 -- as state/standing.py says
 local LEASE = '<dB' -- expires at, and 1 for the mark of a lease that is over
 local PART = '<Bc0Bddd' -- limit key, kind, amount, per_s, units
 
-local NEW = '+' -- begins what an account in a band pays while it is new
+local NEW = '+' -- begins what an account in a band pays while it is new, and stands for new accounts as a peak
 
 local EVEN, SLIDING, STREAMS = 0, 1, 2

@@ -27,7 +27,8 @@ local function read_scope(index)
     scope.flagged, scope.risk, scope.band, at = struct.unpack(FLAG, text, at)
     if version == WITH_PARTS then scope.why, at = struct.unpack('<Bc0', text, at) end
   end
-  if bit.band(parts, HAS_RECORD) > 0 then scope.record = read_record(text, at) end
+  if bit.band(parts, HAS_RECORD) > 0 then scope.record, at = read_record(text, at) end
+  if bit.band(parts, HAS_PEAK) > 0 then scope.record.peak_till, scope.record.peak = struct.unpack(PEAK, text, at) end
   return scope
 end
 
@@ -44,8 +45,9 @@ end
 local function write_scope(scope, now, remembered_s, expires)
   local texts, open = { '' }, false
   local record = record_of(scope, now)
+  local peaks = record and record.peak_till > now
   local parts = (scope.blocked > now and IS_BLOCKED or 0) + (scope.flagged > now and IS_FLAGGED or 0)
-    + (record and HAS_RECORD or 0)
+    + (record and HAS_RECORD or 0) + (peaks and HAS_PEAK or 0)
   local version = parts > 0 and WITH_PARTS or VERSION
   local whole = math.max(
     scope.requests > 0 and now + remembered_s or now, scope.blocked, scope.flagged, record and record.till or now)
@@ -74,6 +76,7 @@ local function write_scope(scope, now, remembered_s, expires)
     texts[#texts + 1] = struct.pack('<Bc0', #scope.why, scope.why)
   end
   if record then texts[#texts + 1] = record_text(record) end
+  if peaks then texts[#texts + 1] = peak_text(record) end
   if not expires then
     redis.call('SET', scope.key, table.concat(texts))
     return

@@ -1,7 +1,7 @@
 -- Standing of an account: that of state/standing.py; tests hold the two equal.
 
 local function read_record(text, at)
-  local record, slots = { sums = {} }, 0
+  local record, slots = { sums = {}, peak = '', peak_till = 0 }, 0
   record.at, record.till, record.weight, record.risk, record.wait, record.band, record.due, slots, at =
     struct.unpack(RECORD, text, at)
   for slot = 1, slots do record.sums[slot], at = struct.unpack('<d', text, at) end
@@ -15,6 +15,8 @@ local function record_text(record)
   for _, sum in ipairs(record.sums) do texts[#texts + 1] = struct.pack('<d', sum) end
   return table.concat(texts)
 end
+
+local function peak_text(record) return struct.pack(PEAK, record.peak_till, #record.peak, record.peak) end
 
 local function record_of(scope, now)
   local record = scope.record
@@ -36,10 +38,23 @@ local function band_at(bands, held, reached)
   return found
 end
 
+-- With the highest of the bands that are, or were, in force.
+local function peaked(record, bands, under, now, keep_s)
+  if record.peak_till <= now then record.peak, record.peak_till = '', 0 end
+  for _, band in ipairs({ under, record.band }) do
+    if band ~= '' then
+      local known = rank(bands, record.peak)
+      if record.peak == '' or record.peak == NEW or (known > 0 and known < rank(bands, band)) then record.peak = band end
+      record.peak_till = now + keep_s
+    end
+  end
+  return record
+end
+
 -- The record after one more request: what is sent of it stands in state/redis_wire.py.
 local function judged(record, text, now)
-  local prior, half_life_s, floor, cap, least, keep_s, entered, delay, slots, at = struct.unpack(EVIDENCE, text)
-  record = record or { at = now, weight = 0, band = '', due = '', wait = 0, sums = {} }
+  local prior, half_life_s, floor, cap, least, keep_s, entered, delay, slots, under, at = struct.unpack(EVIDENCE, text)
+  record = record or { at = now, weight = 0, band = '', due = '', wait = 0, sums = {}, peak = '', peak_till = 0 }
   local fading = 2 ^ (-math.max(0, now - record.at) / half_life_s)
   local odds, sums, weight, nats = prior, {}, 0, 0
   record.weight = record.weight * fading + 1
@@ -60,7 +75,7 @@ local function judged(record, text, now)
   local due = band_at(bands, was_due and record.due or record.band, record.risk)
   if rank(bands, due) <= rank(bands, record.band) then
     record.band, record.due, record.wait = due, '', 0
-    return record
+    return peaked(record, bands, under, now, keep_s)
   end
   local wait = was_due and record.wait - 1 or delay
   if was_due and (entered == 1 or wait <= -BORDER_WAIT) then
@@ -68,5 +83,5 @@ local function judged(record, text, now)
   else
     record.due, record.wait = due, wait
   end
-  return record
+  return peaked(record, bands, under, now, keep_s)
 end

@@ -189,7 +189,9 @@ class Ledger:
             known = Standing(0.0, None, home.requests, max(0.0, now - home.first_seen))
             if record := home.record(now):
                 due = record.due if record.is_ready else None
-                known = known._replace(risk=record.risk, band=record.band or None, due=due)
+                known = known._replace(
+                    risk=record.risk, band=record.band or None, due=due, peak=record.peak_at(now)
+                )
         for until, band, risk in self._run(_MARKS, (key, now)):
             if band is None:
                 return known, until - now

@@ -12,6 +12,8 @@ from hardening.state.buckets import Spent
 from hardening.state.claims import Bucket, Part
 from hardening.state.standing import Record, record_of
 
+_WITHOUT_PEAK = Record._fields.index("peak")
+
 COLUMNS = "id, key, requests, first_seen, buckets, record"
 
 
@@ -132,7 +134,9 @@ def read_claim(text: str) -> tuple[Standing, list[list[Any]], int | None]:
 
 def record_text(record: Record) -> str:
     """What a row keeps of the requests of an account."""
-    return orjson.dumps(tuple(record)).decode()
+    # Most were in no band, and are kept as an earlier release reads them.
+    kept = tuple(record) if record.peak else record[:_WITHOUT_PEAK]
+    return orjson.dumps(kept).decode()
 
 
 @functools.lru_cache(maxsize=1024)
