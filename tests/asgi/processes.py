@@ -25,7 +25,7 @@ class Server:
         self.process = process
         self.log = ""
         self.port = 0
-        self.connections: list[http.client.HTTPConnection] = []
+        self.to_close: list[http.client.HTTPConnection | http.client.HTTPResponse] = []
 
     def wait_until(self, ready: str) -> None:
         """Read what the server says until it serves, or ends."""
@@ -48,9 +48,11 @@ class Server:
 
     def ask(self, body: bytes = BODY, path: str = "/v1/chat/completions") -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
-        self.connections.append(connection)
+        self.to_close.append(connection)
         connection.request("POST" if body else "GET", path, body, {"content-type": "application/json"})
-        return connection.getresponse()
+        response = connection.getresponse()
+        self.to_close.append(response)  # to which the connection hands its socket where the server is about to close
+        return response
 
     def stop(self) -> int:
         self.process.terminate()
@@ -74,8 +76,8 @@ def started(command: Sequence[str], ready: str, **environment: str) -> Iterator[
         running.wait_until(ready)
         yield running
     finally:
-        for connection in running.connections:
-            connection.close()
+        for one in running.to_close:
+            one.close()
         if process.poll() is None:
             running.stop()
         assert process.stderr is not None
