@@ -121,6 +121,14 @@ class Vector:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """A score of a reranker or a classifier: the raw JSON number that stands in the frame."""
+
+    index: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Withheld:
     """A value that no policy that acts lets out: token ids, prompt rows, hidden states, tool traces.
 
@@ -181,6 +189,7 @@ Event = (
     | Sealed
     | Logprobs
     | Vector
+    | Score
     | Withheld
     | Tool
     | Finish

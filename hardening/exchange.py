@@ -159,15 +159,17 @@ class Exchange:
             told["sealed"] = True
         if self._acts and self._decision.logprobs.top is not None:
             told["logprobs"] = self._decision.logprobs.top
-        if self._acts and not self._facts.embeds and self._decision.logprobs.noise:
+        if self._acts and self._facts.speaks and self._decision.logprobs.noise:
             told["noise"] = self._decision.logprobs.noise
         if self._acts and self._facts.embeds:
             told |= self._decision.embeddings.told
+        if self._acts and self._facts.scores and self._decision.scores.step:
+            told["scores"] = self._decision.scores.step
         if self.forced is not None:
             told["pins"] = "force"
         if self._pace is not None:
             told["pace"] = float(self._decision.pace_per_s or 0.0)
-        if self._acts and not self._facts.embeds and self._decision.usage != "keep":
+        if self._acts and self._facts.speaks and self._decision.usage != "keep":
             told["usage"] = self._decision.usage
         return told
 
@@ -241,6 +243,7 @@ class Exchange:
             self._tools.makers,
             self._asking.question.values,
             embeds=self._facts.embeds,
+            scores=self._facts.scores,
             in_bytes=self._facts.packing == "packed_bytes",
             choices=self._facts.choices,
             noise=self._noise(asked),

@@ -128,6 +128,16 @@ class RequestFacts(NamedTuple):
         """Whether embeddings are asked, and so no answer in tokens."""
         return "_embed" in self.format
 
+    @property
+    def scores(self) -> bool:
+        """Whether scores are asked of a reranker or a classifier, and so no answer in tokens either."""
+        return self.format == "scores"
+
+    @property
+    def speaks(self) -> bool:
+        """Whether an answer in tokens is asked."""
+        return not (self.embeds or self.scores)
+
 
 class SignalFacts(NamedTuple):
     """What a signal of the app is asked about: who asks, and what for."""
@@ -350,6 +360,13 @@ class EmbeddingTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreTerms:
+    """Scores of rerankers and classifiers on a grid of `step`, 0 for none."""
+
+    step: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What shall happen to one request; a refusal is one too.
 
@@ -365,6 +382,7 @@ class Decision:
     reasoning: ReasoningTerms = ReasoningTerms()
     logprobs: LogprobTerms = LogprobTerms()
     embeddings: EmbeddingTerms = EmbeddingTerms()
+    scores: ScoreTerms = ScoreTerms()
     limits: tuple[str, ...] = ()
     pins: Pins = "allow"
     usage: UsageTerms = "keep"

@@ -12,6 +12,7 @@ from hardening.events import (
     Reasoning,
     ReasoningCopy,
     ReasoningEnd,
+    Score,
     Seal,
     Sealed,
     Summary,
@@ -41,7 +42,7 @@ _NAMES_OF_CHANGES = {"rows": "logprobs", "vectors": "embeddings", "lengths": "us
 _WITHHELD = "the words of this error are withheld, for they hold reasoning"
 _KINDS = frozenset({b"type", b"code", b"status"})  # keys of an error by which clients tell what to do
 _is_word = re.compile(r"[A-Za-z0-9_.:-]{1,64}").fullmatch
-_KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs, Vector)
+_KEEPS_FRAME = (Tool, Finish, Failed, Seal, Logprobs, Score, Vector)
 
 
 class Rewriter:
@@ -276,6 +277,9 @@ class Rewriter:
             kept = next((out.raw for out in outs if isinstance(out, Vector)), b"")
             edits[site] = kept or frame.written(site, "")
             self.changed.add("embeddings")
+        elif isinstance(event, Score):
+            edits.update((site, out.raw) for out in outs if isinstance(out, Score))
+            self.changed.add("scores")
         elif not outs or isinstance(event, TextCopy):
             edits.setdefault(site, frame.written(site, _WITHHELD if frame.is_error(site) else ""))
             kind = event.kind if isinstance(event, Withheld) else ""

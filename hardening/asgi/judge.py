@@ -80,7 +80,7 @@ class Judge:
     def ask(self, account: Account, facts: RequestFacts, spoken: Spoken, now: float) -> Job | None:
         """Let a request be scored that goes to the app; None where too many wait, or there is nothing to score."""
         refused = self._refused.pop(account.id, 0) if self._refused else 0
-        if facts.embeds:
+        if not facts.speaks:
             return None
         if not spoken.text:
             self._unscored("unread")

@@ -21,7 +21,7 @@ def bound(reserved: Charges, admission: Admission, decision: Decision, facts: Re
     named = facts.max_tokens if decision.max_tokens is None else decision.max_tokens
     if named is None and facts.stream:
         return None  # a model refuses a bound beyond its context, and a stream is cut in any case
-    if admission.lease is None or facts.embeds or (decision.at_limit == "slow" and facts.stream):
+    if admission.lease is None or not facts.speaks or (decision.at_limit == "slow" and facts.stream):
         return None
     most = available(reserved, admission, in_debt=decision.at_limit == "finish")
     if most is None:

@@ -29,6 +29,7 @@ from hardening.policy.settings import (
     Names,
     Noise,
     Reasoning,
+    Scores,
     Strict,
     as_tuple,
 )
@@ -161,6 +162,7 @@ class Treated(BaseModel):
     noise: Noise | None = None
     sampling: Sampling | None = None
     embeddings: Embeddings | None = None
+    scores: Scores | None = None
     limits: Names | None = None
     pins: Pins | None = None
     usage: UsageTerms | None = None

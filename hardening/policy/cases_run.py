@@ -48,6 +48,7 @@ _DECIDED: dict[tuple[str, ...], Callable[[Decision], object]] = {
     ("embeddings", "adaptive"): attrgetter("embeddings.adaptive"),
     ("embeddings", "benign"): attrgetter("embeddings.benign"),
     ("embeddings", "keep"): attrgetter("embeddings.keep"),
+    ("scores", "step"): attrgetter("scores.step"),
     ("limits",): lambda decision: tuple(sorted(decision.limits)),
     ("pins",): attrgetter("pins"),
     ("usage",): attrgetter("usage"),

@@ -228,7 +228,7 @@ def _reserves(
     A stream asks for more as it goes. What comes whole cannot, so all that it may use is reserved, or answers
     that come at the same time would together pass the limit.
     """
-    if facts.embeds:
+    if not facts.speaks:
         return 0, 0, 0
     usual = usual_tokens if facts.stream else max(usual_tokens, RESERVE_TOKENS)
     most = facts.max_tokens

@@ -11,6 +11,7 @@ from hardening.facts import (
     LogprobTerms,
     ReasoningTerms,
     RequestFacts,
+    ScoreTerms,
     Standing,
 )
 from hardening.policy.compiled import Policy
@@ -127,6 +128,7 @@ def _from_terms(terms: Terms) -> Decision:
         usage=terms.usage or "keep",
         at_limit=terms.at_limit or "cut",
         max_tokens=terms.max_tokens,
+        scores=ScoreTerms(terms.score_step or 0.0),
         pace_per_s=terms.pace_per_s,
         charge=terms.charge or 1.0,
         scale=terms.scale or 1.0,

@@ -25,6 +25,7 @@ FORMATS = (
     "openai_completions",
     "openai_embeddings",
     "openai_responses",
+    "scores",
 )
 """Every format that a door of an app may be declared to speak."""
 

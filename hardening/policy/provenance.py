@@ -40,6 +40,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "embedding_adaptive": ("embeddings", "adaptive"),
         "embedding_benign": ("embeddings", "benign"),
         "embedding_keep": ("embeddings", "keep"),
+        "score_step": ("scores", "step"),
         "pins": ("pins",),
         "usage": ("usage",),
         "at_limit": ("at_limit",),

@@ -253,6 +253,17 @@ class Embeddings(Strict):
     )
 
 
+class Scores(Strict):
+    """What becomes of the scores of rerankers and classifiers."""
+
+    step: Grid | None = treatment(
+        "score_step",
+        "The grid to which scores are rounded; 0 is no grid. Their order stays as the server gave it.",
+        cost="Scores are off by up to half a step, so a threshold between two steps acts as the nearer one.",
+        example=0.01,
+    )
+
+
 class Settings(Strict):
     """What is done to a response; every field may be left out."""
 
@@ -265,6 +276,7 @@ class Settings(Strict):
     reasoning: Reasoning | None = Field(default=None, description="The reasoning trace.")
     logprobs: Logprobs | None = Field(default=None, description="Log-probabilities.")
     embeddings: Embeddings | None = Field(default=None, description="Embedding values.")
+    scores: Scores | None = Field(default=None, description="Scores of rerankers and classifiers.")
     pins: Pins | None = treatment(
         "pins",
         "What happens to switches of a request that move, repeat or turn off what is withheld here: they are left alone, set to"
@@ -340,6 +352,7 @@ class Settings(Strict):
             embedding_adaptive=embeddings.adaptive,
             embedding_benign=embeddings.benign,
             embedding_keep=embeddings.keep,
+            score_step=(self.scores or Scores()).step,
             pins=self.pins,
             usage=self.usage,
             at_limit=self.at_limit,

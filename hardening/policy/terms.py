@@ -70,6 +70,7 @@ class Terms:
     embedding_adaptive: float | None = field(default=None, metadata=_larger())
     embedding_benign: float | None = field(default=None, metadata=_smaller())
     embedding_keep: float | None = field(default=None, metadata=_smaller())
+    score_step: float | None = field(default=None, metadata=_larger())
     pins: Pins | None = field(default=None, metadata=_ranked("allow", "force", "refuse"))
     usage: UsageTerms | None = field(default=None, metadata=_ranked("keep", "round", "drop"))
     at_limit: AtLimit | None = field(default=None, metadata=_ranked("finish", "slow", "cut"))
@@ -104,6 +105,7 @@ UNSAID = Terms(
     embedding_adaptive=0.0,
     embedding_benign=1.0,
     embedding_keep=1.0,
+    score_step=0.0,
     pins="allow",
     usage="keep",
     at_limit="cut",

@@ -24,6 +24,7 @@ BUILT_FORMATS = frozenset(
         "gemini_embed",
         "ollama_embed",
         "cohere_embed",
+        "scores",
     )
 )
 

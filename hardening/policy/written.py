@@ -64,6 +64,12 @@ class EmbeddingKeys(TypedDict, total=False):
     keep: str
 
 
+class ScoreKeys(TypedDict, total=False):
+    """What becomes of scores."""
+
+    step: float
+
+
 class SettingKeys(TypedDict, total=False):
     """What is done to a response."""
 
@@ -71,6 +77,7 @@ class SettingKeys(TypedDict, total=False):
     reasoning: ReasoningKeys
     logprobs: LogprobKeys
     embeddings: EmbeddingKeys
+    scores: ScoreKeys
     pins: Pins
     usage: UsageTerms
     at_limit: AtLimit

@@ -15,6 +15,7 @@ from hardening.transform.overlap import Overlap
 from hardening.transform.reasoning import HeldReasoning, Keeping, Summarising
 from hardening.transform.restored import Restored
 from hardening.transform.rows import BoundedRows, Cutting
+from hardening.transform.scores import SteppedScores
 from hardening.transform.step import Step
 from hardening.transform.summary import budget
 from hardening.transform.usage import CoarseUsage
@@ -36,7 +37,18 @@ class Chain:
     Counts come first, for what hides a trace takes out what tells that an answer goes on.
     """
 
-    __slots__ = ("_steps", "_terms", "hidden", "inline", "overlap", "restored", "rows", "usage", "vectors")
+    __slots__ = (
+        "_scores",
+        "_steps",
+        "_terms",
+        "hidden",
+        "inline",
+        "overlap",
+        "restored",
+        "rows",
+        "usage",
+        "vectors",
+    )
 
     def __init__(
         self,
@@ -45,6 +57,7 @@ class Chain:
         question_values: Callable[[], frozenset[str]],
         *,
         embeds: bool = False,
+        scores: bool = False,
         in_bytes: bool = False,
         choices: int = 1,
         noise: RowNoise | None = None,
@@ -55,7 +68,7 @@ class Chain:
         prompt_tokens: int | None = None,
         overlap: Overlap | None = None,
     ) -> None:
-        """`embeds` says that the response holds embeddings, `in_bytes` that they were asked for as base64 of bytes.
+        """`embeds` says that the response holds embeddings, `in_bytes` that they were asked for as base64 of bytes, `scores` that it holds scores.
 
         `choices` is how many answers were asked for. `sealing` begins the seal of a trace that comes in pieces.
         `restored` are the traces in the request: whatever the decision shows, no copy of them leaves but as an answer;
@@ -70,7 +83,9 @@ class Chain:
         self.rows: BoundedRows | None = None
         self.vectors: BoundedVectors | None = None
         self.usage: CoarseUsage | None = None
-        if decision.acts and decision.usage != "keep" and not embeds:  # who embeds writes nothing that counts
+        if (
+            decision.acts and decision.usage != "keep" and not (embeds or scores)
+        ):  # who embeds writes nothing that counts
             told = None if restored is None else prompt_tokens
             self.usage = CoarseUsage(decision.usage, choices=choices, prompt=told)
         self.overlap: Overlap | None = None
@@ -100,6 +115,7 @@ class Chain:
             self.vectors = BoundedVectors(
                 None, packed=False
             )  # some doors answer a chat with what a model computed
+        self._scores = SteppedScores(decision.scores.step) if decision.acts and scores else None
         self._lay()
 
     def _lay(self) -> None:
@@ -111,6 +127,7 @@ class Chain:
             self.overlap,
             self.rows,
             self.vectors,
+            self._scores,
         )
         self._steps = tuple(step for step in steps if step is not None)
 

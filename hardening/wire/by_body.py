@@ -23,13 +23,14 @@ _SHAPES: dict[str, str | None] = {
     "instances": None,  # Vertex AI
     "contents": None,
     "data": None,  # poolers of vLLM's plugins
-    "query": None,  # scores and ranks
-    "queries": None,
-    "text_1": None,
-    "text_2": None,
-    "data_1": None,
-    "data_2": None,
-    "items": None,
+    "query": "scores",
+    "queries": "scores",
+    "text_1": "scores",
+    "text_2": "scores",
+    "data_1": "scores",
+    "data_2": "scores",
+    "items": None,  # SGLang: how likely are these tokens of mine
+    "label_token_ids": None,
 }
 
 

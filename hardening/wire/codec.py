@@ -19,6 +19,7 @@ from hardening.wire import (
     openai_completions,
     openai_embeddings,
     openai_responses,
+    scores,
 )
 from hardening.wire.asked import read_request, read_spoken
 from hardening.wire.frame import Frame
@@ -241,6 +242,7 @@ FORMATS: tuple[Format, ...] = (
     gemini_embed,
     ollama_embed,
     cohere_embed,
+    scores,
 )
 
 CODECS: dict[str, Codec] = {format.NAME: _codec(format) for format in FORMATS}

@@ -67,6 +67,17 @@ _KNOWN = (
     _Known("api/embeddings", "ollama_embed"),
     _Known("v1/embed", "cohere_embed"),
     _Known("v2/embed", "cohere_embed"),
+    _Known("v1/rerank", "scores"),
+    _Known("v2/rerank", "scores"),
+    _Known("v1/reranking", "scores"),
+    _Known("text-rerank/text-rerank", "scores"),  # DashScope
+    _Known("rankingConfigs/{model}:rank", "scores"),  # Google's ranking API
+    _Known("v1/score", "scores", by_body=True),  # SGLang's tells how likely tokens are that a caller chooses
+    _Known("v1/classify", "scores"),
+    _Known("v1/classifications", "scores"),
+    _Known("v1/chat/classifications", "scores"),
+    _Known("v1/moderations", "scores"),
+    _Known("v1/chat/moderations", "scores"),
     _Known("models/{model}:embedContent", "gemini_embed"),
     _Known("models/{model}:batchEmbedContents", "gemini_embed"),
     _Known("models/{model}:generateContent", "gemini_generate"),
@@ -77,6 +88,14 @@ _KNOWN = (
     _Known("endpoints/{model}:streamGenerateContent", "gemini_generate", streams=True),
 )
 _MODEL = "{model}"
+
+# The same for what is sent to words that an app of any kind has pages at; `wire.side_doors` has those that are not read.
+_POSTED = (
+    _Known("/rerank", "scores"),
+    _Known("/reranking", "scores"),  # llama.cpp
+    _Known("/score", "scores", by_body=True),
+    _Known("/classify", "scores"),
+)
 
 # Doors at which a server counts a request that it does not answer.
 _COUNTS = (
@@ -135,12 +154,13 @@ class Doors:
     `*` names everything below. An app's own row wins over a known door.
     """
 
-    __slots__ = ("_counts", "_exact", "_known", "_prefixes", "_seen")
+    __slots__ = ("_counts", "_exact", "_known", "_posted", "_prefixes", "_seen")
 
     def __init__(self, own: Mapping[str, str] | None = None, *, known: bool = True) -> None:
         """`known` False leaves the built-in doors out: then only own rows are found."""
         self._known = _Patterns(_KNOWN if known else ())
         self._counts = _Patterns(_COUNTS if known else ())
+        self._posted = _Patterns(_POSTED if known else ())
         self._exact: dict[str, Door | None] = {}
         self._prefixes: list[tuple[str, Door | None]] = []
         self._seen: dict[str, Door | None] = {}
@@ -205,6 +225,10 @@ class Doors:
 
     def posted(self, path: str) -> Door | None:
         """The door of a request that sends something to a path which apps have pages at; None as in `match`."""
+        segments = _segments(path)
+        for way in (segments, *handed_on(segments)):
+            if door := self._posted.find(way):
+                return door
         return self._of_whole(path, POSTED)
 
     def talked(self, path: str) -> Door | None:
@@ -223,7 +247,7 @@ class Doors:
     def names(self) -> tuple[str, ...]:
         """Every door, for the start-up line."""
         own = [path for path, door in [*self._exact.items(), *self._prefixes] if door]
-        return (*self._known.doors, *own)
+        return (*self._known.doors, *self._posted.doors, *own)
 
 
 class _Patterns:

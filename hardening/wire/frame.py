@@ -16,6 +16,7 @@ from hardening.events import (
     Logprobs,
     Reasoning,
     ReasoningEnd,
+    Score,
     Seal,
     Text,
     TextCopy,
@@ -26,6 +27,7 @@ from hardening.events import (
 )
 from hardening.facts import Usage
 from hardening.wire.columns import COLUMNS, columns_of, rows_of
+from hardening.wire.fractions import with_scores
 from hardening.wire.given import given_in
 from hardening.wire.lists import as_rows, with_rows
 from hardening.wire.roles import SEALS, Role, Table
@@ -45,6 +47,7 @@ _WITHHELD = {
     Role.VECTOR_BITS: "vectors",
     Role.LENGTH: "lengths",
 }
+_VALUES: Mapping[Role, type[Vector | Score]] = {Role.VECTOR: Vector, Role.SCORE: Score}
 _SPOKEN = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.BLOCKS})
 _WHOLE = frozenset({Role.TEXT_WHOLE, Role.BLOCKS})
 _TRACES = frozenset({Role.REASONING, Role.REASONING_WHOLE, Role.SETTINGS})
@@ -102,13 +105,14 @@ _RANK: dict[type[Event], int] = {
     Finish: 8,
     UsageSeen: 9,
     Failed: 9,
+    Score: 10,
     Vector: 10,  # after the counts: a vector that cannot be read has cost as much as one that can
 }
 
 
 def _order(pair: tuple[Event, Site]) -> tuple[int, int]:
     event = pair[0]
-    whole = isinstance(event, UsageSeen | Failed | Vector)
+    whole = isinstance(event, UsageSeen | Failed | Score | Vector)
     return (_AFTER_ALL if whole else event.index, _RANK[type(event)])  # type: ignore[union-attr]
 
 
@@ -149,6 +153,8 @@ class Frame:
         self.sites = walk.sites
         if table.embeds:  # a parse of all the numbers would cost as much as all the rest
             self.sites = with_vectors(raw, start, end, walk.sites, format=format)
+        elif table.scores:
+            self.sites = with_scores(raw, start, end, walk.sites)
         elif states := pooled(raw, start, end):  # of a door that answers by the body
             self.sites = sorted([*self.sites, *states], key=lambda site: site.start)
         self.strings = walk.unknown
@@ -255,8 +261,8 @@ class Frame:
             return Logprobs(index, self.value(site), _ROWS[role])  # type: ignore[arg-type]
         if role is Role.LOGPROBS_LISTS:
             return Logprobs(index, as_rows(self.value(site), format=self.format))
-        if role is Role.VECTOR:
-            return Vector(index, self.value(site))
+        if role in _VALUES:
+            return _VALUES[role](index, self.value(site))
         if role in _WITHHELD:
             return Withheld(index, _WITHHELD[role])  # type: ignore[arg-type]
         return self._plain_event(site)
@@ -296,7 +302,7 @@ class Frame:
             return Failed()
         if role is Role.USAGE:
             value = read_json(self.value(site), format=self.format)
-            seen = usage_seen(value, embeds=self._table.embeds)
+            seen = usage_seen(value, embeds=self._table.embeds or self._table.scores)
             return Withheld(index, "lengths") if seen is None else seen
         return None
 

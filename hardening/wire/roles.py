@@ -52,6 +52,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     STATES = enum.auto()  # hidden states, routing
     VECTOR = enum.auto()  # an embedding: a list of numbers, or packed as a string
     VECTOR_BITS = enum.auto()  # one bit a dimension
+    SCORE = enum.auto()  # a number of a reranker or classifier
     ECHO = enum.auto()  # the caller's own text
     TRACE = enum.auto()  # what the model did on the way: tool runs, debug doubles
     TOOL = enum.auto()  # arguments of a call
@@ -179,7 +180,7 @@ class Table:
     Of the values, as JSON, of Role.KIND those in `ends` say that a trace is over, those in `deltas` that
     the frame carries a payload and nothing else: without it the frame may go. Those in `finals` say that
     the stream is over, and that the frame holds all that it said. `embeds` says that an answer holds vectors,
-    and lists of numbers nowhere else.
+    and lists of numbers nowhere else, `scores` that it holds scores.
     """
 
     root: Node
@@ -187,6 +188,7 @@ class Table:
     deltas: frozenset[bytes] = frozenset()
     finals: frozenset[bytes] = frozenset()
     embeds: bool = False
+    scores: bool = False
 
 
 def compile_table(
@@ -200,6 +202,7 @@ def compile_table(
     deltas: tuple[str, ...] = (),
     finals: tuple[str, ...] = (),
     embeds: bool = False,
+    scores: bool = False,
 ) -> Table:
     """The tree of a table of paths.
 
@@ -217,7 +220,7 @@ def compile_table(
     ended, carried, last = (
         frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas, finals)
     )
-    return Table(root, ended, carried, last, embeds)
+    return Table(root, ended, carried, last, embeds, scores)
 
 
 def _enveloped(tree: Node, keys: tuple[str, ...]) -> Node:

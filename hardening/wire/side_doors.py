@@ -6,8 +6,7 @@ its own (`doors: {/generate: pass}`). Source: the route tables of vLLM 0.33, SGL
 and 26).
 
 Not here, and so unknown paths, which a policy reports or blocks: what tells nothing of an answer (tokenizers,
-lists of models), what an app of any kind may call a path of its own (`/v1/chat`), and scores (rerank, classify), which no
-setting governs; SGLang's tell the probabilities of tokens that a caller chooses, and are. Vertex AI's `:predict` gives embeddings, pictures
+lists of models), and what an app of any kind may call a path of its own (`/v1/chat`). Vertex AI's `:predict` gives embeddings, pictures
 and whatever a model of one's own makes: it is closed for published models, and read where a policy names it.
 """
 
@@ -146,7 +145,6 @@ SIDE_DOORS = (
 POSTED = (
     "/",  # TGI
     "/predict",  # llama.cpp before Vertex AI
-    "/v1/score",  # SGLang
     "/decisions",  # LiteLLM
 )
 

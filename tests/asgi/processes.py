@@ -51,7 +51,9 @@ class Server:
         self.to_close.append(connection)
         connection.request("POST" if body else "GET", path, body, {"content-type": "application/json"})
         response = connection.getresponse()
-        self.to_close.append(response)  # to which the connection hands its socket where the server is about to close
+        self.to_close.append(
+            response
+        )  # to which the connection hands its socket where the server is about to close
         return response
 
     def stop(self) -> int:

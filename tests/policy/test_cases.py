@@ -62,7 +62,7 @@ CHAT = "when: {account: known, door: openai_chat"
 HOLDS = {
     "defaults": f"{CHAT}}}, then: {{reasoning: summary, logprobs: 5, step: 0.25, band: null, rule: null}}",
     "in the policy's own shape": f"{CHAT}}}, then: {{reasoning: {{show: summary, max_tokens: 160, inline: tagged}},"
-    " logprobs: {top: 5, step: 0.25, noise: 0, sampling: plain}, embeddings: {step: 0, noise: 0}}",
+    " logprobs: {top: 5, step: 0.25, noise: 0, sampling: plain}, embeddings: {step: 0, noise: 0}, scores: {step: 0}}",
     "the rest": f"{CHAT}}}, then: {{seal: false, resent: any, detail: outline, overlap: report, inline: tagged, noise: 0, sampling: plain, pins: allow, usage: keep, at_limit: cut, pace: null,"
     " max_tokens: 4k, enforced: true, exempt: false, charge: 1, limits: [words, small], would: null}",
     "an account is new": "when: {account: newcomer, door: openai_chat}, then: {logprobs: 0}",

@@ -74,6 +74,7 @@ VALUES: dict[str, list[object]] = {
     "logprobs.sampling": ["any", "plain"],
     "embeddings.step": [0, 0.5, 9],
     "embeddings.noise": [0, 0.5, 9],
+    "scores.step": [0, 0.5, 9],
     "pins": ["allow", "force", "refuse"],
     "usage": ["keep", "round", "drop"],
     "at_limit": ["finish", "slow", "cut"],

@@ -41,7 +41,10 @@ SAID = {
         inline=st.sampled_from(INLINE),
     ),
     "logprobs": _maybe(
-        top=st.integers(0, 20) | st.just("all"), step=st.floats(0, 4), noise=st.sampled_from([0, 0, 0.5])
+        top=st.integers(0, 20) | st.just("all"),
+        step=st.floats(0, 4),
+        noise=st.sampled_from([0, 0, 0.5]),
+        sampling=st.sampled_from(SAMPLING),
     ),
     "embeddings": _maybe(
         step=st.floats(0, 1),
@@ -50,6 +53,7 @@ SAID = {
         benign=st.integers(1, 100).map("{}%".format),
         keep=st.integers(1, 100).map("{}%".format),
     ),
+    "scores": _maybe(step=st.floats(0, 1)),
     "pins": st.sampled_from(PINS),
     "usage": st.sampled_from(USAGE),
     "at_limit": st.sampled_from(AT_LIMIT),
@@ -116,9 +120,9 @@ FACTS = st.builds(
 def strictness(decision: Decision) -> list[float]:
     """One number for each field of a Decision; greater is stricter."""
     if decision.exempt:
-        return [float("-inf")] * 23
+        return [float("-inf")] * 24
     if decision.refusal is not None:
-        return [float("inf")] * 23
+        return [float("inf")] * 24
 
     def most(value: float | None) -> float:
         return -float("inf") if value is None else -value
@@ -140,6 +144,7 @@ def strictness(decision: Decision) -> list[float]:
         decision.embeddings.adaptive,
         -decision.embeddings.benign,
         -decision.embeddings.keep,
+        decision.scores.step,
         PINS.index(decision.pins),
         USAGE.index(decision.usage),
         AT_LIMIT.index(decision.at_limit),
@@ -236,6 +241,7 @@ WHOLE = st.builds(
     embedding_adaptive=st.none() | st.floats(0, 4),
     embedding_benign=st.none() | st.floats(0.1, 1),
     embedding_keep=st.none() | st.floats(0.1, 1),
+    score_step=st.none() | st.floats(0, 4),
     pins=st.none() | st.sampled_from(PINS),
     usage=st.none() | st.sampled_from(USAGE),
     at_limit=st.none() | st.sampled_from(AT_LIMIT),
@@ -288,6 +294,7 @@ ORDERS = {
     "embedding_adaptive": (0.0, 0.5),
     "embedding_benign": (0.5, 0.1),
     "embedding_keep": (1.0, 0.75),
+    "score_step": (0.0, 0.1),
     "pins": ("allow", "force"),
     "usage": ("round", "drop"),
     "at_limit": ("slow", "cut"),

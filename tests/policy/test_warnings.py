@@ -95,7 +95,7 @@ FIRES = {
         rules("{name: a, match: {account: 'a*'}, §except: {account: '*'}, refuse: {}}"),
         "holds only for callers that nobody vouched for",
     ),
-    "no such door": (rules("{name: a, match: {door: §'/v1/chat/*'}, refuse: {}}"), "which no door is called"),
+    "no such door": (rules("{name: a, match: {door: §'/v1/chats/*'}, refuse: {}}"), "which no door is called"),
     "no such door in an exception": (
         rules("{name: a, except: {door: [openai_chat, §/chat/complete]}, refuse: {}}"),
         "which no door is called",

@@ -116,7 +116,7 @@ def test_a_state_that_an_earlier_release_wrote_is_read(valkey: Any, runner: asyn
     refused = store.admit(ANNE, (), 1.0)
     assert (refused.blocked_s, refused.standing.band, refused.standing.requests) == (99.0, "harden", 7)
     store.settle(store.admit(ANNE, (), until).lease, (), said(phrasing=1.0), until)
-    assert store.look(ANNE, (), until).standing == (pytest.approx(0.02), None, 8, until, None)
+    assert store.look(ANNE, (), until).standing == (pytest.approx(0.02), None, 8, until, None, "")
     runner.run(store.store.close())
 
 

@@ -31,6 +31,8 @@ def format_of(value: object, encoding: str = "utf-8") -> str | None:
         ({"prompt": "?", "messages": None}, "openai_completions"),
         ({"input": ["?"], "encoding_format": "float"}, "openai_embeddings"),
         ({"prompt": "?", "prompt_embeds": "AA=="}, "openai_completions"),
+        ({"text_1": "a", "text_2": "b"}, "scores"),
+        ({"query": "a", "documents": ["b"]}, "scores"),
         # what one server answers as chat and another as something else
         ({"messages": ASKED, "prompt": "?"}, None),
         ({"messages": ASKED, "inputs": "?"}, None),
@@ -40,8 +42,9 @@ def format_of(value: object, encoding: str = "utf-8") -> str | None:
         # what is not read here
         ({"inputs": "?", "parameters": {}}, None),
         ({"instances": [{"text": "?"}]}, None),
-        ({"text_1": "a", "text_2": "b"}, None),
-        ({"query": "a", "documents": ["b"]}, None),
+        ({"query": "a", "items": ["b"], "label_token_ids": [1, 2]}, None),
+        ({"text_1": "a", "text_2": "b", "label_token_ids": [1, 2]}, None),
+        ({"messages": ASKED, "query": "a"}, None),
         ({"data": {"a": 1}}, None),
         ({"model": "m"}, None),
         ({}, None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hardening.wire.codec import CODECS
 from hardening.wire.doors import Doors, _Known, _Patterns
 
 CHAT = "openai_chat"
@@ -294,8 +295,7 @@ def test_side_doors_are_claimed_and_not_read(path: str, name: str) -> None:
         "/api/generate/x",
         "/forum/threads/7/messages",
         "/v1/models",
-        "/v1/rerank",
-        "/v1/score",
+        "/rerank",
         "/classify",
         "/predict",
         "/v1/files/f/metadata",
@@ -319,9 +319,8 @@ def test_what_is_no_side_door_stays_unknown(path: str) -> None:
         ("/", "/"),
         ("", "/"),
         ("//Predict/", "/predict"),
-        ("/v1/score", "/v1/score"),
         ("/decisions", "/decisions"),
-        ("/vllm/v1/score", "/v1/score"),
+        ("/vllm/decisions", "/decisions"),
     ],
 )
 def test_what_is_sent_to_words_of_any_app_finds_a_side_door(path: str, name: str) -> None:
@@ -330,6 +329,34 @@ def test_what_is_sent_to_words_of_any_app_finds_a_side_door(path: str, name: str
     assert door is not None
     assert (door.name, door.codec) == (name, None)
     assert Doors(known=False).posted(path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "by_body"),
+    [
+        ("/rerank", "/rerank", False),
+        ("//Reranking/", "/reranking", False),
+        ("/classify", "/classify", False),
+        ("/score", "/score", True),
+    ],
+)
+def test_scores_are_read_that_are_asked_at_words_of_any_app(path: str, name: str, by_body: bool) -> None:
+    """Catches a page of an app that is taken for a door, and a door that only a report names."""
+    assert Doors().match(path) is None
+    door = Doors().posted(path)
+    assert door is not None
+    assert (door.name, door.codec, door.by_body) == (name, CODECS["scores"], by_body)
+    assert Doors(known=False).posted(path) is None
+    assert Doors().posted(f"/shop{path}") is None
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/rerank", "/api/v1/rerank", "/cohere/v2/rerank", "/v1/moderations", "/v1/score"]
+)
+def test_a_vendors_path_of_scores_is_read_by_any_method(path: str) -> None:
+    door = Doors().match(path)
+    assert door is not None
+    assert door.codec is CODECS["scores"]
 
 
 def test_a_websocket_at_a_word_of_any_app_finds_a_side_door() -> None:
@@ -344,7 +371,7 @@ def test_a_websocket_at_a_word_of_any_app_finds_a_side_door() -> None:
     assert Doors(known=False).talked("/realtime") is None
 
 
-@pytest.mark.parametrize("path", ["/x", "/api/predict", "/score", "/x/v1/score"])
+@pytest.mark.parametrize("path", ["/x", "/api/predict", "/x/score", "/x/classify"])
 def test_the_same_words_further_down_are_an_apps(path: str) -> None:
     assert Doors().posted(path) is None
 
