@@ -21,6 +21,7 @@ from hardening.asgi.inforce import InForce
 from hardening.asgi.judge import beginning
 from hardening.asgi.refusals import BLOCKED, limit_refusal
 from hardening.asgi.scoring_thread import Job
+from hardening.asgi.sent import names_of
 from hardening.asgi.service import Identify, Named, Service
 from hardening.errors import AccountError, WireError
 from hardening.facts import Account, Admission, Decision, EmbeddingTerms, Refusal, RequestFacts, Standing
@@ -38,12 +39,12 @@ MARK = "hardening"
 _OURS = frozenset({MARK, SEATS})
 # A method whose request carries no body that could be read as the format.
 _BODILESS = frozenset({"GET", "DELETE"})
-# What a case holds until it is known better: made once, for a record costs as long as a look-up.
 _UNKNOWN = Standing()
 _NO_ADMISSION = Admission(True, None, _UNKNOWN)
 _SILENT = Spoken()
 _NOBODY = Account(ANONYMOUS, proven=False)
 _OF_NO_FORMAT = Refusal(403, "forbidden", "this path is not open for a body of this shape")
+_NO_NAMES = names_of(())
 _NO_CLAIM = Charges(None, (), 0)
 _UNDECIDED = Decision()
 _NO_VECTORS = EmbeddingTerms(noise=math.inf)
@@ -60,65 +61,37 @@ class Case:
     conversation in a band that was due, `job` is its score to come.
     """
 
-    __slots__ = (
-        "account",
-        "admission",
-        "before_s",
-        "began",
-        "body",
-        "claim",
-        "codec",
-        "decision",
-        "door",
-        "entered",
-        "facts",
-        "has_body",
-        "headers",
-        "in_force",
-        "job",
-        "prompt_tokens",
-        "readable",
-        "reasons",
-        "received",
-        "refusal",
-        "request_id",
-        "spoken",
-        "standing",
-        "store",
-        "waited_s",
-        "would_refuse",
-    )
+    # Of the class until it is known better: an instance is made for each request.
+    account = _NOBODY
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    names = _NO_NAMES
+    received = body = b""
+    has_body = readable = entered = False
+    spoken = _SILENT
+    job: Job | None = None
+    standing = _UNKNOWN
+    prompt_tokens = 0
+    claim = _NO_CLAIM
+    admission = _NO_ADMISSION
+    store: StateStore | None = None
+    decision = _UNDECIDED
+    would_refuse: Refusal | None = None
+    refusal: Refusal | None = None
+    waited_s = before_s = 0.0
 
     def __init__(self, door: Door, codec: Codec, in_force: InForce, request_id: str, began: float) -> None:
         self.door = door
         self.codec = codec
         self.in_force = in_force
         self.request_id = request_id
-        self.account = _NOBODY
-        self.headers: tuple[tuple[bytes, bytes], ...] = ()
-        self.received = self.body = b""
-        self.has_body = self.readable = False
-        self.facts = _blank(door.name, codec.name)
-        self.spoken = _SILENT
-        self.job: Job | None = None
-        self.standing = _UNKNOWN
-        self.entered = False
-        self.prompt_tokens = 0
-        self.claim = _NO_CLAIM
-        self.admission = _NO_ADMISSION
-        self.store: StateStore | None = None
-        self.decision = _UNDECIDED
-        self.would_refuse: Refusal | None = None
-        self.refusal: Refusal | None = None
-        self.reasons: list[str] = []
         self.began = began
-        self.waited_s = 0.0
-        self.before_s = 0.0
+        self.facts = _blank(door.name, codec.name)
+        self.reasons: list[str] = []
 
     @property
     def is_judged(self) -> bool:
         """Whether what the request says counts for or against its account."""
-        return bool(self.in_force.policy.bands and self.account.proven and not self.decision.exempt)
+        return self.in_force.judges and self.account.proven and not self.decision.exempt
 
 
 async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> None:
@@ -132,8 +105,9 @@ async def fill(case: Case, service: Service, scope: Scope, receive: Receive) -> 
         _identified(case, service, scope, None)
     else:
         await _named_by_app(case, service, scope, identify)
-    case.headers = headers = head.lowered(scope["headers"])
-    named = dict(headers)
+    case.names = names = names_of(scope["headers"])
+    case.headers = tuple(scope["headers"]) if names.lower else head.lowered(scope["headers"])
+    named = dict(case.headers)
     waiting = service.now()
     max_body = case.in_force.policy.runtime.max_body
     case.received = await read_body(named.get(b"content-length"), receive, max_body)
@@ -179,7 +153,10 @@ def _read(case: Case, service: Service, scope: Scope, *, packed: bool) -> None:
             if not case.door.by_body or _told_by_body(case, service):
                 _asked(case, address)
                 case.readable = True
-                if named := (*in_query(scope.get("query_string", b"")), *in_headers(headers)):
+                named = in_query(scope.get("query_string", b""))
+                if case.names.chooses:
+                    named += in_headers(headers)
+                if named:
                     case.facts = case.facts._replace(others=(*case.facts.others, *named))
                 if case.door.kept:
                     case.facts = case.facts._replace(others=ANY, kept=True)
@@ -199,7 +176,7 @@ def _read(case: Case, service: Service, scope: Scope, *, packed: bool) -> None:
 def _asked(case: Case, address: str) -> None:
     """What the body asks for; where there are bands, what it says as well."""
     door, body = case.door, case.body
-    if case.in_force.policy.bands:
+    if case.in_force.judges:
         case.facts, case.spoken = case.codec.read_spoken(
             body, door=door.name, model=door.model, stream=door.streams, client=address, headers=case.headers
         )
@@ -265,19 +242,21 @@ async def _look(case: Case, service: Service) -> None:
 async def admit(case: Case, service: Service) -> None:
     """Reserve, read the standing, decide."""
     policy, facts, account, wall = case.in_force.policy, case.facts, case.account, service.clock.wall()
-    case.prompt_tokens = int(facts.prompt_bytes / service.ratio.of(account.scope))
+    case.prompt_tokens = tokens = int(facts.prompt_bytes / service.ratio.of(account.scope))
     usual = service.lengths.of(account.scope)
-    case.claim = charges(policy, facts, account, case.prompt_tokens, wall, usual_tokens=usual)
-    if case.claim.refusal is None:
+    case.claim = claim = charges(policy, facts, account, tokens, wall, usual_tokens=usual)
+    if claim.refusal is None:
         await _reserve(case, service)
-        if case.claim.alone:
-            case.claim, case.admission = counting(case.claim, case.admission)
+        claim = case.claim
+        if claim.alone:
+            claim, case.admission = counting(claim, case.admission)
+            case.claim = claim
     case.standing, case.entered = beginning(case.admission.standing, case.spoken)
-    case.decision = decide(policy, facts, account, case.standing, wall)
-    if case.claim.completion_reserve < case.claim.wanted and not facts.stream:
+    case.decision = decision = decide(policy, facts, account, case.standing, wall)
+    if claim.completion_reserve < claim.wanted and not facts.stream:
         await _hold_what_is_left(case, service)
-    if case.refusal is None and case.decision.acts:
-        case.refusal = case.claim.refusal or case.decision.refusal
+    if case.refusal is None and decision.acts:
+        case.refusal = claim.refusal or decision.refusal
     if not case.admission.granted:
         no = _not_admitted(case)
         if case.claim.enforced:
@@ -366,12 +345,14 @@ def _plain_scope(scope: Scope, case: Case, body: bytes, *, final: bool) -> Scope
     Where the body is not what came, the headers say so; they say nothing that only one body keeps
     where another may follow.
     """
-    edited = None if body is case.received else body
     kept: Mapping[str, Any] = scope.get("extensions") or {}
     if kept:
         # An allow-list by kind: what a server may let an app do to its response, seen or not yet invented.
         kept = {name: value for name, value in kept.items() if not name.startswith("http.response.")}
-    headers = head.for_app(case.headers, edited)
+    if body is case.received:
+        headers = head.for_app(case.headers, case.names.kept)
+    else:
+        headers = head.for_edited(case.headers, body)
     if not final:
         headers = head.without(headers, head.OF_ONE_BODY)
     return {**scope, "headers": headers, "extensions": kept}

@@ -8,7 +8,7 @@ A header of any other gateway names a model where its own name says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 ANY = ("",)
@@ -34,11 +34,14 @@ def in_query(query: bytes) -> tuple[str, ...]:
     return tuple(value for name, value in asked if name.casefold() == "model")
 
 
-def in_headers(headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, ...]:
+def may_name(names: Iterable[bytes]) -> bool:
+    """Whether one of these headers, in lower case, may name a model."""
+    joined = b"\n".join(names)
+    return any(sign in joined for sign in _SIGNS)
+
+
+def in_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, ...]:
     """The models that headers name, their names in lower case; an empty name for a configuration, which may choose any."""
-    names = b"\n".join([name for name, _ in headers])
-    if not any(sign in names for sign in _SIGNS):
-        return ()
     return tuple(one for name, value in headers if _chooses(name) for one in _models(name, value))
 
 

@@ -18,10 +18,11 @@ _FALLEN = 0.8  # of the bound: below, the alarm is over
 class FlaggedShare:
     """Whether more than `bound` of the accounts seen lately are in a band; it holds until the share has clearly fallen."""
 
-    __slots__ = ("_known", "flagged", "is_above")
+    __slots__ = ("_bound", "_known", "flagged", "is_above")
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, bool] = OrderedDict()
+        self._bound = 0.0
         self.flagged = 0
         self.is_above = False
 
@@ -37,8 +38,12 @@ class FlaggedShare:
     def note(self, account: str, *, banded: bool, bound: float) -> bool:
         """Take one request of an account; whether that changed `is_above`."""
         known = self._known
-        before = known.pop(account, None)
+        before = known.get(account)
         known[account] = banded
+        known.move_to_end(account)
+        if before is banded and bound == self._bound:
+            return False  # as nearly always
+        self._bound = bound
         self.flagged += banded - (before or False)
         if len(known) > LATELY:
             self.flagged -= known.popitem(last=False)[1]

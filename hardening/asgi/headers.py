@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import compress
 
 Headers = list[tuple[bytes, bytes]]
 Treatment = Mapping[str, str | int | float | bool]
@@ -35,9 +36,10 @@ _tells_length = re.compile(
     rb"^metadata$|^server-timing$|^x-usage|tokens|token-count|characters|cost|spend|duration|latency"
     rb"|processing-ms|(?:^|-)time(?:$|-per-)|time-ms$"
 ).search
-# What would make the app answer with other bytes than a plain, whole, unpacked body.
-_NOT_ASKED = frozenset({DISCLOSURE, b"accept-encoding", b"if-range", b"range", b"te"})
-_NOT_OF_ANOTHER = _NOT_ASKED | {
+NOT_ASKED = frozenset({DISCLOSURE, b"accept-encoding", b"if-range", b"range", b"te"})
+"""What would make the app answer with other bytes than a plain, whole, unpacked body."""
+_PLAIN = (b"accept-encoding", b"identity")
+_NOT_OF_ANOTHER = NOT_ASKED | {
     b"content-length",
     b"content-encoding",
     b"content-digest",
@@ -57,11 +59,8 @@ def find(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
 
 
 def lowered(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers with their names in lower case, as ASGI servers send them; what stands outside need not."""
-    pairs = tuple(headers)
-    if b"".join([name for name, _ in pairs]).islower():
-        return pairs
-    return tuple([(name.lower(), value) for name, value in pairs])
+    """The headers with their names in lower case."""
+    return tuple([(name.lower(), value) for name, value in headers])
 
 
 def joined(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
@@ -75,20 +74,15 @@ def without(headers: Iterable[tuple[bytes, bytes]], names: frozenset[bytes]) -> 
     return [pair for pair in headers if pair[0].lower() not in names]
 
 
-def for_app(headers: Iterable[tuple[bytes, bytes]], body: bytes | None) -> Headers:
-    """What the app is told: a plain answer is wanted; `body` (None: as it came) is what it will read.
+def for_app(headers: Iterable[tuple[bytes, bytes]], kept: Iterable[bool]) -> Headers:
+    """What the app is told with a body that stays as it came, of the headers those that are `kept`: a plain answer is wanted."""
+    return [*compress(headers, kept), _PLAIN]
 
-    Names are in lower case.
-    """
-    if body is None:
-        kept = [pair for pair in headers if pair[0] not in _NOT_ASKED]
-    else:
-        kept = [
-            (name, _without_charset(name, value)) for name, value in headers if name not in _NOT_OF_ANOTHER
-        ]
-        kept.append((b"content-length", b"%d" % len(body)))
-    kept.append((b"accept-encoding", b"identity"))
-    return kept
+
+def for_edited(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Headers:
+    """As `for_app`, with this body in place of the one that came; names are in lower case."""
+    told = [(name, _without_charset(name, value)) for name, value in headers if name not in _NOT_OF_ANOTHER]
+    return [*told, (b"content-length", b"%d" % len(body)), _PLAIN]
 
 
 def for_client(

@@ -48,6 +48,8 @@ class InForce:
     identifier: Identifier
     keys: Keys
     tools: Tools
+    judges: bool
+    """Whether it has bands, and so what requests say is heard."""
     quiet: QuietPaths = field(default_factory=QuietPaths)
 
     @classmethod
@@ -69,6 +71,7 @@ class InForce:
             ),
             keys=keys,
             tools=tools,
+            judges=bool(policy.bands),
         )
 
     def noise_key(self, decision: Decision, facts: RequestFacts, account: Account) -> NoiseKey | None:

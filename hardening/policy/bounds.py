@@ -21,12 +21,14 @@ def bound(reserved: Charges, admission: Admission, decision: Decision, facts: Re
     named = facts.max_tokens if decision.max_tokens is None else decision.max_tokens
     if named is None and facts.stream:
         return None  # a model refuses a bound beyond its context, and a stream is cut in any case
+    choices = max(1, facts.choices)
+    if named is not None and reserved.completion_reserve >= named * choices:
+        return None  # all that it may use is reserved
     if admission.lease is None or not facts.speaks or (decision.at_limit == "slow" and facts.stream):
         return None
     most = available(reserved, admission, in_debt=decision.at_limit == "finish")
     if most is None:
         return None
-    choices = max(1, facts.choices)
     if (
         named is None
         and reserved.completion_reserve >= FITS_ANY_MODEL * choices

@@ -52,8 +52,9 @@ Buckets = Callable[[str], Mapping[str, Bucket]]
 
 def units_of(charge: Charge, standing: Standing) -> float:
     """What a charge comes to for this standing; a negative amount or a NaN counts as nothing."""
-    plain = standing.band is None and charge.new is None
-    units = charge.amount if plain else charge.amount * charge.factor(standing)
+    units = charge.amount
+    if standing.band is not None or charge.new is not None:
+        units *= charge.factor(standing)
     return units if 0.0 <= units <= _MOST else min(max(0.0, units), _MOST)
 
 
@@ -62,8 +63,7 @@ def reserve(charges: Iterable[Charge], find: Find, standing: Standing, now: floa
     parts: list[Part] = []
     refusing: list[Part] = []
     for charge in charges:
-        bucket = find(charge)
-        units = units_of(charge, standing)
+        bucket, units = find(charge), units_of(charge, standing)
         bucket.held = held = bucket.held + units
         bucket.leases += 1
         part = (charge, bucket, units)

@@ -343,7 +343,12 @@ class MemoryStore:
         return True
 
     def _bucket(self, charge: Charge) -> Bucket:
-        scope, limit_key = self._scope(charge.scope_key), charge.limit.key
+        key, limit_key = charge.scope_key, charge.limit.key
+        scope = self._scopes.get(key)
+        if scope is None:
+            scope = self._scope(key)
+        else:
+            self._scopes.move_to_end(key)
         return scope.buckets.get(limit_key) or scope.bucket(limit_key)
 
     def _forget_one(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hardening.asgi import headers as head
+from hardening.asgi.sent import MOST_BYTES, MOST_LISTS, REMEMBERED, Names, names_of
 
 SENT = head.lowered(
     [
@@ -20,7 +21,7 @@ SENT = head.lowered(
 
 
 def test_the_app_is_asked_for_a_plain_whole_answer_and_its_other_headers_stay() -> None:
-    assert head.for_app(SENT, None) == [
+    assert head.for_app(SENT, names_of(SENT).kept) == [
         (b"content-type", b"application/json; charset=utf-16"),
         (b"content-length", b"9"),
         (b"content-encoding", b"gzip"),
@@ -30,7 +31,7 @@ def test_the_app_is_asked_for_a_plain_whole_answer_and_its_other_headers_stay() 
 
 
 def test_an_edited_body_has_its_own_length_no_coding_and_no_other_charset() -> None:
-    assert head.for_app(SENT, b"{}") == [
+    assert head.for_edited(SENT, b"{}") == [
         (b"content-type", b"application/json"),
         (b"authorization", b"Bearer k"),
         (b"content-length", b"2"),
@@ -89,3 +90,19 @@ def test_what_a_gateway_repeats_of_the_server_behind_it_goes_as_well() -> None:
 )
 def test_the_disclosure_is_an_rfc_9651_dictionary(members: head.Treatment, text: bytes) -> None:
     assert head.dictionary(members) == text
+
+
+def test_names_are_told_in_any_case_and_a_list_that_is_known_is_told_as_at_first() -> None:
+    plain = [(b"host", b"a"), (b"range", b"b"), (b"x-litellm-model", b"c")]
+    for _ in range(2):
+        assert names_of(plain) == Names(lower=True, chooses=True, kept=(True, False, True))
+        assert names_of([(b"Host", b"a")]) == Names(lower=False, chooses=False, kept=(True,))
+    assert names_of([]) == Names(lower=True, chooses=False, kept=())
+
+
+def test_names_without_end_are_not_remembered_without_end() -> None:
+    for number in range(3 * MOST_LISTS):
+        names_of([(b"x-%d" % number, b"")])
+        names_of([(b"x-%d" % number * MOST_BYTES, b"")])
+    assert len(REMEMBERED) <= MOST_LISTS
+    assert max(sum(map(len, names)) for names in REMEMBERED) <= MOST_BYTES
