@@ -33,8 +33,15 @@ class Asking:
 
     Known when it is over: `asked`, the body as the policy read it, None where it was not to be read; `question`,
     the values that it names; `restored`, the traces that were put back into it, and `overlap`, which hears them
-    repeated; the first switch that was `forced`; the `reasons` for a receipt.
+    repeated; the first switch that was `forced`; the `reasons` for a receipt. `hides` says from the beginning that the
+    policy withholds the trace of the answer, whole or in part.
     """
+
+    # Of the class until it is known better, as nearly always to the end.
+    asked: bytes | None = None
+    restored: Restored | None = None
+    overlap: Overlap | None = None
+    forced: Switch | None = None
 
     def __init__(
         self,
@@ -54,13 +61,9 @@ class Asking:
         self._bound = bound
         self._sealer = sealer
         self._acts = decision.acts
-        self._hides = decision.acts and decision.reasoning.show != "full"
+        self.hides = decision.acts and decision.reasoning.show != "full"
         self._restoring = Restoring(facts, owner, families)
-        self.asked: bytes | None = None
         self.question = Question()
-        self.restored: Restored | None = None
-        self.overlap: Overlap | None = None
-        self.forced: Switch | None = None
         self.reasons: set[str] = set()
 
     def request(self, body: bytes) -> Asked | Steps[Asked]:
@@ -87,7 +90,7 @@ class Asking:
         self.question.take(without_seals(body) if carries else body)
         self.asked = body
         sealed_only = self._decision.reasoning.resent == "sealed"
-        hides = self._codec.resends and (self._hides or sealed_only)
+        hides = self._codec.resends and (self.hides or sealed_only)
         drop_resent = hides and may_resend(body, sealed_only=sealed_only)
         max_tokens = self._decision.max_tokens if self._bound is None else self._bound
         top_logprobs = self._decision.logprobs.top if self._facts.top_logprobs is not None else None
@@ -107,8 +110,8 @@ class Asking:
         for switch in self._switches(body, Touch.GIVEN):
             if switch.pin.touches & Touch.GIVEN:
                 return not_allowed(switch) if self._acts else body
-        tells = not self._hides or self._decision.usage == "keep"
-        closed = self._hides and not self._decision.reasoning.seal
+        tells = not self.hides or self._decision.usage == "keep"
+        closed = self.hides and not self._decision.reasoning.seal
         return self._unsealed_body(body, self._sealer if tells and not closed else None)
 
     def _unsealed_body(self, body: bytes, sealer: Sealer | None) -> Steps[Asked]:
@@ -119,17 +122,17 @@ class Asking:
 
         Where one lacks that its API wants, who hides a trace refuses; else the API says so itself.
         """
-        closed = self._hides and not self._decision.reasoning.seal
+        closed = self.hides and not self._decision.reasoning.seal
         found = yield from self._unsealed(body, None if closed else self._sealer)
         if found.needed:
             self.reasons.add("seal")
-        return _NEEDED if found.needed and self._hides else found.body
+        return _NEEDED if found.needed and self.hides else found.body
 
     def _unsealed(self, body: bytes, sealer: Sealer | None) -> Steps[Unsealed]:
         """The body with its seals opened, or without them; what was in them is known from here on."""
         found = yield from self._restoring.request(body, sealer)
         if self._restoring.traces:
-            if self._hides and self._decision.reasoning.overlap != "ignore":
+            if self.hides and self._decision.reasoning.overlap != "ignore":
                 self.overlap = Overlap()
             learn = None if self.overlap is None else self.overlap.learn
             self.restored = Restored(self._restoring.traces, learn)
@@ -155,7 +158,7 @@ class Asking:
 
     def sealing(self, asked: bytes | None) -> Seals | None:
         """What seals the traces of the answer, where the policy says so, there is a key and the request was read."""
-        if asked is None or self._sealer is None or not (self._hides and self._decision.reasoning.seal):
+        if asked is None or self._sealer is None or not (self.hides and self._decision.reasoning.seal):
             return None
         return self._restoring.response(asked, self._sealer)
 

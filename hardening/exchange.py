@@ -83,6 +83,17 @@ class Settlement:
 class Exchange:
     """The way of one request through one Decision."""
 
+    # Of the class until the response begins, or as long as nothing else is known.
+    wake_at: float | None = None
+    lane: Lane | ElementLane | NoLane = NO_LANE
+    """What the next piece may be compared with, in place of `receive`: asked first, it spares most calls."""
+    granted_bytes = _BOUNDLESS
+    """Bytes in the tally beyond which tokens are owed."""
+    _started = _closed = False
+    _pace: Pace | None = None
+    _drift: Drift | None = None
+    _seals: Seals | None = None
+
     def __init__(
         self,
         codec: Codec,
@@ -119,10 +130,7 @@ class Exchange:
         self._tools = tools
         self._noise_key = noise_key
         self._covering = covering
-        self._acts = decision.acts
-        self._hides = self._acts and decision.reasoning.show != "full"
-        self._watches = not decision.exempt and decision.reasoning.show != "full"
-        self._pass_unreadable = tools.pass_unreadable or not self._acts
+        self._acts = self._changes = decision.acts
         self._asking = Asking(
             codec,
             facts,
@@ -132,28 +140,25 @@ class Exchange:
             families=tools.families,
             owner=owner,
         )
+        self._reasons = self._asking.reasons  # of the request; those of the response join them
         self.tally = Tally(prompt_bytes=facts.prompt_bytes, bytes_per_token=bytes_per_token)
         self._bytes_per_token = bytes_per_token
         self._began = began
-        pace = decision.pace_per_s if self._acts else None
-        self._pace = None if pace is None else Pace(pace, bytes_per_token=bytes_per_token)
-        bounded = self._acts and reserved_tokens is not None
-        self.granted_bytes = int((reserved_tokens or 0) * bytes_per_token) if bounded else _BOUNDLESS
-        """Bytes in the tally beyond which tokens are owed."""
-        self._started = self._closed = False
-        self._changes = self._acts  # with a restored trace in the request also where the policy does not act
-        self._reasons = self._asking.reasons  # of the request; those of the response join them
-        self._drift: Drift | None = None
-        self._seals: Seals | None = None
-        self.wake_at: float | None = None
-        self.lane: Lane | ElementLane | NoLane = NO_LANE
-        """What the next piece may be compared with, in place of `receive`: asked first, it spares most calls."""
+        if self._acts and decision.pace_per_s is not None:
+            self._pace = Pace(decision.pace_per_s, bytes_per_token=bytes_per_token)
+        if self._acts and reserved_tokens is not None:
+            self.granted_bytes = int(reserved_tokens * bytes_per_token)
+
+    @property
+    def _watches(self) -> bool:
+        """Whether what no table knows is looked at, where the policy does not act too."""
+        return not self._decision.exempt and self._decision.reasoning.show != "full"
 
     @property
     def treatment(self) -> dict[str, str | int | float | bool]:
         """What this exchange may change, for disclosure; empty where nothing."""
         told: dict[str, str | int | float | bool] = {}
-        if self._hides:
+        if self._asking.hides:
             told["reasoning"] = self._decision.reasoning.show
         if self._seals is not None:
             told["sealed"] = True
@@ -236,7 +241,7 @@ class Exchange:
         while self.study():
             pass
         restored = self._asking.restored
-        self._changes = self._acts or restored is not None
+        self._changes = self._acts or restored is not None  # then also where the policy does not act
         self._seals = seals = self._asking.sealing(asked) if status < 400 else None
         chain = Chain(
             self._decision,
@@ -261,7 +266,7 @@ class Exchange:
             reasons=self._reasons,
             drift=self._drift,
             hides_drift=self._tools.hide_unknown,
-            passes_unreadable=self._pass_unreadable,
+            passes_unreadable=self._tools.pass_unreadable or not self._acts,
             status=status,
             framing=framing,
             seals=seals,

@@ -25,18 +25,12 @@ class Sleeper(Protocol):
 class Beats:
     """Wakes a sleeper in time and sends what it says, never while another send is under way."""
 
-    __slots__ = (
-        "_clock",
-        "_loop",
-        "_on_fault",
-        "_send",
-        "_sending",
-        "_sleeper",
-        "_stopped",
-        "_task",
-        "busy",
-        "timer",
-    )
+    timer: asyncio.TimerHandle | None = None
+    """The beat that is planned."""
+    busy = False
+    """Whether a beat is planned or under way: then a piece is sent with care."""
+    _task: asyncio.Task[None] | None = None
+    _sending = _stopped = False
 
     def __init__(
         self,
@@ -51,13 +45,6 @@ class Beats:
         self._send = send
         self._on_fault = on_fault
         self._loop = asyncio.get_running_loop()
-        self.timer: asyncio.TimerHandle | None = None
-        """The beat that is planned."""
-        self._task: asyncio.Task[None] | None = None
-        self._sending = False
-        self._stopped = False
-        self.busy = False
-        """Whether a beat is planned or under way: then a piece is sent with care."""
 
     def arm(self) -> None:
         """Plan the next beat, where the sleeper wants one."""

@@ -56,33 +56,19 @@ class Response:
     end. `answered` is the app's own status, `status` the one that left.
     """
 
-    __slots__ = (
-        "_beats",
-        "_calm",
-        "_clock",
-        "_control",
-        "_exchange",
-        "_granted",
-        "_inbound",
-        "_kept",
-        "_lane",
-        "_opened",
-        "_passing",
-        "_raw",
-        "_raw_bytes",
-        "_resting",
-        "_room",
-        "_send",
-        "_span",
-        "_start",
-        "_stopped",
-        "_studying",
-        "_tally",
-        "_unpacker",
-        "answered",
-        "body_s",
-        "status",
-    )
+    # Of the class until the app has said more: most of it changes for few answers.
+    answered: int | None = None
+    status = 0
+    body_s = 0.0
+    _start: Message | None = None
+    _unpacker: Unpacker | None = None
+    _kept = _opened = _passing = _stopped = False
+    _raw_bytes = 0
+    _room = _span = 0  # bytes until a piece is timed, and of how many
+    # The hot path: the head is out, what comes is a stream that is not packed, and this is what the next
+    # piece is compared with. It is `_calm` while no beat is wanted, planned or under way.
+    _lane: Lane | ElementLane | NoLane | None = None
+    _calm = True
 
     def __init__(self, *, exchange: Exchange, control: Control, inbound: Inbound, send: Send) -> None:
         self._exchange = exchange
@@ -90,25 +76,12 @@ class Response:
         self._clock = control.now
         self._inbound = inbound
         self._send = send
+        self._tally = exchange.tally
+        self._granted = exchange.granted_bytes
+        self._raw: list[bytes] = []
         self._beats = Beats(exchange, clock=control.now, send=send, on_fault=control.passes)
         self._resting = Resting(exchange, control, self._beats, inbound)
         self._studying = asyncio.ensure_future(study(exchange, control.now)) if exchange.restores else None
-        self._start: Message | None = None
-        self._kept = False
-        self._raw: list[bytes] = []
-        self._raw_bytes = 0
-        self._unpacker: Unpacker | None = None
-        # The hot path: the head is out, what comes is a stream that is not packed, and this is what the next
-        # piece is compared with. It is `_calm` while no beat is wanted, planned or under way.
-        self._lane: Lane | ElementLane | NoLane | None = None
-        self._calm = True
-        self._opened = self._passing = self._stopped = False
-        self.answered: int | None = None
-        self.status = 0
-        self._tally = exchange.tally
-        self._granted = exchange.granted_bytes
-        self._room = self._span = 0  # bytes until a piece is timed, and of how many
-        self.body_s = 0.0
 
     def send(self, message: Message) -> Awaitable[None]:
         """Take one message of the app; what is awaited is what leaves for it."""
