@@ -17,6 +17,7 @@ from hardening.lanes import NO_LANE, ElementLane, Lane, NoLane
 from hardening.moulds import Moulds
 from hardening.noise_key import NoiseKey
 from hardening.policy.families import Families
+from hardening.policy.matching import remember
 from hardening.reply import Reply
 from hardening.restoring import without_copies
 from hardening.sealed import Seals
@@ -54,6 +55,15 @@ class Tools:
     families: Families = Families()
     coverages: Coverages | None = None
     moulds: dict[tuple[str, bool], Moulds] = field(default_factory=dict)
+    rowless: dict[int, tuple[Decision, Decision]] = field(default_factory=dict)
+
+    def without_rows(self, decision: Decision) -> Decision:
+        """The Decision that gives no log-probabilities; made once of each, for most clients name a temperature."""
+        known = self.rowless.get(id(decision))
+        if known is None or known[0] is not decision:
+            known = decision, replace(decision, logprobs=replace(decision.logprobs, top=0))
+            remember(self.rowless, id(decision), known)
+        return known[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +133,7 @@ class Exchange:
         # noise. And some tell rows of what a grammar or a penalty left, and so any token that a caller chooses.
         scaled = facts.scaled and rows.bounded and rows.sampling == "plain"
         if scaled or (facts.steered and rows.top and decision.pins != "allow"):
-            decision = replace(decision, logprobs=replace(rows, top=0))
+            decision = tools.without_rows(decision)
         self._codec = codec
         self._facts = facts
         self._decision = decision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -404,3 +405,13 @@ def test_usage_on_its_own_line_is_untouched() -> None:
     out, _ = run([chunk({"content": ANSWER}), USAGE, DONE])
     assert USAGE in out
     assert SUMMARISED.acts
+
+
+def test_what_gives_no_rows_is_made_once_of_each_decision() -> None:
+    tools = replace(TOOLS, rowless={})
+    brief, noised = Decision(max_tokens=9), Decision(logprobs=LogprobTerms(top=5, noise=0.5))
+    for _ in range(2):
+        assert tools.without_rows(brief) == replace(brief, logprobs=LogprobTerms(top=0))
+        assert tools.without_rows(noised) == replace(noised, logprobs=LogprobTerms(top=0, noise=0.5))
+    assert tools.without_rows(brief) is tools.without_rows(brief)
+    assert len(tools.rowless) == 2
