@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, compress
+from operator import itemgetter
 from typing import Any, Literal
 
 from hardening.errors import AccountError, StartError
@@ -31,6 +32,7 @@ _REMEMBERED = 4096
 _AUTHORIZATION = b"authorization"
 _CREDENTIAL_HEADERS = frozenset({_AUTHORIZATION, b"x-api-key", b"api-key", b"x-goog-api-key"})
 
+_name = itemgetter(0)
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -215,11 +217,11 @@ def _network(text: str) -> _Network:
         raise StartError(f"accounts.trusted_proxies: {text!r} is no network such as 10.0.0.0/8") from fault
 
 
-def _collect(headers: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes]) -> dict[bytes, bytes | None]:
+def _collect(headers: Collection[tuple[bytes, bytes]], wanted: frozenset[bytes]) -> dict[bytes, bytes | None]:
     """The wanted headers that are not empty; None for one that is unusable, or there twice and not alike."""
     seen: dict[bytes, bytes | None] = {}
-    for name, value in headers:
-        if name in wanted and value:
+    for name, value in compress(headers, map(wanted.__contains__, map(_name, headers))):
+        if value:
             usable = _value(name, value)
             seen[name] = usable if seen.get(name, usable) == usable else None
     return seen

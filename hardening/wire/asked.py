@@ -84,25 +84,14 @@ def _with_asked(facts: RequestFacts, value: dict[str, object], body: bytes, tabl
 
 
 class _Asked:
-    __slots__ = (
-        "_bound",
-        "_boundless",
-        "_each",
-        "_halves",
-        "_models",
-        "_named",
-        "_prompts",
-        "_stream",
-        "_unless_told",
-        "logprobs",
-        "model",
-        "opens",
-        "packing",
-        "scaled",
-        "steered",
-        "switches",
-        "top",
-    )
+    # Of the class until the body says more.
+    logprobs = switches = opens = scaled = steered = False
+    packing: Packing = "floats"
+    top = 0
+    _bound: int | None = None
+    _boundless = False
+    _each = _prompts = 1
+    _halves = _NEITHER
 
     def __init__(self, model: str, stream: bool, *, unless_told: bool) -> None:
         self.model = model
@@ -110,13 +99,6 @@ class _Asked:
         self._named = bool(model)
         self._unless_told = unless_told
         self._stream: bool | None = stream or None
-        self._each = self._prompts = 1
-        self._bound: int | None = None
-        self._boundless = False
-        self._halves = _NEITHER
-        self.logprobs = self.switches = self.opens = self.scaled = self.steered = False
-        self.packing: Packing = "floats"
-        self.top = 0
 
     @property
     def stream(self) -> bool:
@@ -153,7 +135,7 @@ class _Asked:
         return self.top if self.logprobs or self.top else None
 
     def take_all(self, value: dict[str, object], table: Node) -> None:
-        names = table.names
+        names, takes = table.names, self._TAKE.get
         for key, element in value.items():
             node = names.get(key)
             if node is None:
@@ -166,7 +148,7 @@ class _Asked:
                 self._watch(node.pin, element)
             if isinstance(element, dict) and node.names:
                 self.take_all(element, node)
-            elif node.role is not None and (take := self._TAKE.get(node.role)) is not None:
+            elif (take := takes(node.role)) is not None:
                 take(self, element)
 
     def _watch(self, pin: Pin | None, value: object) -> None:
@@ -232,7 +214,7 @@ class _Asked:
         named = value if isinstance(value, list) else [value]
         self.logprobs = self.logprobs or any(map(names_rows, named))
 
-    _TAKE: ClassVar[Mapping[Role, Callable[[_Asked, object], None]]] = {
+    _TAKE: ClassVar[Mapping[Role | None, Callable[[_Asked, object], None]]] = {
         Role.ASK_MODEL: _take_model,
         Role.ASK_MODELS: _take_models,
         Role.ASK_STREAM: _take_stream,

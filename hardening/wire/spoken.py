@@ -58,7 +58,7 @@ def spoken(value: Mapping[str, object], format: str) -> Spoken:
 def _newest(turns: Sequence[object], key: str) -> str:
     """The text of the last turn that a person wrote."""
     for turn in reversed(turns[-_TURNS:]):
-        if isinstance(turn, dict) and _role(turn) not in _OTHERS and not _is_own(turn):
+        if isinstance(turn, dict) and not _is_other(turn) and not _is_own(turn):
             said = turn.get(key)
             text = said if isinstance(said, str) else "\n".join(_texts(said))
             if text:
@@ -78,13 +78,14 @@ def _is_own(turn: object) -> bool:
     """Whether the model wrote a turn."""
     if not isinstance(turn, dict):
         return False
-    kind = turn.get("type")
-    return _role(turn) in _MODEL or (isinstance(kind, str) and kind in _ITEMS)
+    role, kind = turn.get("role"), turn.get("type")
+    return (isinstance(role, str) and role in _MODEL) or (isinstance(kind, str) and kind in _ITEMS)
 
 
-def _role(turn: Mapping[str, object]) -> str:
+def _is_other(turn: Mapping[str, object]) -> bool:
+    """Whether a turn is neither a person's nor the model's."""
     role = turn.get("role")
-    return role if isinstance(role, str) else ""
+    return isinstance(role, str) and role in _OTHERS
 
 
 def _goes_on(value: Mapping[str, object]) -> bool:
