@@ -85,7 +85,7 @@ class GuardedStore:
         told = self.local.is_in_use and self._has_told_all
         answer: Admission | Awaitable[Admission]
         answer = self._begun(breaker, lambda: self.inner.admit(account, charges, now))
-        if isawaitable(answer):
+        if not isinstance(answer, Admission):
             return self._admitted_later(breaker, answer, account, charges, told)
         self.local.saw(account, charges, answer, now, told=told)
         return answer
@@ -182,7 +182,7 @@ class GuardedStore:
         except Exception:
             self._failed(breaker)
             raise
-        if not isawaitable(answer):
+        if answer is None or isinstance(answer, Admission) or not isawaitable(answer):
             self._worked(breaker)
         return answer
 

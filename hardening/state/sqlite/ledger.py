@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from hardening.facts import Account, Admission, Charge, Lease, Standing
+from hardening.facts import Account, Admission, Charge, Lease, Standing, quickly
 from hardening.state import claims, standing
 from hardening.state.claims import Bucket, Part
 from hardening.state.models import MOST_MODELS, spare_of
@@ -66,7 +66,7 @@ class Ledger:
         """Leases that ran out in calls of this ledger."""
         self.connection = connection
         self.now = now
-        self._run = connection.execute
+        self._run = connection.cursor().execute  # one for all: nothing is asked while rows are still to come
         self._max_accounts = max_accounts
         self._lease_s = lease_s
         # No lease of any process runs out before; so nobody looks for one until then.
@@ -114,7 +114,8 @@ class Ledger:
             "insert into leases values (?, ?, ?)",
             (token, expires_at, claim_of(known, noted(parts, scopes), judged)),
         )
-        return Admission(True, Lease(token, charges, expires_at), known, claims.states(parts, now))
+        lease = quickly(Lease, (token, charges, expires_at))
+        return quickly(Admission, (True, lease, known, claims.states(parts, now), None, None, None))
 
     def look(self, account: Account, charges: tuple[Charge, ...]) -> Admission:
         """What is left of these limits; see `ReadableStore.look`."""
@@ -186,12 +187,15 @@ class Ledger:
         """How an account stands, and for how long it is blocked, None where it is not."""
         known = _NEW
         if home is not None and home.key != OVERFLOW:
-            known = Standing(0.0, None, home.requests, max(0.0, now - home.first_seen))
+            age_s = max(0.0, now - home.first_seen)
             if record := home.record(now):
                 due = record.due if record.is_ready else None
-                known = known._replace(
-                    risk=record.risk, band=record.band or None, due=due, peak=record.peak_at(now)
-                )
+                band, peak = record.band or None, record.peak_at(now)
+                known = quickly(Standing, (record.risk, band, home.requests, age_s, due, peak))
+            else:
+                known = Standing(0.0, None, home.requests, age_s)
+            if not home.is_marked:
+                return known, None
         for until, band, risk in self._run(_MARKS, (key, now)):
             if band is None:
                 return known, until - now

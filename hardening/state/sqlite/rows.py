@@ -7,20 +7,26 @@ from typing import Any
 
 import orjson
 
-from hardening.facts import Charge, Limit, Standing
+from hardening.facts import Charge, Limit, Standing, quickly
 from hardening.state.buckets import Spent
 from hardening.state.claims import Bucket, Part
 from hardening.state.standing import Record, record_of
 
 _WITHOUT_PEAK = Record._fields.index("peak")
 
-COLUMNS = "id, key, requests, first_seen, buckets, record"
+COLUMNS = (
+    "id, key, requests, first_seen, buckets, record,"
+    " exists(select 1 from flags where flags.key = scopes.key) or exists(select 1 from blocks where blocks.key = scopes.key)"
+)
 
 
 class Scope:
-    """One row of `scopes`; `id` is None until it is written, `record` is text until it is asked for."""
+    """One row of `scopes`; `id` is None until it is written, `record` is text until it is asked for.
 
-    __slots__ = ("buckets", "first_seen", "id", "key", "record_text", "requests")
+    `is_marked` says that an operator may have said something of its account.
+    """
+
+    __slots__ = ("buckets", "first_seen", "id", "is_marked", "key", "record_text", "requests")
 
     def __init__(
         self,
@@ -30,6 +36,7 @@ class Scope:
         first_seen: float,
         buckets: dict[str, Bucket],
         record: str | None = None,
+        is_marked: int = True,
     ) -> None:
         self.id = id
         self.key = key
@@ -37,6 +44,7 @@ class Scope:
         self.first_seen = first_seen
         self.buckets = buckets
         self.record_text = record
+        self.is_marked = is_marked
 
     def record(self, now: float) -> Record | None:
         """What is kept of the requests of an account, if that is not too long ago."""
@@ -70,14 +78,14 @@ def select(column: str, count: int) -> str:
     return f"select {COLUMNS} from scopes where {column} in ({', '.join('?' * count)})"  # noqa: S608
 
 
-def read_scope(row: tuple[int, str, int, float, str, str | None]) -> Scope:
+def read_scope(row: tuple[int, str, int, float, str, str | None, int]) -> Scope:
     """A scope as its row says, in the order of `COLUMNS`."""
-    id, key, requests, first_seen, text, record = row
+    id, key, requests, first_seen, text, record, is_marked = row
     buckets = {
-        limit_key: Bucket(Spent(until, used, before), held, leases)
+        limit_key: Bucket(quickly(Spent, (until, used, before)), held, leases)
         for limit_key, (until, used, before, held, leases) in orjson.loads(text).items()
     }
-    return Scope(id, key, requests, first_seen, buckets, record)
+    return Scope(id, key, requests, first_seen, buckets, record, is_marked)
 
 
 def noted(parts: list[Part], scopes: Scopes) -> list[list[Any]]:
