@@ -82,7 +82,7 @@ def names(node: Node) -> Iterator[str]:
         yield from names(child)
 
 
-@pytest.mark.parametrize("format", [name for name in CODECS if "embed" not in name])
+@pytest.mark.parametrize("format", [name for name in CODECS if "embed" not in name and name != "scores"])
 def test_every_row_of_the_tables_is_attacked_here(format: str) -> None:
     there = {name for name in names(CODECS[format].request) if name[0] != "."}
     only = {name for name in ONLY.get(format, {}) if not name.startswith("options")}

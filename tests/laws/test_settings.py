@@ -15,11 +15,11 @@ from pydantic.fields import FieldInfo
 from hardening.policy.faults import alternatives
 from hardening.policy.model import PolicyFile
 from hardening.policy.schema import policy_schema
-from hardening.policy.settings import Embeddings, Logprobs, Reasoning, Settings
+from hardening.policy.settings import Embeddings, Logprobs, Reasoning, Scores, Settings
 from hardening.policy.terms import Terms
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text("utf-8")
-TREATMENT = (Settings, Reasoning, Logprobs, Embeddings)
+TREATMENT = (Settings, Reasoning, Logprobs, Embeddings, Scores)
 SCHEMA = policy_schema()
 BOOLEANS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", ""}
 
