@@ -77,7 +77,8 @@ RESPONSE = compile_table(
         "{item,output[],response.output[]}.input": Role.TOOL_WHOLE,
         # Of a response what the model was given, restored traces too; of a call its arguments.
         f"{_RESPONSE}{{input,prompt[]}}": Role.TRACE,
-        "{item,output[],response.output[]}.{output,tools,diff,error}": Role.TOOL_WHOLE,
+        "{item,output[],response.output[]}.{output,tools,diff}": Role.TOOL_WHOLE,
+        "{item,output[],response.output[]}.error": Role.ENDED,
         "{item,output[],response.output[]}.{stdout,stderr,prompt,revised_prompt}": Role.TOOL_WHOLE,
         "{delta.stdout,delta.stderr}": Role.TOOL,
         "annotation": Role.RESULT,

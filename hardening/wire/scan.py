@@ -38,6 +38,8 @@ _nested = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL).finditer
 
 _name = re.compile(rb'"[A-Za-z_][A-Za-z0-9_]*+"%b:' % _WS).match  # a key that can be no text
 
+_may_tell = re.compile(rb"[<&\\\xe2]|\[/?t", re.I).search  # a part of each tag, and of each escape
+
 _QUOTE, _OBJECT = 34, 123
 _READ_ALONG = frozenset(
     {None, Role.FAILED, Role.NOTE, Role.ENDED, Role.USAGE, Role.LENGTH, Role.FINISH, Role.PIECE}
@@ -53,9 +55,9 @@ _NO_PLAIN_SITES = frozenset({Role.SWITCH, Role.PIECE, Role.INDEX, Role.ENDED})
 _TEXTS = frozenset({Role.TEXT, Role.TEXT_WHOLE})
 
 _FOLLOWED = frozenset({Role.TEXT, Role.TEXT_WHOLE, Role.TEXT_COPY, Role.VECTOR})
-_SERVERS_OWN = frozenset({Role.FAILED, Role.ENDED})
-_OF_ERRORS = frozenset({b"error", b"errors", b"detail", b"details", b"message"})  # of frameworks, in no table
 _ANALYSIS = b'"analysis"'  # what gpt-oss calls the channel of its traces
+_FAILED = b"is_error"  # of what a tool gave back
+_SAY_WHAT_IT_IS = frozenset({b"type", b"channel", _FAILED})
 _MOST_WHOLES = 4  # answers, each in what no table knows of another one
 UNKNOWN_TEXT_BYTES = 20  # a string shorter than this holds no piece of a trace worth hiding
 
@@ -93,6 +95,7 @@ class Walk:
             raise self._broken(at, "an object or a list")
         if _skip_space(raw, at := self._value(table, at, Owner(0))) < (end or 0):
             raise self._broken(at, "the end of the value")
+        self._tagged(0)
 
     def _value(self, node: Node, at: int, owner: Owner) -> int:
         first = self._raw[at : at + 1]
@@ -120,8 +123,6 @@ class Walk:
         site = Site(node.role, at, at, owner)
         self.sites.append(site)
         site.end = follow(into, at + 1, owner)
-        if node.role is Role.FAILED:
-            self._tagged_inside(at, owner)
         return site.end
 
     def _vector(self, node: Node, at: int, owner: Owner) -> int:
@@ -151,14 +152,26 @@ class Walk:
             owner.index = int(value) if value.isdigit() and len(value) < 7 else owner.index
 
     def _tells_trace(self, at: int, end: int) -> bool:
-        """Whether a trace stands in a string of the server's own words."""
-        raw = self._raw[at:end]
-        return raw[:1] == b'"' and tells_trace(read_string(raw, format=self._format, offset=at))
+        """Whether a trace stands in a string."""
+        raw = self._raw
+        if raw[at] != _QUOTE or _may_tell(raw, at, end) is None:
+            return False
+        return tells_trace(read_string(raw[at:end], format=self._format, offset=at))
 
-    def _tagged_inside(self, at: int, owner: Owner) -> None:
-        """Take the strings from `at` on that no table knows, and in which a trace stands, for one."""
-        found = self.unknown[self._unknown_from(at) :]
+    def _tagged(self, since: int) -> None:
+        """Take the strings that no table knows, but for the first, and in which a trace stands, for one."""
+        owner = Owner(0)
+        found = self.unknown[since:]
         self.sites += [Site(Role.TRACE, *span, owner) for span in found if self._tells_trace(*span)]
+
+    def _failed(self, known: int) -> None:
+        """Look for traces in what a tool gave back that says of itself that it failed."""
+        since = len(self.unknown)
+        for site in self.sites[known:]:
+            if site.role is Role.RESULT:
+                self._end(site.start, unknown=True)
+        self._tagged(since)
+        del self.unknown[since:]
 
     def _unknown_from(self, at: int) -> int:
         """How many strings that no table knows stand before `at`; they were noted in order, and few stand behind."""
@@ -188,8 +201,8 @@ class Walk:
                 at = self._container(node, name, start, owner)
                 member = _next(raw, at)
             if node.guarded:
-                if name == b"type" or (name == b"channel" and raw[start:at] == _ANALYSIS):
-                    kinds.append(self._kind(raw[start:at]))
+                if name in _SAY_WHAT_IT_IS:
+                    kinds += self._kind(name, raw[start:at])
                 elif name in node.switches:
                     switched = switched or is_on(raw[start:at])
                 strange = strange or name not in node.keys
@@ -207,9 +220,13 @@ class Walk:
     def _unescaped(self, name: bytes) -> bytes:
         return read_string(b'"' + name + b'"', format=self._format).encode("utf-8", "surrogatepass")
 
-    def _kind(self, kind: bytes) -> bytes:
-        """What a value under `type` says, quotes and all where they need no look."""
-        return self._unescaped(kind[1:-1]) if 92 in kind and kind[0] == _QUOTE else kind
+    def _kind(self, name: bytes, value: bytes) -> list[bytes]:
+        """What a member says of the object in which it stands, quotes and all where they need no look."""
+        if name == _FAILED:
+            return [_FAILED] if is_on(value) else []
+        if name == b"channel" and value != _ANALYSIS:
+            return []
+        return [self._unescaped(value[1:-1]) if 92 in value and value[0] == _QUOTE else value]
 
     def _renamed(
         self,
@@ -226,6 +243,8 @@ class Walk:
         `known_only` says, where the switch is on, whether the table knows all that stands there; else None.
         """
         known = since[0]
+        if _FAILED in kinds:
+            self._failed(known)
         declared = (
             bool(kinds) and not self._retold(node, kinds, *since) and any(map(speaks_of_reasoning, kinds))
         )
@@ -263,8 +282,6 @@ class Walk:
             self.sites.append(Site(Role.LENGTH, at, end, owner))
         if end - at > self._least and self._raw[at] == _QUOTE:
             self.unknown.append((at, end))
-            if name.lower() in _OF_ERRORS:
-                self._tagged_inside(at, owner)
 
     def _container(self, node: Node, name: bytes, at: int, owner: Owner) -> int:
         """A member whose value is an object or a list; where it ends."""
@@ -275,8 +292,6 @@ class Walk:
                 owner = Owner(owner.index)
             return self._value(child, at, owner)
         end = self._end(at, unknown=True)
-        if name.lower() in _OF_ERRORS:
-            self._tagged_inside(at, owner)
         role = role_of(name, first[0])
         if role is not Role.LENGTH and not node.guarded and node.role is not Role.HOLDER:
             role = None
@@ -296,8 +311,6 @@ class Walk:
         itself a trace is one in words of others too.
         """
         hands_over = of in _BESIDE and self._named_beside(at, end, owner)
-        if of in _SERVERS_OWN:
-            self._tagged_inside(at, owner)
         if of is Role.CALL:
             if hands_over:
                 return

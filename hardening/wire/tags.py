@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from html import unescape
 
 # Source: the reasoning parsers of vLLM 0.33 and SGLang 0.5, and the corpus of recordings.
 TAGS: tuple[tuple[str, str], ...] = (
@@ -151,7 +152,8 @@ def holds_tag(text: str) -> bool:
 
 
 def tells_trace(text: str) -> bool:
-    """Whether the words of a server pass on a trace: between tags that are not quoted, or by its name in JSON."""
+    """Whether words beside an answer pass on a trace: between tags that are not quoted, escaped for HTML or not, or by its name in JSON."""
+    text = unescape(text) if "&" in text else text
     return _passed_on(text) is not None or any(not is_quoted(text, mark) for mark in MARK.finditer(text))
 
 

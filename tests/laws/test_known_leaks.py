@@ -106,6 +106,19 @@ TOLD_IN_ERRORS = {
     "of Responses": (RESPONSES, JSON, json.dumps({**response([message_item()]), "error": {"code": "server_error", "message": TAGGED}}).encode()),
 }  # fmt: skip
 
+BESIDE: dict[str, object] = {
+    "a string": TAGGED,
+    "a list": ["fine", TAGGED],
+    "a list of objects": [{"code": 1, "message": TAGGED}],
+    "HTML": f"<p>&lt;think&gt;{TRACE}&lt;/think&gt;</p>",
+    "HTML by numbers": [f"&#60;Think&#x3e;{TRACE}"],
+    "lists of lists": [[f"{TRACE}</think>"]],
+}
+FAILED_TOOLS: dict[str, dict[str, object]] = {
+    f"{kind} with an error that is {name}": {"type": kind, "id": "m", "name": "t", "server_label": "s", "error": error}
+    for kind in ("mcp_call", "mcp_list_tools")
+    for name, error in (("a string", TAGGED), ("an object", {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": TAGGED}]}))
+}  # fmt: skip
 FRAMEWORKS: dict[str, dict[str, object]] = {
     "detail": {"detail": TAGGED},
     "detail.error": {"detail": {"error": {"message": TAGGED, "code": ANSWER}}},
@@ -214,6 +227,11 @@ READ: dict[str, tuple[str, bytes, bytes]] = {
     "a whole answer that nobody knows, its keys spelt out": (CHAT, JSON, chat(wrapped={"a": json.loads(chat({"content": TAGGED}))}).replace(b'"wrapped": {"a": {"id": "c", "object"', rb'"wrapped": {"a": {"id": "c", "o\u0062ject"').replace(b'"choices": [{"index": 0, "message": {"role": "assistant", "content": "<', rb'"ch\u006fices": [{"index": 0, "message": {"r\u006fle": "assistant", "content": "<').replace(b'"finish_reason": "stop"}]}}', rb'"f\u0069nish_reason": "stop"}]}}')),
     "an error among the events of a response": (RESPONSES, SSE, told("output_text.delta", output_index=0, delta=ANSWER) + event("error", code="server_error", message=TAGGED)),
     **{f"an error of a framework in {name}": (CHAT, JSON, json.dumps({"status": ANSWER, **said}).encode()) for name, said in FRAMEWORKS.items()},
+    **{f"tags in {name} of {place} that is {what}": (CHAT, JSON, chat(**({"choice": {name: told}} if place == "a choice" else {name: told}))) for name in ("warnings", "log", "metadata", "system") for place in ("a choice", "an answer") for what, told in BESIDE.items()},
+    "tags in warnings of a response": (RESPONSES, JSON, json.dumps({**response([message_item()]), "warnings": [TAGGED], "metadata": {"note": TAGGED}}).encode()),
+    **{f"tags in {name}": (RESPONSES, JSON, json.dumps(response([call, message_item()])).encode()) for name, call in FAILED_TOOLS.items()},
+    **{f"tags in {name}, in a stream": (RESPONSES, SSE, told("output_item.done", output_index=0, item=call) + told("output_text.delta", output_index=1, delta=ANSWER)) for name, call in FAILED_TOOLS.items()},
+    **{f"tags in a failed tool's {what}": ("/v1/messages", JSON, json.dumps({"type": "message", "role": "assistant", "content": [{"type": "mcp_tool_result", "tool_use_id": "t", "content": said, "is_error": True}, {"type": "text", "text": ANSWER}]}).encode()) for what, said in (("words", TAGGED), ("blocks", [{"type": "text", "text": TAGGED}]))},
     "rows of a refusal": (CHAT, JSON, chat({"refusal": TAGGED}, choice={"logprobs": {"content": None, "refusal": TRACE_ROWS}})),
     "messages of one block": ("/v1/messages", JSON, json.dumps({"type": "message", "content": {"type": "text", "text": TAGGED}}).encode()),
     "messages of one trace": ("/v1/messages", JSON, json.dumps({"type": "message", "content": {"type": "thinking", "thinking": TRACE, "content": ANSWER}}).encode()),
@@ -249,6 +267,29 @@ def test_what_a_call_hands_over_stays_whatever_it_is_called(name: str) -> None:
     path, kind, upstream = HANDED_OVER[name]
     asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
     assert run(ask(harden(replies([upstream], kind=kind), "strict"), asked, path=path)).body == upstream
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        chat(warnings=["The tag '<think>' stands in \"</think>\".", "a < b & c", "1 &lt; 2"]),
+        chat(metadata={"note": "caf\u00e9 \u25c1 [this]"}),
+        chat({"annotations": [{"type": "url_citation", "title": "How a <think> block is parsed"}]}),
+    ],
+)
+def test_what_only_speaks_of_a_tag_stays(value: bytes) -> None:
+    """Catches honest notes, and words of others, that are emptied."""
+    asked = b'{"model":"m","messages":[]}'
+    assert run(ask(harden(replies([value], kind=JSON), "strict"), asked, path=CHAT)).body == value
+
+
+@pytest.mark.parametrize("content", [TAGGED, [{"type": "text", "text": TAGGED}]])
+def test_what_a_tool_gave_back_is_the_tools(content: object) -> None:
+    block = {"type": "mcp_tool_result", "tool_use_id": "t", "content": content, "is_error": False}
+    upstream = json.dumps({"type": "message", "role": "assistant", "content": [block]}).encode()
+    asked = b'{"model":"m","messages":[]}'
+    left = run(ask(harden(replies([upstream], kind=JSON), "strict"), asked, path="/v1/messages"))
+    assert left.body == upstream
 
 
 @pytest.mark.parametrize(
