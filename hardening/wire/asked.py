@@ -160,7 +160,7 @@ class _Asked:
             self.switches = not (pin.common and pin.harmless(value))
         elif pin.half is Half.SHAPE or not pin.harmless(value):
             self._halves |= pin.half
-            self.switches = self._halves == _WHOLE
+            self.switches = self._halves == _WHOLE or pin.alone(value)
 
     def _take_model(self, value: object) -> None:
         if isinstance(value, str) and not self._named:  # a server that reads the path reads no more

@@ -2,37 +2,54 @@
 
 A model that thinks although it was told not to writes its trace where its answer should be. Its tag tells the
 two apart, unless a grammar forbids the tag: a regular expression, a grammar's own language, a `pattern` in a
-schema. In JSON alone there is room, for a tag may stand in any of its strings.
+schema. In JSON alone there is room, for a tag may stand in any of its strings. A grammar that is no JSON bans the tag
+as a list of banned words does, also where the model may think: servers without a parser of traces hold its first word to it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 _FEW = 200  # characters of an answer that no trace is worth hiding in; a summary may say more
 _DEEPEST = 64  # levels of a schema
+_TRIGGERED = frozenset({"type", "structures", "triggers"})  # members of tags before which anything may stand
 _REGEXES = frozenset({"regex", "guided_regex"})
 _LANGUAGES = frozenset({"grammar", "ebnf", "lark", "guided_grammar", "structural_tag"})
+_TAGS = "structural_tag"
 _SCHEMAS = frozenset({"json", "schema", "json_schema", "guided_json"})  # which some servers read as text
+_one_rule = re.compile(r"\s*(\w+)\s*(?:::=|:)(.*)", re.DOTALL).fullmatch
 _counts = re.compile(r"(\)?)\{(\d*)(,?)(\d*)\}").findall
+_quoted = re.compile(r'"(?:[^"\\]|\\.)*"').sub
+_AGAIN = frozenset("*+{%:~/\n")  # what repeats, brings in other rules, or begins another one
 _PATTERN, _NAMES = "pattern", "patternProperties"
+
+
+def bars_tags(value: Mapping[str, object]) -> bool:
+    """Whether a grammar that is no JSON, and that a tag may not pass, stands in an object."""
+    return any(_bars(key, one, beside) or beside is None for key, one, beside in _members(value))
 
 
 def with_room(value: Mapping[str, object]) -> Mapping[str, object] | None:
     """The same object without patterns in its schemas that a tag may not pass; None where it holds other grammars."""
+    for key, one, beside in _members(value):  # first what cannot be mended
+        if beside is None or _bars(key, one, beside) or (key in _SCHEMAS and _is_patterned(one)):
+            return None
+    return {key: _without_patterns(one) for key, one in value.items()}
+
+
+def _members(value: Mapping[str, object]) -> Iterator[tuple[str, object, Mapping[str, object] | None]]:
+    """Each member of an object and of those in it, with the object in which it stands; None for what is too deep to be followed."""
     waiting: list[tuple[object, int]] = [(value, 0)]
-    while waiting:  # first what cannot be mended
+    while waiting:
         one, depth = waiting.pop()
         if depth > _DEEPEST:
-            return None
-        if isinstance(one, list):
+            yield "", one, None
+        elif isinstance(one, list):
             waiting += [(each, depth + 1) for each in one]
         elif isinstance(one, dict):
-            if any(_forbids(key, each, one) for key, each in one.items()):
-                return None
+            yield from ((key, each, one) for key, each in one.items())
             waiting += [(each, depth + 1) for each in one.values()]
-    return {key: _without_patterns(one) for key, one in value.items()}
 
 
 def _without_patterns(value: object) -> object:
@@ -50,15 +67,32 @@ def _without_patterns(value: object) -> object:
     return kept
 
 
-def _forbids(key: str, value: object, beside: Mapping[str, object]) -> bool:
-    """Whether a member is a grammar that a tag may not pass."""
+def _is_patterned(schema: object) -> bool:
+    return isinstance(schema, str) and _PATTERN in schema
+
+
+def _bars(key: str, value: object, beside: Mapping[str, object] | None) -> bool:
+    """Whether a member is a grammar, other than a schema of JSON, that a tag may not pass."""
+    kind = None if beside is None else beside.get("type")
+    if kind == _TAGS and key == "format":
+        return value is not None
     if not isinstance(value, str):
-        return key == "structural_tag" and value is not None
-    if key in _SCHEMAS:
-        return _PATTERN in value
-    if key in _REGEXES or (key == "value" and beside.get("type") == "regex"):
+        triggered = isinstance(value, dict) and value.keys() <= _TRIGGERED
+        return key == _TAGS and value is not None and not triggered
+    if key in _REGEXES or (kind == "regex" and key in ("value", _PATTERN)):
         return not _is_short(value)
-    return key in _LANGUAGES
+    return key in _LANGUAGES and not _is_choice(value)
+
+
+def _is_choice(grammar: str) -> bool:
+    """Whether a grammar is one rule that neither repeats nor names anything by which it could go on: a choice of a few words."""
+    rule = _one_rule(grammar)
+    return (
+        rule is not None
+        and len(grammar) <= _FEW
+        and not _AGAIN.intersection(rule[2])
+        and re.search(rf"\b{rule[1]}\b", _quoted("", rule[2])) is None
+    )
 
 
 def _is_short(regex: str) -> bool:

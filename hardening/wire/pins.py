@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple
 
-from hardening.wire.constraints import with_room
+from hardening.wire.constraints import bars_tags, with_room
 from hardening.wire.names import speaks_of_reasoning
 from hardening.wire.tags import cuts_tag, holds_tag
 
@@ -52,7 +52,8 @@ class Pin:
     `forced` gives what is written in place of a value that is not `harmless`: None where nothing could
     make it so, the value as it stands where it may pass unless switches are refused. A `common` one is
     sent by many: its value is looked at before a body is walked. `words` follow its name in a refusal.
-    A `half` is a switch only where the other half is not harmless either; of both the shape is forced.
+    A `half` is a switch only where the other half is not harmless either; of both the shape is forced. But what is `alone`
+    is one by itself.
     """
 
     touches: Touch
@@ -62,6 +63,7 @@ class Pin:
     words: str = "may not be set here; leave it out"
     name: str = ""
     half: Half | None = None
+    alone: Callable[[object], bool] = bool  # of no half it is not asked
 
 
 class Switch(NamedTuple):
@@ -126,14 +128,21 @@ def shape(touches: Touch, kind: str) -> Pin:
         touches,
         lambda value: with_room({kind: value}) == {kind: value},
         with_room_for_tags,
-        words="may leave no room for a tag of reasoning where thinking is off",
+        words="may leave no room for a tag of reasoning here",
         half=Half.SHAPE,
+        alone=lambda value: bars_tags({kind: value}),
     )
 
 
 def quiet(touches: Touch) -> Pin:
     """A setting that can turn thinking off."""
-    return Pin(touches, lambda value: not is_off(value), lambda value, raw: raw, half=Half.QUIET)
+    return Pin(
+        touches, lambda value: not is_off(value), lambda value, raw: raw, half=Half.QUIET, alone=_never
+    )
+
+
+def _never(value: object) -> bool:
+    return False
 
 
 def is_off(value: object) -> bool:

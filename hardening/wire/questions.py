@@ -99,6 +99,7 @@ def switches(text: bytes, table: Node, touches: Touch, *, format: str) -> tuple[
     Raises WireError where the text cannot be followed.
     """
     found: list[Switch] = []
+    halves: list[Switch] = []
     is_quiet = False
     for pin, start, end in Questions(text, table, format=format).pinned:
         raw = text[start:end]
@@ -107,8 +108,9 @@ def switches(text: bytes, table: Node, touches: Touch, *, format: str) -> tuple[
                 is_quiet = True
                 continue
             new = pin.forced(value, raw)
-            found.append(Switch(pin, start, end, new, kept=new == raw))
-    return tuple(one for one in found if is_quiet or one.pin.half is None)
+            switch = Switch(pin, start, end, new, kept=new == raw)
+            (found if pin.half is None or pin.alone(value) else halves).append(switch)
+    return tuple(sorted([*found, *halves], key=lambda one: one.start) if is_quiet else found)
 
 
 class Questions(Walk):

@@ -19,6 +19,7 @@ STEERING: Mapping[str, Role] = {
     "{responseSchema,responseJsonSchema,response_schema,response_json_schema}": Role.ASK_SHAPE,
     "{output_config,output_format}": Role.ASK_SHAPE,
     "{guided_json,guided_regex,guided_choice,guided_grammar,regex,grammar,ebnf,structural_tag}": Role.ASK_SHAPE,
+    "nvext.{guided_json,guided_regex,guided_choice,guided_grammar}": Role.ASK_SHAPE,
 }
 """By the names of any server."""
 

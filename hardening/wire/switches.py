@@ -90,12 +90,15 @@ SWITCHES: Mapping[str, Pin] = {
     # Whether the model thinks: parsers that are told no take all for the answer, also of a model that thinks on.
     "{enable_thinking,reasoning.enabled}": unset(TRACE, True),
     "disable_reasoning": off(TRACE),
-    # Where it does not, the answer begins at once, and a grammar can keep a tag out of it.
+    # Where it does not, the answer begins at once, and a grammar can keep a tag out of it; one that is no JSON does wherever
+    # servers hold all that a model writes to it.
     "{reasoning_effort,reasoning.effort,reasoning.max_tokens,thinking,think}": quiet(TRACE),
     "{thinking_budget,thinking_token_budget,reasoning_budget,max_thinking_tokens}": quiet(TRACE),
-    "{guided_regex,regex}": shape(TRACE, "regex"),
-    "{guided_grammar,grammar,ebnf}": shape(TRACE, "grammar"),
+    "{guided_regex,regex,nvext.guided_regex}": shape(TRACE, "regex"),
+    "{guided_grammar,grammar,ebnf,nvext.guided_grammar}": shape(TRACE, "grammar"),
+    "structural_tag": shape(TRACE, "structural_tag"),
     "{guided_json,json_schema,structured_outputs,response_format,format,text}": shape(TRACE, "json"),
+    "nvext.guided_json": shape(TRACE, "json"),
     "{output_config,output_format,tools,functions}": shape(TRACE, "json"),
     # The prompt, in which the template opens the trace.
     "{chat_template,generation_prompt,input_ids,prompt_token_ids,prompt_embeds,previous_input_messages}": unset(

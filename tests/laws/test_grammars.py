@@ -26,6 +26,10 @@ SHAPES: Mapping[str, object] = {
     "guided_grammar": 'root ::= [^<] root | ""',
     "grammar": {"type": "regex", "value": FREE},
     "ebnf": 'root ::= [^<] root | ""',
+    "structural_tag": {"type": "structural_tag", "format": {"type": "any_text", "excludes": ["<think>"]}},
+    "nvext.guided_regex": FREE,
+    "nvext.guided_grammar": 'root ::= [^<] root | ""',
+    "nvext.guided_json": json.dumps(_SCHEMA),
     "guided_json": json.dumps(_SCHEMA),
     "json_schema": _SCHEMA,
     "structured_outputs": {"regex": FREE},
@@ -59,6 +63,22 @@ GEMINI_QUIETS = {
     for config in _CONFIG
     for name, key in (("thinkingConfig", "thinkingBudget"), ("thinking_config", "thinking_budget"))
 }
+_NO_JSON = ("regex", "grammar", "ebnf", "structural_tag", "structured_outputs")
+BARS: Mapping[str, object] = {
+    **{name: value for name, value in SHAPES.items() if name.endswith(_NO_JSON)},
+    "response_format": {"type": "grammar", "grammar": 'root ::= "a" | "a" root'},
+    "format": {"type": "structural_tag", "format": {"type": "regex", "pattern": "a+"}},
+    "text": {"format": {"type": "regex", "pattern": FREE}},
+    "json_schema": {"ebnf": 'root ::= ["a"]*'},
+}
+"""Grammars that are no JSON, in each place that may hold one."""
+_PLACES = [("openai_chat", path) for path in (*BARS, "extra_body.regex")]
+_PLACES += [("openai_completions", path) for path in ("guided_grammar", "structured_outputs", "grammar")]
+_PLACES += [
+    ("ollama_generate", "options.grammar"),
+    ("openai_responses", "text"),
+    ("anthropic_messages", "regex"),
+]
 PAIRS = [("openai_chat", shape, "reasoning_effort") for shape in SHAPES]
 PAIRS += [("openai_chat", "structured_outputs", quiet) for quiet in QUIETS]
 PAIRS += [
@@ -131,11 +151,29 @@ def test_the_pair_is_refused_by_the_name_of_the_grammar(format: str, shape: str,
     assert f"`{shape}` may leave no room for a tag" in left.body.decode()
 
 
+@pytest.mark.parametrize(("format", "path"), _PLACES)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_grammar_that_is_no_json_goes_as_a_ban_does(format: str, path: str, stream: bool) -> None:
+    """Catches servers that hold all that a model writes to it, so that its trace comes without a tag."""
+    one = {path: BARS[path.split(".")[-1] if path not in BARS else path]}
+    allowed, _, _ = answered(format, one, "allow", stream=stream)
+    assert SECRET.encode() in allowed.body
+    left, app, seen = answered(format, one, "force", stream=stream)
+    assert SECRET.encode() not in left.body
+    assert (left.status, app.receipts[0].changed) == (200, ("pins",))
+    assert json.loads(json.dumps(one[path])) not in _values(json.loads(seen[0]))
+    refused, _, seen = answered(format, one, "refuse", stream=stream)
+    assert (refused.status, seen) == (400, [])
+    assert f"`{path}` may leave no room for a tag" in refused.body.decode()
+
+
 @TOGETHER
 @pytest.mark.parametrize("pins", ["force", "refuse"])
 def test_each_half_alone_stays_as_it_was_sent(format: str, shape: str, quiet: str, pins: str) -> None:
     """Catches honest callers who lose their structured outputs, or may not turn thinking off."""
     for path in (shape, quiet):
+        if ALL[path.removeprefix("extra_body.")] in BARS.values():
+            continue
         one = {path: ALL[path.removeprefix("extra_body.")]}
         left, app, seen = answered(format, one, pins)
         assert (left.status, seen) == (200, [asking(format, one, stream=False)])
@@ -153,6 +191,9 @@ _OPEN = {"type": "object", "properties": {"name": {"type": "string"}, "pattern":
         ("response_format", {"schema": {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}}),
         ("structured_outputs", {"choice": ["yes", "no"]}),
         ("guided_regex", "(yes|no|perhaps)"),
+        ("grammar", 'root ::= "yes" | "no" | "root"'),
+        ("guided_grammar", 'start: "yes" | "no"'),
+        ("response_format", {"type": "structural_tag", "structures": [], "triggers": ["<f="]}),
         ("format", "json"),
         ("text", {"verbosity": "low"}),
         ("tools", [{"type": "function", "function": {"description": "a pattern", "parameters": _OPEN}}]),
@@ -184,7 +225,18 @@ def test_a_schema_loses_its_patterns_and_nothing_else() -> None:
         ({"regex": "a{3,}"}, None),
         ({"regex": "a{9}(b|c){3}"}, {"regex": "a{9}(b|c){3}"}),
         ({"value": "a+", "type": "json"}, {"value": "a+", "type": "json"}),
-        ({"structural_tag": {"structures": []}}, None),
+        ({"structural_tag": {"structures": []}}, {"structural_tag": {"structures": []}}),
+        ({"structural_tag": {"format": {}}}, None),
+        ({"structural_tag": '{"structures": []}'}, None),
+        ({"type": "structural_tag", "format": {"type": "any_text"}}, None),
+        ({"type": "regex", "pattern": "a+"}, None),
+        ({"grammar": 'root ::= "a" root | "b"'}, None),
+        ({"grammar": 'root ::= "a" x\nx ::= "b" x | "c"'}, None),
+        ({"grammar": "root ::= [^<]{9}"}, None),
+        ({"grammar": "%llguidance {}\nstart: /.*/"}, None),
+        ({"grammar": f'root ::= "{"a" * 201}"'}, None),
+        ({"grammar": 'root ::= "\\"root" | "b"'}, {"grammar": 'root ::= "\\"root" | "b"'}),
+        ({"grammar": 'root ::= "\\"" root "a"'}, None),
         ({"guided_json": '{"a": {}}'}, {"guided_json": '{"a": {}}'}),
         ({"json": {"pattern": {"type": "string"}}}, {"json": {"pattern": {"type": "string"}}}),
         (

@@ -162,7 +162,7 @@ HARMLESS: tuple[tuple[str, object], ...] = (
     ("extra_body", {"top_k": 20, "echo": None}),
     ("continue_final_message", None),
     ("reasoning_effort", "none"),
-    ("structured_outputs", {"regex": "[^<]*"}),
+    ("structured_outputs", {"regex": "[a-z]{9}"}),
     ("response_format", {"type": "json_schema", "json_schema": {"schema": {"pattern": "[^<]*"}}}),
 )
 
