@@ -1,7 +1,8 @@
 """A streaming reverse proxy as an ASGI app, for model servers in which nothing can be mounted.
 
 It changes nothing but what HTTP says a proxy changes: headers of one connection (RFC 9110 section 7.6.1; of
-requests only the known ones), `host`, and the `x-forwarded-*` headers. Bodies pass as they come, in both
+requests only the known ones), `host`, and the `x-forwarded-*` headers; and it sends none on that names another method or
+path. Bodies pass as they come, in both
 directions, packed or not.
 """
 
@@ -44,6 +45,10 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _FORWARDED = frozenset({b"host", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+# By these some frameworks take another method or path than those that were looked at here.
+_OTHER_TARGETS = frozenset(
+    {b"x-http-method", b"x-http-method-override", b"x-method-override", b"x-original-url", b"x-rewrite-url"}
+)
 _LATE = Refusal(504, "internal", "the model server did not answer in time")
 _UNSENT: dict[type[httpx.TransportError], Refusal] = {  # by the error, whose own text may hold addresses
     httpx.ConnectTimeout: _LATE,
@@ -257,7 +262,7 @@ def _to_upstream(scope: Scope, upstream: httpx.URL) -> Headers:
     """The request's headers as a proxy sends them on."""
     headers: Headers = scope["headers"]
     # Not what `connection` names besides: a caller could take away the key that he was counted by.
-    gone = _FORWARDED | _HOP_BY_HOP
+    gone = _FORWARDED | _HOP_BY_HOP | _OTHER_TARGETS
     if joined(headers, b"transfer-encoding"):
         gone |= {b"content-length"}  # it does not count beside the other (RFC 9112 section 6.3)
     kept = without(headers, gone)

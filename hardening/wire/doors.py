@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
+from unicodedata import normalize
 from urllib.parse import unquote
 
 from hardening.wire.codec import CODECS, Codec
@@ -38,6 +39,7 @@ _KNOWN = (
     _Known("engines/{model}/chat/completions", "openai_chat"),
     _Known("fim/completions", "openai_chat"),
     _Known("agents/completions", "openai_chat"),
+    _Known("text/chatcompletion_v2", "openai_chat"),  # MiniMax'
     _Known("/completions", "openai_completions"),
     _Known("v1/completions", "openai_completions"),
     _Known("api/v0/completions", "openai_completions"),
@@ -46,6 +48,8 @@ _KNOWN = (
     _Known("engines/{model}/completions", "openai_completions"),
     _Known("/completion", "openai_completions"),
     _Known("/invocations", "openai_completions", by_body=True),  # whose table knows chat as well
+    _Known("endpoints/{model}/invocations", "openai_completions", by_body=True),  # SageMaker's
+    _Known("serving-endpoints/{model}/invocations", "openai_completions", by_body=True),  # Databricks'
     _Known("v1/messages", "anthropic_messages"),
     _Known("/responses", "openai_responses"),
     _Known("v1/responses", "openai_responses"),
@@ -114,6 +118,7 @@ _STORED: dict[str, str | None] = {
     "chat/completions/*": "openai_chat",
     "chat/deferred-completion/*": "openai_chat",
     "chat/completions/*/messages": "openai_chat",
+    "paas/v4/async-result/*": "openai_chat",  # Zhipu's
     "v1/responses/*": "openai_responses",
     "/responses/*": "openai_responses",
     "responses/resp_*": "openai_responses",  # below another prefix a page of any site may have such a path
@@ -313,6 +318,10 @@ _dropped = str.maketrans("\\", "/", "\t\r\n")
 def _segments(path: str) -> list[str]:
     if "%" in path:
         path = unquote(path)
+    if (
+        not path.isascii()
+    ):  # servers that ignore case take a long s for one, and some a wide letter for a narrow one
+        path = normalize("NFKC", path).casefold()
     segments: list[str] = []
     for part in _cut_off.sub("", path.translate(_dropped)).split("/"):
         segment = part.partition(";")[0].strip()

@@ -2,8 +2,8 @@
 
 They are claimed without a codec, so they are closed while a policy enforces; a policy opens one with a row of
 its own (`doors: {/generate: pass}`). Source: the route tables of vLLM 0.33, SGLang 0.5, llama.cpp, LiteLLM
-1.109, Ollama, TGI and of the vendors' API references, KoboldCpp's and text-generation-webui's routes, ibm-watsonx-ai 1.8 (read 2026-11-25
-and 26).
+1.109, Ollama, TGI and of the vendors' API references, KoboldCpp's and text-generation-webui's routes, ibm-watsonx-ai 1.8, FastChat's model
+workers and public clients of MiniMax, DashScope's apps, Cortex and Vertex AI (read 2026-11-25 and 26).
 
 Not here, and so unknown paths, which a policy reports or blocks: what tells nothing of an answer (tokenizers,
 lists of models), and what an app of any kind may call a path of its own (`/v1/chat`). Vertex AI's `:predict` gives embeddings, pictures
@@ -51,8 +51,16 @@ SIDE_DOORS = (
     # older and other doors of the vendors
     "v1/complete",
     "models/*:predict",
+    "models/*:generateAnswer",
+    "models/*:generateText",
+    "models/*:generateMessage",
     "*:rawPredict",
     "*:streamRawPredict",
+    "*:serverStreamingPredict",
+    "*:directPredict",
+    "*:directRawPredict",
+    "reasoningEngines/*:query",
+    "reasoningEngines/*:streamQuery",
     "model/*/converse",
     "model/*/converse-stream",
     "model/*/invoke",
@@ -61,6 +69,8 @@ SIDE_DOORS = (
     "model/*/*/converse-stream",
     "model/*/*/invoke",
     "model/*/*/invoke-with-response-stream",
+    "agents/*/agentAliases/*/sessions/*/text",
+    "endpoints/*/invocations-response-stream",
     "cohere/v2/chat",
     "/v2/chat",
     # vLLM
@@ -109,7 +119,19 @@ SIDE_DOORS = (
     "api/extra/multiplayer/getstory",
     "v1/internal/logits",
     "v1/internal/chat-prompt",
-    # Qwen's, Cloudflare's and IBM's own
+    # Replicate, and FastChat's workers
+    "v1/predictions",
+    "v1/predictions/*",
+    "v1/models/*/*/predictions",
+    "v1/deployments/*/*/predictions",
+    "/worker_generate",
+    "/worker_generate_stream",
+    "/worker_get_embeddings",
+    # Qwen's, Baidu's, Snowflake's, Cloudflare's and IBM's own
+    "api/v1/apps/*/completion",
+    "wenxinworkshop/chat/*",
+    "wenxinworkshop/completions/*",
+    "cortex/inference:complete",
     "services/aigc/text-generation/generation",
     "services/aigc/multimodal-generation/generation",
     "services/embeddings/text-embedding/text-embedding",
@@ -145,6 +167,7 @@ SIDE_DOORS = (
 POSTED = (
     "/",  # TGI
     "/predict",  # llama.cpp before Vertex AI
+    "/predictions",  # Cog
     "/decisions",  # LiteLLM
 )
 

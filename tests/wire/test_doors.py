@@ -29,6 +29,10 @@ VECTORS = "openai_embeddings"
         ("/v1/./chat/completions", CHAT),
         ("/v1/messages", MESSAGES),
         ("/api/v1/messages/", MESSAGES),
+        ("/v1/text/chatcompletion_v2", CHAT),
+        ("/v1/chat/completion\u017f", CHAT),
+        ("/v1/chat/\uff43ompletions", CHAT),
+        ("/v1/chat\uff0fcompletions", CHAT),
         ("/v1/chat/x/../completions", CHAT),
         ("/v1/messages/x/%2e%2e", MESSAGES),
         ("/../../v1/messages", MESSAGES),
@@ -184,6 +188,20 @@ def test_what_only_looks_like_a_kept_response_is_left_alone(path: str) -> None:
     assert (doors.match(path), doors.stored(path)) == (None, None)
 
 
+def test_what_zhipu_keeps_is_a_chat() -> None:
+    kept = Doors().stored("/api/paas/v4/async-result/7")
+    assert kept is not None
+    assert kept.codec is not None
+    assert (kept.name, kept.codec.name) == ("/paas/v4/async-result/*", CHAT)
+
+
+@pytest.mark.parametrize("path", ["/endpoints/e/invocations", "/serving-endpoints/m/invocations"])
+def test_an_endpoint_answers_by_its_body(path: str) -> None:
+    door = Doors().match(path)
+    assert door is not None
+    assert door.by_body
+
+
 def test_a_format_that_is_not_read_yet_is_claimed_without_codec() -> None:
     door = Doors({"/converse": "bedrock_converse"}).match("/converse")
     assert door is not None
@@ -246,6 +264,17 @@ def test_a_verb_ends_a_path_and_what_stands_before_it_is_the_model() -> None:
         ("//Generate/", "/generate"),
         ("/x/../%67enerate", "/generate"),
         ("/v1/projects/p/locations/l/publishers/google/models/m:predict", "/models/*:predict"),
+        ("/openai/threads/t/messages", "/v1/threads/*/messages"),
+        ("/v1beta/models/m:generateAnswer", "/models/*:generateAnswer"),
+        ("/v1/projects/p/locations/l/endpoints/7:serverStreamingPredict", "/*:serverStreamingPredict"),
+        ("/v1/projects/p/locations/l/reasoningEngines/7:streamQuery", "/reasoningEngines/*:streamQuery"),
+        ("/v1/models/o/m/predictions", "/v1/models/*/*/predictions"),
+        ("/worker_generate_stream", "/worker_generate_stream"),
+        ("/api/v1/apps/a/completion", "/api/v1/apps/*/completion"),
+        ("/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/m", "/wenxinworkshop/chat/*"),
+        ("/api/v2/cortex/inference:complete", "/cortex/inference:complete"),
+        ("/agents/a/agentAliases/b/sessions/c/text", "/agents/*/agentAliases/*/sessions/*/text"),
+        ("/endpoints/e/invocations-response-stream", "/endpoints/*/invocations-response-stream"),
         ("/model/arn%3Aaws%3Am/converse-stream", "/model/*/converse-stream"),
         ("/model/arn%3Aaws%3Abedrock%3Ax%3A1%3Ainference-profile%2Fus.m-v1%3A0/invoke", "/model/*/*/invoke"),
         ("/v1/projects/p/locations/l/publishers/anthropic/models/c:streamRawPredict", "/*:streamRawPredict"),
@@ -321,6 +350,7 @@ def test_what_is_no_side_door_stays_unknown(path: str) -> None:
         ("//Predict/", "/predict"),
         ("/decisions", "/decisions"),
         ("/vllm/decisions", "/decisions"),
+        ("/predictions", "/predictions"),
     ],
 )
 def test_what_is_sent_to_words_of_any_app_finds_a_side_door(path: str, name: str) -> None:
