@@ -32,6 +32,7 @@ from hardening.transform.seal import Sealer
 from hardening.transform.tally import Tally
 from hardening.transform.vector_noise import VectorNoise
 from hardening.wire.codec import Codec
+from hardening.wire.names import without_traces
 from hardening.wire.pins import Switch
 from hardening.wire.prefixes import prefixes
 from hardening.wire.unseal import Steps
@@ -250,6 +251,8 @@ class Exchange:
         asked, self._asking.asked = self._asking.asked, None
         while self.study():
             pass
+        if self._hides:
+            headers = without_traces(headers)
         restored = self._asking.restored
         self._changes = self._acts or restored is not None  # then also where the policy does not act
         self._seals = seals = self._asking.sealing(asked) if status < 400 else None

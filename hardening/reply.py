@@ -18,6 +18,7 @@ from hardening.wire.json_array import JSON_ARRAY, ArrayJoint, is_between
 from hardening.wire.ndjson import NDJSON
 from hardening.wire.scan import read_json
 from hardening.wire.sse import SSE
+from hardening.wire.tags import tells_trace
 
 _WHITE = b" \t\r\n"
 _FIELDS = (b"data:", b"event:", b":", b"id:", b"retry:")
@@ -278,7 +279,9 @@ class Reply:
         return raw if self._passes_unreadable and not self._tells(raw) else b""
 
     def _tells(self, raw: bytes) -> bool:
-        return self.chain.repeats(raw.decode("utf-8", "replace"))
+        """Whether a trace stands in what is no JSON: one that is known, or one between tags."""
+        text = raw.decode("utf-8", "replace")
+        return self.chain.repeats(text) or (self.chain.hidden is not None and tells_trace(text))
 
     def surrender(self, data: bytes) -> bytes:
         """What was taken of the body and has not left, when reading `data`, its last piece, has failed."""

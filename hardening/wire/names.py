@@ -13,6 +13,7 @@ from functools import lru_cache
 from operator import itemgetter
 
 from hardening.wire.roles import Role
+from hardening.wire.tags import tells_trace
 
 _Find = Callable[..., Iterator[re.Match[bytes]]]
 _Named = tuple[int, int, re.Match[bytes]]
@@ -22,7 +23,7 @@ _WS = rb"[ \t\n\r]*+"
 
 # Names that imitators give to traces; switches and states of a trace are not the trace.
 speaks_of_reasoning = re.compile(
-    rb"reason|think|thought|chain_of|rationale|scratchpad|monolog|deliberat|reflection|analysis|(?:^|_)cot(?:$|_)",
+    rb"reason|think|thought|chain_of|rationale|scratch_?pad|self_?talk|ponder|monolog|deliberat|reflection|analysis|(?:^|_)cot(?:$|_)",
     re.I,
 ).search
 _is_about_reasoning = re.compile(
@@ -44,6 +45,7 @@ _is_of_length = re.compile(LENGTH_NAMES).match
 _may_be_of_length = re.compile(
     rb"usage|t(?:oken|im|hroughput)|d(?:uration|ecode)|metrics|latenc|e(?:lapsed|val)|cost|predicted_n|sec|_[mnu]s"
 ).search
+_HEADER_WORD = 18  # bytes of a setting
 _SHORT = 64  # bytes of a name; what was found out about a longer one is not kept
 # Names that mean a trace wherever they stand.
 _TRACES = rb"reasoning_(?:content|details|text)|thinking(?:_blocks)?|thoughts?|chain_of_thought"
@@ -130,6 +132,20 @@ def _spelt_out(find: _Find, raw: bytes, at: int, end: int) -> Iterator[_Named]:
         spelt = b'"%b":%b' % (key.encode("utf-8", "surrogatepass"), value)
         for told in find(spelt):
             yield one.start(), one.end(), told
+
+
+def without_traces(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of a response that tell no trace: by their name in more than a word, or between tags."""
+    names, values = zip(*headers, strict=True) if headers else ((), ())
+    if not (speaks_of_reasoning(b"\n".join(names)) or b"<" in b"".join(values)):
+        return headers
+    return [pair for pair in headers if not _is_told_in(*pair)]
+
+
+def _is_told_in(name: bytes, value: bytes) -> bool:
+    if len(value) > _HEADER_WORD and speaks_of_reasoning(name) and not _is_about_reasoning(name):
+        return True
+    return tells_trace(value.decode("utf-8", "replace"))
 
 
 def tells_length(name: bytes, value: bytes) -> bool:

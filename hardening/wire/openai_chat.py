@@ -32,6 +32,8 @@ _GATEWAY = f"{{,choices[].,{_SPOKEN}.}}{{provider_metadata,providerMetadata}}{{,
 _EXTRA = f"{{,choices[].,{_SPOKEN}.}}provider_specific_fields"
 FIELDS = {
     "choices[].index": Role.INDEX,
+    "choices[].delta": Role.TEXT,  # of imitators, a string
+    "choices[].message": Role.TEXT_WHOLE,
     f"{_SPOKEN}.role": Role.SPEAKER,
     f"choices[].delta.{_TEXTS}{_SAID}": Role.TEXT,
     f"choices[].message.{_TEXTS}{_SAID}": Role.TEXT_WHOLE,

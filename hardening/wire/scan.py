@@ -160,9 +160,10 @@ class Walk:
 
     def _tagged(self, since: int) -> None:
         """Take the strings that no table knows, but for the first, and in which a trace stands, for one."""
-        owner = Owner(0)
-        found = self.unknown[since:]
-        self.sites += [Site(Role.TRACE, *span, owner) for span in found if self._tells_trace(*span)]
+        found = [span for span in self.unknown[since:] if self._tells_trace(*span)]
+        if found:
+            owner, read = Owner(0), {site.start for site in self.sites if site.role in _TEXTS}
+            self.sites += [Site(Role.TRACE, *span, owner) for span in found if span[0] not in read]
 
     def _failed(self, known: int) -> None:
         """Look for traces in what a tool gave back that says of itself that it failed."""
@@ -193,8 +194,8 @@ class Walk:
             if member is None:
                 raise self._broken(at, "a key and a colon")
             name, start, at = member[1], member.end(2), member.end(3)
-            if 92 in name:
-                name = self._unescaped(name)
+            if 92 in name or len(name) > UNKNOWN_TEXT_BYTES:
+                name = self._read_name(node, member)
             if at >= 0:
                 self._scalar(node, name, member.start(3), at, owner)
             else:
@@ -216,6 +217,13 @@ class Walk:
                     known_only = not strange if switched else None
                     self._renamed(node, kinds, since, (opened, at), owner=owner, known_only=known_only)
                 return at
+
+    def _read_name(self, node: Node, member: re.Match[bytes]) -> bytes:
+        """A key that is escaped or long; one with blanks that no table knows is text where a name should be."""
+        name = self._unescaped(member[1]) if 92 in member[1] else member[1]
+        if len(name) > UNKNOWN_TEXT_BYTES and b" " in name and name not in node.keys:
+            self.unknown.append((member.start(1) - 1, member.end(1) + 1))
+        return name
 
     def _unescaped(self, name: bytes) -> bytes:
         return read_string(b'"' + name + b'"', format=self._format).encode("utf-8", "surrogatepass")

@@ -29,6 +29,8 @@ _LABELS = frozenset({"type", "id", "index", "format", "provider", "role", "statu
 _prefix = re.compile(r"^.*[.:|]", re.DOTALL)
 _is_no_seal = re.compile(r"[^A-Za-z0-9+/=_.:|\-\s]").search
 
+_is_name = re.compile(r"[\w$@.:/+-]{0,64}").fullmatch  # of a member; what is longer, or has blanks, is text
+
 _WORD_CHARS = 18  # of a setting; a longer string may be a piece of a trace
 _INFLATED_BYTES = 4096  # enough of a compressed blob to tell text from noise
 _TEXT_SHARE = 0.9
@@ -48,6 +50,8 @@ def texts_of(value: object) -> Iterator[str]:
             yield from texts_of(element)
     elif isinstance(value, dict):
         for key, element in value.items():
+            if not _is_name(key):
+                yield key
             if key in _OPAQUE:
                 if isinstance(element, str) and is_readable(element):
                     yield element
@@ -112,7 +116,7 @@ def _with_text(value: object, text: str) -> object:
     rest = [text] if text else []
     kept = _replaced(value, rest)
     if kept is None and isinstance(value, dict):
-        kept = {key: _emptied(key, element) for key, element in value.items()}
+        kept = {key: _emptied(key, element) for key, element in value.items() if _is_name(key)}
     return [] if kept is None else kept
 
 
@@ -186,6 +190,8 @@ def _replaced_object(value: dict[str, object], rest: list[str]) -> object:
     new: dict[str, object] = {}
     worth = False
     for key, element in value.items():
+        if not _is_name(key):
+            continue
         if _is_label(key, element) or not isinstance(element, str | list | dict):
             new[key] = element
         elif key in _OPAQUE:

@@ -210,6 +210,65 @@ LEAKS: dict[str, tuple[str, bytes, bytes]] = {
     "tags in what audio says, in pieces": (CHAT, SSE, stream(*({"audio": {"transcript": word}} for word in in_words(TAGGED)))),
 }  # fmt: skip
 
+SENTENCE = "First I weigh every option, then the rest."
+LABELLED: dict[str, tuple[str, bytes, bytes]] = {
+    "keys of a trace": (CHAT, JSON, chat({"reasoning": {TRACE: 1, "step": {TRACE: {}}}})),
+    "keys of a part": (CHAT, JSON, chat({"reasoning_details": [{"type": "reasoning.text", TRACE: "x", "text": "a"}]})),
+    "a key beside a trace": (CHAT, JSON, chat({"reasoning": TRACE, TRACE: 1}, **{TRACE: {}})),
+    "an escaped key beside a trace": (CHAT, JSON, chat({"reasoning": TRACE, "@": 1}).replace(b'"@"', b'"' + TRACE.encode().replace(b" ", b"\\u0020") + b'"')),
+    "a message that is a string": (CHAT, JSON, json.dumps({"choices": [{"index": 0, "message": TAGGED}]}).encode()),
+    "pieces that are strings": (CHAT, SSE, b"".join(b"data: " + json.dumps({"choices": [{"index": 0, "delta": word}]}).encode() + b"\n\n" for word in in_words(TAGGED))),
+    "a comment between tags": (CHAT, SSE, f": {TAGGED}\n\n".encode() + stream({"content": ANSWER})),
+    "another name": (CHAT, JSON, chat({"scratch_pad": TRACE, "self_talk": TRACE})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["strict", "baseline"])
+@pytest.mark.parametrize("name", LABELLED)
+def test_no_name_and_no_string_in_a_strange_place_tells_a_trace(name: str, policy: str) -> None:
+    path, kind, upstream = LABELLED[name]
+    asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
+    left = run(ask(harden(replies([upstream], kind=kind), policy), asked, path=path))
+    assert find_leaks(upstream, TRACE)
+    assert (left.status, find_leaks(left.body, TRACE)) == (200, [])
+    if kind is JSON:
+        json.loads(left.body)
+
+
+def test_a_long_key_of_an_apps_own_stays() -> None:
+    upstream = chat(
+        extra={"a_name_that_is_rather_long_but_is_one": 1}, metadata={"what the caller called it so": 1}
+    )
+    asked = b'{"model":"m","messages":[]}'
+    assert run(ask(harden(replies([upstream], kind=JSON), "strict"), asked, path=CHAT)).body == upstream
+
+
+@pytest.mark.parametrize("status", [302, 400, 404, 429])
+@pytest.mark.parametrize("words", [TAGGED, f"<p>&lt;think&gt;{TRACE}</p>"])
+def test_words_that_are_no_json_tell_no_trace(status: int, words: str) -> None:
+    left = run(ask(harden(replies([words.encode()], kind=b"text/html", status=status), "baseline"), b'{"messages":[]}', path=CHAT))  # fmt: skip
+    assert find_leaks(left.body, TRACE) == []
+    plain = run(ask(harden(replies([b"Not <b>Found</b>"], kind=b"text/html", status=status), "strict"), b'{"messages":[]}', path=CHAT))  # fmt: skip
+    assert plain.body == b"Not <b>Found</b>"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "stays"),
+    [
+        ("x-reasoning", TRACE, False),
+        ("X-Thinking-Text", TRACE, False),
+        ("x-anything", f"<think>{TRACE}", False),
+        ("x-reasoning-effort", "a very high one indeed", True),
+        ("x-reasoning", "summary", True),
+        ("link", "<https://example.org/think>; rel=help", True),
+    ],
+)
+def test_no_header_tells_a_trace(name: str, value: str, stays: bool) -> None:
+    for policy in ("strict", "baseline"):
+        app = harden(replies([chat()], kind=JSON, headers=[(name.encode(), value.encode())]), policy)
+        assert (name.lower() in run(ask(app, b'{"messages":[]}', path=CHAT)).headers) is stays
+
+
 PLACES = {
     "text.value": [{"type": "text", "text": {"value": TAGGED}}],
     "text.content": {"text": {"content": TAGGED}},
