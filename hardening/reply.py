@@ -255,6 +255,8 @@ class Reply:
         if out:
             self.stream.note(frame, eol=event.eol, data=data)
         self.lanes.learn(frame, out, same=self.rewriter.same, masked=self.rewriter.masked)
+        if self.rewriter.waits is not None:
+            self.lanes.close()  # what follows it must be seen
         return out
 
     def own(self, words: bytes) -> bytes:

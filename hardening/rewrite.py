@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from hardening.events import (
     Event,
@@ -50,7 +51,7 @@ class Rewriter:
 
     `changed` names what was altered, for the Receipt: `reasoning`, `logprobs`, `embeddings`, `usage`,
     `copies`; `same` says of the last frame whether it left with what it came with, but for its number and its counts, `masked`
-    whether a string was taken out that no table knows. `glue` stands between two frames that leave for one; `voice` writes
+    whether a string was taken out that no table knows. `waits` is a frame for which nothing has left yet. `glue` stands between two frames that leave for one; `voice` writes
     what has no frame to be written like, which are seals alone.
     """
 
@@ -71,6 +72,7 @@ class Rewriter:
         "numbers",
         "same",
         "voice",
+        "waits",
     )
 
     def __init__(
@@ -99,12 +101,51 @@ class Rewriter:
         self.changed: set[str] = set()
         self.same = True
         self.masked = False
+        self.waits: Frame | None = None
 
     def frame(self, frame: Frame, *, whole: bool = False) -> bytes:
         """What leaves for a frame: nothing, the frame, or it with edits, after new frames.
 
         With `whole` the frame is all there is, so what the chain still owes stands in it too.
         """
+        before = self._waited(frame)
+        if not whole and self._may_go_on(frame):
+            self.waits = frame
+            return before
+        left = self._left(frame, whole=whole)
+        return self._glued([before, left]) if before else left
+
+    def _may_go_on(self, frame: Frame) -> bool:
+        """Whether a frame says of a hidden trace alone that it ends.
+
+        Some servers write a reason to end into each frame. So it waits for the next one: where that goes on nothing has ended,
+        and the frame can go, for a number of empty ones would tell how long the trace was, and each would end a summary.
+        """
+        if self._chain.hidden is None or frame.numbers:
+            return False
+        said = [event for event, _ in frame.events if isinstance(event, Text | Reasoning | Tool)]
+        return (
+            any(isinstance(event, Finish) for event, _ in frame.events)
+            and bool(said)
+            and all(self._is_in_trace(event) for event in said)
+        )
+
+    def _is_in_trace(self, event: Event) -> bool:
+        if isinstance(event, Text):
+            return not self._chain.passes(event.index, event.text)
+        return isinstance(event, Reasoning)
+
+    def _waited(self, then: Frame | None) -> bytes:
+        """What leaves for the frame that waits, now that `then` follows, or nothing."""
+        frame, self.waits = self.waits, None
+        if frame is None:
+            return b""
+        said = () if then is None else then.events
+        goes_on = {event.index for event, _ in said if isinstance(event, Text | Reasoning | Tool)}
+        return self._left(frame, whole=False, goes_on=goes_on)
+
+    def _left(self, frame: Frame, *, whole: bool, goes_on: Collection[int] = ()) -> bytes:
+        """What leaves for a frame whose turn it is; what it says of the end of those that go on is none."""
         self._chain.start_frame()
         edits: dict[Site, bytes] = {}
         before: list[bytes] = []
@@ -113,7 +154,7 @@ class Rewriter:
             self._flush(frame, edits, before, ahead=True)
         if whole or final:
             self._chain.close_counts()
-        worth = self._events(frame, edits, before, whole=whole)
+        worth = self._events(frame, edits, before, whole=whole, goes_on=goes_on)
         if whole or final:
             self._flush(frame, edits, before)
         if self._seals is not None and (whole or self._sealed_here or not self._seals.place.alone):
@@ -141,11 +182,22 @@ class Rewriter:
         left = self._numbered(frame, edits, masked)
         return self._glued([*before, left]) if before else left
 
-    def _events(self, frame: Frame, edits: dict[Site, bytes], before: list[bytes], *, whole: bool) -> bool:
+    def _events(
+        self,
+        frame: Frame,
+        edits: dict[Site, bytes],
+        before: list[bytes],
+        *,
+        whole: bool,
+        goes_on: Collection[int],
+    ) -> bool:
         """Take the events of a frame through the chain; whether something of them is worth a frame."""
         worth = False
         heard: set[tuple[int, type[Event]]] = set()
         for came, site in frame.events:
+            if isinstance(came, Finish) and came.index in goes_on:
+                edits[site] = frame.written(site, "")
+                continue
             event = self._once_more(came, heard, whole=whole)
             if event is came and not self._is_counted(came):
                 self._tally.feed(came)
@@ -205,7 +257,8 @@ class Rewriter:
 
     def rest(self) -> bytes:
         """The frames that the chain still owes at the end of a stream."""
-        return self._glued([self._new(event) for event in self._chain.flush()])
+        waited = self._waited(None)
+        return self._glued([waited, *[self._new(event) for event in self._chain.flush()]])
 
     def _glued(self, frames: list[bytes]) -> bytes:
         return self.glue.join(filter(None, frames))

@@ -9,6 +9,7 @@ import pytest
 
 from hardening.exchange import Exchange
 from hardening.facts import Decision, LogprobTerms, ReasoningTerms, RequestFacts
+from hardening.testing import find_leaks
 from hardening.wire.codec import CODECS
 from tests.exchanges import (
     ANSWER,
@@ -18,6 +19,7 @@ from tests.exchanges import (
     SUMMARY,
     TOOLS,
     TRACE,
+    USAGE,
     chunk,
     deltas,
     run,
@@ -110,3 +112,67 @@ def test_an_event_that_lacks_its_end_gets_one_before_another() -> None:
         out, _ = run([chunk({"role": "assistant", "reasoning": TRACE}).rstrip() + end])
         assert said(out, "reasoning") == SUMMARY
         assert len([event for event in out.split(b"\n\n") if event.strip()]) == 2
+
+
+def reasons_to_end(reason: str, *, tagged: bool) -> list[bytes]:
+    """A stream that writes a reason to end into each frame."""
+    trace = [f"<think>{TRACE[:9]}", *words(TRACE[9:]), "</think>"] if tagged else words(TRACE)
+    field = "content" if tagged else "reasoning"
+    return [
+        chunk({"role": "assistant", "content": ""}),
+        *(chunk({field: word}, finish=reason) for word in trace),
+        *(chunk({"content": word}, finish=reason) for word in words(ANSWER)),
+        DONE,
+    ]
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+def test_a_reason_to_end_in_each_frame_tells_no_length_and_gives_one_summary(tagged: bool) -> None:
+    """Catches empty frames, one for each token of a trace, and a summary for each piece of it."""
+    hidden, _ = run(reasons_to_end("stop", tagged=tagged), decision=HIDDEN)
+    assert said(hidden, "content") == ANSWER
+    assert len(deltas(hidden)) <= 1 + 2 * tagged + len(words(ANSWER))
+    summarised, _ = run(reasons_to_end("stop", tagged=tagged))
+    assert said(summarised, "content", "reasoning").count(SUMMARY) == 1
+    assert said(summarised, "content").endswith(ANSWER)
+
+
+@pytest.mark.parametrize("last", [[DONE], [USAGE, DONE], []])
+def test_a_trace_that_ends_the_answer_keeps_its_reason(last: list[bytes]) -> None:
+    first = chunk({"role": "assistant", "content": ""})
+    out, _ = run([first, chunk({"reasoning": TRACE}, finish="length"), *last], decision=HIDDEN)
+    assert [choice["finish_reason"] for frame in deltas(out) for choice in frame["choices"]] == [  # type: ignore[attr-defined]
+        None,
+        "length",
+    ]
+    assert out.endswith(b"".join(last))
+    assert find_leaks(out, TRACE) == []
+
+
+def test_of_two_answers_only_that_which_goes_on_has_not_ended() -> None:
+    frames = [
+        *(chunk({"role": "assistant", "content": ""}, index=index) for index in (0, 1)),
+        *(chunk({"reasoning": "so "}, index=index, finish="length") for index in (0, 1, 0, 1)),
+        chunk({"content": "x"}, index=1, finish="stop"),
+        DONE,
+    ]
+    out, _ = run(frames, decision=HIDDEN)
+    told = [choice for frame in deltas(out) for choice in frame["choices"]]  # type: ignore[attr-defined]
+    assert [one["finish_reason"] for one in told if one["index"] == 0].count("length") >= 1
+    assert [one["finish_reason"] for one in told if one["index"] == 1] == [None, "length", "stop"]
+
+
+def test_what_follows_a_frame_that_waits_is_seen_whatever_its_shape() -> None:
+    """Catches an answer that goes on in a shape that was known before, and overtakes the frame."""
+    words_said = words(ANSWER)
+    frames = [
+        chunk({"role": "assistant", "content": ""}),
+        *(chunk({"content": word}) for word in words_said[:3]),
+        chunk({"reasoning": TRACE}, finish="stop"),
+        *(chunk({"content": word}) for word in words_said[3:]),
+        DONE,
+    ]
+    out, _ = run(frames)
+    assert said(out, "content") == ANSWER
+    assert b"stop" not in out
+    assert out.index(SUMMARY.encode()) < out.index(words_said[3].encode())
