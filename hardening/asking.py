@@ -8,7 +8,7 @@ from hardening.policy.families import Families
 from hardening.restoring import Restoring
 from hardening.sealed import Seals
 from hardening.transform.overlap import Overlap
-from hardening.transform.question import Question
+from hardening.transform.question import Question, near_ends
 from hardening.transform.restored import Restored
 from hardening.transform.seal import Sealer
 from hardening.wire.codec import Codec
@@ -71,33 +71,52 @@ class Asking:
 
         Where seals are to be opened in it, the steps that lead to it. `forced` is then the first switch that was set to something else.
         """
-        carries = carries_seals(body)
-        switches: tuple[Switch, ...] = ()
-        if carries or self._facts.switches:
-            # What a parser lost of a key that stands twice is not asked where a seal is: each is looked at.
-            switches = self._switches(body, Touch.GIVEN if carries else Touch(0))
+        if carries_seals(body):
+            return self._in_steps(body)
+        switches = self._switches(body, Touch(0)) if self._facts.switches else ()
+        refused = self._refused(switches, carries=False)
+        if refused is not None or not self._acts:
+            return refused or body
+        return self._less(body, switches, told=body)
+
+    def _in_steps(self, body: bytes) -> Steps[Asked]:
+        """What `request` comes to where seals stand in the body; each walk over it is a step."""
+        # What a parser lost of a key that stands twice is not asked here: each is looked at.
+        switches = self._switches(body, Touch.GIVEN)
+        yield
+        refused = self._refused(switches, carries=True)
+        if refused is not None:
+            return refused
+        if not self._acts:
+            return body if any(map(_shows, switches)) else (yield from self._opened(body))
+        less = self._less(body, switches, told=without_seals(near_ends(body)))
+        yield
+        return (yield from self._opened(less))
+
+    def _refused(self, switches: tuple[Switch, ...], *, carries: bool) -> Refusal | None:
+        """Why these switches are not allowed, where the policy acts and they are not."""
         if switches:
             self.reasons.add("pins")
-        if not self._acts:
-            shown = any(switch.pin.touches & Touch.GIVEN for switch in switches)
-            return self._opened(body) if carries and not shown else body
-        for switch in switches:
-            shown = carries and bool(switch.pin.touches & Touch.GIVEN)
-            if switch.new is None or self._decision.pins == "refuse" or shown:
+        for switch in switches if self._acts else ():
+            if switch.new is None or self._decision.pins == "refuse" or (carries and _shows(switch)):
                 return not_allowed(switch)
             if self.forced is None and not switch.kept:
                 self.forced = switch
-        self.question.take(without_seals(body) if carries else body)
+        return None
+
+    def _less(self, body: bytes, switches: tuple[Switch, ...], *, told: bytes) -> bytes:
+        """The body asking for no more than is allowed; `told` is what its question is read from."""
+        self.question.take(told)
         self.asked = body
         sealed_only = self._decision.reasoning.resent == "sealed"
         hides = self._codec.resends and (self.hides or sealed_only)
         drop_resent = hides and may_resend(body, sealed_only=sealed_only)
         max_tokens = self._decision.max_tokens if self._bound is None else self._bound
         top_logprobs = self._decision.logprobs.top if self._facts.top_logprobs is not None else None
-        if max_tokens is not None or top_logprobs is not None or drop_resent or self.forced is not None:
-            edits = Edits(max_tokens, top_logprobs, drop_resent, drop_resent and sealed_only)
-            body = self._codec.edit_request(body, edits, switches)
-        return self._opened(body) if carries else body
+        if max_tokens is None and top_logprobs is None and not drop_resent and self.forced is None:
+            return body
+        edits = Edits(max_tokens, top_logprobs, drop_resent, drop_resent and sealed_only)
+        return self._codec.edit_request(body, edits, switches)
 
     def counted(self, body: bytes) -> Asked | Steps[Asked]:
         """The body for a server that only counts it: as the model would get it, and with no other change.
@@ -108,7 +127,7 @@ class Asking:
         if not carries_seals(body):
             return body
         for switch in self._switches(body, Touch.GIVEN):
-            if switch.pin.touches & Touch.GIVEN:
+            if _shows(switch):
                 return not_allowed(switch) if self._acts else body
         tells = not self.hides or self._decision.usage == "keep"
         closed = self.hides and not self._decision.reasoning.seal
@@ -161,6 +180,11 @@ class Asking:
         if asked is None or self._sealer is None or not (self.hides and self._decision.reasoning.seal):
             return None
         return self._restoring.response(asked, self._sealer)
+
+
+def _shows(switch: Switch) -> bool:
+    """Whether a switch asks to see what the model was given, or to send it elsewhere."""
+    return bool(switch.pin.touches & Touch.GIVEN)
 
 
 def not_allowed(switch: Switch) -> Refusal:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Generator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from hardening.asking import Asking
 from hardening.exchange import Exchange, Tools
 from hardening.facts import Decision, ReasoningTerms, RequestFacts
+from hardening.policy.families import Families
 from hardening.testing import find_leaks
 from hardening.transform.seal import Sealer
 from hardening.wire.codec import CODECS
@@ -202,3 +205,26 @@ def test_lists_in_which_traces_stood_hold_seals_and_no_trace(sse: bool) -> None:
     out = answer("openai_chat", [b"data: " + told + b"\n\n" if sse else told], kind=kind)
     assert find_leaks(out, TRACE) == []
     assert out.count(MARK.encode()) == 2
+
+
+def test_each_walk_over_a_request_with_seals_is_a_step() -> None:
+    """So that who sends a long one holds up others no longer than one walk takes, and reads what it would at once."""
+    own = {"role": "assistant", "content": "a", "reasoning_details": [{"data": MARK + "A" * 760}]}
+    body = json.dumps({"messages": [own, {"role": "user", "content": "7"}], "logprobs": True}).encode()
+    facts = RequestFacts("/test", "openai_chat", model="m", prompt_bytes=len(body), switches=True)
+    asking = Asking(
+        CODECS["openai_chat"],
+        facts,
+        KEPT["summary"],
+        bound=None,
+        sealer=SEALER,
+        families=Families(),
+        owner="account:a",
+    )
+    steps = asking.request(body)
+    assert isinstance(steps, Generator)
+    assert asking.asked is None
+    next(steps)  # its switches
+    assert asking.asked is None
+    next(steps)  # what is asked for too much
+    assert asking.asked is body

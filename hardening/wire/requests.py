@@ -86,14 +86,15 @@ def edit_request(
 
 def splice(text: bytes, spans: list[tuple[int, int, bytes]]) -> bytes:
     """`text` with each `(start, end, new)` put in place; an edit inside an earlier one is skipped."""
-    pieces: list[bytes] = []
+    whole = memoryview(text)  # each byte is copied once
+    pieces: list[bytes | memoryview] = []
     at = 0
     for start, end, new in sorted(spans, key=lambda span: (span[0], -span[1])):
         if start < at:
             continue
-        pieces += (text[at:start], new)
+        pieces += (whole[at:start], new)
         at = end
-    pieces.append(text[at:])
+    pieces.append(whole[at:])
     return b"".join(pieces)
 
 

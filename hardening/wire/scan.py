@@ -19,6 +19,7 @@ from hardening.wire.line_ends import escaped
 from hardening.wire.names import role_of, speaks_of_reasoning, tells_length, told_beside, told_inside
 from hardening.wire.roles import Node, Role
 from hardening.wire.sites import Owner, Site, is_no_switch, is_on, make_reasoning, retold
+from hardening.wire.strings import string_end, tokens
 from hardening.wire.tags import tells_trace
 from hardening.wire.wholes import Whole, wholes_in
 
@@ -27,14 +28,13 @@ _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _SCALAR = _STRING + rb"|[^ \t\n\r,\]}\[{\"]++"
 _scalar = re.compile(_SCALAR, re.DOTALL).match
 # A key, the colon, and where the value is no container and no long string, it and what follows it.
-_SHORT_SCALAR = _SCALAR.replace(rb'[^"\\]*+', rb'[^"\\]{0,1024}+', 1)
+_SHORT_SCALAR = _SCALAR.replace(_STRING, rb'"[^"\\]{0,1024}+(?:\\.[^"\\]{0,1024}+){0,64}+"')
 _member = re.compile(
     rb'%b"([^"\\]*+(?:\\.[^"\\]*+)*+)"(%b:%b)(?:(%b)%b([,}])%b)?' % (_WS, _WS, _WS, _SHORT_SCALAR, _WS, _WS),
     re.DOTALL,
 ).match
 _next = re.compile(_WS + rb"([,}\]])" + _WS, re.DOTALL).match
 _space = re.compile(_WS).match
-_nested = re.compile(_STRING + rb"|[\[\]{}]", re.DOTALL).finditer
 
 _name = re.compile(rb'"[A-Za-z_][A-Za-z0-9_]*+"%b:' % _WS).match  # a key that can be no text
 
@@ -414,24 +414,25 @@ class Walk:
                 self.unknown.append((at, end))
             return end
         depth = 0
-        for found in _nested(raw, at):
-            first = raw[found.start()]
+        for start, end in tokens(raw, at):
+            first = raw[start]
             if first == _QUOTE:
-                if unknown and found.end() - found.start() > self._least and not _name(raw, found.start()):
-                    self.unknown.append(found.span())
+                if unknown and end - start > self._least and not _name(raw, start):
+                    self.unknown.append((start, end))
             elif first in b"[{":
                 depth += 1
             else:
                 depth -= 1
                 if depth == 0:
-                    return found.end()
+                    return end
         raise self._broken(at, "the end of an object or a list")
 
     def _scalar_end(self, at: int) -> int:
         raw = self._raw
-        close = raw.find(b'"', at + 1) if raw[at : at + 1] == b'"' else -1
-        if close >= 0 and raw.find(b"\\", at + 1, close) < 0:
-            return close + 1  # many times faster than a pattern, for a long string
+        if raw[at : at + 1] == b'"':
+            if (end := string_end(raw, at)) > 0:
+                return end
+            raise self._broken(at, "a value")
         scalar = _scalar(raw, at)
         if scalar is None:
             raise self._broken(at, "a value")
