@@ -53,8 +53,8 @@ class Restoring:
         opening = None if sealer is None else sealer.opening()
         traces: list[str] = []
 
-        def reveal(blob: str, answers: tuple[str, ...] | None) -> dict[str, object] | None:
-            members = None if opening is None else opening.open(blob, self._bound(answers))
+        def reveal(blob: str, answers: tuple[str, ...] | None) -> Steps[dict[str, object] | None]:
+            members = None if opening is None else (yield from opening.open(blob, self._bound(answers)))
             traces.extend(traces_in(members or {}))
             return members
 

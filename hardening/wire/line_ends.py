@@ -11,7 +11,7 @@ _ESCAPES = tuple((end.encode(), b"\\u%04x" % ord(end)) for end in "\x85\u2028\u2
 
 def escaped(json: bytes) -> bytes:
     """A JSON text in UTF-8 that says the same on one line for every client."""
-    for end, escape in _ESCAPES:
+    for end, escape in () if json.isascii() else _ESCAPES:
         if end in json:
             json = json.replace(end, escape)
     return json

@@ -25,13 +25,12 @@ _BACKSLASH = 92  # looked for first: one byte is found many times faster than fo
 _escape = re.compile(rb"\\u00").search
 _escaped_letters = re.compile(rb"\\u00(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])", re.IGNORECASE).sub
 
-RevealAt = Callable[[str, tuple[str, ...] | None], Turn | None]
-"""What a seal holds, as members, in a turn that answers these results (None where nobody knows which); None where it cannot be opened."""
-
-
 _Found = TypeVar("_Found")
 Steps = Generator[None, None, _Found]
 """Work in steps, of which none takes long; what it returns at its end."""
+
+RevealAt = Callable[[str, tuple[str, ...] | None], Steps[Turn | None]]
+"""What a seal holds, as members, in a turn that answers these results (None where nobody knows which); None where it cannot be opened."""
 
 
 def at_once(steps: Steps[_Found]) -> _Found:
@@ -78,7 +77,7 @@ def answered(body: bytes, turns: Turns, *, format: str) -> tuple[str, ...]:
 def unsealed(body: bytes, turns: Turns, reveal: RevealAt, *, format: str) -> Steps[Unsealed]:
     """The body with the seals of the model's own turns opened; what `reveal` refuses, and any other, is dropped.
 
-    The last turns come first: what a request may open is spent on them. A step reads one turn, opens one seal, or writes one turn.
+    The last turns come first: what a request may open is spent on them. A step reads one turn, opens one seal or a piece of it, or writes one turn.
     """
     text = as_utf8(body)
     walk = _Answers(turns)
@@ -140,17 +139,19 @@ class _Opening:
         self.lost = False
 
     def __call__(self, blob: str) -> Turn | None:
-        if blob not in self._found:
-            self._found[blob] = None if self._reveal is None else self._reveal(blob, self._answers)
-            self.lost = self.lost or self._found[blob] is None
-        return self._found[blob]
+        """What was found in a seal; one that `asked_by` did not ask for stays closed."""
+        found = self._found.get(blob)
+        self.lost = self.lost or found is None
+        return found
 
     def asked_by(self, turns: Turns, turn: Turn) -> Steps[None]:
-        """Open what the turn will ask for, one seal in a step."""
+        """Open what the turn will ask for, one seal after another."""
+        if self._reveal is None:
+            return
         blobs: dict[str, None] = {}
         turns.restored(turn, lambda blob: blobs.setdefault(blob))
         for blob in blobs:
-            self(blob)
+            self._found[blob] = yield from self._reveal(blob, self._answers)
             yield
 
 

@@ -15,6 +15,7 @@ from hardening.events import THE_TRACE
 from hardening.transform import seal
 from hardening.transform.seal import LASTS_S, SIZES, Bound, Sealer, room_of
 from hardening.wire.mark import MARK
+from hardening.wire.unseal import at_once
 
 OURS = Bound("account:a", "openai_chat", "m", ("call_1", "call_2"))
 KEY, OLD = b"k" * 32, b"o" * 32
@@ -35,7 +36,7 @@ def made(text: str, by: Sealer | None = None, bound: Bound = OURS, **members: ob
 
 def opened(blob: str | None, by: Sealer | None = None, bound: Bound = OURS) -> dict[str, object] | None:
     assert blob is not None
-    return (by or sealer()).opening().open(blob, bound)
+    return at_once((by or sealer()).opening().open(blob, bound))
 
 
 def prose(size: int, seed: int = 0) -> str:
@@ -136,7 +137,7 @@ def test_either_alphabet_is_read() -> None:
     "blob", ["", MARK, MARK + "!" * (SIZES[0] - 8), MARK + "é" * (SIZES[0] - 8), "A" * SIZES[0]]
 )
 def test_what_is_no_seal_opens_nothing(blob: str) -> None:
-    assert sealer().opening().open(blob, OURS) is None
+    assert opened(blob) is None
 
 
 def test_no_two_seals_are_alike() -> None:
@@ -147,7 +148,9 @@ def test_no_two_seals_are_alike() -> None:
 def test_a_request_opens_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seal, "MOST_SEALS", 3)
     opening = sealer().opening()
-    assert [opening.open(made("x") or "", OURS) is None for _ in range(5)] == [False] * 3 + [True] * 2
+    assert [at_once(opening.open(made("x") or "", OURS)) is None for _ in range(5)] == [False] * 3 + [
+        True
+    ] * 2
 
 
 def test_a_request_holds_so_much_and_nothing_is_inflated_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,9 +170,37 @@ def test_a_request_holds_so_much_and_nothing_is_inflated_beyond(monkeypatch: pyt
     blob = made("0" * 1_000_000) or ""
     opening = sealer().opening()
     monkeypatch.setattr(seal.zlib, "decompressobj", Watched)
-    assert [opening.open(blob, OURS) is None for _ in range(4)] == [False, False, True, True]
+    assert [at_once(opening.open(blob, OURS)) is None for _ in range(4)] == [False, False, True, True]
     assert len(asked) == 2
     assert sum(asked) <= 2_500_000
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_long_seal_is_opened_in_steps(size: int) -> None:
+    """Thirty kilobytes in each, of the blob or of what it holds: the longest would take ten milliseconds at once."""
+    text = prose(size * 3 // 4)
+    blob = made(text) or ""
+    taken = list(sealer().opening().open(blob, OURS))
+    assert opened(blob) == {"reasoning": text}
+    assert len(taken) >= len(blob) // (1 << 15)
+
+
+@pytest.mark.parametrize("most", [1, 40_000, 150_000, 299_999, 300_000])
+def test_no_more_is_inflated_than_the_seal_says(most: int) -> None:
+    """In whatever pieces: to zlib a bound of nothing is none."""
+    deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    text = prose(300_000).encode()
+    deflated = deflate.compress(text) + deflate.flush()
+    assert len(deflated) > 3 * (1 << 15)
+    assert at_once(seal._inflated(deflated, most)) == text[:most]
+
+
+def test_a_piece_that_is_no_base64_ends_the_reading() -> None:
+    """Wherever it stands, padding too: of a seal every piece is whole."""
+    blob = made(prose(300_000)) or ""
+    for at in (60, (1 << 15) - 1, 1 << 15, (1 << 15) + 2, len(blob) - 2):
+        for bad in ("=", "!", "é", "\ud83d"):
+            assert opened(blob[:at] + bad + blob[at + 1 :]) is None
 
 
 def test_every_size_has_room_for_prose() -> None:

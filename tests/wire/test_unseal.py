@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from hardening.wire.mark import MARK
 from hardening.wire.turns import TURNS
-from hardening.wire.unseal import answered, at_once, carries_seals, unsealed
+from hardening.wire.unseal import RevealAt, Steps, answered, at_once, carries_seals, unsealed
 
 Value = dict[str, Any]
+
+
+def in_a_step(reveal: Callable[..., Value | None]) -> RevealAt:
+    """The same, as seals are opened: step by step."""
+
+    def opened(blob: str, answers: tuple[str, ...] | None) -> Steps[Value | None]:
+        yield
+        return reveal(blob, answers)
+
+    return opened
 
 
 def chat(*details: object, reveal: Any, **more: object) -> Value:
     """The model's own turn of a chat, as its server gets it."""
     own = {"role": "assistant", "content": "a", "reasoning_details": [*details], **more}
     body = json.dumps({"messages": [own, {"role": "user", "content": "x"}]}).encode()
-    found = at_once(unsealed(body, TURNS["openai_chat"], reveal, format="openai_chat"))
+    found = at_once(unsealed(body, TURNS["openai_chat"], in_a_step(reveal), format="openai_chat"))
     return json.loads(found.body)["messages"][0]  # type: ignore[no-any-return]
 
 
@@ -102,7 +113,7 @@ def test_a_step_opens_no_more_than_one_seal(format: str) -> None:
         return {"reasoning": "x"} if blob != seals[3] else None
 
     body = json.dumps({turns.key: MANY[format](seals)}).encode()
-    steps = unsealed(body, turns, reveal, format=format)
+    steps = unsealed(body, turns, in_a_step(reveal), format=format)
     most = before = 0
     for _ in steps:
         most, before = max(most, len(opened) - before), len(opened)
@@ -120,7 +131,7 @@ def test_results_in_a_row_are_put_in_order_once() -> None:
     def reveal(blob: str, answers: tuple[str, ...] | None) -> None:
         places.append(answers)
 
-    at_once(unsealed(body, TURNS["openai_chat"], reveal, format="openai_chat"))
+    at_once(unsealed(body, TURNS["openai_chat"], in_a_step(reveal), format="openai_chat"))
     first, *same, last = sorted(places, key=lambda one: len(one or ()), reverse=True)
     assert first == tuple(sorted(f"c{number}" for number in range(30)))
     assert all(one is first for one in same)
@@ -141,7 +152,7 @@ def test_what_may_be_opened_is_spent_on_the_last_turns() -> None:
 
     turns.append({"role": "user", "content": "x"})
     body = json.dumps({"messages": turns}).encode()
-    found = at_once(unsealed(body, TURNS["openai_chat"], reveal, format="openai_chat"))
+    found = at_once(unsealed(body, TURNS["openai_chat"], in_a_step(reveal), format="openai_chat"))
     assert opened == ["4", "3", "2", "1", "0"]
     told = [turn.get("reasoning") for turn in json.loads(found.body)["messages"][1::2]]
     assert told == [None, None, None, "3", "4"]
@@ -174,7 +185,9 @@ def test_values_of_any_kind_open_nothing_and_break_nothing(format: str) -> None:
         body = json.dumps({turns.key: [value, chance.choice(ODD), value], "_output": "tool_use_id"}).encode()
         assert set(answered(body, turns, format=format)) <= {"x", f"{MARK}1"}
         for members in (None, {"reasoning": "x"}):
-            at_once(unsealed(body, turns, lambda blob, answers, found=members: found, format=format))
+            at_once(
+                unsealed(body, turns, in_a_step(lambda blob, answers, found=members: found), format=format)
+            )
 
 
 SEAL = f"{MARK}1"
@@ -195,7 +208,9 @@ def restored(format: str, own: Value, *, then: bool = True, members: Value | Non
     turns = TURNS[format]
     role = "model" if format == "gemini_generate" else "assistant"
     body = {turns.key: [{"role": role, **own}, *([{"role": "user", "type": "message"}] if then else [])]}
-    steps = unsealed(json.dumps(body).encode(), turns, lambda blob, answers: members or LOOT, format=format)
+    steps = unsealed(
+        json.dumps(body).encode(), turns, in_a_step(lambda blob, answers: members or LOOT), format=format
+    )
     found = at_once(steps)
     assert MARK.encode() not in found.body
     return json.loads(found.body)[turns.key]  # type: ignore[no-any-return]
@@ -257,7 +272,9 @@ def test_a_seal_is_seen_however_a_body_is_written(write: Any) -> None:
     own = {"role": "assistant", "content": "a", "reasoning_details": [sealed(1)]}
     body = write(json.dumps({"messages": [own, {"role": "user", "content": "x"}]}))
     assert carries_seals(body)
-    found = at_once(unsealed(body, TURNS["openai_chat"], lambda blob, answers: None, format="openai_chat"))
+    found = at_once(
+        unsealed(body, TURNS["openai_chat"], in_a_step(lambda blob, answers: None), format="openai_chat")
+    )
     assert json.loads(found.body)["messages"][0] == {"role": "assistant", "content": "a"}
 
 
