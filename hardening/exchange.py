@@ -251,7 +251,7 @@ class Exchange:
         asked, self._asking.asked = self._asking.asked, None
         while self.study():
             pass
-        if self._hides:
+        if self._asking.hides:
             headers = without_traces(headers)
         restored = self._asking.restored
         self._changes = self._acts or restored is not None  # then also where the policy does not act
