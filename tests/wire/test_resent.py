@@ -119,6 +119,7 @@ def test_a_format_whose_clients_send_nothing_back_is_not_looked_through() -> Non
         "gemini_embed",
         "ollama_embed",
         "cohere_embed",
+        "scores",
     }
 
 
