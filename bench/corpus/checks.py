@@ -21,7 +21,7 @@ from bench.corpus.reading import (
     without_trace,
 )
 from bench.corpus.recordings import Recording
-from bench.corpus.vectors import are_near, off_grid, vectors_of
+from bench.corpus.vectors import are_near, off_grid, scores_of, vectors_of
 
 _sentence_end = re.compile(r"[.!?。！？](?:\s|$)|\n|$")
 
@@ -144,19 +144,20 @@ class Checks:
 
     def _vectors(self, drive: Drive, recording: Recording, outcome: Outcome, note: _Notes) -> None:
         facts = drive.facts(recording)
-        before = vectors_of(recording.body) if facts.embeds else []
+        decision, told = drive.decision(facts), scores_of if facts.scores else vectors_of
+        before = [] if facts.speaks else told(recording.body)
         if not before:
             return
-        figures, step = note.result.figures, drive.decision(facts).embeddings.step
-        after = vectors_of(outcome.body)
+        figures, step = note.result.figures, (decision.scores if facts.scores else decision.embeddings).step
+        after = told(outcome.body)
         figures["vectored"] += 1
         figures["answers"] += 1
         figures["vectors_without"] += off_grid(before, step)
         if left := off_grid(after, step):
             figures["vectors_beyond"] += left
-            note.add(self._splits[0], f"{left} vectors beyond the grid")
+            note.add(self._splits[0], f"{left} vectors or scores beyond the grid")
         if not are_near(before, after, step):
-            note.miss("answers_changed", self._splits[0], "vectors that are others than before")
+            note.miss("answers_changed", self._splits[0], "vectors or scores that are others than before")
 
     def _lengths(self, drive: Drive, recording: Recording, outcome: Outcome, note: _Notes) -> None:
         """Under a policy that lets no exact count out: none leaves."""

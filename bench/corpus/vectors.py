@@ -1,4 +1,4 @@
-"""Vectors in a body, found without the codecs: how many tell more than a grid, and whether they stayed near."""
+"""Vectors and scores in a body, found without the codecs: how many tell more than a grid, and whether they stayed near."""
 
 from __future__ import annotations
 
@@ -23,6 +23,28 @@ def vectors_of(body: bytes) -> list[Vector]:
     except ValueError:
         return []
     return list(_vectors(value))
+
+
+def scores_of(body: bytes) -> list[Vector]:
+    """Every number with a fraction but those of counts, as one vector."""
+    try:
+        value = json.loads(body.decode("utf-8-sig", "replace"))
+    except ValueError:
+        return []
+    found = [*_fractions(value)]
+    return [found] if found else []
+
+
+def _fractions(value: object) -> Iterator[float]:
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, list):
+        for element in value:
+            yield from _fractions(element)
+    elif isinstance(value, dict):
+        for name, element in value.items():
+            if name not in ("usage", "billed_units"):
+                yield from _fractions(element)
 
 
 def _vectors(value: object) -> Iterator[Vector]:

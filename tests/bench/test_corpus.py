@@ -139,6 +139,7 @@ SOUND += [
     recording("openai_completions", json.dumps({"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [CHOICE], "usage": USAGE}), answer_text=TAGGED),
     recording("mistral_chat", chat({"content": PARTS, "tool_calls": None})),
     recording("openai_embeddings", json.dumps({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": VECTOR}], "model": "m", "usage": EMBEDDED}), reasoning_text=[], answer_text="", usage=EMBEDDED),
+    recording("rerank", json.dumps({"id": "r", "results": [{"index": 0, "relevance_score": 0.98005307}], "usage": EMBEDDED}), path="/v1/rerank", reasoning_text=[], answer_text="", usage=EMBEDDED),
 ]  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def test_sound_recordings_hold_every_claim(corpus, capsys) -> None:
     assert sorted(found) == sorted(goals("corpus"))
     assert all(claim["holds"] for claim in found.values())
     assert found["corpus_leaks"]["control"] >= 20 * len(TRACE)  # ten recordings under two policies
-    assert found["corpus_identity"]["n"] == (11 + 1) * 4  # splits, and the one that no codec reads
+    assert found["corpus_identity"]["n"] == (12 + 1) * 4  # splits, and the one that no codec reads
     assert found["corpus_planted_unreviewed"]["control"] > 0
 
 

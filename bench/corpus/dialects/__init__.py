@@ -17,6 +17,7 @@ from bench.corpus.dialects import (
     openai_completions,
     openai_embeddings,
     openai_responses,
+    rerank,
 )
 from bench.corpus.dialects.dialect import Dialect
 from bench.corpus.reading import Answer, documents
@@ -37,6 +38,7 @@ DIALECTS: dict[str, Dialect] = {
     "vertex_predict": gemini_embed.PREDICT,
     "ollama_embed": ollama_embed.DIALECT,
     "cohere_embed": cohere_embed.DIALECT,
+    "rerank": rerank.DIALECT,
 }
 """By the name under which a corpus keeps the format."""
 
