@@ -76,7 +76,6 @@ class Case:
     store: StateStore | None = None
     decision = _UNDECIDED
     would_refuse: Refusal | None = None
-    refusal: Refusal | None = None
     waited_s = before_s = 0.0
 
     def __init__(self, door: Door, codec: Codec, in_force: InForce, request_id: str, began: float) -> None:
@@ -87,6 +86,7 @@ class Case:
         self.began = began
         self.facts = _blank(door.name, codec.name)
         self.reasons: list[str] = []
+        self.refusal: Refusal | None = None
 
     @property
     def is_judged(self) -> bool:

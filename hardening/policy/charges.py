@@ -230,15 +230,18 @@ def _reserves(
     """
     if not facts.speaks:
         return 0, 0, 0
-    usual = usual_tokens if facts.stream else max(usual_tokens, RESERVE_TOKENS)
-    most = facts.max_tokens
+    stream, most = facts.stream, facts.max_tokens
+    usual = usual_tokens if stream else max(usual_tokens, RESERVE_TOKENS)
     if plan.max_tokens is not None and (most is None or plan.max_tokens < most):
         most = plan.max_tokens
-    wanted = usual if facts.stream else max(usual, FITS_ANY_MODEL)
+    wanted = usual if stream else max(usual, FITS_ANY_MODEL)
     if most is not None:
-        usual, wanted = min(usual, most), min(wanted, most) if facts.stream else most
-    choices = max(facts.choices, 1)
-    usual, wanted = max(usual * choices, 1), max(wanted * choices, 1)
+        usual = min(usual, most)
+        wanted = usual if stream else most
+    choices = facts.choices
+    if choices > 1:
+        usual, wanted = usual * choices, wanted * choices
+    usual, wanted = max(usual, 1), max(wanted, 1)
     reserve, counted = wanted, False
     for unit, room in plan.rooms:
         if unit == "logprob_values":

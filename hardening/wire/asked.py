@@ -56,31 +56,9 @@ def _object(body: bytes, format: str) -> dict[str, object]:
 
 
 def _with_asked(facts: RequestFacts, value: dict[str, object], body: bytes, table: Node) -> RequestFacts:
-    asked = _Asked(facts.model, facts.stream, unless_told=table.streams)
+    asked = _Asked(facts.model, facts.stream)
     asked.take_body(value, table)
-    return quickly(
-        RequestFacts,
-        (
-            facts.door,
-            facts.format,
-            asked.model,
-            asked.stream,
-            asked.choices,
-            asked.max_tokens,
-            asked.rows,
-            len(body),
-            text_bytes(body, value),
-            facts.client,
-            facts.headers,
-            asked.switches,
-            asked.opens,
-            asked.packing,
-            asked.scaled,
-            asked.others,
-            facts.kept,
-            asked.steered,
-        ),
-    )
+    return asked.told(facts, len(body), text_bytes(body, value))
 
 
 class _Asked:
@@ -92,47 +70,54 @@ class _Asked:
     _boundless = False
     _each = _prompts = 1
     _halves = _NEITHER
+    _unless_told = False
 
-    def __init__(self, model: str, stream: bool, *, unless_told: bool) -> None:
+    def __init__(self, model: str, stream: bool) -> None:
         self.model = model
         self._models: set[str] = set()
         self._named = bool(model)
-        self._unless_told = unless_told
         self._stream: bool | None = stream or None
 
-    @property
-    def stream(self) -> bool:
-        return self._unless_told if self._stream is None else self._stream
+    def told(self, facts: RequestFacts, body_bytes: int, prompt_bytes: int) -> RequestFacts:
+        """`facts` with all that was taken."""
+        return quickly(
+            RequestFacts,
+            (
+                facts.door,
+                facts.format,
+                self.model,
+                self._unless_told if self._stream is None else self._stream,
+                min(self._each * self._prompts, _ALL),
+                None if self._boundless else self._bound,
+                self.top if self.logprobs or self.top else None,
+                body_bytes,
+                prompt_bytes,
+                facts.client,
+                facts.headers,
+                self.switches,
+                self.opens,
+                self.packing,
+                self.scaled,
+                () if self.model and not self._models and "," not in self.model else self._others(),
+                facts.kept,
+                self.steered,
+            ),
+        )
 
-    @property
-    def others(self) -> tuple[str, ...]:
+    def _others(self) -> tuple[str, ...]:
         """The models that may answer beside `model`; an empty name where some server chooses one itself."""
-        if self.model and not self._models and "," not in self.model:
-            return ()
         # LiteLLM takes several in one text, and tries or asks each.
         found = self._models | ({*self.model.split(",")} if "," in self.model else set())
         if not self.model or len(found) > _MOST_MODELS:
             found = {""}
         return tuple(sorted({name.strip() for name in found} - {self.model.strip()})) if self.model else ("",)
 
-    @property
-    def choices(self) -> int:
-        return min(self._each * self._prompts, _ALL)
-
-    @property
-    def max_tokens(self) -> int | None:
-        return None if self._boundless else self._bound
-
     def take_body(self, value: dict[str, object], table: Node) -> None:
         """Take all that a whole body asks; a bound that the format's own servers do not read bounds nothing."""
+        self._unless_told = table.streams
         self.take_all(value, table)
-        if self._bound is not None:
-            named = [one for one in own(value, table, Role.ASK_TOKENS) if _integer(one) is not None]
-            self._boundless = self._boundless or not named
-
-    @property
-    def rows(self) -> int | None:
-        return self.top if self.logprobs or self.top else None
+        if self._bound is not None and not self._boundless:
+            self._boundless = all(_integer(one) is None for one in own(value, table, Role.ASK_TOKENS))
 
     def take_all(self, value: dict[str, object], table: Node) -> None:
         names, takes = table.names, self._TAKE.get
