@@ -360,6 +360,5 @@ def _plain_scope(scope: Scope, case: Case, body: bytes, *, final: bool) -> Scope
 
 def share_routing(inner: Scope, outer: Scope) -> None:
     """Let middlewares outside see what routing has found (`route`, `endpoint`), as without us."""
-    for key, value in inner.items():
-        if key not in outer and key not in _OURS:
-            outer[key] = value
+    for key in inner.keys() - outer.keys() - _OURS:
+        outer[key] = inner[key]

@@ -20,22 +20,23 @@ class Breaker:
     that comes back all at once.
     """
 
-    __slots__ = ("_failures", "_interval_s", "_random", "_until")
+    __slots__ = ("_interval_s", "_random", "_until", "failures")
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
         self._random = draw
-        self._failures = 0
+        self.failures = 0
+        """Calls in a row that were not answered."""
         self._interval_s = _FIRST_S
         self._until = 0.0
 
     @property
     def is_open(self) -> bool:
         """Whether calls are held back."""
-        return self._failures >= _FAILURES
+        return self.failures >= _FAILURES
 
     def lets_pass(self, now: float) -> bool:
         """Whether this call may be made; where it is a probe, the next one waits for an interval."""
-        if not self.is_open:
+        if self.failures < _FAILURES:
             return True
         if now < self._until:
             return False
@@ -48,13 +49,13 @@ class Breaker:
 
     def worked(self) -> None:
         """A call was answered: close."""
-        self._failures = 0
+        self.failures = 0
         self._interval_s = _FIRST_S
 
     def failed(self, now: float) -> None:
         """A call was not answered; enough of them in a row, or a probe, open it for an interval."""
         was_open = self.is_open
-        self._failures += 1
+        self.failures += 1
         if self.is_open:
             if was_open:
                 self._interval_s = min(2 * self._interval_s, _LONGEST_S)

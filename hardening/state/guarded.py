@@ -84,7 +84,7 @@ class GuardedStore:
         # As of now: what is told while the answer is under way it may not know of.
         told = self.local.is_in_use and self._has_told_all
         answer: Admission | Awaitable[Admission]
-        answer = self._begun(breaker, lambda: self.inner.admit(account, charges, now))
+        answer = self._begun(breaker, self.inner.admit, account, charges, now)
         if not isinstance(answer, Admission):
             return self._admitted_later(breaker, answer, account, charges, told)
         self.local.saw(account, charges, answer, now, told=told)
@@ -110,7 +110,7 @@ class GuardedStore:
         if not isinstance(inner, ReadableStore):
             raise StateError("the store does not tell limits")
         breaker = self._asking(account, now)
-        answer = self._begun(breaker, lambda: inner.look(account, charges, now))
+        answer = self._begun(breaker, inner.look, account, charges, now)
         return self._ended(breaker, answer) if isawaitable(answer) else answer
 
     def extend(
@@ -118,7 +118,7 @@ class GuardedStore:
     ) -> Admission | Awaitable[Admission]:
         """Reserve more on a lease, all or nothing; see `StateStore.extend`."""
         breaker = self._asking(lease, now)
-        answer = self._begun(breaker, lambda: self.inner.extend(lease, charges, now))
+        answer = self._begun(breaker, self.inner.extend, lease, charges, now)
         return self._ended(breaker, answer) if isawaitable(answer) else answer
 
     def settle(
@@ -129,7 +129,7 @@ class GuardedStore:
         late = _Late(lease, actual, evidence, self._now())
         try:
             breaker = self._asking(lease, now)
-            answer = self._begun(breaker, lambda: self.inner.settle(lease, actual, evidence, now))
+            answer = self._begun(breaker, self.inner.settle, lease, actual, evidence, now)
         except Exception:
             self._keep(late)
             raise
@@ -176,9 +176,9 @@ class GuardedStore:
             breaker = self._breakers[lane] = Breaker()
         return breaker
 
-    def _begun(self, breaker: Breaker, act: Callable[[], Any]) -> Any:
+    def _begun(self, breaker: Breaker, act: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            answer = act()
+            answer = act(*arguments)
         except Exception:
             self._failed(breaker)
             raise
@@ -205,6 +205,8 @@ class GuardedStore:
             self._on_change(self._away())
 
     def _worked(self, breaker: Breaker) -> None:
+        if not breaker.failures:
+            return  # as nearly always: it is closed
         was_open = breaker.is_open
         breaker.worked()
         if was_open:

@@ -220,8 +220,9 @@ def risk(record: Record, calibration: Calibration, start: float | None = None) -
     """The probability, in 0..1, that the account copies; `start` in place of the calibration's prior."""
     odds = calibration.prior if start is None else start
     if record.weight >= calibration.least:
+        sums = record.sums
         for slot, weight in calibration.by_slot:
-            odds += weight * record.sums[slot]
+            odds += weight * sums[slot]
     return 1.0 / (1.0 + math.exp(-min(max(odds, -50.0), 50.0)))
 
 
@@ -298,9 +299,10 @@ def clean_at(record: Record, scale: Scale) -> float:
     """From when on it frees nobody of anything to forget this record: not before what speaks against him has faded."""
     if record.band or record.due:
         return record.until
-    against = 0.0
+    against, sums = 0.0, record.sums
     for slot, weight in scale.calibration.by_slot:
-        against += weight * max(0.0, record.sums[slot])
+        if sums[slot] > 0.0:
+            against += weight * sums[slot]
     # Who was only new is new again when forgotten.
     kept_until = record.at if record.peak in ("", NEW) else max(record.at, record.peak_until)
     if against <= _CLEAN_NATS:
