@@ -301,11 +301,13 @@ class _Size:
     words: str
     requests: int
     claim: str = ""
+    body: Callable[..., bytes] = streams.request
 
 
 _SIZES = (
     _Size(2_000, "2 kB", _REQUESTS, "before_app_us"),
     _Size(200_000, "200 kB", 4, "before_app_200kb_us"),
+    _Size(200_000, "200 kB conversation", 4, body=streams.conversation),
     _Size(10_000_000, "10 MB", 1),
 )
 
@@ -314,7 +316,7 @@ async def _before(rig: Rig, rounds: int) -> list[Row]:
     """What a proven caller's request costs until the app is called, and until all is settled."""
     rows = []
     for size in _SIZES:
-        bodies = _questions(size.size, size.requests)
+        bodies = _questions(size.size, size.requests, size.body)
         apps = {"empty": EmptyAsgi(rig.plain), "hardened": rig.hardened}
         ways = {name: _asking(rig, app, bodies) for name, app in apps.items()}
         samples = await interleave(ways, rounds if size.requests > 1 else 9)
@@ -339,9 +341,9 @@ async def _before_with_file(rig: Rig, rounds: int) -> list[Row]:
     return [Row("added to a request", words, cost, claim="before_app_sqlite_us")]
 
 
-def _questions(size: int, count: int) -> list[bytes]:
+def _questions(size: int, count: int, body: Callable[..., bytes] = streams.request) -> list[bytes]:
     """Bodies that ask something else each: a message that was scored just now is not scored again."""
-    return [streams.request(size, number=number) for number in range(count + 1)]
+    return [body(size, number=number) for number in range(count + 1)]
 
 
 def _asking(rig: Rig, app: ASGIApp, bodies: Sequence[bytes]) -> Way:

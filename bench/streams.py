@@ -164,6 +164,28 @@ def request(size: int, *, stream: bool = True, number: int = 0) -> bytes:
     return orjson.dumps({**asked, "messages": [{"role": "user", "content": filler}]})
 
 
+def conversation(size: int, *, number: int = 0) -> bytes:
+    """A request body of about `size` bytes as a coding agent sends it: calls of a tool, with what each gave back."""
+    text = (TRACE + ANSWER) * 2
+    turns: list[dict[str, object]] = [{"role": "user", "content": f"{number}. Please mend the build."}]
+    left = size
+    while left > 0:
+        at = len(turns) * 37 % (len(text) // 2)
+        call = {"name": "read", "arguments": orjson.dumps({"from": at}).decode()}
+        name = f"call_{len(turns)}"
+        turns += [
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [{"id": name, "type": "function", "function": call}],
+            },
+            {"role": "tool", "tool_call_id": name, "content": text[at : at + 900]},
+        ]
+        left -= 1_130
+    asked = {"model": "aurora-4-mini", "stream": True, "temperature": 0.7, "max_tokens": 900}
+    return orjson.dumps({**asked, "messages": turns})
+
+
 def texts(chunks: list[bytes]) -> list[bytes]:
     """The JSON in the chunks."""
     return [chunk[6:].rstrip() for chunk in chunks if chunk.startswith(b"data: {")]

@@ -21,6 +21,9 @@ from hardening.wire.traces import written
 from hardening.wire.turns import Turn, Turns
 
 _MARK = MARK.encode()
+_RARE = ord("Z")  # once in the mark, and hardly ever in prose and code
+_RARE_AT = _MARK.index(_RARE)
+_MOST_RARE = 64  # base64 holds more
 _BACKSLASH = 92  # looked for first: one byte is found many times faster than four
 _escape = re.compile(rb"\\u00").search
 _escaped_letters = re.compile(rb"\\u00(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])", re.IGNORECASE).sub
@@ -52,7 +55,7 @@ class Unsealed(NamedTuple):
 
 def carries_seals(body: bytes) -> bool:
     """Whether a seal of ours may stand in the body, however it is written, told without reading it."""
-    if _MARK in body:
+    if _is_marked(body):
         return True
     try:
         text = as_utf8(body)
@@ -60,6 +63,18 @@ def carries_seals(body: bytes) -> bool:
         return False
     may_hide = text is not body or (_BACKSLASH in text and _escape(text) is not None)
     return may_hide and _MARK in _escaped_letters(_letter, text)
+
+
+def _is_marked(body: bytes) -> bool:
+    """Whether the mark stands in the body as it is; where its rare letter hardly occurs that is told at once."""
+    at = body.find(_RARE)
+    for _ in range(_MOST_RARE):
+        if at < 0:
+            return False
+        if body.startswith(_MARK, max(0, at - _RARE_AT)):
+            return True
+        at = body.find(_RARE, at + 1)
+    return _MARK in body
 
 
 def answered(body: bytes, turns: Turns, *, format: str) -> tuple[str, ...]:

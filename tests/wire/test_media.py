@@ -87,3 +87,13 @@ def test_twenty_pictures_count_twenty_times_and_an_image_beyond_many_values_as_t
     behind = {"messages": [{"role": "user", "content": [part, *[[]] * 2_000]}, *[{"role": "user"}] * 500]}
     counted, size = prompt_bytes("openai_chat", behind)
     assert counted == size
+
+
+@pytest.mark.parametrize("beside", ["", "x" * 9_000])
+def test_the_shortest_sound_that_counts_as_one_is_seen_wherever_it_stands(beside: str) -> None:
+    """Catches a look at some places of a body that misses a string between them."""
+    sound = {"type": "input_audio", "input_audio": {"data": PACKED[: 16 * 1024], "format": "wav"}}
+    for shift in range(0, 8 * 1024 + 1, 113):
+        asked = {"messages": [{"role": "user", "content": [{"text": "y" * shift}, sound, {"text": beside}]}]}
+        counted, size = prompt_bytes("openai_chat", asked)
+        assert counted == size - 15 * 1024

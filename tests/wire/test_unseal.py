@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hardening.wire.mark import MARK
 from hardening.wire.turns import TURNS
@@ -276,6 +278,12 @@ def test_a_seal_is_seen_however_a_body_is_written(write: Any) -> None:
         unsealed(body, TURNS["openai_chat"], in_a_step(lambda blob, answers: None), format="openai_chat")
     )
     assert json.loads(found.body)["messages"][0] == {"role": "assistant", "content": "a"}
+
+
+@given(st.lists(st.sampled_from(["aGFyZGVu", "Z", "aGFyZ", "GVu", "aGFy", "x" * 9, "Z" * 70]), max_size=9))
+def test_the_mark_is_seen_whatever_stands_before_it(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert carries_seals(text.encode()) == ("aGFyZGVu" in text)
 
 
 @pytest.mark.parametrize(
