@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 from time import perf_counter
 
 import orjson
@@ -19,11 +19,23 @@ from bench.apps import NO_DOOR, SSE, EmptyAsgi, EmptyBaseHttp, Playback, Player,
 from bench.formats import FORMATS, Format
 from bench.report import Row, Spread
 from bench.state.sqlite import opened
-from hardening import HardeningMiddleware
+from hardening import HardeningMiddleware, Policy
+from hardening.policy.written import BandKeys, PolicyKeys
 
 POLICY = "baseline"
 SEED = 7
 ROUNDS, QUICK_ROUNDS = 61, 15
+_TREATED: PolicyKeys = {
+    "limits": {
+        "requests": {"requests": "3k", "per": "1m", "burst": "6k"},
+        "tokens": {"tokens": "20M", "per": "1m", "burst": "40M"},
+    },
+    "defaults": {
+        "limits": ["requests", "tokens"],
+        "reasoning": {"show": "summary", "seal": True},
+        "logprobs": {"top": 5, "step": 0.25},
+    },
+}
 _REQUESTS = 40  # of one way in one round, where a single one is too short for the clock
 
 Progress = Callable[[str], None]
@@ -341,23 +353,44 @@ async def _before_with_file(rig: Rig, rounds: int) -> list[Row]:
     return [Row("added to a request", words, cost, claim="before_app_sqlite_us")]
 
 
+async def _judged(rig: Rig, rounds: int) -> list[Row]:
+    """What it adds that requests are judged: the same policy with a band, and without."""
+    bodies = _questions(2_000, _REQUESTS)
+    watch: BandKeys = {"enter": 0.5, "leave": 0.4, "charge": "4x"}
+    known: dict[str, dict[str, BandKeys]] = {"unjudged": {}, "judged": {"watch": watch}}
+    apps = {
+        name: HardeningMiddleware(rig.plain, policy=Policy(name=name, **_TREATED, risk={"bands": bands}))
+        for name, bands in known.items()
+    }
+    async with AsyncExitStack() as stack:
+        for app in apps.values():
+            await stack.enter_async_context(started(app))
+        ways = {name: _asking(rig, app, bodies, each=median) for name, app in apps.items()}
+        samples = await interleave(ways, rounds)
+    cost = us(added(samples, "judged", over="unjudged"))
+    words = "of it because requests are judged, 2 kB body, median request"
+    return [Row("added to a request", words, cost, claim="judged_us")]
+
+
 def _questions(size: int, count: int, body: Callable[..., bytes] = streams.request) -> list[bytes]:
     """Bodies that ask something else each: a message that was scored just now is not scored again."""
     return [body(size, number=number) for number in range(count + 1)]
 
 
-def _asking(rig: Rig, app: ASGIApp, bodies: Sequence[bytes]) -> Way:
+def _asking(
+    rig: Rig, app: ASGIApp, bodies: Sequence[bytes], *, each: Callable[[Sequence[float]], float] = fmean
+) -> Way:
     async def ask(number: int) -> Figures:
         """Seconds until the app is called and all in all, for a caller whom the app has accepted."""
         rig.plain.chunks = [b'{"ok":true}']
         # A new caller each round, so that no round comes near a limit.
         first, *players = [Player(f"sk-bench-{len(bodies[0])}-{number}", body) for body in bodies]
         await first.play(app)
-        before = total = 0.0
+        before, total = [], []
         for player in players:
-            total += await player.play(app)
-            before += rig.plain.called_at - player.began
-        return before / len(players), total / len(players)
+            total.append(await player.play(app))
+            before.append(rig.plain.called_at - player.began)
+        return each(before), each(total)
 
     return ask
 
@@ -369,5 +402,6 @@ _PARTS: dict[str, Callable[[Rig, int], Awaitable[list[Row]]]] = {
     "a path that is no door": _no_door,
     "before the app": _before,
     "before the app, state in a file": _before_with_file,
+    "before the app, judged or not": _judged,
     "whole answers": _whole,
 }

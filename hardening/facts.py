@@ -92,6 +92,10 @@ EVERYBODY = Account("", proven=False, network="all")
 """All callers together, as far as stores keep something of them: its scope is that of limits `by: all`."""
 
 
+_OF_VALUES = frozenset(("openai_embeddings", "gemini_embed", "ollama_embed", "cohere_embed", "scores"))
+"""Formats that answer in values, embeddings or scores, and not in tokens."""
+
+
 class RequestFacts(NamedTuple):
     """What a request asks for, as far as a policy may look at it.
 
@@ -136,7 +140,7 @@ class RequestFacts(NamedTuple):
     @property
     def speaks(self) -> bool:
         """Whether an answer in tokens is asked."""
-        return not (self.embeds or self.scores)
+        return self.format not in _OF_VALUES
 
 
 class SignalFacts(NamedTuple):

@@ -31,7 +31,7 @@ from hardening.state import ReadableStore, StateStore
 from hardening.wire.by_body import codec_of
 from hardening.wire.codec import Codec
 from hardening.wire.doors import Door
-from hardening.wire.spoken import Spoken
+from hardening.wire.spoken import Hear, silent
 
 MARK = "hardening"
 """The scope key under which a request carries the digests of the policies that already act on it."""
@@ -41,7 +41,6 @@ _OURS = frozenset({MARK, SEATS})
 _BODILESS = frozenset({"GET", "DELETE"})
 _UNKNOWN = Standing()
 _NO_ADMISSION = Admission(True, None, _UNKNOWN)
-_SILENT = Spoken()
 _NOBODY = Account(ANONYMOUS, proven=False)
 _OF_NO_FORMAT = Refusal(403, "forbidden", "this path is not open for a body of this shape")
 _NO_NAMES = names_of(())
@@ -67,7 +66,7 @@ class Case:
     names = _NO_NAMES
     received = body = b""
     has_body = readable = entered = False
-    spoken = _SILENT
+    hear: Hear = staticmethod(silent)
     job: Job | None = None
     standing = _UNKNOWN
     prompt_tokens = 0
@@ -177,7 +176,7 @@ def _asked(case: Case, address: str) -> None:
     """What the body asks for; where there are bands, what it says as well."""
     door, body = case.door, case.body
     if case.in_force.judges:
-        case.facts, case.spoken = case.codec.read_spoken(
+        case.facts, case.hear = case.codec.read_spoken(
             body, door=door.name, model=door.model, stream=door.streams, client=address, headers=case.headers
         )
     else:
@@ -251,7 +250,7 @@ async def admit(case: Case, service: Service) -> None:
         if claim.alone:
             claim, case.admission = counting(claim, case.admission)
             case.claim = claim
-    case.standing, case.entered = beginning(case.admission.standing, case.spoken)
+    case.standing, case.entered = beginning(case.admission.standing, case.hear)
     case.decision = decision = decide(policy, facts, account, case.standing, wall)
     if claim.completion_reserve < claim.wanted and not facts.stream:
         await _hold_what_is_left(case, service)
@@ -265,6 +264,7 @@ async def admit(case: Case, service: Service) -> None:
             case.would_refuse = no
     if case.is_judged:
         _let_speak(case, service)
+    case.hear = silent  # which keeps nothing
 
 
 def _let_speak(case: Case, service: Service) -> None:
@@ -274,7 +274,7 @@ def _let_speak(case: Case, service: Service) -> None:
     if judge is None:
         return
     if case.refusal is None:
-        case.job = judge.ask(case.account, case.facts, case.spoken, service.now())
+        case.job = judge.ask(case.account, case.facts, case.hear, service.now())
     elif case.refusal.kind in ("rate_limit", "quota"):
         judge.refused(case.account)
 

@@ -39,10 +39,11 @@ class FlaggedShare:
         """Take one request of an account; whether that changed `is_above`."""
         known = self._known
         before = known.get(account)
+        if before is banded and bound == self._bound:
+            known.move_to_end(account)
+            return False  # as nearly always
         known[account] = banded
         known.move_to_end(account)
-        if before is banded and bound == self._bound:
-            return False  # as nearly always
         self._bound = bound
         self.flagged += banded - (before or False)
         if len(known) > LATELY:

@@ -15,7 +15,7 @@ from hardening.scoring import reference
 from hardening.scoring.request import Facts
 from hardening.scoring.scorer import Scorer
 from hardening.state.standing import APP, LONGEST_DELAY, BandAt, Evidence, Scale, slotted
-from hardening.wire.spoken import Spoken
+from hardening.wire.spoken import Hear
 
 _REFUSED_ACCOUNTS = 4096
 
@@ -77,14 +77,12 @@ class Judge:
         if len(self._refused) > _REFUSED_ACCOUNTS:
             self._refused.popitem(last=False)
 
-    def ask(self, account: Account, facts: RequestFacts, spoken: Spoken, now: float) -> Job | None:
+    def ask(self, account: Account, facts: RequestFacts, hear: Hear, now: float) -> Job | None:
         """Let a request be scored that goes to the app; None where too many wait, or there is nothing to score."""
         refused = self._refused.pop(account.id, 0) if self._refused else 0
         if not facts.speaks:
             return None
-        if not spoken.text:
-            self._unscored("unread")
-        job = Job(account, facts, spoken.text, now, refused)
+        job = Job(account, facts, hear, now, refused)
         if self._thread.put(job):
             return job
         self._unscored("dropped")
@@ -137,10 +135,11 @@ class Judge:
     # -- on the thread
 
     def _score(self, job: Job) -> Nats:
-        facts = job.facts
+        facts, text = job.facts, job.hear().text
         asked = Facts(job.at, facts.model, facts.top_logprobs, facts.switches, job.refused)
-        said = self._scorer.score(job.account.id, job.text, asked)
-        if not job.text:
+        said = self._scorer.score(job.account.id, text, asked)
+        if not text:
+            self._unscored("unread")
             # What nobody could read speaks for nobody.
             said = {name: nats for name, nats in said.items() if nats > 0.0}
         return {**said, APP: self._app_says(job)} if self._signals else said
@@ -160,8 +159,8 @@ class Judge:
         self._faulted(fault)
 
 
-def beginning(standing: Standing, spoken: Spoken) -> tuple[Standing, bool]:
+def beginning(standing: Standing, hear: Hear) -> tuple[Standing, bool]:
     """How an account stands in a conversation that begins: in the band that is due; and whether that is so."""
-    if standing.due is None or not spoken.begins:
+    if standing.due is None or not hear().begins:
         return standing, False
     return standing._replace(band=standing.due, due=None), True

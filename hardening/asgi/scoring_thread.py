@@ -8,9 +8,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 
 from hardening.facts import Account, RequestFacts
+from hardening.wire.spoken import Hear, silent
 
 MOST_WAITING = 256
-"""Jobs that wait; what comes beyond is not scored, and counted. Each holds 16 k characters at most."""
+"""Jobs that wait; what comes beyond is not scored, and counted. Each holds a parsed body of 16 kB, or 16 k characters, at most."""
 
 _POLL_S = 0.005
 """How often the thread looks while requests come: to wake it for each would take longer than all else before the app, and
@@ -26,12 +27,12 @@ Nats = Mapping[str, float]
 class Job:
     """One request to be scored; `said` is what it says, by signal, once it is known."""
 
-    __slots__ = ("account", "at", "facts", "is_late", "refused", "said", "text")
+    __slots__ = ("account", "at", "facts", "hear", "is_late", "refused", "said")
 
-    def __init__(self, account: Account, facts: RequestFacts, text: str, at: float, refused: int) -> None:
+    def __init__(self, account: Account, facts: RequestFacts, hear: Hear, at: float, refused: int) -> None:
         self.account = account
         self.facts = facts
-        self.text = text
+        self.hear = hear
         self.at = at
         self.refused = refused
         self.said: Nats | None = None
@@ -137,4 +138,4 @@ class ScoringThread:
             self._done.append((job, self._score(job)))
         except Exception as fault:  # noqa: BLE001  one job that fails must not end the thread
             self._on_fault(fault)
-        job.text = ""
+        job.hear = silent

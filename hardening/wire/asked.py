@@ -20,7 +20,7 @@ from hardening.wire.requests import as_utf8
 from hardening.wire.roles import Node, Role
 from hardening.wire.rows_asked import names_rows
 from hardening.wire.scan import read_json
-from hardening.wire.spoken import Spoken, spoken
+from hardening.wire.spoken import Hear, hearing
 from hardening.wire.steering import multiplies, penalises, shapes
 from hardening.wire.tags import leaves_open
 
@@ -42,10 +42,10 @@ def read_request(body: bytes, facts: RequestFacts, *, table: Node) -> RequestFac
     return _with_asked(facts, _object(body, facts.format), body, table)
 
 
-def read_spoken(body: bytes, facts: RequestFacts, *, table: Node) -> tuple[RequestFacts, Spoken]:
-    """As `read_request`, with what whoever asks said last."""
+def read_spoken(body: bytes, facts: RequestFacts, *, table: Node) -> tuple[RequestFacts, Hear]:
+    """As `read_request`, with what tells what whoever asks said last."""
     value = _object(body, facts.format)
-    return _with_asked(facts, value, body, table), spoken(value, facts.format)
+    return _with_asked(facts, value, body, table), hearing(value, facts.format, len(body))
 
 
 def _object(body: bytes, format: str) -> dict[str, object]:

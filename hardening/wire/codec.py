@@ -32,7 +32,7 @@ from hardening.wire.questions import switches
 from hardening.wire.rate_limits import ANTHROPIC, OPENAI, told
 from hardening.wire.requests import Edits, as_utf8, edit_request
 from hardening.wire.roles import Node, Role, Table, graft, said_by
-from hardening.wire.spoken import Spoken
+from hardening.wire.spoken import Hear
 from hardening.wire.sse import SSE
 
 
@@ -147,8 +147,8 @@ class Codec:
         stream: bool = False,
         client: str = "",
         headers: tuple[tuple[bytes, bytes], ...] = (),
-    ) -> tuple[RequestFacts, Spoken]:
-        """As `read_request`, with what whoever asks said last: to score it, and for nothing else."""
+    ) -> tuple[RequestFacts, Hear]:
+        """As `read_request`, with what tells what whoever asks said last: to score it, and for nothing else."""
         facts = RequestFacts(door, self.name, model, stream, 1, None, None, 0, 0, client, headers)
         return read_spoken(body, facts, table=self.request)
 

@@ -5,12 +5,15 @@ Not tool results, not the history, not what the app says as system. Of a long me
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 MOST_CHARS = 8192
 """Characters of each end of a message."""
+_KEPT_BYTES = 1 << 14
+"""Of a body that may be kept, as it was parsed, until somebody asks what it says."""
 _TURNS = 256  # looked at from the end, for the last that a person wrote; and from the beginning, for one of the model
 _PARTS = 64
 _KEYS = 64
@@ -36,6 +39,23 @@ class Spoken(NamedTuple):
 
     text: str = ""
     begins: bool = False
+
+
+Hear = Callable[[], Spoken]
+"""Tells what a request says when it is asked: it costs as much as a parse, and is wanted beside the way of the request."""
+
+
+def silent() -> Spoken:
+    """Nothing."""
+    return Spoken()
+
+
+def hearing(value: Mapping[str, object], format: str, size: int) -> Hear:
+    """What tells it of a body of this size; a long one is read now, for nobody keeps it."""
+    if size <= _KEPT_BYTES:
+        return partial(spoken, value, format)
+    known = spoken(value, format)
+    return lambda: known
 
 
 def spoken(value: Mapping[str, object], format: str) -> Spoken:

@@ -12,6 +12,7 @@ from hardening.asgi import scoring_thread
 from hardening.asgi.flagged import LATELY, LEAST, FlaggedShare
 from hardening.asgi.scoring_thread import MOST_WAITING, Job, Nats, ScoringThread
 from hardening.facts import Account, RequestFacts
+from hardening.wire.spoken import Spoken, silent
 
 ANNE = Account("anne")
 
@@ -25,9 +26,9 @@ class Gate:
 
     def score(self, job: Job) -> Nats:
         self.opened.wait(10.0)
-        if job.text == "broken":
-            raise RuntimeError(job.text)
-        return {"phrasing": float(job.text)}
+        if job.hear().text == "broken":
+            raise RuntimeError(job.hear().text)
+        return {"phrasing": float(job.hear().text)}
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def gated() -> Iterator[tuple[ScoringThread, Gate]]:
 
 
 def job(text: str, account: Account = ANNE) -> Job:
-    return Job(account, RequestFacts("/x", "openai_chat"), text, 0.0, 0)
+    return Job(account, RequestFacts("/x", "openai_chat"), lambda: Spoken(text), 0.0, 0)
 
 
 def scored(thread: ScoringThread, gate: Gate) -> None:
@@ -60,7 +61,7 @@ def test_a_score_is_taken_once_by_the_request_that_it_is_of(gated: Any) -> None:
     assert thread.take(two, "anne") == {"phrasing": 2.0}
     assert thread.take(one, "anne") == {"phrasing": 1.0}
     assert thread.take(None, "anne") is None
-    assert (one.text, two.text) == ("", "")
+    assert (one.hear, two.hear) == (silent, silent)
 
 
 def test_a_score_that_comes_late_counts_with_the_next_settlement_of_its_account(gated: Any) -> None:

@@ -146,6 +146,7 @@ def test_what_is_measured_is_what_the_document_promises() -> None:
         "logprobs_noised_vs_parse",
         "no_door_vs_empty_asgi",
         "before_app_sqlite_us",
+        "judged_us",
         "scoring_stall_ms",
     }
     assert made | alone == goals("bench").keys()

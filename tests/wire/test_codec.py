@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hardening.facts import Refusal
+from hardening.facts import Refusal, RequestFacts
 from hardening.policy.mounting import FORMATS as DECLARABLE
 from hardening.policy.unbuilt import BUILT_FORMATS
 from hardening.wire.codec import CODECS
@@ -30,3 +30,13 @@ def test_every_format_has_a_door(name: str) -> None:
     doors = Doors()
     found = {door.codec.name for path in doors.names if (door := doors.match(path)) and door.codec}
     assert name in found
+
+
+def test_a_format_speaks_where_its_answers_are_no_values() -> None:
+    """Catches a new format of values that reserves tokens, and one of words that reserves none."""
+    tables = {name: codec.response for name, codec in CODECS.items()}
+    values = {name for name, table in tables.items() if table.embeds or table.scores}
+    assert {name for name in tables if not RequestFacts("/t", name).speaks} == values
+    assert {name for name, table in tables.items() if table.embeds} == {
+        name for name in tables if RequestFacts("/t", name).embeds
+    }

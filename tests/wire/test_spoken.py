@@ -15,7 +15,7 @@ from hardening.wire.spoken import MOST_CHARS, Spoken, spoken
 
 def heard(format: str, **body: object) -> Spoken:
     _, found = CODECS[format].read_spoken(orjson.dumps(body), door="/x")
-    return found
+    return found()
 
 
 def says(role: str, content: object) -> dict[str, object]:

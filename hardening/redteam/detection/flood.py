@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from hardening.asgi.flagged import LEAST, FlaggedShare
@@ -27,7 +28,7 @@ BEFORE, AFTER = 40, 25
 _COPYING = 0.03  # of honest accounts: below the bound of the presets
 _CAMPAIGN = "self_instruct"
 _FACTS = RequestFacts("/chat/completions", "openai_chat", model="glass-1", stream=True)
-_BEGINS = Spoken("", begins=True)
+_BEGINS = partial(Spoken, "", begins=True)
 _WALL = 1_800_000_000.0
 _STEP_S = 60.0
 
