@@ -23,7 +23,19 @@ from hardening.events import (
     UsageSeen,
 )
 from hardening.transform.step import Step
-from hardening.wire.tags import ANY_CLOSE, MARK, TAGS, begins, begun, closing_of, opening_of
+from hardening.wire.tags import (
+    ANY_CLOSE,
+    MARK,
+    TAGS,
+    begins,
+    begun,
+    closing_of,
+    ends_begun,
+    is_without_tag,
+    may_open,
+    opened_by,
+    opening_of,
+)
 
 _STARTS_OPEN = ("<think>", "</think>")  # the pair that templates open for the model
 _closes = dict(reversed(TAGS))  # by the opening tag, the first that closes it
@@ -58,7 +70,7 @@ class InlineTraces(Step):
     def passes(self, index: int, text: str) -> bool:
         """Whether `text` leaves at once and as it is."""
         choice = self._choice(index)
-        if choice.tags is not None or choice.held:
+        if choice.tags is not None or choice.held or choice.fresh:
             return False
         return not begins(text) or not (MARK.search(text) or begun(text))
 
@@ -69,19 +81,19 @@ class InlineTraces(Step):
     def open_tags(self, index: int) -> tuple[str, str] | None:
         """The tags of a trace that is open and goes on in any text without a tag's first character."""
         choice = self._choice(index)
-        return None if choice.held else choice.tags
+        return None if choice.held or choice.is_without_tag else choice.tags
 
     def stays_inside(self, index: int, text: str) -> bool:
         """Whether a trace is open and goes on in all of `text`, no end of which may become its closing tag."""
         choice = self._choice(index)
-        if choice.tags is None or choice.held:
+        if choice.tags is None or choice.held or choice.is_without_tag:
             return False
         return choice.closing.search(text) is None and not begun(text)
 
     def spares(self, index: int, text: str) -> bool:
         """Whether no trace is open or opens with `text`; an end of it may still be held back."""
         choice = self._choice(index)
-        return choice.tags is None and not MARK.search(choice.held + text)
+        return choice.tags is None and not choice.fresh and not MARK.search(choice.held + text)
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event's text apart from the traces in it; every other event as it is."""
@@ -136,7 +148,7 @@ class InlineTraces(Step):
         return choice
 
     def _note(self, index: int, choice: _Choice) -> None:
-        if choice.tags is None and not choice.held:
+        if choice.tags is None and not choice.held and not (choice.fresh and choice.before):
             self._busy.discard(index)
         else:
             self._busy.add(index)
@@ -147,16 +159,22 @@ class InlineTraces(Step):
 
 
 class _Choice:
-    """The text of one index: in a trace or not, and what is held back at the end of a piece."""
+    """The text of one index: in a trace or not, and what is held back at the end of a piece; `fresh` until it has said a word."""
 
-    __slots__ = ("before", "held", "hid", "tags", "whole")
+    __slots__ = ("before", "fresh", "held", "hid", "tags", "whole")
 
     def __init__(self, tags: tuple[str, str] | None, *, whole: bool) -> None:
         self.tags = tags
         self.whole = whole  # then the text before a bare closing tag has not left, and goes too
         self.held = ""
         self.hid = tags is not None
+        self.fresh = tags is None
         self.before = ""  # the last character that left, to tell a quoted tag
+
+    @property
+    def is_without_tag(self) -> bool:
+        """Whether a trace is open that no tag has opened."""
+        return self.tags is not None and is_without_tag(self.tags[0])
 
     @property
     def closing(self) -> re.Pattern[str]:
@@ -165,12 +183,20 @@ class _Choice:
         return ANY_CLOSE if tags is _STARTS_OPEN else closing_of(tags[0])
 
     def feed(self, event: Text, traces: InlineTraces) -> Iterator[Event]:
-        text = self.held + event.text
+        text, at = self.held + event.text, 0
+        if self.fresh and text.strip():
+            opened = opened_by(text)
+            if opened is None and not self.whole and may_open(text):
+                self.held = text
+                return
+            self.fresh = False
+            if opened is not None:
+                (at, self.tags), self.hid = opened, True
         if not self.held and self.tags is None and not MARK.search(text) and not begun(text):
             self.before = text[-1:] or self.before
             yield event
             return
-        self.held, at = "", 0
+        self.held = ""
         while at < len(text):
             step = self._in_trace if self.tags else self._in_text
             at, found = step(event.index, text, at, traces)
@@ -179,7 +205,8 @@ class _Choice:
     def _in_trace(self, index: int, text: str, at: int, traces: InlineTraces) -> tuple[int, list[Event]]:
         tags = self.tags or _STARTS_OPEN
         closed = self.closing.search(text, at)
-        end = closed.start() if closed else max(at, len(text) - begun(text))
+        left = ends_begun(tags[0], text) if self.is_without_tag else begun(text)
+        end = closed.start() if closed else max(at, len(text) - left)
         found: list[Event] = [Reasoning(index, text[at:end], tags)] if end > at else []
         if closed is None:
             self.held = text[end:]

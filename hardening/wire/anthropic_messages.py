@@ -6,13 +6,12 @@ Sources: Anthropic API reference, messages and streaming messages; anthropic-sdk
 
 from __future__ import annotations
 
-import re
-
 import orjson
 
 from hardening.facts import Refusal, RefusalKind, Usage
 from hardening.wire.frame import Frame
 from hardening.wire.framing import Write
+from hardening.wire.names import speaks_of_reasoning
 from hardening.wire.questions import compile_questions
 from hardening.wire.roles import IN_ERRORS, Retelling, Role, compile_table
 from hardening.wire.switches import ASKS, NESTED, NESTED_SWITCHES, SWITCHES
@@ -25,7 +24,7 @@ _BLOCK = (
 _OBJECTS = ("content", "content[]", "message.content", "message.content[]", "content_block", "delta")
 # A new kind of block or delta may say anything under the keys of the answer.
 _OF_NO_KIND = Retelling(
-    re.compile(rb"^(?!.*(?:text|think|reason))", re.DOTALL).search, {Role.TEXT: Role.TEXT_UNKNOWN}
+    lambda kind: b"text" not in kind and not speaks_of_reasoning(kind), {Role.TEXT: Role.TEXT_UNKNOWN}
 )
 RESPONSE = compile_table(
     {

@@ -52,7 +52,7 @@ _OF_NO_KIND = Retelling(
         rb'^(?!"response\.(?:created|queued|in_progress|completed|incomplete|failed)"|.*(?:text|message|part|item|audio|refusal))',
         re.DOTALL,
     ).search,
-    {Role.TEXT: Role.TEXT_UNKNOWN, Role.TEXT_WHOLE: Role.TEXT_UNKNOWN},
+    {Role.TEXT: Role.TEXT_UNKNOWN, Role.TEXT_WHOLE: Role.TEXT_UNKNOWN, Role.TEXT_COPY: Role.TEXT_UNKNOWN},
 )
 _KINDS = (_OF_TRACE, _OF_CALL, _OF_NO_KIND)
 

@@ -26,11 +26,15 @@ TAGS: tuple[tuple[str, str], ...] = (
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("<|channel|>analysis<|message|>", "<|end|>"),
     ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+    ("<|think|>", "<|end|>"),
+    ("<|think|>", "<|content|>"),
+    ("<|think|>", "<|/think|>"),
+    ("<|thinking|>", "<|/thinking|>"),
     ("<|channel>", "<channel|>"),
     ("<|inner_prefix|>", "<|inner_suffix|>"),
     ('<details type="reasoning">', "</details>"),
 )
-_ORDINARY = frozenset({"<|end|>", "<|channel|>final<|message|>", "</details>"})
+_ORDINARY = frozenset({"<|end|>", "<|content|>", "<|channel|>final<|message|>", "</details>"})
 
 BARE = tuple(close for _, close in TAGS if close not in _ORDINARY)
 """The closing tags without those that are ordinary in their own format and say nothing when bare."""
@@ -40,9 +44,12 @@ _WORDS = ("think", "thinking", "thought", "reasoning")
 _DETAILS = '<details type="reasoning">'
 _GAP = r"\s{0,2}"
 _ATTRIBUTES = r"(?:\s{1,2}[\w:-]{1,24}=[^<>]{0,96})?"
+# gpt-oss says there to whom it speaks and in which language.
+_CHANNEL, _MESSAGE = "<|channel|>", "<|message|>"
 _loose_opening = re.compile(
     rf"<{_GAP}(?P<word>{'|'.join(_WORDS)}){_ATTRIBUTES}{_GAP}>"
-    rf"|<details\s[^<>]{{0,96}}?type=[\"']?reasoning\b[^<>]{{0,96}}>",
+    rf"|<details\s[^<>]{{0,96}}?type=[\"']?reasoning\b[^<>]{{0,96}}>"
+    r"|(?P<channel><\|channel\|>\s{0,2}analysis\b[^<>]{0,64}(?:<\|constrain\|>[^<>]{0,32})?<\|message\|>)",
     re.I,
 )
 _loose_closing = {word: rf"<{_GAP}/{_GAP}{word}{_GAP}>" for word in _WORDS}
@@ -92,12 +99,49 @@ _ends = {
 }
 
 
+# What opens a trace only where an answer begins: a tag that a gateway has escaped for HTML, and what is left of
+# gpt-oss' messages where a server leaves its special tokens out.
+_ESCAPED = tuple(f"&lt;{word}&gt;" for word in _WORDS)
+_LEFT_OVER = "analysis"
+_FIRST_WORDS = (
+    "We",
+    "The",
+    "User",
+    "I",
+    "It",
+    "Need",
+    "Okay",
+    "Ok",
+    "Let",
+    "So",
+    "This",
+    "They",
+    "You",
+    "Just",
+    "First",
+)
+_beginning = re.compile(
+    rf"\s*+(?:({'|'.join(_ESCAPED)})|{_LEFT_OVER}(?=(?:{'|'.join(_FIRST_WORDS)})\b.))", re.DOTALL
+)
+_BEGINNINGS = (*_ESCAPED, *(_LEFT_OVER + word for word in _FIRST_WORDS))
+_ENDS = {escaped: (escaped.replace("&lt;", "&lt;/"), escaped[4:-4].join(("</", ">"))) for escaped in _ESCAPED}
+_ENDS[_LEFT_OVER] = ("assistantfinal", f"{_CHANNEL}final{_MESSAGE}")
+_ends |= {opening: re.compile(_any_of(ends), re.I) for opening, ends in _ENDS.items()}
+
+
 def opening_of(mark: str) -> str | None:
     """The opening tag that a text found by MARK is, as the table spells it; None for a closing one."""
     loose = _loose_opening.fullmatch(mark)
     if loose is None:
         return _spelt.get(mark.lower())
+    if loose["channel"]:
+        return f"{_CHANNEL}analysis{_MESSAGE}"
     return f"<{loose['word'].lower()}>" if loose["word"] else _DETAILS
+
+
+def is_without_tag(opening: str) -> bool:
+    """Whether a trace was opened by the beginning of its answer."""
+    return opening in _ENDS
 
 
 def closing_of(opening: str) -> re.Pattern[str]:
@@ -107,7 +151,7 @@ def closing_of(opening: str) -> re.Pattern[str]:
 
 def begun(text: str) -> int:
     """How many characters at the end of a text may be the beginning of a tag."""
-    return max(_begun_literally(text[-_longest:].lower()), len(_loosely_begun(text)))
+    return max(_begun_literally(text[-_longest:].lower()), len(_loosely_begun(text)), _head_begun(text))
 
 
 def _begun_literally(tail: str) -> int:
@@ -117,11 +161,40 @@ def _begun_literally(tail: str) -> int:
     return 0
 
 
+def _head_begun(text: str) -> int:
+    """How many characters at the end of a text are the head of a message of gpt-oss."""
+    at = text.rfind(_CHANNEL, -_MOST)
+    return 0 if at < 0 or _MESSAGE in text[at:] else len(text) - at
+
+
 def _loosely_begun(text: str) -> str:
     """The end of a text that may be the beginning of a word in brackets."""
     at = text.rfind("<", -_MOST)
     found = _begun(text, at) if at >= 0 else None
     return found[0] if found else ""
+
+
+def opened_by(text: str) -> tuple[int, tuple[str, str]] | None:
+    """Where the trace begins that the beginning of an answer opens without a tag, and between what it stands."""
+    found = _beginning.match(text)
+    if found is None:
+        return None
+    opening = found[1] or _LEFT_OVER
+    return found.end(), (opening, _ENDS[opening][0])
+
+
+def may_open(text: str) -> bool:
+    """Whether a beginning of an answer, that is not blank, may become one that opens a trace without a tag."""
+    said = text.lstrip()
+    return any(one.startswith(said) for one in _BEGINNINGS)
+
+
+def ends_begun(opening: str, text: str) -> int:
+    """How many characters at the end of a text may begin what closes a trace that was opened without a tag."""
+    return max(
+        (size for end in _ENDS[opening] for size in range(1, len(end)) if text.endswith(end[:size])),
+        default=0,
+    )
 
 
 def begins(text: str) -> bool:

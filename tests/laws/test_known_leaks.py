@@ -91,6 +91,11 @@ LOOSE = {
     "a tag with blanks": ("< think >", "</ think >"),
     "a tag with attributes": ('<think redacted="false">', "</think>"),
     "details of a trace": ('<details type="reasoning" done="true" duration="9">', "</details>"),
+    "a thought to a tool": ("<|start|>assistant<|channel|>analysis to=python code<|message|>", "<|end|>"),
+    "a thought in JSON": ("<|channel|>analysis <|constrain|>json<|message|>", "<|channel|>final<|message|>"),
+    "a tag of Solar": ("<|think|>", "<|end|><|begin|>assistant<|content|>"),
+    "a tag escaped for HTML": ("&lt;think&gt;", "&lt;/think&gt;"),
+    "a thought whose tags were left out": ("analysisWe look: ", "assistantfinal"),
 }
 SAID_IN_ERRORS = {
     "tags": f"Failed to parse: <think>{TRACE}</think>{{",
@@ -219,6 +224,7 @@ LABELLED: dict[str, tuple[str, bytes, bytes]] = {
     "a message that is a string": (CHAT, JSON, json.dumps({"choices": [{"index": 0, "message": TAGGED}]}).encode()),
     "pieces that are strings": (CHAT, SSE, b"".join(b"data: " + json.dumps({"choices": [{"index": 0, "delta": word}]}).encode() + b"\n\n" for word in in_words(TAGGED))),
     "a comment between tags": (CHAT, SSE, f": {TAGGED}\n\n".encode() + stream({"content": ANSWER})),
+    **{f"a block of {kind}": ("/v1/messages", JSON, json.dumps({"type": "message", "role": "assistant", "content": [{"type": kind, "text": TRACE}, {"type": "text", "text": ANSWER}]}).encode()) for kind in ("thought", "scratchpad", "analysis")},
     "another name": (CHAT, JSON, chat({"scratch_pad": TRACE, "self_talk": TRACE})),
 }  # fmt: skip
 
@@ -233,6 +239,14 @@ def test_no_name_and_no_string_in_a_strange_place_tells_a_trace(name: str, polic
     assert (left.status, find_leaks(left.body, TRACE)) == (200, [])
     if kind is JSON:
         json.loads(left.body)
+
+
+@pytest.mark.parametrize("kind", ["plan", "compaction", "memory"])
+def test_an_item_of_a_kind_that_nobody_knows_says_nothing_as_the_answer(kind: str) -> None:
+    """Catches text of a new kind of item under a key of the answer, which a policy that hides unknown text let leave."""
+    upstream = json.dumps(response([{"type": kind, "id": "x", "text": TRACE}, message_item()])).encode()
+    left = run(ask(harden(replies([upstream], kind=JSON), "strict"), b'{"model":"m"}', path=RESPONSES))
+    assert (find_leaks(left.body, TRACE), ANSWER.encode() in left.body) == ([], True)
 
 
 def test_a_long_key_of_an_apps_own_stays() -> None:

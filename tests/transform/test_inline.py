@@ -29,6 +29,8 @@ LOOSE = [
     ("<thought\nlang=en>", "</thought\n>"),
     ('<details type="reasoning" done="true" duration="3">', "</details>"),
     ("<details open id='a' type='reasoning'>", "</details>"),
+    ("<|channel|>analysis to=python code<|message|>", "<|end|>"),
+    ("<|channel|> analysis <|constrain|>json<|message|>", "<|channel|>final<|message|>"),
 ]
 """Tags with blanks and attributes in them."""
 
@@ -60,6 +62,52 @@ def test_brackets_of_others_are_honest_text(text: str) -> None:
     for pieces in ([text], list(text)):
         visible, hidden, traces = split(pieces)
         assert (visible, hidden, traces.alarms) == (text, "", set())
+
+
+BEGINNINGS = [
+    ("&lt;think&gt;", "&lt;/think&gt;"),
+    ("\n &lt;reasoning&gt;", "</reasoning>"),
+    ("analysis", "assistantfinal"),
+    ("analysis", "<|channel|>final<|message|>"),
+]
+"""What opens a trace only where an answer begins."""
+
+
+@pytest.mark.parametrize(("opening", "closing"), BEGINNINGS)
+@given(cuts=st.lists(st.integers(0, 60), max_size=8))
+def test_what_opens_a_trace_at_the_beginning_alone(opening: str, closing: str, cuts: list[int]) -> None:
+    secret = "We see &lt; and <b> a secret"
+    text = f"{opening}{secret}{closing} answer &lt;think&gt; analysisWe a<b"
+    borders = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    for whole in (False, True):
+        pieces = [text] if whole else [text[a:b] for a, b in itertools.pairwise(borders)]
+        visible, hidden, traces = split(pieces, whole=whole)
+        assert (visible.lstrip(), hidden) == ("answer &lt;think&gt; analysisWe a<b", secret)
+        assert traces.alarms == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "analysis",
+        "analysis of it: We",
+        "analysisResult = 3",
+        "analysisWe",
+        "analysisWell, We",
+        "an answer",
+        " \n a &lt;think&gt; b",
+        "&lt;b&gt; c",
+        "&lt;thin",
+        "&",
+        "Analysis: We",
+        "",
+    ],
+)
+def test_an_honest_beginning_stays(text: str) -> None:
+    for pieces in ([text], list(text)):
+        for whole in (False, True):
+            visible, hidden, traces = split(["".join(pieces)] if whole else pieces, whole=whole)
+            assert (visible, hidden, traces.alarms) == (text, "", set())
 
 
 def test_text_is_held_back_only_as_long_as_a_tag_may_be() -> None:

@@ -94,7 +94,7 @@ def test_a_value_that_cannot_be_read_is_a_wire_error() -> None:
 
 @pytest.mark.parametrize("tag", [tag for pair in TAGS for tag in pair])
 def test_every_tag_and_its_pieces_cut_a_trace(tag: str) -> None:
-    ordinary = tag in ("<|end|>", "<|channel|>final<|message|>", "</details>")
+    ordinary = tag in ("<|end|>", "<|content|>", "<|channel|>final<|message|>", "</details>")
     assert cuts_tag(f"a {tag.upper()}") is not ordinary or "<|channel|>" in tag
     if not ordinary:
         assert cuts_tag(tag[:-1])
