@@ -162,6 +162,28 @@ def test_of_two_answers_only_that_which_goes_on_has_not_ended() -> None:
     assert [one["finish_reason"] for one in told if one["index"] == 1] == [None, "length", "stop"]
 
 
+def messages(text: str, *, cumulative: bool) -> list[bytes]:
+    """A stream whose pieces, or all that was said so far, stand where whole messages do."""
+    pieces = [f"{word} " for word in text.split(" ")]
+    told = ["".join(pieces[: end + 1]) for end in range(len(pieces))] if cumulative else pieces
+    return [
+        b"data: " + json.dumps({"choices": [{"index": 0, "message": {"content": one}}]}).encode() + b"\n\n"
+        for one in told
+    ]
+
+
+@pytest.mark.parametrize("cumulative", [False, True])
+@pytest.mark.parametrize("before", ["", "Hi "])
+def test_pieces_in_the_place_of_messages_are_read_on(before: str, cumulative: bool) -> None:
+    """Catches a trace whose first piece alone has a tag, where each is taken for a copy of all that was said."""
+    frames = messages(f"{before}<think> {TRACE} </think> {ANSWER}", cumulative=cumulative)
+    out, _ = run([*frames, DONE], decision=HIDDEN)
+    contents = [frame["choices"][0]["message"]["content"] for frame in deltas(out)]  # type: ignore[index]
+    assert find_leaks(out, TRACE) == []
+    assert not any(word in "".join(contents) for word in ("gives", "check", "away"))
+    assert " ".join((contents[-1] if cumulative else "".join(contents)).split()) == before + ANSWER
+
+
 def test_what_follows_a_frame_that_waits_is_seen_whatever_its_shape() -> None:
     """Catches an answer that goes on in a shape that was known before, and overtakes the frame."""
     words_said = words(ANSWER)

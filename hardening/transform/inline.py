@@ -121,6 +121,15 @@ class InlineTraces(Step):
     def _once_more(self, copy: TextCopy) -> Iterator[Event]:
         """All of a text as its pieces left: apart from its traces, each of which is told by its number."""
         first = self._choices.get(copy.index)
+        if (
+            first is not None
+            and first.tags is not None
+            and not MARK.search(copy.text.partition(first.tags[1])[0])
+        ):
+            # Some servers call each piece the message: in the midst of a trace it is no copy of what was said before.
+            yield from first.feed(Text(copy.index, copy.text), self)
+            self._note(copy.index, first)
+            return
         choice = _Choice(_STARTS_OPEN if self._starts_open else None, whole=first is None or first.whole)
         text = Text(copy.index, copy.text)
         number, told = 0, False
@@ -133,6 +142,9 @@ class InlineTraces(Step):
             number, told = number + told, False
             if isinstance(event, Text):
                 yield copy if event.text == copy.text else TextCopy(copy.index, event.text, whole=True)
+        if first is not None and MARK.search(copy.text):
+            first.tags = choice.tags
+            self._note(copy.index, first)
 
     def flush(self) -> Iterator[Event]:
         """Text held back because it could have become a tag."""
