@@ -31,6 +31,7 @@ from hardening.transform.drift import Drift
 from hardening.transform.restored import Restored
 from hardening.transform.shorts import Shorts
 from hardening.transform.tally import Tally
+from hardening.wire.blocks import TraceBlocks
 from hardening.wire.codec import Stream
 from hardening.wire.frame import Frame
 from hardening.wire.roles import LENGTHS, SEALS, Role
@@ -57,6 +58,7 @@ class Rewriter:
 
     __slots__ = (
         "_begun",
+        "_blocks",
         "_chain",
         "_drift",
         "_heard",
@@ -95,6 +97,7 @@ class Rewriter:
         self._tally = tally
         self._templates: dict[tuple[int, type[Event]], dict[bytes, Frame]] = {}
         self._begun: set[int] = set()
+        self._blocks = TraceBlocks()
         self._heard: set[tuple[int, type[Event]]] = set()
         self._shorts = Shorts()
         self.numbers = Numbers()
@@ -147,6 +150,7 @@ class Rewriter:
     def _left(self, frame: Frame, *, whole: bool, goes_on: Collection[int] = ()) -> bytes:
         """What leaves for a frame whose turn it is; what it says of the end of those that go on is none."""
         self._chain.start_frame()
+        self._blocks.begin(frame)
         edits: dict[Site, bytes] = {}
         before: list[bytes] = []
         final = frame.is_final
@@ -198,6 +202,7 @@ class Rewriter:
             if isinstance(came, Finish) and came.index in goes_on:
                 edits[site] = frame.written(site, "")
                 continue
+            came = self._blocks.read(came)
             event = self._once_more(came, heard, whole=whole)
             if event is came and not self._is_counted(came):
                 self._tally.feed(came)
@@ -219,6 +224,7 @@ class Rewriter:
             if isinstance(event, ReasoningEnd):
                 self._let_go(event.index)
         self._heard |= heard
+        self._blocks.end(frame)
         return worth
 
     def _once_more(self, event: Event, heard: set[tuple[int, type[Event]]], *, whole: bool) -> Event:

@@ -22,6 +22,11 @@ from tests.exchanges import (
     USAGE,
     chunk,
     deltas,
+    event,
+    message_item,
+    numbered,
+    reasoning_item,
+    response,
     run,
     said,
     words,
@@ -198,3 +203,47 @@ def test_what_follows_a_frame_that_waits_is_seen_whatever_its_shape() -> None:
     assert said(out, "content") == ANSWER
     assert b"stop" not in out
     assert out.index(SUMMARY.encode()) < out.index(words_said[3].encode())
+
+
+def block(index: int, kind: str, deltas: list[dict[str, object]]) -> list[bytes]:
+    return [
+        event("content_block_start", index=index, content_block={"type": kind}),
+        *(event("content_block_delta", index=index, delta=delta) for delta in deltas),
+        event("content_block_stop", index=index),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["thinking", "redacted_thinking", "reasoning"])
+@pytest.mark.parametrize("delta", ["text_delta.text", "input_json_delta.partial_json"])
+def test_what_comes_in_a_block_that_began_as_a_trace_is_one(kind: str, delta: str) -> None:
+    """Catches a server that names the pieces of a trace as it names those of an answer."""
+    named, _, field = delta.partition(".")
+    frames = [
+        event("message_start", message={"id": "m", "type": "message", "role": "assistant", "content": []}),
+        *block(0, kind, [{"type": named, field: word} for word in words(TRACE)]),
+        *block(0, "text", [{"type": "text_delta", "text": word} for word in words(ANSWER)]),
+        event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 40}),
+        event("message_stop"),
+    ]
+    out, _ = run(frames, "anthropic_messages", HIDDEN)
+    told = "".join(frame["delta"].get("text", "") for frame in deltas(out) if "delta" in frame)  # type: ignore[attr-defined]
+    assert (told, find_leaks(out, TRACE)) == (ANSWER, [])
+    assert out.count(b"content_block_delta\n") <= len(words(ANSWER)) + 1
+
+
+@pytest.mark.parametrize("kind", ["output_text", "function_call_arguments"])
+def test_what_comes_for_an_item_that_began_as_a_trace_is_one(kind: str) -> None:
+    whole = {"arguments": TRACE} if "call" in kind else {"text": TRACE}
+    frames = [
+        ("created", {"response": response([])}),
+        ("output_item.added", {"output_index": 0, "item": reasoning_item()}),
+        *((f"{kind}.delta", {"output_index": 0, "delta": word}) for word in words(TRACE)),
+        (f"{kind}.done", {"output_index": 0, **whole}),
+        ("output_item.done", {"output_index": 0, "item": reasoning_item()}),
+        ("output_item.added", {"output_index": 0, "item": message_item("")}),
+        *(("output_text.delta", {"output_index": 0, "delta": word}) for word in words(ANSWER)),
+        ("completed", {"response": response([message_item()])}),
+    ]
+    out, _ = run(numbered(frames), "openai_responses", HIDDEN)
+    told = [frame.get("delta", "") for frame in deltas(out)]
+    assert ("".join(map(str, told)), find_leaks(out, TRACE)) == (ANSWER, [])

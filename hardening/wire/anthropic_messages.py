@@ -59,6 +59,7 @@ RESPONSE = compile_table(
     retold=dict.fromkeys(_OBJECTS, (_OF_NO_KIND,)),
     ends=("content_block_stop",),
     deltas=("content_block_delta",),
+    blocks=("content_block_start", "content_block_stop"),
 )
 
 REQUEST = compile_questions(

@@ -188,6 +188,21 @@ class Frame:
         return self.value(self._kinds[0]) if self._kinds else b""
 
     @property
+    def begins(self) -> int | None:
+        """The index of the block or item that the frame begins; None where it begins none."""
+        return self._of_block(0)
+
+    @property
+    def ends(self) -> int | None:
+        """The index of the block or item that the frame ends; None where it ends none."""
+        return self._of_block(1)
+
+    def _of_block(self, which: int) -> int | None:
+        blocks = self._table.blocks
+        named = bool(blocks) and self.kind == blocks[which]
+        return self._kinds[0].owner.index if named else None
+
+    @property
     def is_final(self) -> bool:
         """Whether the frame ends its stream and holds all that was said in it."""
         return any(self.value(site) in self._table.finals for site in self._kinds)

@@ -117,6 +117,7 @@ RESPONSE = compile_table(
         *(f"response.{part}.{end}" for part in ("reasoning_part", "reasoning_summary_part") for end in ("added", "done")),
     ),
     finals=("response.completed", "response.incomplete", "response.failed"),
+    blocks=("response.output_item.added", "response.output_item.done"),
 )  # fmt: skip
 
 REQUEST = compile_questions(

@@ -178,7 +178,8 @@ class Table:
     """What stands where in the frames of a format, and what their own names for themselves mean.
 
     Of the values, as JSON, of Role.KIND those in `ends` say that a trace is over, those in `deltas` that
-    the frame carries a payload and nothing else: without it the frame may go. Those in `finals` say that
+    the frame carries a payload and nothing else: without it the frame may go. The two in `blocks` begin and end a block or an
+    item of the answer. Those in `finals` say that
     the stream is over, and that the frame holds all that it said. `embeds` says that an answer holds vectors,
     and lists of numbers nowhere else, `scores` that it holds scores.
     """
@@ -189,6 +190,7 @@ class Table:
     finals: frozenset[bytes] = frozenset()
     embeds: bool = False
     scores: bool = False
+    blocks: tuple[bytes, ...] = ()
 
 
 def compile_table(
@@ -201,6 +203,7 @@ def compile_table(
     ends: tuple[str, ...] = (),
     deltas: tuple[str, ...] = (),
     finals: tuple[str, ...] = (),
+    blocks: tuple[str, str] | None = None,
     embeds: bool = False,
     scores: bool = False,
 ) -> Table:
@@ -220,7 +223,8 @@ def compile_table(
     ended, carried, last = (
         frozenset(f'"{kind}"'.encode() for kind in kinds) for kinds in (ends, deltas, finals)
     )
-    return Table(root, ended, carried, last, embeds, scores)
+    begin_and_end = tuple(f'"{kind}"'.encode() for kind in blocks or ())
+    return Table(root, ended, carried, last, embeds, scores, begin_and_end)
 
 
 def _enveloped(tree: Node, keys: tuple[str, ...]) -> Node:
