@@ -123,7 +123,7 @@ _FIRST_WORDS = (
 _beginning = re.compile(
     rf"\s*+(?:({'|'.join(_ESCAPED)})|{_LEFT_OVER}(?=(?:{'|'.join(_FIRST_WORDS)})\b.))", re.DOTALL
 )
-_BEGINNINGS = (*_ESCAPED, *(_LEFT_OVER + word for word in _FIRST_WORDS))
+_GLUED = tuple(_LEFT_OVER + word for word in _FIRST_WORDS)
 _ENDS = {escaped: (escaped.replace("&lt;", "&lt;/"), escaped[4:-4].join(("</", ">"))) for escaped in _ESCAPED}
 _ENDS[_LEFT_OVER] = ("assistantfinal", f"{_CHANNEL}final{_MESSAGE}")
 _ends |= {opening: re.compile(_any_of(ends), re.I) for opening, ends in _ENDS.items()}
@@ -186,7 +186,8 @@ def opened_by(text: str) -> tuple[int, tuple[str, str]] | None:
 def may_open(text: str) -> bool:
     """Whether a beginning of an answer, that is not blank, may become one that opens a trace without a tag."""
     said = text.lstrip()
-    return any(one.startswith(said) for one in _BEGINNINGS)
+    # The word is one token, and many answers begin with the first letter of it.
+    return any(one.startswith(said) for one in (_GLUED if said.startswith(_LEFT_OVER) else _ESCAPED))
 
 
 def ends_begun(opening: str, text: str) -> int:

@@ -78,7 +78,8 @@ BEGINNINGS = [
 def test_what_opens_a_trace_at_the_beginning_alone(opening: str, closing: str, cuts: list[int]) -> None:
     secret = "We see &lt; and <b> a secret"
     text = f"{opening}{secret}{closing} answer &lt;think&gt; analysisWe a<b"
-    borders = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    token = len(opening) if opening == "analysis" else 0
+    borders = [0, *sorted(max(token, min(cut, len(text))) for cut in cuts), len(text)]
     for whole in (False, True):
         pieces = [text] if whole else [text[a:b] for a, b in itertools.pairwise(borders)]
         visible, hidden, traces = split(pieces, whole=whole)
