@@ -117,6 +117,22 @@ def test_labels_are_read_without_their_marks(tmp_path):
     )
 
 
+@pytest.mark.parametrize("mark", ['["{}"]', "[{}]", "[2. {}]", '["4. {}"]'])
+@pytest.mark.parametrize("end", ['["end-section"]', "[end-section]", ""])
+def test_labels_are_read_however_they_are_written(tmp_path, mark, end):
+    """One in eight is written otherwise: they were left out, and with some all of their trace."""
+    told = [("initializing", "I need [it]. "), ("deduction", 'It is ["so"].'), ("backtracking", " Wait, no.")]
+    whole = "\n".join(f"{mark.format(label)}{text}{end}" for label, text in told)
+    row = {"annotated_response": whole, "response": "<think>t</think>a"}
+    (tmp_path / "traces-own.jsonl").write_text(json.dumps(row), "utf-8")
+    (trace,) = annotated(tmp_path)["own"]
+    assert trace.sections == (
+        ("plan", "I need [it]."),
+        ("derivation", 'It is ["so"].'),
+        ("self_talk", "Wait, no."),
+    )
+
+
 def test_without_data_every_claim_misses_and_says_why():
     report = reasoning.attack(options(None), [part for part in reasoning.PARTS if part.name != "distilled"])
     assert not report.holds

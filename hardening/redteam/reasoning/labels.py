@@ -9,7 +9,6 @@ from pathlib import Path
 
 from hardening.transform.tagger import Part
 
-_SECTION = re.compile(r'\["([a-z-]+)"\](.*?)(?=\["[a-z-]+"\]|\Z)', re.S)
 _PARTS: dict[str, Part] = {
     "initializing": "plan",
     "deduction": "derivation",
@@ -18,6 +17,9 @@ _PARTS: dict[str, Part] = {
     "uncertainty-estimation": "self_talk",
     "backtracking": "self_talk",
 }
+# The labels were written as ["label"], [label], [2. label] and ["2. label"].
+_LABEL = rf'\["?(?:\d+\. )?({"|".join(_PARTS)}|end-section)"?\]'
+_SECTION = re.compile(rf"{_LABEL}(.*?)(?={_LABEL}|\Z)", re.S)
 _FILES = "traces-*.jsonl"
 
 
@@ -48,7 +50,7 @@ def _read(path: Path) -> list[Annotated]:
             row = json.loads(line)
             sections = tuple(
                 (_PARTS[label], text.strip())
-                for label, text in _SECTION.findall(row["annotated_response"])
+                for label, text, _ in _SECTION.findall(row["annotated_response"])
                 if label in _PARTS and text.strip()
             )
             trace, _, answer = row["response"].removeprefix("<think>").partition("</think>")
