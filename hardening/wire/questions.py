@@ -120,7 +120,8 @@ class Questions(Walk):
 
     def __init__(self, raw: bytes, table: Node, *, format: str) -> None:
         self.pinned: list[tuple[Pin, int, int]] = []
-        super().__init__(raw, 0, table, format=format)
+        # No string is noted, so that none is looked into.
+        super().__init__(raw, 0, table, format=format, least=len(raw))
 
     def _scalar(self, node: Node, name: bytes, at: int, end: int, owner: Owner) -> None:
         name = _folded(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 
 from hardening.wire.mark import is_sealed
@@ -12,7 +11,7 @@ from hardening.wire.scan import read_json
 from hardening.wire.sites import Site
 
 # What blocks that hold a trace call themselves.
-_names_a_trace = re.compile(rb'"(?:thinking|reasoning|reasoning\.text|thought)"').search
+_NAMES = (b'"thinking"', b'"reasoning"', b'"reasoning.text"', b'"thought"')
 _OF_REASONING = frozenset(
     {
         "thinking",
@@ -26,14 +25,19 @@ _OF_REASONING = frozenset(
 _SEALING = ("signature", "encrypted_content", "data", "thoughtSignature", "thought_signature")
 _SUMMARY = compile_questions({"summary": Role.PARTS})
 
-_speaks_of_traces = re.compile(rb"thinking|reasoning|thought").search
+_WORDS = (b"thinking", b"reasoning", b"thought")
 
 Spans = list[tuple[int, int, bytes]]
 
 
 def may_resend(body: bytes, *, sealed_only: bool = False) -> bool:
     """Whether reasoning that has to go may stand in the body, told without reading it."""
-    return (_speaks_of_traces if sealed_only else _names_a_trace)(body) is not None
+    return _holds(body, _WORDS if sealed_only else _NAMES)
+
+
+def _holds(text: bytes, words: tuple[bytes, ...]) -> bool:
+    """Whether one of the words stands in a text: each is looked for by itself, many times faster than all by a pattern."""
+    return any(word in text for word in words)
 
 
 def without_resent(text: bytes, sites: list[Site], *, sealed_only: bool = False) -> Spans:
@@ -92,7 +96,7 @@ def _emptied(block: bytes, sealed_only: bool) -> Spans | None:
     the text stands in `summary` alone, the item may be a reference to one that the server keeps: then only the
     text goes.
     """
-    if _speaks_of_traces(block) is None:
+    if not _holds(block, _WORDS):
         return []
     value = read_json(block, format="request")
     if not isinstance(value, dict):

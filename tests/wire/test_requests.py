@@ -12,7 +12,7 @@ from hardening.facts import RequestFacts
 from hardening.wire.asked import read_request
 from hardening.wire.codec import CODECS
 from hardening.wire.packings import packing_of
-from hardening.wire.questions import compile_questions
+from hardening.wire.questions import Questions, compile_questions
 from hardening.wire.requests import Edits, edit_request
 from hardening.wire.roles import Role
 from hardening.wire.switches import NESTED as PLACES
@@ -260,3 +260,12 @@ def test_alternatives_are_asked_for_where_the_rows_are() -> None:
 def test_a_packing_is_read_where_gateways_take_it_from() -> None:
     body = b'{"input":"a","extra_body":{"embed_dtype":"float16"}}'
     assert CODECS["openai_embeddings"].read_request(body, door="d").packing == "other"
+
+
+def test_no_string_of_a_request_is_noted_to_be_looked_into() -> None:
+    """Catches a search for traces in what a caller says himself: of 10 MB it took 70 ms in each walk."""
+    body = json.dumps({"messages": [{"role": "user", "content": "<think>x" * 9}], "user": "</think>" * 9})
+    for format in ("openai_chat", "openai_responses", "anthropic_messages", "gemini_generate"):
+        found = Questions(body.encode(), CODECS[format].request, format=format)
+        assert found.unknown == []
+        assert all(site.role is not Role.TRACE for site in found.sites)
