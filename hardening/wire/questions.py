@@ -5,7 +5,9 @@ Servers in Go take a key in any case, and two letters of Unicode for those that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -21,6 +23,10 @@ _ASKED = frozenset(
     {Role.ASK_CHOICES, Role.ASK_PROMPTS, Role.ASK_TOKENS, Role.ASK_LOGPROBS, Role.ASK_TOP, Role.ASK_COUNT}
     | {Role.ASK_ROWS, Role.ASK_INCLUDE, Role.ASK_PACKING}
 )
+_FOLDED = {"k": "(?:k|\u212a)", "s": "(?:s|\u017f)"}  # letters that others are folded to
+# It tells where a value ends, many times faster than a pattern does; what is in it is not asked.
+_scan = json.JSONDecoder(strict=False).raw_decode
+_escaped = re.compile(rb"\\u").search
 _NUMBERS = frozenset({Role.ASK_TOKENS, Role.ASK_TOP})  # settings that are put in where a body names none
 
 
@@ -42,22 +48,37 @@ def compile_questions(
     named = _named(roles)
     own = {path.lower(): role for path, role in roles.items()}
     asked = {path.lower(): role for path, role in asks.items()}
-    root = grow({**asked, **own})
-    _pin(root, pins)
     inner = {path: role for path, role in own.items() if role in _ASKED and "." not in path}
-    nest, within = grow({**asked, **inner}), grow({**asked, **inner})
-    for one in (nest, within):
-        one.role = Role.ASK_NESTED
-        _pin(one, {**pins, **nested_pins}, before=".")
-    for key in nested:
-        _graft(nest, key, within)  # what one gateway unpacks, the next one does
-    lean = grow({**asked, **{path: role for path, role in own.items() if role not in _RESENT}})
-    for tree in (root, lean):
+    apart = {path: role for path, role in own.items() if role not in _RESENT}
+
+    def tree(own: Mapping[str, Role], pins: Mapping[str, Pin]) -> Node:
+        grown, nest, within = (grow({**asked, **one}) for one in (own, inner, inner))
+        _pin(grown, pins)
+        for one in (nest, within):
+            one.role = Role.ASK_NESTED
+            _pin(one, {**pins, **nested_pins}, before=".")
         for key in nested:
-            _graft(tree, key, nest)
-    root.named, root.streams, root.lean = named, streams, lean
+            _graft(nest, key, within)  # what one gateway unpacks, the next one does
+        for key in nested:
+            _graft(grown, key, nest)
+        return grown
+
+    root = tree(own, pins)
+    root.named, root.streams = named, streams
+    root.lean = tree(apart, _NO_PINS)
+    root.pinned = tree(apart, pins)
+    root.pinned.lean = tree(apart, {path: pin for path, pin in pins.items() if "[]" not in path})
+    root.pinned.listed = _keys([path for path in pins if "[]" in path])
     _watch(root)
     return root
+
+
+def _keys(patterns: list[str]) -> Callable[[bytes], object]:
+    """Finds in a text whether the last key of one of these paths may stand there, however it is spelt."""
+    names = {path.rpartition(".")[2].lower() for pattern in patterns for path, _ in nodes(Node(), pattern)}
+    spelt = "|".join("".join(_FOLDED.get(char, re.escape(char)) for char in name) for name in sorted(names))
+    stands = re.compile(rf'"(?:{spelt})"'.encode()).search
+    return lambda text: bool(names) and (stands(text.lower()) or _escaped(text)) is not None
 
 
 def _pin(tree: Node, pins: Mapping[str, Pin], before: str = "") -> None:
@@ -101,7 +122,10 @@ def switches(text: bytes, table: Node, touches: Touch, *, format: str) -> tuple[
     found: list[Switch] = []
     halves: list[Switch] = []
     is_quiet = False
-    for pin, start, end in Questions(text, table, format=format).pinned:
+    pinned = table.pinned
+    # Most requests have switches in no list: then a long one, as of messages, is passed over.
+    tree = pinned if pinned.listed(text) else pinned.lean
+    for pin, start, end in Questions(text, tree, format=format).pinned:
         raw = text[start:end]
         if pin.touches & touches and not pin.harmless(value := read_json(raw, format=format)):
             if pin.half is Half.QUIET:
@@ -116,12 +140,12 @@ def switches(text: bytes, table: Node, touches: Touch, *, format: str) -> tuple[
 class Questions(Walk):
     """A walk over a request: what its table governs, and where its switches stand."""
 
-    __slots__ = ("pinned",)
+    __slots__ = ("_text", "pinned")
 
     def __init__(self, raw: bytes, table: Node, *, format: str) -> None:
         self.pinned: list[tuple[Pin, int, int]] = []
-        # No string is noted, so that none is looked into.
-        super().__init__(raw, 0, table, format=format, least=len(raw))
+        self._text: str | None = None
+        super().__init__(raw, 0, table, format=format)
 
     def _scalar(self, node: Node, name: bytes, at: int, end: int, owner: Owner) -> None:
         name = _folded(name)
@@ -137,6 +161,20 @@ class Questions(Walk):
                 self.pinned[position] = (replace(pin, name=name.decode() + pin.name), start, stop)
         self._note(node.keys.get(name), at, end)
         return end
+
+    def _end(self, at: int, *, unknown: bool) -> int:
+        """Where a value ends: its strings are the caller's own, so nothing in it is looked at."""
+        if self._raw[at : at + 1] in (b"{", b"["):
+            if self._text is None:
+                self._text = self._raw.decode("latin-1")  # as many characters as bytes
+            try:
+                return _scan(self._text, at)[1]
+            except (ValueError, RecursionError):
+                pass  # what that parser does not read, or not so deep, is followed by its brackets
+        return super()._end(at, unknown=False)
+
+    def _tagged(self, since: int) -> None:
+        """Nothing: what a caller says is no trace of ours."""
 
     def _told_inside(self, at: int, end: int, owner: Owner, *, of: Role | None) -> None:
         """Nothing: what a caller says under names that no table knows is his own."""

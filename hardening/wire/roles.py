@@ -132,10 +132,12 @@ class Node:
         "items",
         "keys",
         "lean",
+        "listed",
         "named",
         "names",
         "owner",
         "pin",
+        "pinned",
         "retold",
         "role",
         "streams",
@@ -154,6 +156,8 @@ class Node:
         self.switches: frozenset[bytes] = frozenset()  # keys that say whether this object is reasoning
         self.streams = False  # of a request that does not say
         self.lean = self  # a request's questions without switches and what comes back in its messages
+        self.pinned = self  # the same with its switches; its own `lean` is that without those in lists
+        self.listed: Callable[[bytes], object] = bool  # whether one of these may stand in a text
         self.named: Mapping[Role, tuple[tuple[str, ...], ...]] = MappingProxyType({})
         self.pin: Pin | None = None  # of a request: what becomes of a switch
         self.watched = False  # whether a switch stands here or in the objects below

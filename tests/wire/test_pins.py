@@ -203,3 +203,34 @@ def test_the_page_has_every_switch_with_what_it_touches_and_what_is_written() ->
     for name in halves:
         told_by = name.removeprefix("generationConfig.").removeprefix("generation_config.")
         assert name[0] == "." or f"`{told_by}`" in PAGE, name
+
+
+@pytest.mark.parametrize("key", ["prefix", "PREFIX", "Partial", "pre\\u0066ix"])
+def test_a_switch_in_a_message_is_found_however_it_is_spelt(key: str) -> None:
+    """Catches a look for such keys that passes over messages in which one stands."""
+    begun = f'[{{"role": "assistant", "{key}": true}}, {{"role": "user", "content": "a prefix"}}]'
+    for body in (f'{{"messages": {begun}}}', f'{{"extra_body": {{"messages": {begun}}}}}'):
+        names = [one.pin.name.rpartition(".")[2] for one in CHAT.switches(body.encode(), ALL)]
+        assert names in (["prefix"], ["partial"])
+
+
+@given(JSON)
+def test_a_switch_is_found_behind_whatever_stands_before_it(value: object) -> None:
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+        body = f'{{"messages":[{text}],"x":{text},"echo":true,"metadata":{text}}}'.encode("utf-8", "replace")
+        (found,) = [one for one in CHAT.switches(body, ALL) if one.pin.name == "echo"]
+        assert body[found.start - 7 : found.end] == b'"echo":true'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"[" * 20_000 + b"]" * 20_000,
+        b'["' + b"\x00\xff" * 9 + b'"]',
+        b"[%s]" % (b"1" * 9_000),
+        b"[NaN, 1e999]",
+    ],
+)
+def test_a_value_that_one_parser_does_not_read_hides_no_switch_behind_it(value: bytes) -> None:
+    (found,) = CHAT.switches(b'{"x":%s,"echo":true}' % value, ALL)
+    assert found.pin.name == "echo"
