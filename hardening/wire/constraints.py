@@ -17,6 +17,9 @@ _TRIGGERED = frozenset({"type", "structures", "triggers"})  # members of tags be
 _REGEXES = frozenset({"regex", "guided_regex"})
 _LANGUAGES = frozenset({"grammar", "ebnf", "lark", "guided_grammar", "structural_tag"})
 _TAGS = "structural_tag"
+_KINDS = (_TAGS, "regex")  # objects of these types hold one
+_GRAMMARS = _REGEXES | _LANGUAGES
+_HOLDERS = (dict, list)
 _SCHEMAS = frozenset({"json", "schema", "json_schema", "guided_json"})  # which some servers read as text
 _one_rule = re.compile(r"\s*(\w+)\s*(?:::=|:)(.*)", re.DOTALL).fullmatch
 _counts = re.compile(r"(\)?)\{(\d*)(,?)(\d*)\}").findall
@@ -27,7 +30,20 @@ _PATTERN, _NAMES = "pattern", "patternProperties"
 
 def bars_tags(value: Mapping[str, object]) -> bool:
     """Whether a grammar that is no JSON, and that a tag may not pass, stands in an object."""
-    return any(_bars(key, one, beside) or beside is None for key, one, beside in _members(value))
+    waiting: list[tuple[object, int]] = [(value, 0)]
+    while waiting:
+        one, depth = waiting.pop()
+        if depth == _DEEPEST and one:
+            return True  # what stands in it is too deep to be followed
+        if isinstance(one, dict):
+            # Tools have hundreds of schemas, and none of them says any of this.
+            named = one.get("type") in _KINDS or not _GRAMMARS.isdisjoint(one)
+            if named and any(_bars(key, each, one) for key, each in one.items()):
+                return True
+            waiting += [(each, depth + 1) for each in one.values() if type(each) in _HOLDERS]
+        elif isinstance(one, list):
+            waiting += [(each, depth + 1) for each in one if type(each) in _HOLDERS]
+    return False
 
 
 def with_room(value: Mapping[str, object]) -> Mapping[str, object] | None:
