@@ -96,7 +96,7 @@ def _emptied(block: bytes, sealed_only: bool) -> Spans | None:
     the text stands in `summary` alone, the item may be a reference to one that the server keeps: then only the
     text goes.
     """
-    if not _holds(block, _WORDS):
+    if not may_resend(block, sealed_only=sealed_only):
         return []
     value = read_json(block, format="request")
     if not isinstance(value, dict):
