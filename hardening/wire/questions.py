@@ -145,7 +145,7 @@ class Questions(Walk):
     def __init__(self, raw: bytes, table: Node, *, format: str) -> None:
         self.pinned: list[tuple[Pin, int, int]] = []
         self._text: str | None = None
-        super().__init__(raw, 0, table, format=format)
+        super().__init__(raw, 0, table, format=format, least=len(raw))  # no string is noted
 
     def _scalar(self, node: Node, name: bytes, at: int, end: int, owner: Owner) -> None:
         name = _folded(name)
