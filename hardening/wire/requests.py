@@ -74,9 +74,12 @@ def edit_request(
     ]
     if edits.drop_resent:
         spans += without_resent(text, sites, sealed_only=edits.drop_unsealed)
-    value = read_json(text, format=format) if drawn or edits.max_tokens is not None else None
-    if edits.max_tokens is not None and bound is not None and not own(value, table, Role.ASK_TOKENS):
-        spans += with_number(text, sites, bound, edits.max_tokens, value=value)
+    put_in = bound if edits.max_tokens is not None else None
+    # The walk sees each name that a parser does: a body in which it saw none is not parsed to find none.
+    named = put_in is not None and (len(put_in) > 1 or any(site.role is Role.ASK_TOKENS for site in sites))
+    value = read_json(text, format=format) if drawn or named else None
+    if put_in is not None and not (named and own(value, table, Role.ASK_TOKENS)):
+        spans += with_number(text, sites, put_in, edits.max_tokens or 0, value=value)
     if drawn:
         spans += with_fewest(text, sites, drawn, edits.top_logprobs or 0, table=table, rows=rows, value=value)
     if not spans:

@@ -9,12 +9,14 @@ import pytest
 
 from hardening.errors import WireError
 from hardening.facts import RequestFacts
+from hardening.wire import requests
 from hardening.wire.asked import read_request
 from hardening.wire.codec import CODECS
 from hardening.wire.packings import packing_of
 from hardening.wire.questions import Questions, compile_questions
 from hardening.wire.requests import Edits, edit_request
 from hardening.wire.roles import Role
+from hardening.wire.scan import read_json
 from hardening.wire.switches import NESTED as PLACES
 
 CHAT = CODECS["openai_chat"]
@@ -269,3 +271,21 @@ def test_no_string_of_a_request_is_noted_to_be_looked_into() -> None:
         found = Questions(body.encode(), CODECS[format].request, format=format)
         assert found.unknown == []
         assert all(site.role is not Role.TRACE for site in found.sites)
+
+
+def test_a_body_that_names_no_length_is_not_parsed_to_find_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The walk has seen all that a parser sees; what it saw is held against what the format's own servers read."""
+    parsed: list[bytes] = []
+
+    def reading(raw: bytes, *, format: str) -> object:
+        parsed.append(raw)
+        return read_json(raw, format=format)
+
+    monkeypatch.setattr(requests, "read_json", reading)
+    assert CHAT.edit_request(b'{"n":1}', Edits(max_tokens=5), ()) == b'{"max_completion_tokens":5,"n":1}'
+    assert parsed == []
+    for name in (b"MAX_TOKENS", b"maxOutputTokens", rb"max\u005ftokens"):
+        body = b'{"%b":4}' % name
+        edited = CHAT.edit_request(body, Edits(max_tokens=5), ())
+        assert (edited == body) == (name == rb"max\u005ftokens")
+    assert len(parsed) == 3
