@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 
 from hardening.wire.mark import is_sealed
@@ -11,7 +12,7 @@ from hardening.wire.scan import read_json
 from hardening.wire.sites import Site
 
 # What blocks that hold a trace call themselves.
-_NAMES = (b'"thinking"', b'"reasoning"', b'"reasoning.text"', b'"thought"')
+_names_a_trace = re.compile(rb'"(?:thinking|reasoning|reasoning\.text|thought)"').search
 _OF_REASONING = frozenset(
     {
         "thinking",
@@ -32,12 +33,10 @@ Spans = list[tuple[int, int, bytes]]
 
 def may_resend(body: bytes, *, sealed_only: bool = False) -> bool:
     """Whether reasoning that has to go may stand in the body, told without reading it."""
-    return _holds(body, _WORDS if sealed_only else _NAMES)
-
-
-def _holds(text: bytes, words: tuple[bytes, ...]) -> bool:
-    """Whether one of the words stands in a text: each is looked for by itself, many times faster than all by a pattern."""
-    return any(word in text for word in words)
+    if sealed_only:
+        # Three looks are ten times faster than a pattern that has no first sign; one that has is faster than four.
+        return any(word in body for word in _WORDS)
+    return _names_a_trace(body) is not None
 
 
 def without_resent(text: bytes, sites: list[Site], *, sealed_only: bool = False) -> Spans:
