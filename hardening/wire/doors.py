@@ -311,7 +311,7 @@ def _fits(part: str, segment: str) -> bool:
     return part in (_MODEL, segment.lower())
 
 
-_cut_off = re.compile(r"[?#].*", re.DOTALL)
+_cut_off = re.compile(r"[?#\0].*", re.DOTALL)  # a server in C ends it at a zero
 _dropped = str.maketrans("\\", "/", "\t\r\n")
 
 

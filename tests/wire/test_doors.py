@@ -39,6 +39,8 @@ VECTORS = "openai_embeddings"
         ("/v1/chat/completions?x=1", CHAT),
         ("/v1/chat/completions%3Fx", CHAT),
         ("/v1/chat/completions#x", CHAT),
+        ("/v1/chat/completions%00.json", CHAT),
+        ("/v1/chat/completions\0", CHAT),
         ("/v1/chat;a=1/completions;b", CHAT),
         ("/v1/chat\\completions ", CHAT),
         ("/v1/chat/com\npletions", CHAT),
