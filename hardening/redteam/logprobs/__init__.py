@@ -170,15 +170,16 @@ def _bands(options: Options, found: Found) -> Table:
     # and without noise each temperature moves the row on the grid.
     plain = _behind(server, "baseline")
     scaled = mounted(server, averaging.policy(step=0.25, noise=0.0, sampling="any"))
+    heating, heats = (prompts[:5], 16) if options.quick else (prompts[:20], 64)
     hot, calm, control, moved = (
-        averaging.heated(caller, model, prompts=prompts[:20], count=64)
+        averaging.heated(caller, model, prompts=heating, count=heats)
         for caller in (fine, plain, Caller(server), scaled)
     )
-    found["logprobs_values_scaled"] = Measured(hot.told + calm.told, 64 * 20, control.told)
+    found["logprobs_values_scaled"] = Measured(hot.told + calm.told, heats * len(heating), control.told)
     table = (
         ("error of noise 0.5 and 1 together, to 0.5 alone: levels with draws of their own", ours),
         ("the same with one draw for two sizes", naive),
-        ("values told at 64 temperatures of 20 prompts, under noise", float(hot.told)),
+        (f"values told at {heats} temperatures of {len(heating)} prompts, under noise", float(hot.told)),
         ("the same under `baseline`", float(calm.told)),
         ("the same without us", float(control.told)),
         (
