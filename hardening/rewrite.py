@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from hardening.ending import goes_on, may_go_on
 from hardening.events import (
     Event,
     Failed,
@@ -112,43 +113,21 @@ class Rewriter:
         With `whole` the frame is all there is, so what the chain still owes stands in it too.
         """
         before = self._waited(frame)
-        if not whole and self._may_go_on(frame):
+        if not whole and may_go_on(frame, self._chain):
             self.waits = frame
             return before
         left = self._left(frame, whole=whole)
         return self._glued([before, left]) if before else left
-
-    def _may_go_on(self, frame: Frame) -> bool:
-        """Whether a frame says of a hidden trace alone that it ends.
-
-        Some servers write a reason to end into each frame. So it waits for the next one: where that goes on nothing has ended,
-        and the frame can go, for a number of empty ones would tell how long the trace was, and each would end a summary.
-        """
-        if self._chain.hidden is None or frame.numbers:
-            return False
-        said = [event for event, _ in frame.events if isinstance(event, Text | Reasoning | Tool)]
-        return (
-            any(isinstance(event, Finish) for event, _ in frame.events)
-            and bool(said)
-            and all(self._is_in_trace(event) for event in said)
-        )
-
-    def _is_in_trace(self, event: Event) -> bool:
-        if isinstance(event, Text):
-            return not self._chain.passes(event.index, event.text)
-        return isinstance(event, Reasoning)
 
     def _waited(self, then: Frame | None) -> bytes:
         """What leaves for the frame that waits, now that `then` follows, or nothing."""
         frame, self.waits = self.waits, None
         if frame is None:
             return b""
-        said = () if then is None else then.events
-        goes_on = {event.index for event, _ in said if isinstance(event, Text | Reasoning | Tool)}
-        return self._left(frame, whole=False, goes_on=goes_on)
+        return self._left(frame, whole=False, open_still=goes_on(then))
 
-    def _left(self, frame: Frame, *, whole: bool, goes_on: Collection[int] = ()) -> bytes:
-        """What leaves for a frame whose turn it is; what it says of the end of those that go on is none."""
+    def _left(self, frame: Frame, *, whole: bool, open_still: Collection[int] = ()) -> bytes:
+        """What leaves for a frame whose turn it is; what it says of the end of those that are open still is none."""
         self._chain.start_frame()
         self._blocks.begin(frame)
         edits: dict[Site, bytes] = {}
@@ -158,7 +137,7 @@ class Rewriter:
             self._flush(frame, edits, before, ahead=True)
         if whole or final:
             self._chain.close_counts()
-        worth = self._events(frame, edits, before, whole=whole, goes_on=goes_on)
+        worth = self._events(frame, edits, before, whole=whole, open_still=open_still)
         if whole or final:
             self._flush(frame, edits, before)
         if self._seals is not None and (whole or self._sealed_here or not self._seals.place.alone):
@@ -193,13 +172,13 @@ class Rewriter:
         before: list[bytes],
         *,
         whole: bool,
-        goes_on: Collection[int],
+        open_still: Collection[int],
     ) -> bool:
         """Take the events of a frame through the chain; whether something of them is worth a frame."""
         worth = False
         heard: set[tuple[int, type[Event]]] = set()
         for came, site in frame.events:
-            if isinstance(came, Finish) and came.index in goes_on:
+            if isinstance(came, Finish) and came.index in open_still:
                 edits[site] = frame.written(site, "")
                 continue
             came = self._blocks.read(came)

@@ -24,6 +24,7 @@ PARTS = {
     "__main__": "cli",
     "asking": "exchange",
     "rewrite": "exchange",
+    "ending": "exchange",
     "numbers": "exchange",
     "lanes": "exchange",
     "moulds": "exchange",
