@@ -31,5 +31,5 @@ def _said(frame: Frame) -> list[Text | Reasoning | Tool]:
 
 def _is_in_trace(event: Event, chain: Chain) -> bool:
     if isinstance(event, Text):
-        return not chain.passes(event.index, event.text)
+        return chain.may_hide(event.index, event.text)
     return isinstance(event, Reasoning)

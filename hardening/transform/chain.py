@@ -208,6 +208,10 @@ class Chain:
         """Whether the visible `text` leaves at once and as it is, where no trace is open."""
         return self.inline is None or self.inline.passes(index, text)
 
+    def may_hide(self, index: int, text: str) -> bool:
+        """Whether the visible `text` is of a trace between tags, or may begin one."""
+        return self.inline is not None and self.inline.may_hide(index, text)
+
     def follows(self, index: int, last: str) -> None:
         """What comes next stands after the character `last`, which left without passing through here."""
         if self.inline is not None:

@@ -69,10 +69,16 @@ class InlineTraces(Step):
 
     def passes(self, index: int, text: str) -> bool:
         """Whether `text` leaves at once and as it is."""
+        return not self._choice(index).fresh and not self.may_hide(index, text)
+
+    def may_hide(self, index: int, text: str) -> bool:
+        """Whether `text` is of a trace, or may begin one."""
         choice = self._choice(index)
-        if choice.tags is not None or choice.held or choice.fresh:
-            return False
-        return not begins(text) or not (MARK.search(text) or begun(text))
+        if choice.tags is not None or choice.held:
+            return True
+        if choice.fresh and text.strip() and (opened_by(text) is not None or may_open(text)):
+            return True
+        return begins(text) and (MARK.search(text) is not None or begun(text) > 0)
 
     def follows(self, index: int, last: str) -> None:
         """The text of `index` goes on after the character `last`."""

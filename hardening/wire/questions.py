@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -51,26 +51,47 @@ def compile_questions(
     inner = {path: role for path, role in own.items() if role in _ASKED and "." not in path}
     apart = {path: role for path, role in own.items() if role not in _RESENT}
 
-    def tree(own: Mapping[str, Role], pins: Mapping[str, Pin]) -> Node:
-        grown, nest, within = (grow({**asked, **one}) for one in (own, inner, inner))
-        _pin(grown, pins)
+    def inside(pins: Mapping[str, Pin]) -> Node:
+        nest, within = (grow({**asked, **inner}) for _ in range(2))
         for one in (nest, within):
             one.role = Role.ASK_NESTED
-            _pin(one, {**pins, **nested_pins}, before=".")
+            _pin(one, pins, before=".")
         for key in nested:
             _graft(nest, key, within)  # what one gateway unpacks, the next one does
+        return nest
+
+    def tree(own: Mapping[str, Role], pins: Mapping[str, Pin], nest: Node) -> Node:
+        grown = grow({**asked, **own})
+        _pin(grown, pins)
         for key in nested:
             _graft(grown, key, nest)
         return grown
 
-    root = tree(own, pins)
+    nest = inside({**pins, **nested_pins})
+    root = tree(own, pins, nest)
     root.named, root.streams = named, streams
-    root.lean = tree(apart, _NO_PINS)
-    root.pinned = tree(apart, pins)
-    root.pinned.lean = tree(apart, {path: pin for path, pin in pins.items() if "[]" not in path})
-    root.pinned.listed = _keys([path for path in pins if "[]" in path])
+    root.lean = tree(apart, _NO_PINS, inside(nested_pins))
+    listed = [path for path in pins if "[]" in path]
+    root.pinned = tree(apart, pins, nest)
+    root.pinned.lean = tree(apart, {path: pin for path, pin in pins.items() if path not in listed}, nest)
+    root.pinned.listed = _keys(listed)
+    _share(root.pinned, root, _firsts(own))
+    _share(root.pinned.lean, root, _firsts([*own, *listed]))
     _watch(root)
     return root
+
+
+def _firsts(patterns: Iterable[str]) -> set[str]:
+    """The first keys of paths."""
+    return {
+        path.partition(".")[0].partition("[")[0] for one in patterns for path, _ in nodes(Node(), one.lower())
+    }
+
+
+def _share(tree: Node, root: Node, apart: Collection[str]) -> None:
+    """Let what stands in both trees under keys that are not `apart` be held once: it is most of either."""
+    for name in tree.names.keys() - apart:
+        tree.names[name] = tree.keys[name.encode()] = root.names[name]
 
 
 def _keys(patterns: list[str]) -> Callable[[bytes], object]:
