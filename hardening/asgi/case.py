@@ -274,7 +274,7 @@ def _let_speak(case: Case, service: Service) -> None:
     if judge is None:
         return
     if case.refusal is None:
-        case.job = judge.ask(case.account, case.facts, case.hear, service.now())
+        case.job = judge.ask(case.account, case.facts, case.hear, case.began)
     elif case.refusal.kind in ("rate_limit", "quota"):
         judge.refused(case.account)
 

@@ -27,7 +27,9 @@ Nats = Mapping[str, float]
 class Job:
     """One request to be scored; `said` is what it says, by signal, once it is known."""
 
-    __slots__ = ("account", "at", "facts", "hear", "is_late", "refused", "said")
+    # Of the class until the thread, or the settlement, has come to it.
+    said: Nats | None = None
+    is_late = False
 
     def __init__(self, account: Account, facts: RequestFacts, hear: Hear, at: float, refused: int) -> None:
         self.account = account
@@ -35,8 +37,6 @@ class Job:
         self.hear = hear
         self.at = at
         self.refused = refused
-        self.said: Nats | None = None
-        self.is_late = False
 
 
 class ScoringThread:
