@@ -14,7 +14,7 @@ STEERING: Mapping[str, Role] = {
     "{presence_penalty,frequency_penalty,dry_multiplier,no_repeat_ngram_size}": Role.ASK_PENALTY,
     "{presencePenalty,frequencyPenalty}": Role.ASK_PENALTY,
     "{min_tokens,min_new_tokens,ignore_eos,xtc_probability,mirostat,dynatemp_range}": Role.ASK_PENALTY,
-    "{repetition_penalty,repeat_penalty}": Role.ASK_FACTOR,
+    "{repetition_penalty,repeat_penalty,nvext.repetition_penalty}": Role.ASK_FACTOR,
     "{response_format,structured_outputs,json_schema,format,text}": Role.ASK_SHAPE,
     "{responseSchema,responseJsonSchema,response_schema,response_json_schema}": Role.ASK_SHAPE,
     "{output_config,output_format}": Role.ASK_SHAPE,

@@ -176,6 +176,7 @@ ASKS: Mapping[str, Role] = {
     "{top_logprobs,top_logprobs_num,top_n_tokens}": Role.ASK_TOP,
     "{prompt_logprobs,logprob_token_ids}": Role.ASK_ROWS,
     "{temperature,top_p,top_k,min_p,typical_p,typ_p,top_a,top_n_sigma,tfs_z,topP,topK}": Role.ASK_SCALE,
+    "nvext.{temperature,top_p,top_k,min_p}": Role.ASK_SCALE,
     **STEERING,
 }
 """What is asked by the names of any server: which models may answer, how many answers, how long, with which rows, and of which distribution."""

@@ -198,6 +198,7 @@ def test_a_policy_that_bounds_no_values_leaves_them_at_any_temperature():
         ("openai_completions", b'{"top_p":0.9}', True),
         ("openai_chat", b'{"min_p":0.1}', True),
         ("openai_responses", b'{"top_k":3}', True),
+        ("openai_chat", b'{"nvext":{"top_k":3}}', True),
         ("gemini_generate", b'{"generation_config":{"topP":0.5}}', True),
         ("gemini_generate", b'{"generationConfig":{"topK":40}}', True),
         ("ollama_chat", b'{"options":{"top_k":40}}', True),
