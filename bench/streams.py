@@ -155,9 +155,13 @@ def embedding_request() -> bytes:
     return orjson.dumps({"model": "aurora-embed-1", "input": text})
 
 
+_ASKED = {"model": "aurora-4-mini", "temperature": 1, "max_tokens": 900}
+"""At a temperature at which log-probabilities leave."""
+
+
 def request(size: int, *, stream: bool = True, number: int = 0) -> bytes:
     """A request body of `size` bytes, one message that begins with a number: another number is another question."""
-    asked = {"model": "aurora-4-mini", "stream": stream, "temperature": 1, "max_tokens": 900}
+    asked = {**_ASKED, "stream": stream}
     empty = len(orjson.dumps({**asked, "messages": [{"role": "user", "content": ""}]}))
     text = "Could you look at this function, please? It takes a list and gives back a shorter one. "
     filler = (f"{number}. " + text * (size // len(text) + 1))[: max(0, size - empty)]
@@ -182,8 +186,7 @@ def conversation(size: int, *, number: int = 0) -> bytes:
             {"role": "tool", "tool_call_id": name, "content": text[at : at + 900]},
         ]
         left -= 1_130
-    asked = {"model": "aurora-4-mini", "stream": True, "temperature": 1, "max_tokens": 900}
-    return orjson.dumps({**asked, "messages": turns})
+    return orjson.dumps({**_ASKED, "stream": True, "messages": turns})
 
 
 def texts(chunks: list[bytes]) -> list[bytes]:

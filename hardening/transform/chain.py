@@ -115,7 +115,8 @@ class Chain:
             self.vectors = BoundedVectors(
                 None, packed=False
             )  # some doors answer a chat with what a model computed
-        self._scores = SteppedScores(decision.scores.step) if decision.acts and scores else None
+        step = decision.scores.step if decision.acts and scores else 0.0
+        self._scores = SteppedScores(step) if step else None
         self._lay()
 
     def _lay(self) -> None:

@@ -15,17 +15,17 @@ _EXACT = Context(prec=48, traps=[])
 
 
 class SteppedScores(Step):
-    """Rounds each score to the nearest multiple of `step`, of two the even one; a step of 0 leaves it as it is."""
+    """Rounds each score to the nearest multiple of `step`, of two the even one."""
 
     lanes = frozenset({Text, Reasoning, Logprobs, UsageSeen})
 
     def __init__(self, step: float) -> None:
-        """`step` is at least 0."""
+        """`step` is above 0."""
         self._step = Decimal(repr(float(step)))
 
     def feed(self, event: Event) -> Iterator[Event]:
         """The event, a score stepped. Raises WireError for one that no grid fits."""
-        if not isinstance(event, Score) or not self._step:
+        if not isinstance(event, Score):
             yield event
             return
         raw = self._stepped(event.raw)

@@ -42,9 +42,8 @@ _KEY_ID_BYTES, _SALT_BYTES, _TAG_BYTES = 4, 24, 16
 _KEY_BYTES, _NONCE_BYTES, _PLACE_BYTES = 32, 12, 8
 _HEAD_BYTES = len(_NAME) + len(_VERSION) + _KEY_ID_BYTES + _SALT_BYTES
 _INNER = struct.Struct(">d8sIII")  # seconds since 1970, the answered ids, bytes of the text, of all, deflated
-_PIECE = (
-    1 << 15
-)  # characters of a blob, and bytes of a deflate stream, that are read in one step: a quarter of a millisecond
+_PIECE = 1 << 15
+"""Characters of a blob, and bytes of a deflate stream, that are read in one step: a quarter of a millisecond."""
 _LEVEL = 1  # of zlib: a third of the time of the usual level, for a tenth more bytes
 _plain = bytes.maketrans(b"-_", b"+/")  # either alphabet is read: some clients write the other
 

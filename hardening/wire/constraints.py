@@ -48,24 +48,22 @@ def bars_tags(value: Mapping[str, object]) -> bool:
 
 def with_room(value: Mapping[str, object]) -> Mapping[str, object] | None:
     """The same object without patterns in its schemas that a tag may not pass; None where it holds other grammars."""
-    for key, one, beside in _members(value):  # first what cannot be mended
-        if beside is None or _bars(key, one, beside) or (key in _SCHEMAS and _is_patterned(one)):
-            return None
+    # First what cannot be mended; what is too deep to be followed is of that.
+    if bars_tags(value) or any(key in _SCHEMAS and _is_patterned(one) for key, one in _members(value)):
+        return None
     return {key: _without_patterns(one) for key, one in value.items()}
 
 
-def _members(value: Mapping[str, object]) -> Iterator[tuple[str, object, Mapping[str, object] | None]]:
-    """Each member of an object and of those in it, with the object in which it stands; None for what is too deep to be followed."""
-    waiting: list[tuple[object, int]] = [(value, 0)]
+def _members(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Each member of an object and of those in it."""
+    waiting: list[object] = [value]
     while waiting:
-        one, depth = waiting.pop()
-        if depth > _DEEPEST:
-            yield "", one, None
-        elif isinstance(one, list):
-            waiting += [(each, depth + 1) for each in one]
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting += one
         elif isinstance(one, dict):
-            yield from ((key, each, one) for key, each in one.items())
-            waiting += [(each, depth + 1) for each in one.values()]
+            yield from one.items()
+            waiting += one.values()
 
 
 def _without_patterns(value: object) -> object:
@@ -87,9 +85,9 @@ def _is_patterned(schema: object) -> bool:
     return isinstance(schema, str) and _PATTERN in schema
 
 
-def _bars(key: str, value: object, beside: Mapping[str, object] | None) -> bool:
+def _bars(key: str, value: object, beside: Mapping[str, object]) -> bool:
     """Whether a member is a grammar, other than a schema of JSON, that a tag may not pass."""
-    kind = None if beside is None else beside.get("type")
+    kind = beside.get("type")
     if kind == _TAGS and key == "format":
         return value is not None
     if not isinstance(value, str):

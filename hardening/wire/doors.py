@@ -318,9 +318,7 @@ _dropped = str.maketrans("\\", "/", "\t\r\n")
 def _segments(path: str) -> list[str]:
     if "%" in path:
         path = unquote(path)
-    if (
-        not path.isascii()
-    ):  # servers that ignore case take a long s for one, and some a wide letter for a narrow one
+    if not path.isascii():  # who ignores case takes a long s for one, and some a wide letter for a narrow one
         path = normalize("NFKC", path).casefold()
     segments: list[str] = []
     for part in _cut_off.sub("", path.translate(_dropped)).split("/"):

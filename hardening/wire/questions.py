@@ -166,7 +166,7 @@ class Questions(Walk):
     def __init__(self, raw: bytes, table: Node, *, format: str) -> None:
         self.pinned: list[tuple[Pin, int, int]] = []
         self._text: str | None = None
-        super().__init__(raw, 0, table, format=format, least=len(raw))  # no string is noted
+        super().__init__(raw, 0, table, format=format, least=len(raw))  # no text is noted
 
     def _scalar(self, node: Node, name: bytes, at: int, end: int, owner: Owner) -> None:
         name = _folded(name)
@@ -193,9 +193,6 @@ class Questions(Walk):
             except (ValueError, RecursionError):
                 pass  # what that parser does not read, or not so deep, is followed by its brackets
         return super()._end(at, unknown=False)
-
-    def _tagged(self, since: int) -> None:
-        """Nothing: what a caller says is no trace of ours."""
 
     def _told_inside(self, at: int, end: int, owner: Owner, *, of: Role | None) -> None:
         """Nothing: what a caller says under names that no table knows is his own."""

@@ -89,9 +89,7 @@ class Role(enum.IntEnum):  # whose hash is that of an int: an Enum's is a call o
     ASK_LOGPROBS = enum.auto()  # request: whether, or how many, rows
     ASK_TOP = enum.auto()  # request: alternatives a row
     ASK_COUNT = enum.auto()  # request: the same, and even 0 asks for rows
-    ASK_SCALE = (
-        enum.auto()
-    )  # request: a temperature or a cut, after which some servers tell the values of rows
+    ASK_SCALE = enum.auto()  # request: a temperature or a cut, after which some servers tell values
     ASK_PENALTY = enum.auto()  # request: a penalty, or a number of tokens that no end may come before
     ASK_FACTOR = enum.auto()  # request: a penalty by which is multiplied
     ASK_SHAPE = enum.auto()  # request: a grammar, or what may hold one

@@ -174,13 +174,6 @@ class Walk:
         self._tagged(since)
         del self.unknown[since:]
 
-    def _unknown_from(self, at: int) -> int:
-        """How many strings that no table knows stand before `at`; they were noted in order, and few stand behind."""
-        since = len(self.unknown)
-        while since and self.unknown[since - 1][0] >= at:
-            since -= 1
-        return since
-
     def _object(self, node: Node, at: int, owner: Owner) -> int:
         raw = self._raw
         opened, known, noted = at - 1, len(self.sites), len(self.unknown)
@@ -221,7 +214,7 @@ class Walk:
     def _read_name(self, node: Node, member: re.Match[bytes]) -> bytes:
         """A key that is escaped or long; one with blanks that no table knows is text where a name should be."""
         name = self._unescaped(member[1]) if 92 in member[1] else member[1]
-        if len(name) > UNKNOWN_TEXT_BYTES and b" " in name and name not in node.keys:
+        if len(name) > max(UNKNOWN_TEXT_BYTES, self._least) and b" " in name and name not in node.keys:
             self.unknown.append((member.start(1) - 1, member.end(1) + 1))
         return name
 
@@ -331,7 +324,9 @@ class Walk:
 
     def _read(self, wholes: list[Whole], at: int, owner: Owner, *, of: Role | None) -> int:
         """Read answers and traces in an unknown value, whose strings were noted, and what is named between; where they end."""
-        since = self._unknown_from(at)
+        since = len(self.unknown)
+        while since and self.unknown[since - 1][0] >= at:
+            since -= 1
         noted = iter(self.unknown[since:])
         del self.unknown[since:]
         span = next(noted, None)

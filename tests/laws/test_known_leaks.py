@@ -10,7 +10,7 @@ import json
 import pytest
 
 from hardening.testing import find_leaks, harden
-from tests.asgi.driver import ask, replies, run
+from tests.asgi.driver import Answer, ask, replies, run
 from tests.exchanges import ANSWER, NDJSON, TRACE, event, message_item, reasoning_item, response
 from tests.exchanges import words as in_words
 
@@ -81,6 +81,13 @@ WHOLE_COPIES = json.loads(json.dumps({**COPIES, "content": ANSWER}, default=lamb
 
 CALLED = {"name": "f", "arguments": "{}"}
 TAGGED = f"<think>{TRACE}</think>{ANSWER}"
+
+
+def answered(case: tuple[str, bytes, bytes], policy: str) -> Answer:
+    """What leaves under a policy for an answer of this kind at this path; streamed where it is no JSON text."""
+    path, kind, upstream = case
+    asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
+    return run(ask(harden(replies([upstream], kind=kind), policy), asked, path=path))
 
 
 def refused(text: str) -> dict[str, object]:
@@ -232,9 +239,8 @@ LABELLED: dict[str, tuple[str, bytes, bytes]] = {
 @pytest.mark.parametrize("policy", ["strict", "baseline"])
 @pytest.mark.parametrize("name", LABELLED)
 def test_no_name_and_no_string_in_a_strange_place_tells_a_trace(name: str, policy: str) -> None:
-    path, kind, upstream = LABELLED[name]
-    asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
-    left = run(ask(harden(replies([upstream], kind=kind), policy), asked, path=path))
+    _, kind, upstream = LABELLED[name]
+    left = answered(LABELLED[name], policy)
     assert find_leaks(upstream, TRACE)
     assert (left.status, find_leaks(left.body, TRACE)) == (200, [])
     if kind is JSON:
@@ -316,10 +322,8 @@ READ: dict[str, tuple[str, bytes, bytes]] = {
 @pytest.mark.parametrize("name", READ)
 def test_the_answer_is_read_in_places_of_imitators(name: str, policy: str) -> None:
     """Catches text that is hidden as unknown where a policy hides that, and leaves with its tags where not."""
-    path, kind, upstream = READ[name]
-    asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
-    left = run(ask(harden(replies([upstream], kind=kind), policy), asked, path=path))
-    assert find_leaks(upstream, TRACE)
+    left = answered(READ[name], policy)
+    assert find_leaks(READ[name][2], TRACE)
     assert left.status == 200
     assert find_leaks(left.body, TRACE) == []
     assert ANSWER.encode() in left.body
@@ -337,9 +341,7 @@ HANDED_OVER: dict[str, tuple[str, bytes, bytes]] = {
 @pytest.mark.parametrize("name", HANDED_OVER)
 def test_what_a_call_hands_over_stays_whatever_it_is_called(name: str) -> None:
     """Catches arguments that are taken for a trace by their names: they are the answer."""
-    path, kind, upstream = HANDED_OVER[name]
-    asked = b'{"model":"m","stream":%s}' % (b"false" if kind is JSON else b"true")
-    assert run(ask(harden(replies([upstream], kind=kind), "strict"), asked, path=path)).body == upstream
+    assert answered(HANDED_OVER[name], "strict").body == HANDED_OVER[name][2]
 
 
 @pytest.mark.parametrize(
